@@ -13,8 +13,8 @@ import botocore.session
 import hypothesis
 import pytest
 
-from atelier.aws.clients import session
-from tests.embedded_aws import Tables, create_tables, clear_wiring_caches, start_emulator
+from atelier.adapters.aws.clients import session
+from tests.embedded_aws import Tables, clear_wiring_caches, create_tables, start_emulator
 
 os.environ.update(
     AWS_ACCESS_KEY_ID="test",

@@ -67,12 +67,14 @@ def clear_wiring_caches(*, clients: bool = True) -> None:
     """Clear what a warm process would keep (settings, composed use cases), as in a cold start. clients: clear SDK
     clients too. They may be kept when the endpoint is the same: creating them is most of a test's set-up."""
     for name, module in list(sys.modules.items()):
-        if name.startswith("atelier.") and (clients or not name.startswith("atelier.aws")):
+        if name.startswith("atelier.") and (clients or not name.startswith("atelier.adapters.aws")):
             for member in list(vars(module).values()):
                 read = getattr(member, "read", None) if isinstance(member, type) else None
                 for cached in (member, read):
                     clear = getattr(cached, "cache_clear", None)
-                    if callable(clear) and (clients or not getattr(member, "__module__", "").startswith("atelier.aws")):
+                    if callable(clear) and (
+                        clients or not getattr(member, "__module__", "").startswith("atelier.adapters.aws")
+                    ):
                         clear()
 
 

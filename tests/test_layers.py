@@ -101,7 +101,9 @@ def test_no_layer_repeats_a_package_of_the_runtime_layer(layers: dict[str, Path]
         assert not brought & {path.name for path in (layers[layer] / "python").iterdir()}
 
 
-def test_the_trimmed_sdk_creates_a_client_with_an_endpoint_for_every_service(layers: dict[str, Path], tmp_path: Path) -> None:
+def test_the_trimmed_sdk_creates_a_client_with_an_endpoint_for_every_service(
+    layers: dict[str, Path], tmp_path: Path
+) -> None:
     # Only the SDK comes from the layer: the rest of it holds libraries for another processor.
     (tmp_path / "botocore").symlink_to(layers["RuntimeLayer"] / "python" / "botocore")
     code = """
@@ -119,7 +121,9 @@ assert session.create_client("s3").generate_presigned_url("get_object", {"Bucket
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
-def test_a_function_with_the_base_layers_is_well_below_a_typical_package(layers: dict[str, Path], tmp_path: Path) -> None:
+def test_a_function_with_the_base_layers_is_well_below_a_typical_package(
+    layers: dict[str, Path], tmp_path: Path
+) -> None:
     archive = tmp_path / "function.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
         for name in ("AtelierLayer", "RuntimeLayer"):

@@ -5,41 +5,47 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from atelier.compatible import chat, images, responses, speech, videos
-from atelier.http import Response, Api, Empty, Request
-from atelier.wiring import admission, compatible
+from atelier.http import Api, Empty, Request, Response
+from atelier.openai_api import chat, images, responses, speech, videos
+from atelier.wiring import auth, openai_api
 
-api = Api("v1", gate=admission.spending_gate, limiter=admission.limiter, error_response=compatible.error_response)
+api = Api("v1", gate=auth.spending_gate, limiter=auth.limiter, error_response=openai_api.error_response)
 handler = api.handler
 get_route = partial(api.route, "GET", permission="generations.read", raw=True)
-post_route = partial(api.route, "POST", permission="generations.create", raw=True, body_bytes_max=compatible.BODY_BYTES_MAX)
+post_route = partial(
+    api.route, "POST", permission="generations.create", raw=True, body_bytes_max=openai_api.BODY_BYTES_MAX
+)
 
 
 @api.route("GET", "/v1/models", permission="models.read", raw=True)
 def list_models(request: Request[Empty]) -> Response:
     """List the models."""
-    return Response(compatible.model_list(request), headers=compatible.rate_limit_headers(request))
+    return Response(openai_api.model_list(request), headers=openai_api.rate_limit_headers(request))
 
 
 @api.route("GET", "/v1/models/<model_id+>", permission="models.read", raw=True)
 def get_model(request: Request[Empty]) -> Response:
     """Get one model."""
-    return Response(compatible.get_model(request, request.path["model_id"]), headers=compatible.rate_limit_headers(request))
+    return Response(
+        openai_api.get_model(request, request.path["model_id"]), headers=openai_api.rate_limit_headers(request)
+    )
 
 
 @post_route("/v1/chat/completions", body=chat.ChatRequest)
 def complete(request: Request[chat.ChatRequest]) -> Response:
     """Answer a conversation (chat completion)."""
     asked = request.body
-    done = compatible.create_and_wait(request, "chat/completions", asked.to_mapped_request())
-    return done.events(chat.stream(asked, done.result)) if asked.stream else done.json(chat.completion(asked, done.result))
+    done = openai_api.create_and_wait(request, "chat/completions", asked.to_mapped_request())
+    return (
+        done.events(chat.stream(asked, done.result)) if asked.stream else done.json(chat.completion(asked, done.result))
+    )
 
 
 @post_route("/v1/responses", body=responses.ResponseRequest)
 def respond(request: Request[responses.ResponseRequest]) -> Response:
     """Create a response."""
     asked = request.body
-    done = compatible.create_and_wait(request, "responses", asked.to_mapped_request())
+    done = openai_api.create_and_wait(request, "responses", asked.to_mapped_request())
     if asked.stream:
         return done.events(responses.stream(asked, done.result))
     return done.json(responses.response_body(asked, done.result))
@@ -54,43 +60,43 @@ def generate_images(request: Request[images.ImageRequest]) -> Response:
 @post_route("/v1/images/edits", raw_body=True)
 def edit_images(request: Request[Empty]) -> Response:
     """Create images from images."""
-    return _create_images_response(request, "images/edits", images.parse_edit_form(compatible.form_parts(request)))
+    return _create_images_response(request, "images/edits", images.parse_edit_form(openai_api.form_parts(request)))
 
 
 @post_route("/v1/audio/speech", body=speech.SpeechRequest)
 def speak(request: Request[speech.SpeechRequest]) -> Response:
     """Create speech from a text."""
-    done = compatible.create_and_wait(request, "audio/speech", request.body.to_mapped_request())
+    done = openai_api.create_and_wait(request, "audio/speech", request.body.to_mapped_request())
     return done.events(speech.stream(done.result)) if request.body.stream_format == "sse" else done.file()
 
 
 @post_route("/v1/videos", raw_body=True)
 def create_video(request: Request[Empty]) -> Response:
     """Begin a video."""
-    return compatible.begin_video(request, "videos", compatible.parse_video_request(request))
+    return openai_api.begin_video(request, "videos", openai_api.parse_video_request(request))
 
 
 @get_route("/v1/videos", query=videos.VideoQuery)
 def list_videos(request: Request[Empty]) -> Response:
     """List the workspace's videos, newest first."""
-    return Response(compatible.list_videos(request, request.query), headers=compatible.rate_limit_headers(request))
+    return Response(openai_api.list_videos(request, request.query), headers=openai_api.rate_limit_headers(request))
 
 
 @get_route("/v1/videos/<video_id>")
 def get_video(request: Request[Empty]) -> Response:
     """Get a video in its current state."""
-    generation = compatible.get_video(request, request.path["video_id"])
-    return Response(videos.video_body(generation), headers=compatible.rate_limit_headers(request))
+    generation = openai_api.get_video(request, request.path["video_id"])
+    return Response(videos.video_body(generation), headers=openai_api.rate_limit_headers(request))
 
 
 @get_route("/v1/videos/<video_id>/content", query=videos.ContentQuery)
 def get_content(request: Request[Empty]) -> Response:
     """A redirect to a video's file, or to its thumbnail."""
-    return compatible.video_content(request, request.path["video_id"], request.query.variant)
+    return openai_api.video_content(request, request.path["video_id"], request.query.variant)
 
 
 def _create_images_response(request: Request[Any], path: str, asked: images.ImageRequest) -> Response:
-    done = compatible.create_and_wait(request, path, asked.to_mapped_request(), with_files=asked.wants_bytes)
+    done = openai_api.create_and_wait(request, path, asked.to_mapped_request(), with_files=asked.wants_bytes)
     if asked.stream:
         return done.events(images.stream(asked, done.result))
     return done.json(images.images_body(asked, done.result))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from infra.local.stack import StackOptions
-    from infra.local.standins.together import Simulators
+    from infra.simulators.all import Simulators
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str]) -> int:
     chosen = _parser().parse_args(arguments)
     try:
         from infra.local.serve import ServeOptions, serve
-        from infra.local.standins.together import run_all
+        from infra.simulators.all import run_all
     except ModuleNotFoundError as error:
         print(
             f"atelier: the Python module {error.name} is missing; `make run` installs what is needed", file=sys.stderr

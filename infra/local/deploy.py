@@ -153,7 +153,9 @@ def _apply(aws: Aws, template: translate.Template, parameters: Mapping[str, str]
         )
     except ClientError as error:
         raise DeploymentError(f"CloudFormation refuses the template: {error.response['Error']['Message']}") from error
-    change_set = _wait_until_done(lambda: cloudformation.describe_change_set(StackName=STACK, ChangeSetName=name), "Status")
+    change_set = _wait_until_done(
+        lambda: cloudformation.describe_change_set(StackName=STACK, ChangeSetName=name), "Status"
+    )
     if change_set["Status"] == "FAILED":
         if "didn't contain changes" not in change_set.get("StatusReason", ""):
             raise DeploymentError(f"CloudFormation refuses the template: {change_set.get('StatusReason', '')}")

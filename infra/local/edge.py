@@ -215,7 +215,9 @@ class Edge:
     async def _apply_behaviour(self, behaviour: Behaviour, request: web.BaseRequest, path: str) -> web.StreamResponse:
         origin = request.headers.get("origin")
         if request.method == "OPTIONS" and origin and request.headers.get(PREFLIGHT_HEADER):
-            return web.Response(status=204, headers={"cache-control": "no-store", **behaviour.cors.preflight_headers(origin)})
+            return web.Response(
+                status=204, headers={"cache-control": "no-store", **behaviour.cors.preflight_headers(origin)}
+            )
         if self._origins is None:
             return _error_response(503, "UNAVAILABLE", "The stack is starting.", retryable=True)
         if request.method not in behaviour.methods:
@@ -305,7 +307,9 @@ class Edge:
                 return _error_response(403, "FORBIDDEN", "There is no such file.")
             names = _MEDIA_RESPONSE_HEADERS if origin.status < 400 else ("content-range",)
             headers = {name: origin.headers[name] for name in names if name in origin.headers}
-            answer = web.StreamResponse(status=origin.status, headers={**headers, **_policy_headers(behaviour, request)})
+            answer = web.StreamResponse(
+                status=origin.status, headers={**headers, **_policy_headers(behaviour, request)}
+            )
             await answer.prepare(request)
             if request.method != "HEAD" and origin.status in (200, 206):
                 async for chunk in origin.content.iter_chunked(CHUNK_BYTES):

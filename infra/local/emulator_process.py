@@ -27,7 +27,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from infra.local import forked, saved_state
+from infra.local import saved_state, worker_pool
 
 SAVE_SECONDS = 2.0
 # Saving takes at most this share of one processor's time.
@@ -178,7 +178,7 @@ def _raise_file_limit() -> None:
 def main(arguments: list[str]) -> None:
     """Serves until it is stopped by a signal or by the end of standard input."""
     folder, port, report = Path(arguments[0]), int(arguments[1]), int(arguments[2])
-    forked.use_zygote()
+    worker_pool.use_zygote()
     from ministack.app import app
 
     # The garbage collector leaves out what has been imported: otherwise it would scan all of it again and again while

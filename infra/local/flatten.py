@@ -33,7 +33,9 @@ def flatten(template: Template, root: Path, dropped_stack: str) -> Template:
         for name, output in nested.get("Outputs", {}).items():
             outputs[f"{stack}.Outputs.{name}"] = child.rewrite(output["Value"])
     declared_outputs = template.get("Outputs", {})
-    template["Outputs"] = {name: output for name, output in declared_outputs.items() if not _refers_to(output, dropped_stack)}
+    template["Outputs"] = {
+        name: output for name, output in declared_outputs.items() if not _refers_to(output, dropped_stack)
+    }
     return _resolve_outputs(template, outputs)
 
 

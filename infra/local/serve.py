@@ -18,8 +18,8 @@ from infra.local.deploy import DeploymentError, DeploymentUnfinished
 from infra.local.distribution import read_distribution
 from infra.local.edge import Edge, PortInUse
 from infra.local.emulator import EmulatorError
-from infra.local.stack import SOURCE_ERRORS, DataInUse, StackOptions, Stack
-from infra.local.standins.together import FALLBACK_MARKER, Simulators
+from infra.local.stack import SOURCE_ERRORS, DataInUse, Stack, StackOptions
+from infra.simulators.all import FALLBACK_MARKER, Simulators
 
 # Expected failures: their text is one sentence that explains the reason, so no traceback is shown.
 EXPECTED_ERRORS = (PortInUse, DataInUse, EmulatorError, DeploymentUnfinished, *SOURCE_ERRORS)
@@ -80,14 +80,18 @@ async def _serve(serving: ServeOptions) -> None:
         for note in stack.emulator.notes:
             _print_line(note)
         taken = time.monotonic() - started
-        _print_line(f"ready at http://localhost:{port} after {taken:.1f} s; state is kept in {options.data}; Ctrl-C stops it")
+        _print_line(
+            f"ready at http://localhost:{port} after {taken:.1f} s; state is kept in {options.data}; Ctrl-C stops it"
+        )
         for line in serving.standins.usage_lines(f"http://localhost:{port}") if serving.standins else ():
             print(line, flush=True)
         work: list[Awaitable[None]] = [_watch_emulator(stack)]
         if serving.with_watch:
             work.append(_redeploy_changes(stack, edge, options.root, modified))
         if serving.with_demo:
-            work.append(demo.run_demo(f"http://localhost:{port}", options.data, FALLBACK_MARKER if serving.standins else None))
+            work.append(
+                demo.run_demo(f"http://localhost:{port}", options.data, FALLBACK_MARKER if serving.standins else None)
+            )
         await _run_until_stopped(stop, asyncio.gather(*work))
     finally:
         await edge.close()

@@ -61,7 +61,12 @@ class Stack:
     @property
     def parameters(self) -> dict[str, str]:
         """The parameters of template.yaml: the local defaults, overridden by the options."""
-        return {"Stage": "local", "FrontendOrigins": FRONTEND_ORIGINS, **PARAMETERS_WITHOUT_MAIL, **self._options.parameters}
+        return {
+            "Stage": "local",
+            "FrontendOrigins": FRONTEND_ORIGINS,
+            **PARAMETERS_WITHOUT_MAIL,
+            **self._options.parameters,
+        }
 
     def lock_data(self) -> None:
         """Locks the data folder for this process; raises DataInUse."""

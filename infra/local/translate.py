@@ -22,7 +22,10 @@ Json = Any
 REGION = "us-east-1"
 LOCAL_KEY_PAIR_ID = "KLOCAL"
 # Resource types that the emulator does not know, and the value that replaces a reference to such a resource.
-PLACEHOLDERS: Mapping[str, str] = {"AWS::CloudFront::PublicKey": LOCAL_KEY_PAIR_ID, "AWS::CloudFront::KeyGroup": "local"}
+PLACEHOLDERS: Mapping[str, str] = {
+    "AWS::CloudFront::PublicKey": LOCAL_KEY_PAIR_ID,
+    "AWS::CloudFront::KeyGroup": "local",
+}
 # The local edge does the work of this nested stack; outputs that refer to it are left out.
 EDGE_STACK = "Edge"
 

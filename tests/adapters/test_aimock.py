@@ -19,13 +19,13 @@ from typing import Any
 import httpx
 import pytest
 
+from atelier.adapters.providers.custom import Custom
+from atelier.adapters.providers.openai import OpenAI
+from atelier.adapters.providers.xai import XAI
 from atelier.clock import system_clock
 from atelier.ids import new_id
-from atelier.providers._contract import Accepted, Done, ErrorClass, Failed, Input, Job, Pending, Unknown
-from atelier.providers.custom import Custom
-from atelier.providers.openai import OpenAI
-from atelier.providers.xai import XAI
-from infra.local.standins._kit import sample_png
+from atelier.provider_port import Accepted, Done, ErrorClass, Failed, Input, Job, Pending, Unknown
+from infra.simulators._kit import sample_png
 
 PROGRAM = Path(__file__).parents[1] / "judges/node_modules/@copilotkit/aimock/dist/cli.js"
 PICTURE = sample_png(16, 16, 1)
@@ -131,7 +131,9 @@ def test_speech_is_returned_as_audio_bytes(provider: OpenAI) -> None:
     ("prompt", "error_class", "retry_after"),
     [("too fast", ErrorClass.RATE_LIMITED, 1), ("broke", ErrorClass.PROVIDER_BILLING, None)],
 )
-def test_an_error_status_maps_to_an_error_class_and_retry_after(provider: OpenAI, prompt: str, error_class: ErrorClass, retry_after: int | None) -> None:
+def test_an_error_status_maps_to_an_error_class_and_retry_after(
+    provider: OpenAI, prompt: str, error_class: ErrorClass, retry_after: int | None
+) -> None:
     end = provider.submit(job("text", "responses", prompt))
     assert isinstance(end, Failed)
     assert (end.error_class, end.retry_after_seconds) == (error_class, retry_after)

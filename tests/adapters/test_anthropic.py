@@ -17,9 +17,10 @@ from typing import Any
 import httpx
 import pytest
 
+from atelier.adapters.providers.anthropic import Anthropic
 from atelier.clock import system_clock
 from atelier.ids import new_id
-from atelier.providers._contract import (
+from atelier.provider_port import (
     CancelResult,
     Done,
     ErrorClass,
@@ -32,9 +33,8 @@ from atelier.providers._contract import (
     Unknown,
     WebhookInvalid,
 )
-from atelier.providers.anthropic import Anthropic
-from infra.local.standins._kit import sample_png
-from infra.local.standins.anthropic import CACHE_READ, CACHE_WRITTEN, GONE_MODEL, AnthropicSimulator
+from infra.simulators._kit import sample_png
+from infra.simulators.anthropic import CACHE_READ, CACHE_WRITTEN, GONE_MODEL, AnthropicSimulator
 
 MODEL = "claude-of-the-tests"
 
@@ -336,7 +336,7 @@ def test_the_stand_in_refuses_what_the_api_refuses(stand_in: AnthropicSimulator)
 @pytest.mark.parametrize("name", ["anthropic", "stability", "fal"])
 def test_a_stand_in_runs_as_a_program_that_prints_its_url(name: str) -> None:
     child = subprocess.Popen(
-        [sys.executable, "-m", f"infra.local.standins.{name}", "--port", "0"],
+        [sys.executable, "-m", f"infra.simulators.{name}", "--port", "0"],
         cwd=Path(__file__).parents[2],
         stdout=subprocess.PIPE,
         text=True,
@@ -359,6 +359,6 @@ def test_a_stand_in_runs_as_a_program_that_prints_its_url(name: str) -> None:
 @pytest.mark.parametrize("name", ["anthropic", "stability", "fal"])
 def test_importing_an_adapter_imports_no_http_client(name: str) -> None:
     heavy = "{'httpx', 'cryptography', 'urllib.request'}"
-    script = f"import sys, atelier.providers.{name}; sys.exit(bool({heavy} & set(sys.modules)))"
+    script = f"import sys, atelier.adapters.providers.{name}; sys.exit(bool({heavy} & set(sys.modules)))"
     source = Path(sys.modules["atelier"].__path__[0]).parent
     assert subprocess.run([sys.executable, "-c", script], env={"PYTHONPATH": str(source)}, check=False).returncode == 0

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from atelier.aws.dynamodb.generations import DynamoGenerations
-from atelier.aws.dynamodb.projects import BudgetItem
+from atelier.adapters.aws.dynamodb.generations import DynamoGenerations
+from atelier.adapters.aws.dynamodb.projects import BudgetItem
 from atelier.errors import AtelierError, BudgetExceeded, Conflict, NotFound, Unavailable
 from atelier.generations.cancel import cancel
 from atelier.generations.finish import expire_generation, finish
@@ -20,8 +20,8 @@ from atelier.generations.ports import Filters, GenerationChanged, OutputLocation
 from atelier.generations.submit import AcceptedGeneration
 from atelier.generations.sweep import sweep
 from atelier.ids import new_id
-from atelier.ledger.model import SettlementPlan, Movement, HoldPlan
-from atelier.projects.alert import raise_due_alerts, publish_due_alerts
+from atelier.ledger.model import HoldPlan, Movement, SettlementPlan
+from atelier.projects.alert import publish_due_alerts, raise_due_alerts
 from atelier.projects.model import WORKSPACE, Budget, Project, month_of
 from atelier.projects.ports import ProjectInUse, StaleProject
 from tests.adapters.test_ledger_conditions import before_first_write

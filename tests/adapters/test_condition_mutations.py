@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.adapters import test_ledger_conditions as stories
-from tests.adapters.conditions import clauses, collect_sites, disable_clause
+from tests.adapters.condition_mutator import clauses, collect_sites, disable_clause
 from tests.adapters.world import World
 from tests.conftest import Tables
 

@@ -14,26 +14,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from atelier.compatible.chat import ChatRequest
-from atelier.compatible.errors import UnsupportedParameter
-from atelier.compatible.responses import ResponseRequest
+from atelier.adapters.providers.anthropic import Anthropic
+from atelier.adapters.providers.custom import Custom
+from atelier.adapters.providers.openai import OpenAI
+from atelier.adapters.providers.xai import XAI
+from atelier.catalogue import costs
+from atelier.catalogue.catalogue import FOLDER, load
+from atelier.catalogue.model import accepted_inputs
+from atelier.catalogue.parameter_schemas import request_parameters
 from atelier.errors import ValidationFailed
-from atelier.generations.contract import MakeRequest
-from atelier.generations.model import Recipe, InputAsset, InputAssets
-from atelier.generations.parameters import request_parameters
+from atelier.generations.model import InputAsset, InputAssets, Recipe
 from atelier.generations.quote import QuoteInput, price_request
-from atelier.pricing import costs
-from atelier.pricing.catalogue import FOLDER, load
-from atelier.pricing.model import accepted_inputs
-from atelier.providers._contract import Done, Input, Job, Provider
-from atelier.providers.anthropic import Anthropic
-from atelier.providers.custom import Custom
-from atelier.providers.openai import OpenAI
-from atelier.providers.xai import XAI
-from infra.local.standins._kit import Simulator
-from infra.local.standins.anthropic import AnthropicSimulator
-from infra.local.standins.openai import OpenAISimulator
-from infra.local.standins.xai import XAISimulator
+from atelier.generations.schemas import MakeRequest, file_ids
+from atelier.openai_api.chat import ChatRequest
+from atelier.openai_api.errors import UnsupportedParameter
+from atelier.openai_api.responses import ResponseRequest
+from atelier.provider_port import Done, Input, Job, Provider
+from infra.simulators._kit import Simulator
+from infra.simulators.anthropic import AnthropicSimulator
+from infra.simulators.openai import OpenAISimulator
+from infra.simulators.xai import XAISimulator
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 CATALOGUE = load(FOLDER, frozenset({"openai", "anthropic", "xai", "custom"}))
@@ -173,7 +173,9 @@ def test_a_conversation_is_sent_in_order_and_as_it_was_priced(
     check(body, recipe)
     if door == "native":
         # The parameters as the API shows them give the same recipe again.
-        again = MakeRequest.model_validate({"prompt": "unsaid", "parameters": request_parameters(made.parameters, made.inputs)})
+        again = MakeRequest.model_validate(
+            {"prompt": "unsaid", "parameters": request_parameters(made.parameters, file_ids(made.inputs))}
+        )
         assert again.recipe("text") == made
 
 

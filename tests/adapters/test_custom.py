@@ -15,16 +15,16 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from atelier.adapters.providers._http import ANSWER_BYTES_MAX
+from atelier.adapters.providers.custom import Custom
 from atelier.addresses import Resolver
 from atelier.clock import system_clock
 from atelier.ids import new_id
-from atelier.providers._contract import Done, ErrorClass, Failed, Input, Job, Unknown
-from atelier.providers._wire import ANSWER_BYTES_MAX
-from atelier.providers.custom import Custom
-from infra.local.standins._kit import METADATA_URL, sample_png
-from infra.local.standins.openai import OpenAISimulator
-from infra.local.standins.xai import XAISimulator
-from tests.hostile import Serve, respond_with, respond_ok, self_signed, raw_server
+from atelier.provider_port import Done, ErrorClass, Failed, Input, Job, Unknown
+from infra.simulators._kit import METADATA_URL, sample_png
+from infra.simulators.openai import OpenAISimulator
+from infra.simulators.xai import XAISimulator
+from tests.raw_server import Serve, raw_server, respond_ok, respond_with, self_signed
 
 CHAT_ANSWER = json.dumps({"choices": [{"message": {"content": "hello"}, "finish_reason": "stop"}]}).encode()
 OUTSIDE = "151.101.1.91"
@@ -364,7 +364,9 @@ def test_a_compressed_response_is_not_requested() -> None:
 @pytest.mark.parametrize("kind", ["text", "image"])
 def test_a_malformed_response_never_raises(kind: str, answer: Any) -> None:
     with raw_server(respond_ok(json.dumps(answer).encode())) as (place, _):
-        end = at(f"http://{place}").submit(replace(job(kind), inputs={"image": (Input(sample_png(4, 4, 1), "image/png"),)}))
+        end = at(f"http://{place}").submit(
+            replace(job(kind), inputs={"image": (Input(sample_png(4, 4, 1), "image/png"),)})
+        )
     assert isinstance(end, (Done, Failed, Unknown))
     if isinstance(end, Done):
         assert end.usage == {}

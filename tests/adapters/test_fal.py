@@ -16,10 +16,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from PIL import Image
 
+from atelier.adapters.providers.fal import KEYS_SECONDS_MAX, KEYS_SECONDS_MIN, Fal, SigningKeys, signing_keys
+from atelier.catalogue.catalogue import catalogue
 from atelier.clock import system_clock
 from atelier.ids import new_id
-from atelier.pricing.catalogue import catalogue
-from atelier.providers._contract import (
+from atelier.provider_port import (
     Accepted,
     Cancelled,
     CancelResult,
@@ -33,11 +34,10 @@ from atelier.providers._contract import (
     Unknown,
     WebhookInvalid,
 )
-from atelier.providers.fal import KEYS_SECONDS_MAX, KEYS_SECONDS_MIN, Fal, SigningKeys, signing_keys
-from infra.local.standins._kit import Response, Request, Simulator, route
-from infra.local.standins.fal import OTHER_USER_ID, FalSimulator, signature_headers
-from tests.receiver import WebhookReceiver, webhook_receiver
-from tests.until import wait_until
+from infra.simulators._kit import Request, Response, Simulator, route
+from infra.simulators.fal import OTHER_USER_ID, FalSimulator, signature_headers
+from tests.polling import wait_until
+from tests.webhook_receiver import WebhookReceiver, webhook_receiver
 
 SEED = bytes(range(32))
 
@@ -579,7 +579,9 @@ def test_a_webhook_has_the_same_outputs_as_a_poll(provider: Fal, receiver: Webho
     assert event.progress.usage == {}
 
 
-def test_a_webhook_parsed_without_its_job_is_verified_and_has_no_outcome(provider: Fal, receiver: WebhookReceiver) -> None:
+def test_a_webhook_parsed_without_its_job_is_verified_and_has_no_outcome(
+    provider: Fal, receiver: WebhookReceiver
+) -> None:
     accepted(provider, job(webhook=receiver.url))
     ((_, headers, body),) = receiver.wait_for(1)
     event = provider.parse_webhook(headers, body, int(time.time()))
@@ -628,7 +630,9 @@ def test_the_payload_missing_from_a_webhook_is_fetched(provider: Fal, receiver: 
         ("other", "another request"),
     ],
 )
-def test_a_forged_stale_or_foreign_webhook_is_invalid(provider: Fal, receiver: WebhookReceiver, marker: str, reason: str) -> None:
+def test_a_forged_stale_or_foreign_webhook_is_invalid(
+    provider: Fal, receiver: WebhookReceiver, marker: str, reason: str
+) -> None:
     accepted(provider, job(f"a fox [[webhook:{marker}]]", webhook=receiver.url))
     ((_, headers, body),) = receiver.wait_for(1)
     with pytest.raises(WebhookInvalid, match=reason):
@@ -675,7 +679,9 @@ def test_the_key_is_checked_by_a_call_that_costs_nothing(provider: Fal, stand_in
 # ---- the stand-in ----------------------------------------------------------------------------------------------------
 
 
-def test_the_stand_in_sends_webhooks_early_late_and_again_after_an_error(stand_in: FalSimulator, receiver: WebhookReceiver) -> None:
+def test_the_stand_in_sends_webhooks_early_late_and_again_after_an_error(
+    stand_in: FalSimulator, receiver: WebhookReceiver
+) -> None:
     provider = adapter(stand_in)
     accepted(provider, job("a fox [[webhook:early]]", webhook=receiver.url))
     assert len(receiver.posts) == 1

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from atelier.adapters.media.fetch import Fetcher, FetchFailed, FetchGone, FetchRefused
 from atelier.addresses import is_public
-from atelier.media.fetch import Fetcher, FetchFailed, FetchGone, FetchRefused
-from infra.local.standins.replicate import METADATA_URL
-from tests.hostile import Serve, respond_with, respond_ok, self_signed, raw_server
+from infra.simulators.replicate import METADATA_URL
+from tests.raw_server import Serve, raw_server, respond_ok, respond_with, self_signed
 
 HOSTS = ("replicate.delivery",)
 INSIDE = [
@@ -269,7 +269,10 @@ def test_a_body_of_exactly_the_maximum_size_is_accepted() -> None:
 
 def test_a_compressed_body_is_refused() -> None:
     head = "HTTP/1.1 200 OK\nContent-Encoding: gzip\nContent-Length: 4\n"
-    with raw_server(respond_with(head, b"\x1f\x8b\0\0")) as (place, heads), pytest.raises(FetchRefused, match="compressed"):
+    with (
+        raw_server(respond_with(head, b"\x1f\x8b\0\0")) as (place, heads),
+        pytest.raises(FetchRefused, match="compressed"),
+    ):
         local(place).fetch(f"http://{place}/x.png", hosts=HOSTS)
     assert b"Accept-Encoding: identity\r\n" in heads[0]
 

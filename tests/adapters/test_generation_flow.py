@@ -8,21 +8,29 @@ from datetime import timedelta
 
 import pytest
 
-from atelier.aws.dynamodb.generations import DynamoGenerations, GenerationItem
+from atelier.adapters.aws.dynamodb.generations import DynamoGenerations, GenerationItem
 from atelier.errors import Conflict, IdempotencyMismatch, InsufficientCredits, NotFound, Unavailable
 from atelier.generations.attempt import attempt
 from atelier.generations.cancel import cancel
-from atelier.generations.model import Generation, Kind, Recipe, InputAsset, Status
+from atelier.generations.model import Generation, InputAsset, Kind, Recipe, Status
 from atelier.generations.outcome import Outcome
-from atelier.generations.poll import poll, cancel_at_provider, act_on_webhooks
+from atelier.generations.poll import act_on_webhooks, cancel_at_provider, poll
 from atelier.generations.ports import Filters
 from atelier.generations.submit import AcceptedGeneration, Submission, submit_generation
 from atelier.generations.sweep import sweep
 from atelier.ids import new_id
 from atelier.library.model import Asset
-from atelier.providers._contract import Accepted as ProviderAccepted
-from atelier.providers._contract import ErrorClass, Failed, Job, Pending, Unknown
-from tests.adapters.world import DONE, SINGLE_CONFLICT, TRANSACTION_CONFLICT, World, failing_operation, run_concurrently, before_first_write
+from atelier.provider_port import Accepted as ProviderAccepted
+from atelier.provider_port import ErrorClass, Failed, Job, Pending, Unknown
+from tests.adapters.world import (
+    DONE,
+    SINGLE_CONFLICT,
+    TRANSACTION_CONFLICT,
+    World,
+    before_first_write,
+    failing_operation,
+    run_concurrently,
+)
 from tests.conftest import Tables
 
 BOTH = frozenset({"local", "replicate"})
@@ -85,7 +93,9 @@ def test_twenty_parallel_submissions_with_one_key_create_one_generation(world: W
 
 
 def test_parallel_repeats_are_replayed_even_when_the_first_took_the_credits(world: World) -> None:
-    results = run_concurrently(20, lambda _: world.submit(key="order-1", width=2048, height=1280, n=4))  # 40 of 50 credits
+    results = run_concurrently(
+        20, lambda _: world.submit(key="order-1", width=2048, height=1280, n=4)
+    )  # 40 of 50 credits
     assert {type(result) for result in results} == {AcceptedGeneration}
     assert kinds(world)["hold"] == 1
 
@@ -382,7 +392,9 @@ def uploaded(world: World) -> InputAsset:
 
 def edit(world: World, picture: InputAsset, mask: InputAsset) -> Generation:
     recipe = Recipe(Kind.IMAGE, "a hat", "local/canvas", None, {}, {"image": (picture,), "mask": (mask,)})
-    return submit_generation(Submission(world.workspace_id, "usr_A", recipe), deps=world.submit_deps, now=world.now).generation
+    return submit_generation(
+        Submission(world.workspace_id, "usr_A", recipe), deps=world.submit_deps, now=world.now
+    ).generation
 
 
 def test_a_mask_is_sent_to_the_provider_fitted_to_its_image(world: World) -> None:

@@ -11,18 +11,18 @@ from typing import Any, TypeVar
 import botocore.session
 import pytest
 
-from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
-from atelier.aws.dynamodb.identity import DynamoIdentity
-from atelier.aws.dynamodb.ledger import DynamoWallets
-from atelier.aws.dynamodb.requests import DynamoRequestRates
+from atelier.adapters.aws.dynamodb.idempotency import DynamoIdempotencyKeys
+from atelier.adapters.aws.dynamodb.identity import DynamoIdentity
+from atelier.adapters.aws.dynamodb.ledger import DynamoWallets
+from atelier.adapters.aws.dynamodb.request_rates import DynamoRequestRates
 from atelier.errors import Unauthenticated
 from atelier.identity.access_tokens import AccessTokens
 from atelier.identity.api_tokens import TOKENS_PER_WORKSPACE_MAX, ApiToken, TokenText, TooManyTokens, new_token
 from atelier.identity.issue_token import IssuedToken, NewToken, issue_token
-from atelier.identity.limit import SignInLimits
 from atelier.identity.log_out import log_out
-from atelier.identity.model import Device, EmailTaken, SignedIn, SessionTokens
+from atelier.identity.model import Device, EmailTaken, SessionTokens, SignedIn
 from atelier.identity.permissions import Role
+from atelier.identity.rate_limit import SignInLimits
 from atelier.identity.refresh import refresh
 from atelier.identity.sign_up import SignUp, sign_up
 from atelier.ids import new_id
@@ -186,7 +186,9 @@ def test_parallel_token_requests_with_one_key_create_and_show_one_token(deployed
     workspace_id, user_id = new_id("wsp", NOW), new_id("usr", NOW)
     DynamoIdempotencyKeys.bind(tables.requests)
     asked = NewToken(workspace_id, user_id, Role.OWNER, "n8n", ("all",), None, "once")
-    answers = at_once(lambda: issue_token(asked, tokens=deployed.store, idempotency_keys=DynamoIdempotencyKeys(), now=NOW))
+    answers = at_once(
+        lambda: issue_token(asked, tokens=deployed.store, idempotency_keys=DynamoIdempotencyKeys(), now=NOW)
+    )
     issued = [answer for answer in answers if isinstance(answer, IssuedToken)]
     assert len(issued) == CALLERS
     assert len({answer.token.id for answer in issued}) == 1

@@ -10,7 +10,7 @@ import botocore.session
 import pytest
 from botocore.exceptions import ClientError
 
-from atelier.aws.secrets import FRESH_CACHE_SECONDS, CACHE_SECONDS, Secret
+from atelier.adapters.aws.secrets import CACHE_SECONDS, FRESH_CACHE_SECONDS, Secret
 
 
 class Vault:

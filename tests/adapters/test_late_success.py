@@ -8,20 +8,20 @@ from datetime import timedelta
 
 import pytest
 
-from atelier.aws.dynamodb.generations import DynamoGenerations
+from atelier.adapters.aws.dynamodb.generations import DynamoGenerations
 from atelier.errors import Conflict, Unavailable
 from atelier.generations.attempt import LATE_POLLING_SECONDS_MAX, NO_WAITER_POLLS, attempt
 from atelier.generations.cancel import cancel
 from atelier.generations.finish import finish
 from atelier.generations.model import Generation, Status
 from atelier.generations.outcome import Outcome
-from atelier.generations.poll import poll, act_on_webhooks
+from atelier.generations.poll import act_on_webhooks, poll
 from atelier.generations.sweep import sweep
 from atelier.ids import new_id
-from atelier.ledger.contract import explanation_view
 from atelier.ledger.model import Movement
+from atelier.ledger.schemas import explanation_view
 from atelier.projects.model import Budget, Project
-from atelier.providers._contract import Accepted, ErrorClass, Failed, Pending, Unknown
+from atelier.provider_port import Accepted, ErrorClass, Failed, Pending, Unknown
 from tests.adapters.world import DONE, TRANSACTION_CONFLICT, World, failing_operation, run_concurrently
 from tests.conftest import Tables
 

@@ -13,16 +13,24 @@ from typing import Any
 import pytest
 from pynamodb.exceptions import TransactWriteError
 
-from atelier.aws.dynamodb import connection, transaction
-from atelier.aws.dynamodb.generations import GenerationItem
-from atelier.aws.dynamodb.ledger import WalletItem, put_settlement, put_new_wallet, put_hold
+from atelier.adapters.aws.dynamodb import connection, transaction
+from atelier.adapters.aws.dynamodb.generations import GenerationItem
+from atelier.adapters.aws.dynamodb.ledger import WalletItem, put_hold, put_new_wallet, put_settlement
 from atelier.clock import rfc3339
 from atelier.errors import AtelierError, BudgetExceeded, Conflict, InsufficientCredits, NotFound, RateLimited
 from atelier.generations.model import Generation, Status
-from atelier.generations.ports import GenerationExists, GenerationChanged
+from atelier.generations.ports import GenerationChanged, GenerationExists
 from atelier.generations.quote import QuoteInput, quote
 from atelier.ids import new_id
-from atelier.ledger.model import EndState, GrantSource, HoldPlan, plan_settlement, plan_late_result, new_wallet, plan_hold
+from atelier.ledger.model import (
+    EndState,
+    GrantSource,
+    HoldPlan,
+    new_wallet,
+    plan_hold,
+    plan_late_result,
+    plan_settlement,
+)
 from atelier.ledger.operations import TransferShare, plan_adjustment, plan_grant, plan_revocation, plan_transfer
 from atelier.ledger.ports import OperationExists, StaleWallet
 from atelier.ledger.post import adjust, grant, revoke, transfer
@@ -57,7 +65,13 @@ def left(world: World) -> dict[str, int]:
 
 def take_back(world: World, credits: int, key: str, grant_key: str) -> None:
     revoke(
-        world.workspace_id, f"revoke#{key}", f"grant#{grant_key}", credits, "refund", deps=world.post_deps, now=world.now
+        world.workspace_id,
+        f"revoke#{key}",
+        f"grant#{grant_key}",
+        credits,
+        "refund",
+        deps=world.post_deps,
+        now=world.now,
     )
 
 
@@ -114,7 +128,13 @@ def test_a_hold_spends_a_concurrent_grant_that_expires_sooner_first(world: World
     def comes() -> None:
         expires_at = world.now + timedelta(minutes=30)
         made = grant(
-            world.workspace_id, "grant#x", GrantSource.PROMO, 4, expires_at=expires_at, deps=world.post_deps, now=world.now
+            world.workspace_id,
+            "grant#x",
+            GrantSource.PROMO,
+            4,
+            expires_at=expires_at,
+            deps=world.post_deps,
+            now=world.now,
         )
         assert made.grant is not None
         newest.append(made.grant.grant_id)
@@ -469,7 +489,9 @@ def planned_revocation(world: World, key: str, order: str) -> Any:
     recorded = world.wallets.operation_record(world.workspace_id, "grant#r")
     assert recorded is not None
     assert recorded.grant is not None
-    return plan_revocation(world.refreshed(), key, recorded.grant, 2, expired_credits=0, reason="r", order=order, now=world.now)
+    return plan_revocation(
+        world.refreshed(), key, recorded.grant, 2, expired_credits=0, reason="r", order=order, now=world.now
+    )
 
 
 def test_two_first_sales_at_once_do_not_overwrite_the_earnings_grant(tables: Tables) -> None:
@@ -573,7 +595,9 @@ def test_a_revocation_planned_without_a_grant_that_exists_is_refused(world: Worl
     assert recorded.grant is not None
     wallet = world.refreshed()
     gone = replace(wallet, grants=tuple(grant for grant in wallet.grants if grant.id != recorded_id))
-    plan = plan_revocation(gone, "revoke#1", recorded.grant, 4, expired_credits=0, reason="r", order="A" * 26, now=world.now)
+    plan = plan_revocation(
+        gone, "revoke#1", recorded.grant, 4, expired_credits=0, reason="r", order="A" * 26, now=world.now
+    )
     with pytest.raises(StaleWallet):
         world.wallets.post(plan, "f")
 

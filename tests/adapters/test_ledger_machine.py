@@ -34,7 +34,7 @@ from atelier.generations.ports import OutputLocation
 from atelier.generations.sweep import sweep
 from atelier.ledger.model import GrantSource
 from atelier.ledger.post import adjust, grant, revoke, transfer
-from tests.adapters.oracle import OracleGrant, OracleWallet, OracleHold
+from tests.adapters.oracle import OracleGrant, OracleHold, OracleWallet
 from tests.adapters.world import World
 from tests.conftest import Tables
 
@@ -216,7 +216,13 @@ class LedgerMachine(RuleBasedStateMachine):
 
         def call() -> object:
             return revoke(
-                self.world.workspace_id, key, grant_key, credits, "refund", deps=self.world.post_deps, now=self.world.now
+                self.world.workspace_id,
+                key,
+                grant_key,
+                credits,
+                "refund",
+                deps=self.world.post_deps,
+                now=self.world.now,
             )
 
         self.purse.refresh(self.world.now)
@@ -234,7 +240,13 @@ class LedgerMachine(RuleBasedStateMachine):
 
         def call() -> str:
             recorded = adjust(
-                self.world.workspace_id, key, credits, reason="r", by="usr_A", deps=self.world.post_deps, now=self.world.now
+                self.world.workspace_id,
+                key,
+                credits,
+                reason="r",
+                by="usr_A",
+                deps=self.world.post_deps,
+                now=self.world.now,
             )
             return recorded.grant.grant_id if recorded.grant else ""
 

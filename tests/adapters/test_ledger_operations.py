@@ -21,7 +21,9 @@ def buy(world: World, credits: int = 100, key: str = BOUGHT) -> OperationRecord:
     return grant(world.workspace_id, key, GrantSource.PURCHASE, credits, deps=world.post_deps, now=world.now)
 
 
-def take_back(world: World, credits: int = 100, key: str = "revoke#stripe#re_1", grant_key: str = BOUGHT) -> OperationRecord:
+def take_back(
+    world: World, credits: int = 100, key: str = "revoke#stripe#re_1", grant_key: str = BOUGHT
+) -> OperationRecord:
     return revoke(world.workspace_id, key, grant_key, credits, "refund", deps=world.post_deps, now=world.now)
 
 
@@ -242,7 +244,9 @@ def test_credits_that_expired_while_held_are_no_debt_after_a_refund(world: World
 
 def test_an_expiry_booked_by_a_fast_clock_is_no_debt_after_a_refund(world: World) -> None:
     expires_at = world.now + timedelta(seconds=2)
-    grant(world.workspace_id, BOUGHT, GrantSource.PURCHASE, 10, expires_at=expires_at, deps=world.post_deps, now=world.now)
+    grant(
+        world.workspace_id, BOUGHT, GrantSource.PURCHASE, 10, expires_at=expires_at, deps=world.post_deps, now=world.now
+    )
     world.now += timedelta(seconds=3)
     world.refreshed()
     world.now -= timedelta(seconds=2)

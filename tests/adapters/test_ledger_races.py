@@ -23,7 +23,9 @@ def test_credits_for_ten_serve_exactly_ten_of_fifty_parallel_callers(tables: Tab
     for _ in range(ROUNDS // 4):
         world = World(tables)
         # The daily 50 credits are enough for ten submissions of five credits.
-        results = run_concurrently(CALLERS, lambda _, world=world: world.submit(width=1024, height=1280, model="local/canvas"))
+        results = run_concurrently(
+            CALLERS, lambda _, world=world: world.submit(width=1024, height=1280, model="local/canvas")
+        )
         accepted = [result for result in results if isinstance(result, AcceptedGeneration)]
         assert len(accepted) == FUNDED, lane
         assert sum(isinstance(result, InsufficientCredits) for result in results) == CALLERS - FUNDED

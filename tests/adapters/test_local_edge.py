@@ -19,21 +19,21 @@ import httpx
 import pytest
 from aiohttp import web
 
-from atelier.aws.cloudfront import UrlSigner
-from atelier.aws.signing_keys import new_url_keys
+from atelier.adapters.aws.cloudfront import UrlSigner
+from atelier.adapters.aws.signing_keys import new_url_keys
 from infra.local.deploy import Aws
 from infra.local.distribution import read_distribution
 from infra.local.edge import (
-    WAITING_OVERFLOW_MAX,
     BODY_BYTES_MAX,
     HEAD_BYTES_MAX,
+    WAITING_OVERFLOW_MAX,
     WAITING_PER_CALLER_MAX,
     Edge,
     Origins,
     PortInUse,
 )
 from infra.local.emulator import Emulator
-from tests.until import wait_until
+from tests.polling import wait_until
 
 ROOT = Path(__file__).parents[2]
 KEYS = new_url_keys()

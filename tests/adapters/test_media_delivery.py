@@ -16,19 +16,19 @@ import httpx
 import pytest
 from PIL import Image
 
-from atelier.aws.s3 import MediaStore
+from atelier.adapters.aws.s3 import MediaStore
+from atelier.adapters.media.delivery import Delivery
+from atelier.adapters.media.fetch import Fetcher
+from atelier.adapters.media.keys import media_key, staging_key, thumbnail_key
+from atelier.adapters.media.process import BYTES_MAX
+from atelier.adapters.media.processed import MediaToolMissing
+from atelier.adapters.providers.local.provider import Local
 from atelier.errors import NotFound
-from atelier.generations.model import Generation, Kind, Recipe, InputAsset, Status
+from atelier.generations.model import Generation, InputAsset, Kind, Recipe, Status
 from atelier.generations.ports import OutputLocation, UndeliverableMedia
 from atelier.ids import new_id
-from atelier.media.delivery import Delivery
-from atelier.media.fetch import Fetcher
-from atelier.media.keys import media_key, staging_key, thumbnail_key
-from atelier.media.process import BYTES_MAX
-from atelier.media.processed import MediaToolMissing
-from atelier.providers._contract import Done, Input, Job
-from atelier.providers.local import Local
-from infra.local.standins.replicate import API_TOKEN, ReplicateSimulator, sample_png
+from atelier.provider_port import Done, Input, Job
+from infra.simulators.replicate import API_TOKEN, ReplicateSimulator, sample_png
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 WORKSPACE = new_id("wsp", NOW)
@@ -221,7 +221,9 @@ def test_an_output_over_its_kinds_maximum_size_is_undeliverable() -> None:
 def test_a_delivered_image_can_be_read_as_an_input_in_its_workspace_only() -> None:
     objects, work = Objects(), generation()
     delivery = delivering(objects)
-    picture = delivery.deliver(work, 0, OutputLocation(key=delivery.stage(work.id, "att_1", 0, sample_png(96, 64, 1))), ())
+    picture = delivery.deliver(
+        work, 0, OutputLocation(key=delivery.stage(work.id, "att_1", 0, sample_png(96, 64, 1))), ()
+    )
     source = InputAsset("ast_1", picture.sha256, picture.format)
     given = delivery.read_input(WORKSPACE, source)
     assert (hashlib.sha256(given.data).hexdigest(), given.content_type) == (picture.sha256, "image/png")

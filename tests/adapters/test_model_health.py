@@ -7,15 +7,15 @@ from datetime import timedelta
 
 import pytest
 
-from atelier.credentials.model import WorkspaceProviders
+from atelier.catalogue.catalogue import Offer, catalogue
 from atelier.errors import Unavailable
 from atelier.generations.model import Status
-from atelier.pricing.catalogue import Offer, catalogue
-from atelier.providers._contract import Done, ErrorClass, Failed, Output
-from atelier.routing.book import SUCCESSES_PER_WRITE, HealthCache
-from atelier.routing.choose import Routes
-from atelier.routing.model import COOLDOWN_SECONDS, FAILURES_TO_DOWN, Scope, overall_status
-from atelier.routing.model import HealthStatus as HealthStatus
+from atelier.provider_keys.model import WorkspaceProviders
+from atelier.provider_port import Done, ErrorClass, Failed, Output
+from atelier.routing.circuit_breaker import COOLDOWN_SECONDS, FAILURES_TO_DOWN, Scope, overall_status
+from atelier.routing.circuit_breaker import HealthStatus as HealthStatus
+from atelier.routing.health_cache import SUCCESSES_PER_WRITE, HealthCache
+from atelier.routing.rank_offers import Routes
 from tests.adapters.test_routing import BROKEN, OWN, REPLICATE, counted, run, take_down
 from tests.adapters.world import DONE, ScriptedProvider, World
 from tests.conftest import Tables
@@ -50,7 +50,9 @@ def test_three_failures_of_one_model_open_only_that_models_circuit(world: World)
 def test_a_named_model_with_an_open_circuit_is_refused_and_another_is_accepted(world: World) -> None:
     break_model(world)
     world.catalogue = catalogue(frozenset({"replicate"}))
-    routes = Routes(world.workspace_id, WorkspaceProviders(), lambda scope: world.book.cached(scope, world.now), world.now)
+    routes = Routes(
+        world.workspace_id, WorkspaceProviders(), lambda scope: world.book.cached(scope, world.now), world.now
+    )
     with pytest.raises(Unavailable) as refused:
         world.submit(model=MODEL, routes=routes)
     assert 0 < refused.value.facts["retry_after_seconds"] <= COOLDOWN_SECONDS + 1

@@ -9,30 +9,30 @@ from datetime import timedelta
 import botocore.session
 import pytest
 
-from atelier.aws.dynamodb.generations import DynamoGenerations
+from atelier.adapters.aws.dynamodb.generations import DynamoGenerations
+from atelier.adapters.media.delivery import Delivery
+from atelier.adapters.media.fetch import Fetcher
+from atelier.adapters.media.keys import staging_key
 from atelier.errors import IdempotencyMismatch, PromptRefused, Unavailable
 from atelier.generations.finish import finish
 from atelier.generations.model import DeliveredFile, Generation, Kind, Recipe, Status
-from atelier.generations.moderate import prompt_failure
+from atelier.generations.moderation_texts import prompt_failure
 from atelier.generations.outcome import MODERATED_OUTPUT, Outcome
+from atelier.generations.pipeline_run import PlanStageDeps, plan_stage
 from atelier.generations.ports import OutputLocation
-from atelier.generations.run import PlanStageDeps, plan_stage
 from atelier.generations.submit import AcceptedGeneration, Submission, submit_generation
 from atelier.generations.sweep import sweep
 from atelier.ids import new_id
 from atelier.ledger.model import SettlementPlan
-from atelier.media.delivery import Delivery
-from atelier.media.fetch import Fetcher
-from atelier.media.keys import staging_key
 from atelier.moderation.blocklist import DEFAULT_BLOCKLIST
-from atelier.moderation.model import Category, OutputWithheld, Thumbnail, Policy
+from atelier.moderation.model import Category, OutputWithheld, Policy, Thumbnail
 from atelier.moderation.outputs import OutputCheck
 from atelier.moderation.ports import Findings
 from atelier.moderation.prompts import PromptCheck
-from atelier.providers._contract import Accepted as Taken
-from atelier.providers._contract import Done, Output
-from infra.local.standins._kit import sample_video, sample_png
-from tests.adapters.runs import PipelineWorld
+from atelier.provider_port import Accepted as Taken
+from atelier.provider_port import Done, Output
+from infra.simulators._kit import sample_png, sample_video
+from tests.adapters.pipeline_world import PipelineWorld
 from tests.adapters.world import NOON, FakeMedia, World
 from tests.conftest import Tables
 
@@ -150,7 +150,9 @@ def test_a_repeated_request_is_not_moderated_again(world: World) -> None:
         world.submit(key="k2")
 
 
-def test_a_refusal_by_the_moderation_provider_writes_nothing(world: World, aws: botocore.session.Session, tables: Tables) -> None:
+def test_a_refusal_by_the_moderation_provider_writes_nothing(
+    world: World, aws: botocore.session.Session, tables: Tables
+) -> None:
     before = everything(aws, tables)
     world.moderation = PromptCheck(Policy(), DEFAULT_BLOCKLIST, lambda: Judge(Category.MINORS))
     with pytest.raises(PromptRefused):
@@ -247,7 +249,9 @@ def test_a_late_result_that_is_withheld_changes_nothing(world: World) -> None:
 class Unjudged(FakeMedia):
     """Media whose moderation is unavailable."""
 
-    def deliver(self, generation: Generation, number: int, output: OutputLocation, hosts: tuple[str, ...]) -> DeliveredFile:
+    def deliver(
+        self, generation: Generation, number: int, output: OutputLocation, hosts: tuple[str, ...]
+    ) -> DeliveredFile:
         raise Unavailable("The result cannot be checked at the moment.")
 
 

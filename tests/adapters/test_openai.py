@@ -23,12 +23,15 @@ import openai as sdk
 import pytest
 from PIL import Image
 
+from atelier.adapters.media import audio
+from atelier.adapters.providers._openai_compatible import Problem
+from atelier.adapters.providers._speech_parts import split_text
+from atelier.adapters.providers.openai import OpenAI
+from atelier.catalogue.catalogue import catalogue
+from atelier.catalogue.model import Model
 from atelier.clock import system_clock
 from atelier.ids import new_id
-from atelier.media import sound
-from atelier.pricing.catalogue import catalogue
-from atelier.pricing.model import Model
-from atelier.providers._contract import (
+from atelier.provider_port import (
     CancelResult,
     Done,
     ErrorClass,
@@ -40,11 +43,8 @@ from atelier.providers._contract import (
     Unknown,
     WebhookInvalid,
 )
-from atelier.providers._openai_shape import Problem
-from atelier.providers._speech_parts import split_text
-from atelier.providers.openai import OpenAI
-from infra.local.standins._kit import sample_image, sample_png
-from infra.local.standins.openai import OpenAISimulator
+from infra.simulators._kit import sample_image, sample_png
+from infra.simulators.openai import OpenAISimulator
 
 IMAGES = {"model": "gpt-image-2.5-flare", "api": "images"}
 RESPONSES = {"model": "gpt-5.5", "api": "responses"}
@@ -121,7 +121,9 @@ def test_an_image_job_becomes_the_documented_request_and_returns_bytes_and_token
     }
 
 
-def test_the_catalogues_settings_of_a_model_are_sent_in_each_request(provider: OpenAI, stand_in: OpenAISimulator) -> None:
+def test_the_catalogues_settings_of_a_model_are_sent_in_each_request(
+    provider: OpenAI, stand_in: OpenAISimulator
+) -> None:
     settings = IMAGES | {"input": {"output_format": "webp", "moderation": "low"}}
     end = done(provider, job(settings, width=64, height=64))
     assert Image.open(io.BytesIO(data(end))).format == "WEBP"
@@ -275,7 +277,9 @@ def test_a_models_own_refusal_is_a_text_with_finish_reason_refusal(provider: Ope
 
 
 @pytest.mark.parametrize("settings", [RESPONSES, CHAT], ids=["responses", "chat"])
-def test_a_text_cut_by_the_content_filter_is_delivered_up_to_the_cut(provider: OpenAI, settings: dict[str, Any]) -> None:
+def test_a_text_cut_by_the_content_filter_is_delivered_up_to_the_cut(
+    provider: OpenAI, settings: dict[str, Any]
+) -> None:
     end = done(provider, job(settings, "a fox [[run:filter]]"))
     assert (data(end), end.finish_reason) == (b"The stand-in heard: a fox", FinishReason.CONTENT_FILTER)
 
@@ -297,9 +301,7 @@ def test_reasoning_that_uses_all_tokens_gives_an_empty_text_of_length_reason(
 
 
 @pytest.mark.parametrize("settings", [RESPONSES, CHAT], ids=["responses", "chat"])
-def test_an_empty_text_without_usage_is_a_failure(
-    provider: OpenAI, settings: dict[str, Any]
-) -> None:
+def test_an_empty_text_without_usage_is_a_failure(provider: OpenAI, settings: dict[str, Any]) -> None:
     ran = done(provider, job(settings, "a fox [[run:none]]"))
     assert (ran.outputs, ran.finish_reason) == ((), None)
     end = provider.submit(job(settings, "a fox [[run:none]] [[usage:none]]"))
@@ -315,7 +317,9 @@ def test_an_empty_text_without_usage_is_a_failure(
         ("flagged", ErrorClass.MODERATED_BILLED, True),
     ],
 )
-def test_a_response_of_status_200_can_be_a_failure(provider: OpenAI, marker: str, error_class: ErrorClass, billed: bool) -> None:
+def test_a_response_of_status_200_can_be_a_failure(
+    provider: OpenAI, marker: str, error_class: ErrorClass, billed: bool
+) -> None:
     end = provider.submit(job(RESPONSES, f"a fox [[run:{marker}]]"))
     assert isinstance(end, Failed)
     assert end.error_class is error_class
@@ -352,7 +356,9 @@ def test_the_speech_request_is_the_documented_one(provider: OpenAI, stand_in: Op
 
 
 @pytest.mark.parametrize("form", ["mp3", "wav", "pcm", "flac", "opus", "aac"])
-def test_a_long_speech_text_is_sent_in_parts_and_the_audio_is_joined(provider: OpenAI, stand_in: OpenAISimulator, form: str) -> None:
+def test_a_long_speech_text_is_sent_in_parts_and_the_audio_is_joined(
+    provider: OpenAI, stand_in: OpenAISimulator, form: str
+) -> None:
     text = " ".join(["A sentence of some length, spoken slowly."] * 150)
     end = done(provider, job(SPEECH, text, format=form))
     parts = [call["body"]["input"] for call in stand_in.calls]
@@ -360,7 +366,7 @@ def test_a_long_speech_text_is_sent_in_parts_and_the_audio_is_joined(provider: O
     assert all(len(part) <= 4096 for part in parts)
     assert end.usage["characters"] == sum(len(part) for part in parts)
     # Processed as it is delivered to the creator.
-    lasting = (sound.process(data(end)).duration_ms or 0) / 1000
+    lasting = (audio.process(data(end)).duration_ms or 0) / 1000
     assert lasting == pytest.approx(len(text) / 100, abs=0.5)
     if form in ("wav", "pcm", "flac"):
         assert end.usage["output_milliseconds"] == pytest.approx(lasting * 1000, abs=50)
@@ -658,7 +664,9 @@ def test_the_sdk_retries_after_the_time_that_a_429_gives(stand_in: OpenAISimulat
     ],
     ids=lambda given: next(iter(given)),
 )
-def test_the_stand_in_refuses_what_the_documentation_does_not_allow(stand_in: OpenAISimulator, given: dict[str, Any]) -> None:
+def test_the_stand_in_refuses_what_the_documentation_does_not_allow(
+    stand_in: OpenAISimulator, given: dict[str, Any]
+) -> None:
     with sdk.OpenAI(api_key=stand_in.api_key, base_url=stand_in.base_url, max_retries=0) as client:
         order: dict[str, Any] = {"model": "gpt-image-2", "prompt": "a fox", **given}
         with pytest.raises(sdk.BadRequestError):
@@ -683,7 +691,7 @@ def control(stand_in: OpenAISimulator, verb: str, body: dict[str, Any]) -> None:
 
 def test_the_stand_in_runs_as_a_program_that_prints_its_url() -> None:
     child = subprocess.Popen(
-        [sys.executable, "-m", "infra.local.standins.openai", "--port", "0"],
+        [sys.executable, "-m", "infra.simulators.openai", "--port", "0"],
         cwd=Path(__file__).parents[2],
         stdout=subprocess.PIPE,
         text=True,

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from atelier.adapters.providers.openai_moderation import CATEGORIES, CHARACTERS_MAX, PIECES_MAX, OpenAIModeration
 from atelier.moderation.model import Category, Thumbnail
-from atelier.providers.openai_moderation import CATEGORIES, CHARACTERS_MAX, PIECES_MAX, OpenAIModeration
-from infra.local.standins.openai import OpenAISimulator
+from infra.simulators.openai import OpenAISimulator
 
 SOON = 5.0
 NOTHING: frozenset[Category] = frozenset()
@@ -45,7 +45,9 @@ def test_every_openai_category_maps_to_one_of_ours(moderation: OpenAIModeration,
     assert found == ({CATEGORIES[name]},)
 
 
-def test_a_long_text_is_moderated_in_pieces_in_one_request(moderation: OpenAIModeration, stand_in: OpenAISimulator) -> None:
+def test_a_long_text_is_moderated_in_pieces_in_one_request(
+    moderation: OpenAIModeration, stand_in: OpenAISimulator
+) -> None:
     long = "x" * CHARACTERS_MAX * 2 + "[[moderation:flagged]]"
     assert moderation.texts(["a fox", long, "a lake"], seconds_max=SOON) == (NOTHING, {Category.VIOLENCE}, NOTHING)
     assert [len(piece) for piece in stand_in.calls[0]["body"]["input"]] == [5, CHARACTERS_MAX, CHARACTERS_MAX, 22, 6]
@@ -80,9 +82,7 @@ def test_an_unreachable_server_and_a_wrong_key_give_no_finding(stand_in: OpenAIS
     assert nobody.texts(["a fox"], seconds_max=SOON) is None
 
 
-def test_a_server_that_never_answers_times_out(
-    moderation: OpenAIModeration, stand_in: OpenAISimulator
-) -> None:
+def test_a_server_that_never_answers_times_out(moderation: OpenAIModeration, stand_in: OpenAISimulator) -> None:
     began = time.monotonic()
     assert moderation.texts(["[[create:hang]]"], seconds_max=0.2) is None
     # The client's and the stand-in's own time-outs are half a minute.

@@ -11,13 +11,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atelier.catalogue.catalogue import catalogue
 from atelier.errors import Conflict, IdempotencyMismatch, QuoteExpired, ValidationFailed
 from atelier.generations.model import Kind, Recipe
 from atelier.generations.outcome import Outcome
 from atelier.generations.ports import OutputLocation
-from atelier.generations.quote import QUOTE_CHARACTERS_MAX, QUOTE_LIFETIME, QuoteInput, Quote, quote, derive_quote_key, sign_quote, verify_quote
+from atelier.generations.quote import (
+    QUOTE_CHARACTERS_MAX,
+    QUOTE_LIFETIME,
+    Quote,
+    QuoteInput,
+    derive_quote_key,
+    quote,
+    sign_quote,
+    verify_quote,
+)
 from atelier.generations.submit import AcceptedGeneration
-from atelier.pricing.catalogue import catalogue
 from tests.adapters.world import NOON, World, run_concurrently
 from tests.conftest import Tables
 

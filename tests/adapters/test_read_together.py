@@ -12,10 +12,10 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from urllib3.response import HTTPResponse
 
-from atelier.aws.dynamodb import READ_ATTEMPTS_MAX, batch_read
-from atelier.aws.dynamodb.generations import GenerationItem
-from atelier.aws.dynamodb.identity import DynamoIdentity
-from atelier.aws.dynamodb.ledger import wallet_from_item, wallet_address
+from atelier.adapters.aws.dynamodb import READ_ATTEMPTS_MAX, batch_read
+from atelier.adapters.aws.dynamodb.generations import GenerationItem
+from atelier.adapters.aws.dynamodb.identity import DynamoIdentity
+from atelier.adapters.aws.dynamodb.ledger import wallet_address, wallet_from_item
 from atelier.errors import Unavailable
 from atelier.identity.permissions import Role
 from atelier.ids import new_id

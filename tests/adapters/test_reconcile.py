@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from atelier.aws.dynamodb import transaction
-from atelier.aws.dynamodb.generations import GenerationItem
-from atelier.aws.dynamodb.ledger import put_hold
+from atelier.adapters.aws.dynamodb import transaction
+from atelier.adapters.aws.dynamodb.generations import GenerationItem
+from atelier.adapters.aws.dynamodb.ledger import put_hold
 from atelier.generations.model import Generation, Status
 from atelier.generations.reconcile import Repairs, reconcile
-from atelier.ledger.model import EndState, plan_settlement, plan_hold
+from atelier.ledger.model import EndState, plan_hold, plan_settlement
 from tests.adapters.world import World, run_concurrently
 from tests.conftest import Tables
 
@@ -76,7 +76,9 @@ def test_a_hold_without_a_generation_is_released_once_by_three_parallel_runs(wor
         (Status.EXPIRED, 0, "expired"),
     ],
 )
-def test_an_open_hold_is_ended_as_its_closed_generation_says(world: World, status: Status, charged: int, kind: str) -> None:
+def test_an_open_hold_is_ended_as_its_closed_generation_says(
+    world: World, status: Status, charged: int, kind: str
+) -> None:
     generation = world.submit(width=1024, height=1024).generation
     item = GenerationItem(generation.workspace_id, generation.id)
     item.update([GenerationItem.status.set(status.value), GenerationItem.credits_charged.set(charged)])
@@ -94,7 +96,9 @@ def test_an_open_hold_is_ended_as_its_closed_generation_says(world: World, statu
         (EndState.EXPIRED, 0, Status.EXPIRED),
     ],
 )
-def test_an_open_generation_is_closed_as_its_ended_hold_says(world: World, state: EndState, charged: int, status: Status) -> None:
+def test_an_open_generation_is_closed_as_its_ended_hold_says(
+    world: World, state: EndState, charged: int, status: Status
+) -> None:
     generation = world.submit().generation
     end_alone(world, generation, state, charged)
     assert run(world) == Repairs(closed=1)

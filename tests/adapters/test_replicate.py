@@ -21,10 +21,11 @@ import av
 import httpx
 import pytest
 
+from atelier.adapters.providers.replicate import Replicate
+from atelier.catalogue.catalogue import catalogue
 from atelier.clock import system_clock
 from atelier.ids import created_at, new_id
-from atelier.pricing.catalogue import catalogue
-from atelier.providers._contract import (
+from atelier.provider_port import (
     Accepted,
     Cancelled,
     CancelResult,
@@ -39,10 +40,9 @@ from atelier.providers._contract import (
     Unknown,
     WebhookInvalid,
 )
-from atelier.providers.replicate import Replicate
-from infra.local.standins._kit import sample_png, sample_wav
-from infra.local.standins.replicate import API_TOKEN, GONE_VERSION, WEBHOOK_SECRET, ReplicateSimulator
-from tests.receiver import webhook_receiver
+from infra.simulators._kit import sample_png, sample_wav
+from infra.simulators.replicate import API_TOKEN, GONE_VERSION, WEBHOOK_SECRET, ReplicateSimulator
+from tests.webhook_receiver import webhook_receiver
 
 ALL = catalogue(frozenset({"replicate"}))
 SDXL = ALL.model("replicate/sdxl")
@@ -92,7 +92,9 @@ def ended(provider: Replicate, reference: str, work: Job) -> PollOutcome:
 # ---- submit ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_creation_is_the_documented_request_and_is_sent_once(provider: Replicate, stand_in: ReplicateSimulator) -> None:
+def test_a_creation_is_the_documented_request_and_is_sent_once(
+    provider: Replicate, stand_in: ReplicateSimulator
+) -> None:
     with webhook_receiver() as receiver:
         accepted(provider, job("a red fox", webhook=f"{receiver.url}/hook", n=2, seed=9))
         (call,) = stand_in.calls
@@ -422,9 +424,7 @@ def test_the_models_trigger_word_follows_the_person_in_the_prompt(
     assert sent(stand_in)["prompt"] == expected
 
 
-def test_a_large_file_is_uploaded_first_and_sent_as_its_url(
-    provider: Replicate, stand_in: ReplicateSimulator
-) -> None:
+def test_a_large_file_is_uploaded_first_and_sent_as_its_url(provider: Replicate, stand_in: ReplicateSimulator) -> None:
     work = of("stable-video-diffusion", inputs={"image": (LARGE,)}, frames_per_second=7)
     reference = accepted(provider, work)
     assert [call["path"] for call in stand_in.calls] == ["/v1/files", "/v1/predictions"]
@@ -447,7 +447,9 @@ def test_a_file_above_the_documented_data_url_size_is_uploaded(
         assert len(stand_in.files) == uploads
 
 
-def test_an_avatar_job_sends_image_and_audio_and_returns_a_video(provider: Replicate, stand_in: ReplicateSimulator) -> None:
+def test_an_avatar_job_sends_image_and_audio_and_returns_a_video(
+    provider: Replicate, stand_in: ReplicateSimulator
+) -> None:
     work = of("sadtalker", inputs={"image": (SMALL,), "audio": (SPOKEN,)}, still=True)
     done = ended(provider, accepted(provider, work), work)
     assert isinstance(done, Done)
@@ -481,7 +483,9 @@ def test_a_missing_required_file_fails_as_invalid_input(provider: Replicate) -> 
 @pytest.mark.parametrize(
     ("path", "count"), [(None, 1), ("files", 1), ("files.result", 1), ("files.missing", 0), ("seed", 0), ("note.x", 0)]
 )
-def test_an_output_object_gives_the_files_at_the_configured_path(provider: Replicate, path: str | None, count: int) -> None:
+def test_an_output_object_gives_the_files_at_the_configured_path(
+    provider: Replicate, path: str | None, count: int
+) -> None:
     work = job("a fox [[output:object]]")
     if path:
         work = replace(work, settings={**work.settings, "output": path})
@@ -490,9 +494,7 @@ def test_an_output_object_gives_the_files_at_the_configured_path(provider: Repli
     assert isinstance(end, Done if count else Failed)
 
 
-def test_a_lost_prediction_with_files_is_found_by_its_files(
-    provider: Replicate, stand_in: ReplicateSimulator
-) -> None:
+def test_a_lost_prediction_with_files_is_found_by_its_files(provider: Replicate, stand_in: ReplicateSimulator) -> None:
     other = Input(sample_png(8, 8, 2), "image/png")
     theirs, ours = (of("stable-video-diffusion", inputs={"image": (file,)}, seed=3) for file in (SMALL, other))
     accepted(provider, theirs)
@@ -504,9 +506,7 @@ def test_a_lost_prediction_with_files_is_found_by_its_files(
     assert found != provider.find(theirs)
 
 
-def test_jobs_that_differ_only_in_an_upload_are_not_confused(
-    provider: Replicate, stand_in: ReplicateSimulator
-) -> None:
+def test_jobs_that_differ_only_in_an_upload_are_not_confused(provider: Replicate, stand_in: ReplicateSimulator) -> None:
     accepted(provider, of("stable-video-diffusion", inputs={"image": (LARGE,)}, seed=3))
     other = Input(bytes([1]) * 200_000, "image/png")
     ours = of("stable-video-diffusion", inputs={"image": (other,)}, seed=3)
@@ -630,6 +630,9 @@ def test_an_unrecognised_status_leaves_the_outcome_unknown(provider: Replicate, 
 
 
 def test_importing_the_adapter_does_not_import_the_sdk() -> None:
-    script = "import sys, atelier.providers.replicate; sys.exit('httpx' in sys.modules or 'replicate' in sys.modules)"
+    script = (
+        "import sys, atelier.adapters.providers.replicate; "
+        "sys.exit('httpx' in sys.modules or 'replicate' in sys.modules)"
+    )
     source = Path(sys.modules["atelier"].__path__[0]).parent
     assert subprocess.run([sys.executable, "-c", script], env={"PYTHONPATH": str(source)}, check=False).returncode == 0

@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from atelier.aws.dynamodb.generations import GenerationItem, ReuseItem
-from atelier.aws.dynamodb.library import AssetItem
+from atelier.adapters.aws.dynamodb.generations import GenerationItem, ReuseItem
+from atelier.adapters.aws.dynamodb.library import AssetItem
 from atelier.errors import Conflict, IdempotencyMismatch, NotFound
 from atelier.generations.model import Generation, Kind, Recipe, Status
 from atelier.generations.ports import Filters
 from atelier.generations.submit import AcceptedGeneration
 from atelier.ids import new_id
 from atelier.projects.ports import ProjectInUse
-from tests.adapters.runs import SMALL, PipelineWorld
+from tests.adapters.pipeline_world import SMALL, PipelineWorld
 from tests.adapters.test_budgets import project
 from tests.adapters.world import run_concurrently
 from tests.conftest import Tables

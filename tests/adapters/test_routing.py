@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from atelier.aws.dynamodb.generations import GenerationItem
-from atelier.credentials.model import WorkspaceProviders, ProviderKey
+from atelier.adapters.aws.dynamodb.generations import GenerationItem
+from atelier.catalogue.catalogue import catalogue
 from atelier.errors import Unavailable
 from atelier.generations.attempt import NO_WAITER_POLLS
 from atelier.generations.cancel import cancel
@@ -17,14 +17,14 @@ from atelier.generations.model import Generation, Status
 from atelier.generations.poll import poll
 from atelier.generations.sweep import sweep
 from atelier.ids import new_id
-from atelier.pricing.catalogue import catalogue
 from atelier.projects.model import Budget, Project
-from atelier.providers._contract import Accepted, Cancelled, Done, ErrorClass, Failed, Output, SubmitOutcome, Unknown
-from atelier.routing.book import SUCCESSES_PER_WRITE, HealthCache
-from atelier.routing.choose import Routes
-from atelier.routing.model import COOLDOWN_SECONDS, FAILURES_TO_DOWN, Health, Scope
-from atelier.routing.model import HealthStatus as HealthStatus
-from tests.adapters.world import DONE, ScriptedProvider, World, run_concurrently, client_event_hook
+from atelier.provider_keys.model import ProviderKey, WorkspaceProviders
+from atelier.provider_port import Accepted, Cancelled, Done, ErrorClass, Failed, Output, SubmitOutcome, Unknown
+from atelier.routing.circuit_breaker import COOLDOWN_SECONDS, FAILURES_TO_DOWN, Health, Scope
+from atelier.routing.circuit_breaker import HealthStatus as HealthStatus
+from atelier.routing.health_cache import SUCCESSES_PER_WRITE, HealthCache
+from atelier.routing.rank_offers import Routes
+from tests.adapters.world import DONE, ScriptedProvider, World, client_event_hook, run_concurrently
 from tests.conftest import Tables
 
 BROKEN = Failed(ErrorClass.TRANSIENT, "It broke.")
@@ -288,7 +288,9 @@ def test_a_generation_on_a_workspace_key_alone_holds_no_credits(tables: Tables) 
     world = World(tables, providers=frozenset({"openai"}))
     mine = ProviderKey(OWN, world.workspace_id, "usr_A", "replicate", "Mine", "", b"", "m", world.now)
     world.post_deps.refreshed_wallet(world.workspace_id, world.now)
-    routes = Routes(world.workspace_id, WorkspaceProviders((mine,)), lambda scope: world.book.cached(scope, world.now), world.now)
+    routes = Routes(
+        world.workspace_id, WorkspaceProviders((mine,)), lambda scope: world.book.cached(scope, world.now), world.now
+    )
     named = world.submit(model="replicate/sdxl", routes=routes).generation
     assert named.candidates == (f"replicate/sdxl@{OWN}",)
     assert (named.credits_held, world.wallet().held) == (0, 0)
@@ -306,7 +308,9 @@ def test_a_generation_on_a_workspace_key_alone_holds_no_credits(tables: Tables) 
 def test_a_named_model_with_an_open_circuit_is_refused_and_nothing_is_written(world: World) -> None:
     take_down(world)
     world.catalogue = catalogue(frozenset({"replicate"}))
-    routes = Routes(world.workspace_id, WorkspaceProviders(), lambda scope: world.book.cached(scope, world.now), world.now)
+    routes = Routes(
+        world.workspace_id, WorkspaceProviders(), lambda scope: world.book.cached(scope, world.now), world.now
+    )
     before = world.wallet()
     with pytest.raises(Unavailable) as refused:
         world.submit(model="replicate/sdxl", routes=routes)
@@ -316,7 +320,9 @@ def test_a_named_model_with_an_open_circuit_is_refused_and_nothing_is_written(wo
 
 def test_a_repeated_request_is_replayed_while_its_providers_circuit_is_open(world: World) -> None:
     world.catalogue = catalogue(frozenset({"replicate"}))
-    routes = Routes(world.workspace_id, WorkspaceProviders(), lambda scope: world.book.cached(scope, world.now), world.now)
+    routes = Routes(
+        world.workspace_id, WorkspaceProviders(), lambda scope: world.book.cached(scope, world.now), world.now
+    )
     first = world.submit(model="replicate/sdxl", key="k", routes=routes).generation
     take_down(world)
     again = world.submit(model="replicate/sdxl", key="k", routes=routes)

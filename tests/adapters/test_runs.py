@@ -7,24 +7,24 @@ from datetime import timedelta
 
 import pytest
 
-from atelier.aws.dynamodb.generations import GenerationItem
+from atelier.adapters.aws.dynamodb.generations import GenerationItem
+from atelier.catalogue.catalogue import catalogue
 from atelier.errors import Conflict, IdempotencyMismatch, InsufficientCredits, ValidationFailed
 from atelier.generations.cancel import cancel
 from atelier.generations.finish import finish
 from atelier.generations.model import Generation, Kind, Recipe, Status, stage_id
 from atelier.generations.outcome import Outcome
 from atelier.generations.pipelines import PIPELINES, StageOptions, build_pipeline, enhanced_pipeline
-from atelier.generations.poll import poll, cancel_at_provider
+from atelier.generations.poll import cancel_at_provider, poll
 from atelier.generations.ports import Filters
 from atelier.generations.quote import QuoteInput, pipeline_for, quote
 from atelier.generations.reconcile import Repairs, reconcile
 from atelier.generations.submit import AcceptedGeneration
 from atelier.generations.sweep import sweep
 from atelier.ledger.model import EndState, plan_settlement
-from atelier.pricing.catalogue import catalogue
-from atelier.providers._contract import Accepted as ProviderAccepted
-from atelier.providers._contract import Done, ErrorClass, Failed, Output, Pending
-from tests.adapters.runs import STAGE_OPTIONS, CREDITS, SMALL, PipelineWorld, stage_names
+from atelier.provider_port import Accepted as ProviderAccepted
+from atelier.provider_port import Done, ErrorClass, Failed, Output, Pending
+from tests.adapters.pipeline_world import CREDITS, SMALL, STAGE_OPTIONS, PipelineWorld, stage_names
 from tests.adapters.world import DONE, NOON, run_concurrently
 from tests.conftest import Tables
 
@@ -125,9 +125,7 @@ def test_an_enhanced_prompt_refused_by_moderation_ends_the_run(world: PipelineWo
 
 
 @pytest.mark.parametrize(("name", "number"), STAGES)
-def test_a_run_restarted_after_a_stage_pays_for_no_stage_twice(
-    world: PipelineWorld, name: str, number: int
-) -> None:
+def test_a_run_restarted_after_a_stage_pays_for_no_stage_twice(world: PipelineWorld, name: str, number: int) -> None:
     run = world.submit_pipeline(name).generation
     for _ in range(number + 1):
         world.run_stage(world.next_stage(run))
@@ -184,9 +182,7 @@ def test_parallel_submissions_with_one_key_create_one_run(world: PipelineWorld) 
 
 
 @pytest.mark.parametrize(("name", "number"), STAGES)
-def test_a_failed_run_is_charged_for_its_delivered_stages_only(
-    world: PipelineWorld, name: str, number: int
-) -> None:
+def test_a_failed_run_is_charged_for_its_delivered_stages_only(world: PipelineWorld, name: str, number: int) -> None:
     run = world.submit_pipeline(name).generation
     for _ in range(number):
         world.run_stage(world.next_stage(run))
@@ -234,9 +230,7 @@ def test_a_retry_of_a_succeeded_run_repeats_every_stage(world: PipelineWorld) ->
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_a_retry_of_a_run_with_every_stage_done_holds_nothing(
-    world: PipelineWorld, name: str
-) -> None:
+def test_a_retry_of_a_run_with_every_stage_done_holds_nothing(world: PipelineWorld, name: str) -> None:
     run = world.submit_pipeline(name).generation
     while stage := world.plan(run):
         world.run_stage(stage)
@@ -305,7 +299,9 @@ def test_the_cancellation_of_a_run_reaches_the_provider_of_its_stage(remote: Pip
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_an_expired_run_is_charged_for_delivered_stages_and_expires_its_open_stage(remote: PipelineWorld, number: int) -> None:
+def test_an_expired_run_is_charged_for_delivered_stages_and_expires_its_open_stage(
+    remote: PipelineWorld, number: int
+) -> None:
     asked = SVD if number else {"image": StageOptions("replicate/sdxl", SMALL), "video": SVD["video"]}
     run = remote.submit_pipeline("image_to_video", options=asked).generation
     for _ in range(number):
@@ -534,7 +530,9 @@ def test_a_run_closed_by_the_reconciler_has_no_open_stage(remote: PipelineWorld)
     remote.wallets.end_hold(remote.workspace_id, plan_settlement(hold, EndState.SETTLED, 1, {}, remote.now))
     since, found = remote.now - timedelta(hours=30), []
     for _ in range(2):
-        again = reconcile(remote.workspace_id, created_after=since, thorough=True, deps=remote.finish_deps, now=remote.now)
+        again = reconcile(
+            remote.workspace_id, created_after=since, thorough=True, deps=remote.finish_deps, now=remote.now
+        )
         found.append(again)
     assert found == [Repairs(closed=1), Repairs()]
     assert (remote.get(run).status, remote.get(film).status) == (Status.FAILED, Status.EXPIRED)

@@ -16,22 +16,22 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest
 from pynamodb.expressions.operand import Path
 
-from atelier.aws.dynamodb import connection
-from atelier.aws.dynamodb.ledger import MovementItem, WalletItem, wallet_item
-from atelier.aws.dynamodb.seals import DynamoSeals, SealItem
+from atelier.adapters.aws.dynamodb import connection
+from atelier.adapters.aws.dynamodb.ledger import MovementItem, WalletItem, wallet_item
+from atelier.adapters.aws.dynamodb.seals import DynamoSeals, SealItem
 from atelier.clock import rfc3339
 from atelier.errors import InsufficientCredits, Unavailable, ValidationFailed
 from atelier.generations.model import Generation
-from atelier.ledger import sealing
+from atelier.ledger import seal_movements
 from atelier.ledger.audit import AuditReport, audit
+from atelier.ledger.hash_chain import PublicForm, Seal, next_seal, to_public
 from atelier.ledger.history import Balance, balance_at
 from atelier.ledger.model import Grant, GrantSource, order_at
 from atelier.ledger.post import adjust, grant, revoke, transfer
 from atelier.ledger.prove import build_proof_page
-from atelier.ledger.seal import PublicForm, Seal, next_seal, to_public
-from atelier.ledger.sealing import SealReport, SealDeps, unsealed_movements
+from atelier.ledger.seal_movements import SealDeps, SealReport, unsealed_movements
 from atelier.ledger.verify import ProofMismatch, verify
-from tests.adapters.world import World, run_concurrently, client_event_hook
+from tests.adapters.world import World, client_event_hook, run_concurrently
 from tests.bench.units import item_bytes
 from tests.conftest import Tables
 
@@ -56,7 +56,7 @@ class Sealer(World):
                 return found
 
     def seal(self, *forms: PublicForm) -> SealReport:
-        return sealing.seal(self.workspace_id, forms or self.forms(), deps=self.to, now=self.now)
+        return seal_movements.seal(self.workspace_id, forms or self.forms(), deps=self.to, now=self.now)
 
     def chain(self) -> list[Seal]:
         return self.seals.between(self.workspace_id, 1, 999)
@@ -131,7 +131,13 @@ def live(world: Sealer, other: World) -> Iterator[None]:
         world.fail(left)
         yield
         adjust(
-            world.workspace_id, f"adjust#{world.now}", -3, reason="because", by="usr_Z", deps=world.post_deps, now=world.now
+            world.workspace_id,
+            f"adjust#{world.now}",
+            -3,
+            reason="because",
+            by="usr_Z",
+            deps=world.post_deps,
+            now=world.now,
         )
         yield
         world.now += timedelta(hours=13)

@@ -12,10 +12,11 @@ import httpx
 import pytest
 from PIL import Image
 
+from atelier.adapters.providers.stability import Stability
+from atelier.catalogue.catalogue import catalogue
 from atelier.clock import system_clock
 from atelier.ids import new_id
-from atelier.pricing.catalogue import catalogue
-from atelier.providers._contract import (
+from atelier.provider_port import (
     Accepted,
     CancelResult,
     Done,
@@ -28,10 +29,9 @@ from atelier.providers._contract import (
     Unknown,
     WebhookInvalid,
 )
-from atelier.providers.stability import Stability
-from infra.local.standins._kit import sample_png
-from infra.local.standins.stability import RATIOS, StabilitySimulator
-from tests.until import wait_until
+from infra.simulators._kit import sample_png
+from infra.simulators.stability import RATIOS, StabilitySimulator
+from tests.polling import wait_until
 
 PICTURE = Input(sample_png(96, 64, 1), "image/png")
 

@@ -6,13 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-from atelier.aws.dynamodb.generations import GenerationItem
+from atelier.adapters.aws.dynamodb.generations import GenerationItem
 from atelier.generations.cancel import cancel
 from atelier.generations.model import Generation, Status
 from atelier.generations.outcome import Outcome
 from atelier.generations.sweep import sweep
-from atelier.providers._contract import Accepted, ErrorClass
-from tests.adapters.runs import PipelineWorld
+from atelier.provider_port import Accepted, ErrorClass
+from tests.adapters.pipeline_world import PipelineWorld
 from tests.adapters.test_routing import submitted
 from tests.adapters.world import World
 from tests.conftest import Tables

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from atelier.aws.dynamodb.wait_slots import DynamoWaitSlots, WaitItem
+from atelier.adapters.aws.dynamodb.wait_slots import DynamoWaitSlots, WaitItem
 from atelier.errors import Unavailable
 from atelier.generations.wait import wait_slot
 from tests.embedded_aws import Tables

@@ -16,12 +16,14 @@ import openai as sdk
 import pytest
 from PIL import Image
 
+from atelier.adapters.media.fetch import Fetcher, FetchGone
+from atelier.adapters.providers._openai_compatible import Problem
+from atelier.adapters.providers.xai import IMAGE_RATIOS, VIDEO_RATIOS, XAI, nearest_ratio
+from atelier.catalogue.catalogue import catalogue
+from atelier.catalogue.model import Model
 from atelier.clock import system_clock
 from atelier.ids import new_id
-from atelier.media.fetch import Fetcher, FetchGone
-from atelier.pricing.catalogue import catalogue
-from atelier.pricing.model import Model
-from atelier.providers._contract import (
+from atelier.provider_port import (
     Accepted,
     CancelResult,
     Done,
@@ -34,10 +36,8 @@ from atelier.providers._contract import (
     Unknown,
     WebhookInvalid,
 )
-from atelier.providers._openai_shape import Problem
-from atelier.providers.xai import VIDEO_RATIOS, IMAGE_RATIOS, XAI, nearest_ratio
-from infra.local.standins._kit import sample_png
-from infra.local.standins.xai import TOKEN_TICKS, XAISimulator
+from infra.simulators._kit import sample_png
+from infra.simulators.xai import TOKEN_TICKS, XAISimulator
 
 IMAGES = {"model": "grok-imagine-image-2.0", "api": "images"}
 VIDEOS = {"model": "grok-imagine-video", "api": "videos"}
@@ -108,7 +108,9 @@ def test_every_model_of_the_catalogue_is_accepted_and_settled(provider: XAI, mod
 # ---- images ----------------------------------------------------------------------------------------------------------
 
 
-def test_an_image_job_becomes_the_documented_request_and_returns_its_exact_cost(provider: XAI, stand_in: XAISimulator) -> None:
+def test_an_image_job_becomes_the_documented_request_and_returns_its_exact_cost(
+    provider: XAI, stand_in: XAISimulator
+) -> None:
     end = done(provider, job(IMAGES, width=1280, height=720, n=2, quality="low", seed=7))
     assert end.usage == {"images": 2}
     assert end.cost_microusd == 2 * 20_000
@@ -222,7 +224,9 @@ def test_a_filtered_text_fails_as_moderated_with_its_cost(provider: XAI) -> None
 # ---- videos ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_video_job_becomes_the_documented_request_and_returns_a_playable_url(provider: XAI, stand_in: XAISimulator) -> None:
+def test_a_video_job_becomes_the_documented_request_and_returns_a_playable_url(
+    provider: XAI, stand_in: XAISimulator
+) -> None:
     picture = Input(sample_png(64, 64, 1), "image/png", url="https://a.example/b.png")
     work = job(VIDEOS, width=1280, height=720, duration_seconds=2)
     work = replace(work, inputs={"image": (picture,), "reference": (picture,)})
@@ -274,7 +278,9 @@ def test_a_running_video_reports_its_progress(provider: XAI) -> None:
         ("nowhere", ErrorClass.TRANSIENT, 8 * 50_000),
     ],
 )
-def test_a_response_of_status_200_can_be_a_failure(provider: XAI, marker: str, error_class: ErrorClass, cost: int | None) -> None:
+def test_a_response_of_status_200_can_be_a_failure(
+    provider: XAI, marker: str, error_class: ErrorClass, cost: int | None
+) -> None:
     end = ended(provider, job(VIDEOS, f"a fox [[run:{marker}]]"))
     assert isinstance(end, Failed)
     assert (end.error_class, end.cost_microusd) == (error_class, cost)

@@ -14,20 +14,21 @@ from typing import Any, TypeVar
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from urllib3.response import HTTPResponse
 
-from atelier.aws.dynamodb import connection, pause_with_jitter, transaction
-from atelier.aws.dynamodb.generations import DynamoGenerations
-from atelier.aws.dynamodb.health import DynamoHealth
-from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
-from atelier.aws.dynamodb.inbox import DynamoInbox
-from atelier.aws.dynamodb.ledger import DynamoWallets, put_new_wallet
-from atelier.aws.dynamodb.library import DynamoAssets
-from atelier.aws.dynamodb.paces import DynamoRateWindows
-from atelier.aws.dynamodb.projects import DynamoProjects
+from atelier.adapters.aws.dynamodb import connection, pause_with_jitter, transaction
+from atelier.adapters.aws.dynamodb.generations import DynamoGenerations
+from atelier.adapters.aws.dynamodb.health import DynamoHealth
+from atelier.adapters.aws.dynamodb.idempotency import DynamoIdempotencyKeys
+from atelier.adapters.aws.dynamodb.inbox import DynamoInbox
+from atelier.adapters.aws.dynamodb.ledger import DynamoWallets, put_new_wallet
+from atelier.adapters.aws.dynamodb.library import DynamoAssets
+from atelier.adapters.aws.dynamodb.projects import DynamoProjects
+from atelier.adapters.aws.dynamodb.rate_limits import DynamoRateWindows
+from atelier.catalogue.catalogue import catalogue
 from atelier.generations.attempt import AttemptDeps, attempt
 from atelier.generations.finish import FinishDeps, finish
-from atelier.generations.model import Attempt, DeliveredFile, Generation, Kind, Recipe, InputAsset, asset_id
+from atelier.generations.model import Attempt, DeliveredFile, Generation, InputAsset, Kind, Recipe, asset_id
 from atelier.generations.outcome import Outcome
-from atelier.generations.ports import InputUnusable, AttemptFailed, OutputLocation, UndeliverableMedia
+from atelier.generations.ports import AttemptFailed, InputUnusable, OutputLocation, UndeliverableMedia
 from atelier.generations.quote import Quote
 from atelier.generations.submit import AcceptedGeneration, Submission, SubmitDeps, submit_generation
 from atelier.ids import new_id
@@ -36,8 +37,7 @@ from atelier.ledger.post import PostDeps
 from atelier.moderation.blocklist import DEFAULT_BLOCKLIST
 from atelier.moderation.model import Category, OutputWithheld, Policy
 from atelier.moderation.prompts import PromptCheck
-from atelier.pricing.catalogue import catalogue
-from atelier.providers._contract import (
+from atelier.provider_port import (
     Cancelled,
     CancelResult,
     Done,
@@ -52,10 +52,10 @@ from atelier.providers._contract import (
     SubmitOutcome,
     WebhookEvent,
 )
-from atelier.routing.book import HealthCache
-from atelier.routing.choose import Routes
-from atelier.routing.pace import RateLimit, ProviderRateLimits
-from atelier.routing.places import RateLimiter
+from atelier.routing.health_cache import HealthCache
+from atelier.routing.rank_offers import Routes
+from atelier.routing.rate_limit import ProviderRateLimits, RateLimit
+from atelier.routing.rate_limiter import RateLimiter
 from tests.conftest import Tables
 
 T = TypeVar("T")
@@ -156,7 +156,9 @@ class FakeMedia:
     def stage(self, generation_id: str, attempt_id: str, number: int, data: bytes) -> str:
         return f"staging/{generation_id}/{attempt_id}/{number}"
 
-    def deliver(self, generation: Generation, number: int, output: OutputLocation, hosts: tuple[str, ...]) -> DeliveredFile:
+    def deliver(
+        self, generation: Generation, number: int, output: OutputLocation, hosts: tuple[str, ...]
+    ) -> DeliveredFile:
         if self.broken:
             raise UndeliverableMedia("The provider's result could not be fetched.")
         if number in self.withheld:

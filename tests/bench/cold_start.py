@@ -23,7 +23,12 @@ from tests.bench.stack import BenchStack
 FIRST_REQUEST = Path(__file__).parent / "first_request.py"
 RATIO_MAX = {"milliseconds": 0.65, "mebibytes": 0.85}
 LOG_IN, LOG_IN_PATH = "typical, log in", "/api/auth/login"
-SMALL_IMAGE = {"kind": "image", "prompt": "a lighthouse", "model": "local/canvas", "parameters": {"width": 64, "height": 64}}
+SMALL_IMAGE = {
+    "kind": "image",
+    "prompt": "a lighthouse",
+    "model": "local/canvas",
+    "parameters": {"width": 64, "height": 64},
+}
 
 
 def rows(running: BenchStack, folder: Path) -> list[Result]:

@@ -48,7 +48,7 @@ def main() -> None:
     """Measure the sides alternately, so that a slow moment of the machine affects them all."""
     import pytest
 
-    from atelier.aws.clients import session
+    from atelier.adapters.aws.clients import session
 
     # Imported first, because tests/conftest.py removes AWS_ENDPOINT_URL from the environment, which is set below.
     from tests.adapters.world import World  # noqa: F401
@@ -119,9 +119,9 @@ def funded_world(tables: Any, credits: int) -> Any:
 
 def hold_and_settle(world: Any) -> None:
     """One hold and its end, through the stores that the use cases submit and finish use."""
-    from atelier.aws.dynamodb import pause_with_jitter
+    from atelier.adapters.aws.dynamodb import pause_with_jitter
     from atelier.ids import new_id
-    from atelier.ledger.model import EndState, plan_settlement, plan_hold
+    from atelier.ledger.model import EndState, plan_hold, plan_settlement
     from atelier.ledger.ports import StaleWallet
 
     reference = new_id("gen", world.now)
@@ -175,8 +175,8 @@ def raw_rate(tables: Any, count: int, *, conditions: bool) -> float:
     keys."""
     from botocore.config import Config
 
-    from atelier.aws.clients import session
-    from atelier.aws.dynamodb import connection
+    from atelier.adapters.aws.clients import session
+    from atelier.adapters.aws.dynamodb import connection
     from atelier.ids import new_id
 
     worlds = [funded_world(tables, OPERATIONS * CREDITS) for _ in range(count)]

@@ -84,7 +84,7 @@ def _naive(data: bytes, formats: tuple[str, ...]) -> int:
 
 def ours(data: bytes) -> int:
     """The product's processing, including the sandbox process that opens the image."""
-    from atelier.media.process import process
+    from atelier.adapters.media.process import process
 
     result = process("image", data, watermark=True)
     return len(result.data) + len(result.thumbnail)
@@ -92,7 +92,7 @@ def ours(data: bytes) -> int:
 
 def peak_mebibytes() -> float:
     """The peak memory of this process or of a process that it has started, whichever is larger."""
-    from atelier.media.apart import sandbox
+    from atelier.adapters.media.sandbox import sandbox
 
     sandbox.close()
     started = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024

@@ -178,7 +178,9 @@ class Meter:
         with self._lock:
             self.calls[f"{service}.{operation}"] += billed_requests(service, operation, body)
         if service == "dynamodb":
-            return self.dynamodb.measure(operation, json.loads(body), lambda: self._pass_on(method, path, headers, body))
+            return self.dynamodb.measure(
+                operation, json.loads(body), lambda: self._pass_on(method, path, headers, body)
+            )
         return self._pass_on(method, path, headers, body)
 
     def _pass_on(

@@ -29,7 +29,10 @@ def rows() -> list[Result]:
     python = build()
     sizes = {name: megabytes(folders) for name, folders in packages().items()}
     print("packages, MB: " + "; ".join(f"{name} {size:.1f}" for name, size in sorted(sizes.items())))
-    reference, with_video = typical_megabytes(python, TYPICAL_LAYERS), typical_megabytes(python, (*TYPICAL_LAYERS, *VIDEO_LAYERS))
+    reference, with_video = (
+        typical_megabytes(python, TYPICAL_LAYERS),
+        typical_megabytes(python, (*TYPICAL_LAYERS, *VIDEO_LAYERS)),
+    )
     decoding = {name for name, folders in packages().items() if BUILT / "FilmLayer" in folders}
     largest = max(sizes.keys() - decoding, key=lambda name: sizes[name])
     largest_with_films = max(decoding, key=lambda name: sizes[name])

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from infra.local.running import RunningStack
+from infra.local.stack_process import RunningStack
 
 PASSWORD = "a bench of seven words for one run"
 # A benchmark sends more requests and signs up more accounts than a person may.

@@ -38,8 +38,8 @@ def ours() -> Callable[[], dict[str, Any]]:
     """A call that serves a request by the credits function, with a wallet in memory."""
     from atelier.clock import system_clock
     from atelier.http import Caller
-    from atelier.identity.admit import authorize
-    from atelier.identity.limit import SparseLimiter
+    from atelier.identity.authorize import authorize
+    from atelier.identity.rate_limit import SparseLimiter
     from atelier.ids import new_id
     from atelier.ledger import refresh
     from atelier.ledger.model import DailyCreditRule, Grant, GrantSource, Wallet
@@ -63,7 +63,7 @@ def ours() -> Callable[[], dict[str, Any]]:
         return Caller(found.user_id, found.workspace_id, found.role.value, found.session_id)
 
     limiter = SparseLimiter(Windows, 10**9)  # pyright: ignore
-    admission, ledger = ModuleType("atelier.wiring.admission"), ModuleType("atelier.wiring.ledger")
+    admission, ledger = ModuleType("atelier.wiring.auth"), ModuleType("atelier.wiring.ledger")
     admission.gate, admission.limiter = lambda: gate, lambda: limiter  # pyright: ignore
     ledger.wallets = Wallets  # pyright: ignore
     ledger.refreshed = lambda workspace_id, now: refresh.refresh_wallet(  # pyright: ignore

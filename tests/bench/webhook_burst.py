@@ -64,10 +64,10 @@ def bodies() -> list[bytes]:
 def ours() -> dict[str, float]:
     """Measures the function's handler with an inbox in memory."""
     import atelier.wiring
+    from atelier.adapters.providers.replicate import Replicate
     from atelier.clock import system_clock
-    from atelier.generations.callback import WebhookAddress, sign
+    from atelier.generations.webhook_token import WebhookAddress, sign
     from atelier.ids import new_id
-    from atelier.providers.replicate import Replicate
     from tests.bench.first_request import Context
 
     kept: Counter[tuple[str, str, str]] = Counter()

@@ -7,26 +7,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from atelier.adapters.providers.anthropic import Anthropic
+from atelier.adapters.providers.custom import Custom
+from atelier.adapters.providers.fal import Fal, signing_keys
+from atelier.adapters.providers.local.provider import Local
+from atelier.adapters.providers.openai import OpenAI
+from atelier.adapters.providers.replicate import Replicate
+from atelier.adapters.providers.stability import Stability
+from atelier.adapters.providers.xai import XAI
+from atelier.catalogue.catalogue import catalogue
+from atelier.catalogue.model import Model
 from atelier.clock import system_clock
 from atelier.ids import new_id
-from atelier.pricing.catalogue import catalogue
-from atelier.pricing.model import Model
-from atelier.providers._contract import ErrorClass, Job, Provider
-from atelier.providers.anthropic import Anthropic
-from atelier.providers.custom import Custom
-from atelier.providers.fal import Fal, signing_keys
-from atelier.providers.local import Local
-from atelier.providers.openai import OpenAI
-from atelier.providers.replicate import Replicate
-from atelier.providers.stability import Stability
-from atelier.providers.xai import XAI
-from infra.local.standins._kit import Simulator
-from infra.local.standins.anthropic import AnthropicSimulator
-from infra.local.standins.fal import FalSimulator
-from infra.local.standins.openai import OpenAISimulator
-from infra.local.standins.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateSimulator
-from infra.local.standins.stability import StabilitySimulator
-from infra.local.standins.xai import XAISimulator
+from atelier.provider_port import ErrorClass, Job, Provider
+from infra.simulators._kit import Simulator
+from infra.simulators.anthropic import AnthropicSimulator
+from infra.simulators.fal import FalSimulator
+from infra.simulators.openai import OpenAISimulator
+from infra.simulators.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateSimulator
+from infra.simulators.stability import StabilitySimulator
+from infra.simulators.xai import XAISimulator
 
 # The models, and the kinds, with which each provider is tested.
 MODELS_TESTED = (
@@ -87,7 +87,8 @@ FAULTS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("anthropic", "custom", "fal", "openai", "xai"), "create:empty"),
         "stability": "output:none",
     },
-    "gateway's 502": {name: "create:502" for name in REMOTE_PROVIDERS if name != "replicate"} | {"replicate": "create:500"},
+    "gateway's 502": {name: "create:502" for name in REMOTE_PROVIDERS if name != "replicate"}
+    | {"replicate": "create:500"},
 }
 # Faults of the table above that cannot occur for one kind of work. For example, an empty answer to a speech request is
 # an empty audio file, not a broken answer.
@@ -112,7 +113,13 @@ ERROR_CLASSES = {
     "did not end in time": {ErrorClass.TIMEOUT_STARTED},
     "taken, and nothing came": {ErrorClass.TRANSIENT, ErrorClass.MODERATED_BILLED},
 }
-UNKNOWN_OUTCOME_FAULTS = ("answer lost", "answer never ends", "answer is no JSON", "answer holds nothing", "gateway's 502")
+UNKNOWN_OUTCOME_FAULTS = (
+    "answer lost",
+    "answer never ends",
+    "answer is no JSON",
+    "answer holds nothing",
+    "gateway's 502",
+)
 
 
 @dataclass(frozen=True)

@@ -13,26 +13,26 @@ from pathlib import Path
 
 import pytest
 
-from atelier.aws.dynamodb.generations import GenerationItem
+from atelier.adapters.aws.dynamodb.generations import GenerationItem
 from atelier.clock import system_clock
 from atelier.generations.attempt import attempt
 from atelier.generations.cancel import cancel
-from atelier.generations.model import Generation, Kind, Recipe, InputAsset
+from atelier.generations.model import Generation, InputAsset, Kind, Recipe
 from atelier.generations.poll import poll
 from atelier.generations.ports import AttemptFailed
 from atelier.generations.submit import Submission, submit_generation
 from atelier.generations.sweep import sweep
 from atelier.ledger.model import GrantSource
 from atelier.ledger.post import grant
-from atelier.providers._contract import Input, Provider
-from atelier.routing.book import HealthCache
-from atelier.routing.model import Health, Scope
-from infra.local.standins._kit import Simulator
-from infra.local.standins.replicate import ReplicateSimulator, sample_png
+from atelier.provider_port import Input, Provider
+from atelier.routing.circuit_breaker import Health, Scope
+from atelier.routing.health_cache import HealthCache
+from infra.simulators._kit import Simulator
+from infra.simulators.replicate import ReplicateSimulator, sample_png
 from tests.adapters.world import FakeMedia, World
 from tests.conftest import Tables
-from tests.contracts.cases import FAULTS, UNKNOWN_OUTCOME_FAULTS, adapter, run_simulator, faults_of
-from tests.until import wait_until
+from tests.contracts.cases import FAULTS, UNKNOWN_OUTCOME_FAULTS, adapter, faults_of, run_simulator
+from tests.polling import wait_until
 
 KEPT = Path(__file__).with_name("FALLBACKS.md")
 # The model of each provider and kind in this table.

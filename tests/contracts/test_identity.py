@@ -11,9 +11,9 @@ import botocore.session
 import pytest
 from moto import mock_aws
 
-from atelier.aws.dynamodb.identity import DynamoIdentity
-from atelier.aws.dynamodb.ledger import DynamoWallets
-from atelier.aws.dynamodb.requests import DynamoRequestRates
+from atelier.adapters.aws.dynamodb.identity import DynamoIdentity
+from atelier.adapters.aws.dynamodb.ledger import DynamoWallets
+from atelier.adapters.aws.dynamodb.request_rates import DynamoRequestRates
 from atelier.errors import NotFound
 from atelier.identity.api_tokens import (
     TOKENS_PER_WORKSPACE_MAX,
@@ -36,10 +36,10 @@ from atelier.identity.model import (
     open_session,
 )
 from atelier.identity.permissions import Role
-from atelier.identity.ports import Accounts, ApiTokens, RateWindows, Sessions, AccessReads
+from atelier.identity.ports import AccessReads, Accounts, ApiTokens, RateWindows, Sessions
 from atelier.ids import new_id
 from atelier.ledger.model import MailboxState
-from tests.embedded_aws import Tables, create_tables, clear_wiring_caches
+from tests.embedded_aws import Tables, clear_wiring_caches, create_tables
 from tests.unit.identity.fakes import InMemoryIdentity, InMemoryRateWindows
 
 NOW = datetime(2026, 11, 20, 21, 4, 5, 123_000, tzinfo=UTC)

@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from atelier.media.fetch import Fetcher
-from atelier.providers._contract import (
+from atelier.adapters.media.fetch import Fetcher
+from atelier.provider_port import (
     Accepted,
     Cancelled,
     CancelResult,
@@ -29,22 +29,26 @@ from atelier.providers._contract import (
 from tests.contracts.cases import (
     CATALOGUE,
     ERROR_CLASSES,
-    REMOTE_PROVIDERS,
-    PROVIDERS,
     MODELS_TESTED,
+    PROVIDERS,
+    REMOTE_PROVIDERS,
     UNKNOWN_OUTCOME_FAULTS,
     ProviderCase,
     adapter,
-    provider_case,
     faults_of,
+    provider_case,
 )
-from tests.receiver import webhook_receiver
-from tests.until import wait_until
+from tests.polling import wait_until
+from tests.webhook_receiver import webhook_receiver
 
 ENDS = (Done, Failed, Cancelled)
-ASYNCHRONOUS = [served for served in MODELS_TESTED if served[0].startswith(("replicate/", "fal/")) or served[1] == "video"]
+ASYNCHRONOUS = [
+    served for served in MODELS_TESTED if served[0].startswith(("replicate/", "fal/")) or served[1] == "video"
+]
 WITH_WEBHOOKS = [("replicate/sdxl", "image"), ("fal/flux-schnell", "image"), ("fal/wan-2.5", "video")]
-PICTURES = [served for served in MODELS_TESTED if served[1] == "image" and CATALOGUE.model(served[0]).parameters.get("width")]
+PICTURES = [
+    served for served in MODELS_TESTED if served[1] == "image" and CATALOGUE.model(served[0]).parameters.get("width")
+]
 OUTSIDE = [served for served in MODELS_TESTED if not served[0].startswith("local/")]
 HOW_LONG_SECONDS = 600
 
@@ -129,7 +133,9 @@ def test_a_job_returns_the_requested_number_of_images(case: ProviderCase) -> Non
     assert [Image.open(io.BytesIO(file)).size for file in found] == [(512, 640)] * 3
 
 
-@each([served for served in PICTURES if "seed" in CATALOGUE.model(served[0]).parameters and served[0] != "custom/llama"])
+@each(
+    [served for served in PICTURES if "seed" in CATALOGUE.model(served[0]).parameters and served[0] != "custom/llama"]
+)
 def test_a_seed_reproduces_an_image(case: ProviderCase) -> None:
     first, second = (files(case, done(case, case.job(seed=7))) for _ in "12")
     assert first == second

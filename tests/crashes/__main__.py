@@ -14,9 +14,9 @@ import tempfile
 from pathlib import Path
 
 import tests.conftest  # noqa: F401 - makes up credentials before any client exists
-from tests.crashes.explorer import run_with_faults, explore, sample_pairs, run_undisturbed
+from tests.crashes.deployment import deployed_product
+from tests.crashes.explorer import explore, run_undisturbed, run_with_faults, sample_pairs
 from tests.crashes.outcomes import write_sections
-from tests.crashes.place import deployed_product
 from tests.crashes.scenarios import GENERATION, RUNS
 from tests.embedded_aws import start_emulator
 
@@ -44,7 +44,11 @@ def main() -> None:
                             run_with_faults(deployment, scenario, calls, faults)
                     else:
                         found.append(explore(deployment, scenario))
-                print(f"{scenario.name}: {arguments.pairs} pairs, seed {arguments.seed}" if arguments.pairs else found[-1].table())
+                print(
+                    f"{scenario.name}: {arguments.pairs} pairs, seed {arguments.seed}"
+                    if arguments.pairs
+                    else found[-1].table()
+                )
             if found:
                 write_sections(found, [scenario.name for scenario in ALL_SCENARIOS])
     finally:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.crashes.place import ProductDeployment, deployed_product
+from tests.crashes.deployment import ProductDeployment, deployed_product
 
 
 @pytest.fixture(scope="module")

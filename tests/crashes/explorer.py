@@ -11,10 +11,10 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from tests.crashes.place import ProductDeployment
-from tests.crashes.run import ScenarioRun, Scenario
-from tests.crashes.settled import Outcome, check_invariants
-from tests.crashes.wire import Call, FaultMode
+from tests.crashes.deployment import ProductDeployment
+from tests.crashes.interceptor import Call, FaultMode
+from tests.crashes.invariants import Outcome, check_invariants
+from tests.crashes.scenario_run import Scenario, ScenarioRun
 
 # How many calls after the first crash the second one comes at most: later, the run has recovered from the first.
 SECOND_CRASH_WITHIN_CALLS = 15
@@ -70,7 +70,9 @@ def explore(deployment: ProductDeployment, scenario: Scenario, check: Check = ch
                 # A read changes nothing, so dying after it leaves the same state as dying before it.
                 found.outcomes[call.number, mode] = found.outcomes[call.number, FaultMode.DIE_BEFORE]
             else:
-                found.outcomes[call.number, mode] = run_with_faults(deployment, scenario, calls, {call.number: mode}, check)
+                found.outcomes[call.number, mode] = run_with_faults(
+                    deployment, scenario, calls, {call.number: mode}, check
+                )
     return found
 
 
@@ -82,12 +84,16 @@ def distinct_calls(calls: list[Call]) -> list[Call]:
         runs.setdefault(call.invocation, []).append(call)
     alike: dict[tuple[tuple[str, str, str], ...], list[int]] = {}
     for invocation, own_calls in runs.items():
-        alike.setdefault(tuple((call.function, call.operation, call.target) for call in own_calls), []).append(invocation)
+        alike.setdefault(tuple((call.function, call.operation, call.target) for call in own_calls), []).append(
+            invocation
+        )
     left_out = {invocation for invocations in alike.values() for invocation in invocations[2:-2]}
     return [call for call in calls if call.invocation not in left_out]
 
 
-def run_undisturbed(deployment: ProductDeployment, scenario: Scenario, check: Check = check_invariants) -> tuple[list[Call], Outcome]:
+def run_undisturbed(
+    deployment: ProductDeployment, scenario: Scenario, check: Check = check_invariants
+) -> tuple[list[Call], Outcome]:
     """The calls of a scenario when nothing fails, and its outcome."""
     run = ScenarioRun(deployment, scenario, {})
     run.play()
@@ -100,7 +106,11 @@ def run_undisturbed(deployment: ProductDeployment, scenario: Scenario, check: Ch
 
 
 def run_with_faults(
-    deployment: ProductDeployment, scenario: Scenario, calls: list[Call], faults: Mapping[int, FaultMode], check: Check = check_invariants
+    deployment: ProductDeployment,
+    scenario: Scenario,
+    calls: list[Call],
+    faults: Mapping[int, FaultMode],
+    check: Check = check_invariants,
 ) -> Outcome:
     """The outcome of a run with these faults. `calls`: those of the undisturbed run."""
     run = ScenarioRun(deployment, scenario, faults)
@@ -108,7 +118,9 @@ def run_with_faults(
     try:
         run.play()
         assert run.calls[:first] == calls[:first], "the run was another one before anything had gone wrong"
-        died = [number for number, mode in faults.items() if mode is not FaultMode.LOSE_ANSWER and number <= len(run.calls)]
+        died = [
+            number for number, mode in faults.items() if mode is not FaultMode.LOSE_ANSWER and number <= len(run.calls)
+        ]
         assert len(run.failures) == len(died), f"more failed than died: {run.failures}"
         return check(run)
     except AssertionError as error:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from atelier.aws.dynamodb.generations import GenerationItem
+from atelier.adapters.aws.dynamodb.generations import GenerationItem
 from atelier.generations.model import Status
-from tests.crashes.run import JobScript, ScenarioRun, Scenario
-from tests.crashes.wire import Call
+from tests.crashes.interceptor import Call
+from tests.crashes.scenario_run import JobScript, Scenario, ScenarioRun
 
 SIZE = {"width": 512, "height": 512, "seed": 7}
 # The stand-in neither ends jobs nor sends webhooks by itself: the run decides about both.

@@ -7,16 +7,18 @@ import secrets
 import pytest
 
 from tests.crashes import scenarios
-from tests.crashes.explorer import run_with_faults, explore, sample_pairs, run_undisturbed
+from tests.crashes.deployment import ProductDeployment
+from tests.crashes.explorer import explore, run_undisturbed, run_with_faults, sample_pairs
 from tests.crashes.outcomes import read_sections
-from tests.crashes.place import ProductDeployment
-from tests.crashes.run import Scenario
+from tests.crashes.scenario_run import Scenario
 
 PAIRS = 4
 
 
 @pytest.mark.parametrize("scenario", scenarios.RUNS, ids=lambda scenario: scenario.name)
-def test_a_crash_at_any_call_of_a_run_pays_for_no_stage_twice(deployment: ProductDeployment, scenario: Scenario) -> None:
+def test_a_crash_at_any_call_of_a_run_pays_for_no_stage_twice(
+    deployment: ProductDeployment, scenario: Scenario
+) -> None:
     table = explore(deployment, scenario).table()
     print(table)
     assert read_sections().get(scenario.name) == table, "tests/crashes/__main__.py says how to write OUTCOMES.md anew"

@@ -7,10 +7,10 @@ import secrets
 import pytest
 
 from tests.crashes import scenarios
-from tests.crashes.explorer import run_with_faults, explore, sample_pairs, run_undisturbed
+from tests.crashes.deployment import ProductDeployment
+from tests.crashes.explorer import explore, run_undisturbed, run_with_faults, sample_pairs
 from tests.crashes.outcomes import read_sections
-from tests.crashes.place import ProductDeployment
-from tests.crashes.run import Scenario
+from tests.crashes.scenario_run import Scenario
 
 PAIRS = 8
 
@@ -20,7 +20,9 @@ PAIRS = 8
     [scenarios.SYNCHRONOUS, scenarios.ASYNCHRONOUS, scenarios.POLLED, scenarios.OVERTAKEN],
     ids=lambda scenario: scenario.name,
 )
-def test_a_crash_at_any_call_loses_no_credit_and_buys_no_job_twice(deployment: ProductDeployment, scenario: Scenario) -> None:
+def test_a_crash_at_any_call_loses_no_credit_and_buys_no_job_twice(
+    deployment: ProductDeployment, scenario: Scenario
+) -> None:
     table = explore(deployment, scenario).table()
     print(table)
     assert read_sections().get(scenario.name) == table, "tests/crashes/__main__.py says how to write OUTCOMES.md anew"

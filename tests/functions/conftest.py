@@ -12,16 +12,16 @@ from typing import Any
 import botocore.session
 import pytest
 
-from atelier.aws.clients import client
-from atelier.aws.signing_keys import new_url_keys
+from atelier.adapters.aws.clients import client
+from atelier.adapters.aws.signing_keys import new_url_keys
 from atelier.clock import system_clock
-from atelier.credentials.master_keys import new_master_keys
 from atelier.identity.signing import new_key_set
+from atelier.provider_keys.master_keys import new_master_keys
 from atelier.telemetry import logger
-from infra.local.standins.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateSimulator
+from infra.simulators.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateSimulator
 from tests.embedded_aws import Tables, clear_wiring_caches
-from tests.functions.cast import ATTEMPTS_KEY, OWN_KEY, PROMPT, TOKEN_TEXT, create_account
-from tests.until import wait_until
+from tests.functions.example_data import ATTEMPTS_KEY, OWN_KEY, PROMPT, TOKEN_TEXT, create_account
+from tests.polling import wait_until
 
 PUBLIC_URL = "https://media.example.com"
 ROLE = "arn:aws:iam::000000000000:role/tests"
@@ -149,7 +149,9 @@ def cloud(
     )["stateMachineArn"]
 
     bus, events = f"bus-{name}", client("events")
-    queue_arn = client("sqs").get_queue_attributes(QueueUrl=events_queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    queue_arn = client("sqs").get_queue_attributes(QueueUrl=events_queue, AttributeNames=["QueueArn"])["Attributes"][
+        "QueueArn"
+    ]
     events.create_event_bus(Name=bus)
     events.put_rule(Name="all", EventBusName=bus, EventPattern=json.dumps({"source": ["atelier.generations"]}))
     events.put_targets(Rule="all", EventBusName=bus, Targets=[{"Id": "told", "Arn": queue_arn}])
@@ -183,7 +185,9 @@ def cloud(
 
     clear_wiring_caches(clients=False)
     create_account()
-    resources = AwsResources(deployed, f"media-{name}", machine, attempts, resets, events_queue, tokens_queue, kept_secret)
+    resources = AwsResources(
+        deployed, f"media-{name}", machine, attempts, resets, events_queue, tokens_queue, kept_secret
+    )
     yield resources
 
     running = client("stepfunctions").list_executions(stateMachineArn=machine, statusFilter="RUNNING")

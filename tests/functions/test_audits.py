@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from atelier.aws.clients import client
-from atelier.aws.dynamodb import transaction
-from atelier.aws.dynamodb.ledger import WalletItem, put_new_wallet, wallet_item
+from atelier.adapters.aws.clients import client
+from atelier.adapters.aws.dynamodb import transaction
+from atelier.adapters.aws.dynamodb.ledger import WalletItem, put_new_wallet, wallet_item
 from atelier.clock import system_clock
 from atelier.generations.model import Kind, Recipe
 from atelier.http import Caller
@@ -24,8 +24,8 @@ from atelier.ledger.model import new_wallet
 from atelier.ledger.verify import verify
 from atelier.wiring import generations, ledger, seals
 from infra.local.templates import read_template
-from tests.functions.cast import PROMPT, USER, WORKSPACE, submit_generation
 from tests.functions.conftest import AwsResources
+from tests.functions.example_data import PROMPT, USER, WORKSPACE, submit_example
 from tests.invoke import ROOT, example_event, load_function
 
 
@@ -108,7 +108,7 @@ def alarmed(capsys: pytest.CaptureFixture[str]) -> Counter[str]:
 def test_new_movements_are_sealed_once_when_the_stream_repeats_them(
     stream: ModuleType, cloud: AwsResources, log: io.StringIO
 ) -> None:
-    submit_generation()
+    submit_example()
     for _ in range(2):
         stream.handler(told(cloud), None)
     head = proof()["head"]
@@ -122,7 +122,7 @@ def test_new_movements_are_sealed_once_when_the_stream_repeats_them(
 
 
 def test_an_unsealable_wallet_does_not_block_the_other_wallets(stream: ModuleType, cloud: AwsResources) -> None:
-    submit_generation()
+    submit_example()
     batch = told(cloud)
     poison = copy.deepcopy(batch["Records"][0])
     poison["dynamodb"]["Keys"] = {"pk": {"S": "wsp_poison"}, "sk": {"S": "movement#x"}}
@@ -138,7 +138,7 @@ def test_an_unsealable_wallet_does_not_block_the_other_wallets(stream: ModuleTyp
 def test_a_seal_that_finds_a_wrong_counter_raises_the_ledger_drift_alarm(
     stream: ModuleType, cloud: AwsResources, log: io.StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    submit_generation()
+    submit_example()
     WalletItem(WORKSPACE, "wallet").update([WalletItem.held.set(WalletItem.held + 1)])
     stream.handler(told(cloud), None)
     assert alarmed(capsys) == {"LedgerDrift": 1}

@@ -10,12 +10,12 @@ from typing import Any
 import botocore.session
 import pytest
 
-from atelier.http import Response, Api
-from atelier.identity.browser import COOKIE_NAME
-from atelier.wiring.admission import gate, limiter
+from atelier.http import Api, Response
+from atelier.identity.refresh_cookie import COOKIE_NAME
+from atelier.wiring.auth import gate, limiter
 from tests.embedded_aws import Tables, clear_wiring_caches
-from tests.functions.answers import Reply, invoke_app, authorized_event, success_data, error_of
 from tests.functions.conftest import PUBLIC_URL
+from tests.functions.responses import Reply, authorized_event, error_of, invoke_app, success_data
 from tests.invoke import event, load_function
 
 SIGN_UP = {"email": "ada@example.com", "password": "correct horse battery", "name": "Ada", "token_delivery": "body"}
@@ -186,7 +186,9 @@ def test_another_site_cannot_sign_a_user_in_or_out(auth: ModuleType, call: str, 
     assert response["cookies"] == []
 
 
-def test_the_public_origin_and_configured_frontends_may_sign_in(auth: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_public_origin_and_configured_frontends_may_sign_in(
+    auth: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ATELIER_FRONTEND_ORIGINS", "https://app.example.org,http://localhost:*")
     clear_wiring_caches(clients=False)
     assert post(auth, "signup", headers={"origin": PUBLIC_URL})["statusCode"] == 201
@@ -325,7 +327,9 @@ def test_rotating_x_forwarded_for_does_not_evade_the_limit_of_an_address(
     assert error_of(elsewhere) == (401, "UNAUTHENTICATED")
 
 
-def test_sign_ins_of_one_account_from_many_addresses_are_rate_limited(auth: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sign_ins_of_one_account_from_many_addresses_are_rate_limited(
+    auth: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     limited(monkeypatch, sign_ins_per_account=3)
 
     def attempt(number: int) -> Reply:

@@ -11,9 +11,9 @@ import pytest
 from atelier.generations.model import DeliveredFile
 from atelier.wiring import characters, library
 from tests.adapters.world import run_concurrently
-from tests.functions.answers import invoke_app, success_data, error_of, foreign_event
-from tests.functions.cast import ASSET, CHARACTER, WORKSPACE, submit_generation, create_character
 from tests.functions.conftest import AwsResources
+from tests.functions.example_data import ASSET, CHARACTER, WORKSPACE, create_character, submit_example
+from tests.functions.responses import error_of, foreign_event, invoke_app, success_data
 from tests.invoke import event, example_event, load_function
 
 OTHER = "wsp_01M7XCN60QZZZZZZZZZZZZZZZZ"
@@ -23,7 +23,7 @@ FILM = f"{ASSET[:-1]}0"
 @pytest.fixture
 def app(cloud: AwsResources) -> ModuleType:
     """The function, over a library with the example's image and a video."""
-    generation = submit_generation()
+    generation = submit_example()
     picture = DeliveredFile(ASSET, "image", "0" * 64, "png", 1, 512, 512, has_thumbnail=True)
     library.assets().record(generation, picture, 0)
     library.assets().record(generation, DeliveredFile(FILM, "video", "1" * 64, "png", 1, duration_ms=1), 1)
@@ -47,7 +47,9 @@ def test_a_character_is_created_read_listed_changed_and_removed(app: ModuleType)
     assert (made["name"], made["age"], made["reference_asset_ids"]) == ("Mira", 31, [ASSET])
     assert (made["parameters"], made["face_embedding"]) == ({"style": "Cinematic"}, None)
     create_character()
-    assert success_data(invoke_app(app, example_event("api/characters/get_character")))["character"]["style"] == "linocut"
+    assert (
+        success_data(invoke_app(app, example_event("api/characters/get_character")))["character"]["style"] == "linocut"
+    )
     after = success_data(invoke_app(app, example_event("api/characters/change_character")))["character"]
     assert (after["description"], after["age"]) == ("Red hair, cut short; a yellow coat.", None)
     assert (after["name"], after["style"], after["reference_asset_ids"]) == ("Mira", "linocut", [ASSET])
@@ -116,7 +118,7 @@ def test_a_change_that_lost_a_race_is_retried_on_the_newer_version(app: ModuleTy
     from datetime import timedelta
 
     from atelier.clock import system_clock
-    from atelier.library import edit
+    from atelier.library import documents
 
     seen = create_character()
     overtaken: list[str] = []
@@ -128,7 +130,7 @@ def test_a_change_that_lost_a_race_is_retried_on_the_newer_version(app: ModuleTy
             characters.characters().change(seen, later)
         return replace(now, style="woodcut")
 
-    edit.change_document(seen.workspace_id, CHARACTER, to, store=characters.characters(), now=system_clock())
+    documents.change_document(seen.workspace_id, CHARACTER, to, store=characters.characters(), now=system_clock())
     kept = characters.characters().get(seen.workspace_id, CHARACTER)
     assert (kept.gender, kept.style) == ("female", "woodcut")
 
@@ -159,5 +161,7 @@ def test_concurrent_changes_are_all_stored(app: ModuleType) -> None:
 def test_concurrent_requests_with_one_idempotency_key_create_one_character(app: ModuleType) -> None:
     request = event("api/characters/create_character", headers={"Idempotency-Key": "at once"})
     answers = run_concurrently(6, lambda _: invoke_app(app, json.loads(json.dumps(request))))
-    assert {success_data(answer)["character"]["id"] for answer in answers} == {success_data(answers[0])["character"]["id"]}
+    assert {success_data(answer)["character"]["id"] for answer in answers} == {
+        success_data(answers[0])["character"]["id"]
+    }
     assert len(characters.characters().list(WORKSPACE, None, 10).documents) == 1

@@ -15,7 +15,7 @@ import botocore.session
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from atelier.credentials.master_keys import parse_master_keys
+from atelier.provider_keys.master_keys import parse_master_keys
 from atelier.settings import SigningSecrets
 from tests.invoke import event, load_function
 

@@ -14,9 +14,9 @@ from atelier.cursors import encode
 from atelier.ledger.model import EndState, plan_settlement
 from atelier.ledger.verify import verify
 from atelier.wiring import generations, ledger
-from tests.functions.answers import invoke_app, success_data, error_of, foreign_event
-from tests.functions.cast import GENERATION, WORKSPACE, submit_generation, start_attempt, movement_kinds
 from tests.functions.conftest import AwsResources
+from tests.functions.example_data import GENERATION, WORKSPACE, movement_kinds, start_attempt, submit_example
+from tests.functions.responses import error_of, foreign_event, invoke_app, success_data
 from tests.invoke import event, example_event, load_function
 
 DAILY = 50
@@ -37,7 +37,7 @@ def test_the_first_balance_request_of_a_day_grants_the_daily_credits_once(app: M
 
 
 def test_the_statement_lists_every_movement_with_entries_that_sum_to_zero(app: ModuleType) -> None:
-    held = submit_generation().credits_held
+    held = submit_example().credits_held
     statement = success_data(invoke_app(app, example_event("api/credits/entries")))
     # The example's generation has a fixed date and the daily grant has today's, so their order is not fixed.
     assert {(item["kind"], item["available"], item["held"]) for item in statement["items"]} == {
@@ -49,7 +49,7 @@ def test_the_statement_lists_every_movement_with_entries_that_sum_to_zero(app: M
 
 
 def test_a_statement_is_paged_by_its_cursor(app: ModuleType) -> None:
-    submit_generation()
+    submit_example()
     page: dict[str, Any] = {"next_cursor": None}
     kinds: list[str] = []
     for _ in range(2):
@@ -62,14 +62,14 @@ def test_a_statement_is_paged_by_its_cursor(app: ModuleType) -> None:
 
 
 def test_a_generations_charge_lists_its_movements(app: ModuleType) -> None:
-    held = submit_generation().credits_held
+    held = submit_example().credits_held
     why = success_data(invoke_app(app, example_event("api/credits/generation")))
     assert (why["generation_id"], why["credits_held"], why["credits_charged"]) == (GENERATION, held, 0)
     assert [movement["kind"] for movement in why["movements"]] == ["hold"]
 
 
 def test_a_settled_charge_names_price_version_attempts_and_used_grants(app: ModuleType) -> None:
-    now, running = system_clock(), start_attempt(submit_generation())
+    now, running = system_clock(), start_attempt(submit_example())
     charged, hold = running.credits_held, ledger.wallets().hold(WORKSPACE, GENERATION)
     assert hold is not None
     facts: dict[str, int | str | None] = {"price_version": running.price_version, "attempts": 1}
@@ -85,7 +85,7 @@ def test_a_past_balance_is_returned_and_a_future_one_is_refused(app: ModuleType)
     before = success_data(invoke_app(app, example_event("api/credits/balance_then")))
     counters = {"available": 0, "held": 0, "debt": 0, "grants": []}
     assert before == counters | {"next_daily_reset_at": None, "daily_credits_withheld": None}
-    held = submit_generation().credits_held
+    held = submit_example().credits_held
     now = success_data(invoke_app(app, then(rfc3339(system_clock()))))
     assert (now["available"], now["held"]) == (DAILY - held, held)
     assert [(grant["source"], grant["remaining"]) for grant in now["grants"]] == [("daily", DAILY - held)]
@@ -99,7 +99,7 @@ def then(at: str) -> dict[str, Any]:
 
 
 def test_a_proof_passes_the_verifier(app: ModuleType) -> None:
-    submit_generation()
+    submit_example()
     answer = invoke_app(app, example_event("api/credits/proof"))
     proof = success_data(answer)
     assert verify([json.loads(answer["body"])]) == verify([proof])
@@ -116,7 +116,7 @@ def test_a_proof_passes_the_verifier(app: ModuleType) -> None:
 
 def test_a_foreign_generations_charge_gets_the_response_of_a_missing_one(app: ModuleType) -> None:
     missing = invoke_app(app, example_event("api/credits/generation"))
-    submit_generation()
+    submit_example()
     foreign = invoke_app(app, foreign_event("api/credits/generation"))
     assert error_of(foreign) == error_of(missing) == (404, "NOT_FOUND")
     assert foreign["body"] == missing["body"]

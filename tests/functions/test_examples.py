@@ -10,22 +10,22 @@ import pytest
 
 from atelier.generations.model import DeliveredFile
 from atelier.wiring import library
-from infra.local.standins.replicate import sample_png
-from tests.functions.cast import (
+from infra.simulators.replicate import sample_png
+from tests.functions.conftest import AwsResources
+from tests.functions.example_data import (
     ASSET,
     GENERATION,
-    submit_generation,
+    add_api_token,
+    add_provider_key,
     create_character,
     create_project,
-    submit_run,
     create_template,
     create_upload,
-    add_provider_key,
-    add_api_token,
+    submit_example,
+    submit_run,
 )
-from tests.functions.conftest import AwsResources
 from tests.invoke import ROOT, example_event, load_function
-from tests.receiver import webhook_receiver
+from tests.webhook_receiver import webhook_receiver
 
 FUNCTIONS = sorted(str(path.parent.relative_to(ROOT / "functions")) for path in (ROOT / "functions").rglob("app.py"))
 EXAMPLES = {
@@ -51,7 +51,9 @@ def test_every_function_has_an_example_event(folder: str) -> None:
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_a_handler_accepts_its_example_event_and_logs_its_ids(name: str, cloud: AwsResources, log: io.StringIO) -> None:
-    library.assets().record(submit_generation(), DeliveredFile(ASSET, "image", "0" * 64, "png", 1, 512, 512, has_thumbnail=True), 0)
+    library.assets().record(
+        submit_example(), DeliveredFile(ASSET, "image", "0" * 64, "png", 1, 512, 512, has_thumbnail=True), 0
+    )
     add_provider_key()
     add_api_token()
     create_project()

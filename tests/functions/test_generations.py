@@ -10,9 +10,18 @@ import pytest
 
 from atelier.generations.model import Status
 from atelier.wiring import generations, ledger
-from tests.functions.answers import invoke_app, success_data, error_of, foreign_event
-from tests.functions.cast import GENERATION, PROMPT, USER, WORKSPACE, submit_generation, start_attempt, stored_generation, movement_kinds
 from tests.functions.conftest import AwsResources
+from tests.functions.example_data import (
+    GENERATION,
+    PROMPT,
+    USER,
+    WORKSPACE,
+    movement_kinds,
+    start_attempt,
+    stored_generation,
+    submit_example,
+)
+from tests.functions.responses import error_of, foreign_event, invoke_app, success_data
 from tests.invoke import event, example_event, load_function
 
 DAILY = 50
@@ -76,7 +85,7 @@ def test_a_refused_body_is_not_logged(app: ModuleType, cloud: AwsResources) -> N
 
 
 def test_a_generation_is_read_and_listed(app: ModuleType, cloud: AwsResources) -> None:
-    submit_generation()
+    submit_example()
     one = success_data(invoke_app(app, example_event("api/generations/get")))["generation"]
     assert (one["id"], one["status"], one["prompt"], one["assets"]) == (GENERATION, "queued", PROMPT, [])
     assert success_data(invoke_app(app, example_event("api/generations/list"))) == {"items": [one], "next_cursor": None}
@@ -85,7 +94,7 @@ def test_a_generation_is_read_and_listed(app: ModuleType, cloud: AwsResources) -
 
 
 def test_a_recipe_sent_again_creates_a_generation_with_the_same_recipe(app: ModuleType, cloud: AwsResources) -> None:
-    submit_generation()
+    submit_example()
     recipe = success_data(invoke_app(app, example_event("api/generations/recipe")))["recipe"]
     again = success_data(invoke_app(app, event("api/generations/generate", body=recipe)))["generation"]
     assert again["id"] != GENERATION
@@ -93,7 +102,7 @@ def test_a_recipe_sent_again_creates_a_generation_with_the_same_recipe(app: Modu
 
 
 def test_a_retry_is_a_new_generation_of_the_same_recipe(app: ModuleType, cloud: AwsResources) -> None:
-    submit_generation()
+    submit_example()
     response = invoke_app(app, example_event("api/generations/retry"))
     assert response["statusCode"] == 202
     again = generations.store().get(WORKSPACE, success_data(response)["generation"]["id"])
@@ -103,7 +112,7 @@ def test_a_retry_is_a_new_generation_of_the_same_recipe(app: ModuleType, cloud: 
 
 
 def test_cancelling_a_queued_generation_releases_its_hold(app: ModuleType, cloud: AwsResources) -> None:
-    submit_generation()
+    submit_example()
     first, again = (invoke_app(app, example_event("api/generations/cancel")) for _ in range(2))
     assert [response["statusCode"] for response in (first, again)] == [200, 200]
     assert success_data(again)["generation"]["status"] == "cancelled"
@@ -112,7 +121,7 @@ def test_cancelling_a_queued_generation_releases_its_hold(app: ModuleType, cloud
 
 
 def test_cancelling_a_running_generation_records_the_request(app: ModuleType, cloud: AwsResources) -> None:
-    start_attempt(submit_generation())
+    start_attempt(submit_example())
     response = invoke_app(app, example_event("api/generations/cancel"))
     assert response["statusCode"] == 202
     assert success_data(response)["generation"]["cancel_requested"] is True
@@ -122,9 +131,11 @@ def test_cancelling_a_running_generation_records_the_request(app: ModuleType, cl
 
 
 @pytest.mark.parametrize("name", ["get", "recipe"])
-def test_a_foreign_generation_gets_the_response_of_a_missing_one(app: ModuleType, cloud: AwsResources, name: str) -> None:
+def test_a_foreign_generation_gets_the_response_of_a_missing_one(
+    app: ModuleType, cloud: AwsResources, name: str
+) -> None:
     missing = invoke_app(app, example_event(f"api/generations/{name}"))
-    submit_generation()
+    submit_example()
     foreign = invoke_app(app, foreign_event(f"api/generations/{name}"))
     assert error_of(missing) == error_of(foreign) == (404, "NOT_FOUND")
     assert missing["body"] == foreign["body"]
@@ -132,7 +143,7 @@ def test_a_foreign_generation_gets_the_response_of_a_missing_one(app: ModuleType
 
 @pytest.mark.parametrize("name", ["generate", "list", "get", "cancel", "retry", "recipe"])
 def test_a_request_without_a_token_is_unauthenticated(app: ModuleType, cloud: AwsResources, name: str) -> None:
-    submit_generation()
+    submit_example()
     request = example_event(f"api/generations/{name}")
     request["requestContext"]["authorizer"] = {"lambda": {"reason": "This call needs an access token."}}
     assert error_of(invoke_app(app, request)) == (401, "UNAUTHENTICATED")

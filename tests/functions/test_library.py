@@ -12,9 +12,17 @@ import pytest
 
 from atelier.generations.model import DeliveredFile
 from atelier.wiring import library
-from tests.functions.answers import invoke_app, success_data, error_of, foreign_event
-from tests.functions.cast import ASSET, GENERATION, PROJECT, PROMPT, WORKSPACE, submit_generation, stored_generation
 from tests.functions.conftest import AwsResources
+from tests.functions.example_data import (
+    ASSET,
+    GENERATION,
+    PROJECT,
+    PROMPT,
+    WORKSPACE,
+    stored_generation,
+    submit_example,
+)
+from tests.functions.responses import error_of, foreign_event, invoke_app, success_data
 from tests.invoke import event, example_event, load_function
 
 SHA256 = "50d858e0985ecc7f60418aaf0cc5ab587f42c2570a884095a9e8ccacd0f6545c"
@@ -23,7 +31,9 @@ SHA256 = "50d858e0985ecc7f60418aaf0cc5ab587f42c2570a884095a9e8ccacd0f6545c"
 @pytest.fixture
 def app(cloud: AwsResources) -> ModuleType:
     """The function, over a library with the example's asset in it."""
-    library.assets().record(submit_generation(), DeliveredFile(ASSET, "image", SHA256, "png", 183_211, 512, 512, has_thumbnail=True), 0)
+    library.assets().record(
+        submit_example(), DeliveredFile(ASSET, "image", SHA256, "png", 183_211, 512, 512, has_thumbnail=True), 0
+    )
     return load_function("api/library")
 
 
@@ -40,7 +50,9 @@ def test_assets_are_listed_by_type(app: ModuleType) -> None:
     listed = success_data(invoke_app(app, example_event("api/library/list")))
     assert [asset["id"] for asset in listed["items"]] == [ASSET]
     assert listed["next_cursor"] is None
-    assert success_data(invoke_app(app, event("api/library/list", queryStringParameters={"type": "video"})))["items"] == []
+    assert (
+        success_data(invoke_app(app, event("api/library/list", queryStringParameters={"type": "video"})))["items"] == []
+    )
 
 
 def test_assets_are_listed_by_project(app: ModuleType) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from atelier.aws.dynamodb.identity import IdentityItem
-from atelier.aws.dynamodb.ledger import WalletItem
+from atelier.adapters.aws.dynamodb.identity import IdentityItem
+from atelier.adapters.aws.dynamodb.ledger import WalletItem
 from infra.verify_email import verify
 from tests.embedded_aws import Tables, clear_wiring_caches
-from tests.functions.answers import invoke_app, authorized_event, success_data
+from tests.functions.responses import authorized_event, invoke_app, success_data
 from tests.invoke import event, load_function
 
 DAILY = 50
@@ -31,7 +31,9 @@ def gives_to(whom: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def signed_up(email: str) -> dict[str, Any]:
     """The claims of a new account."""
-    session = success_data(invoke_app(load_function("api/auth"), event("api/auth/signup", body={**PERSON, "email": email})))
+    session = success_data(
+        invoke_app(load_function("api/auth"), event("api/auth/signup", body={**PERSON, "email": email}))
+    )
     header = f"Bearer {session['access_token']}"
     asked = event("authorizer/request", headers={"authorization": header}, identitySource=[header])
     found: dict[str, Any] = load_function("authorizer").handler(asked, None)["context"]
@@ -39,7 +41,9 @@ def signed_up(email: str) -> dict[str, Any]:
 
 
 def balance(claims: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = success_data(invoke_app(load_function("api/credits"), authorized_event("api/credits/balance", claims)))
+    found: dict[str, Any] = success_data(
+        invoke_app(load_function("api/credits"), authorized_event("api/credits/balance", claims))
+    )
     return found
 
 

@@ -9,14 +9,14 @@ from types import ModuleType
 
 import pytest
 
-from atelier.aws.clients import client
+from atelier.adapters.aws.clients import client
 from atelier.settings import InvalidSettings, Moderation, ProviderSecrets
 from atelier.wiring import moderation
-from infra.local.standins.openai import OpenAISimulator
+from infra.simulators.openai import OpenAISimulator
 from tests.embedded_aws import clear_wiring_caches
-from tests.functions.answers import invoke_app, success_data, error_of
-from tests.functions.cast import movement_kinds
 from tests.functions.conftest import AwsResources
+from tests.functions.example_data import movement_kinds
+from tests.functions.responses import error_of, invoke_app, success_data
 from tests.functions.test_uploads import PICTURE, begun, completed, sent
 from tests.invoke import event, load_function
 
@@ -62,9 +62,7 @@ def test_the_blocklist_refuses_a_prompt_without_a_moderator(app: ModuleType, clo
     assert success_data(invoke_app(app, asking(FLAGGED)))["generation"]["status"] == "queued"
 
 
-def test_the_moderator_is_called_with_the_catalogues_model(
-    app: ModuleType, openai: OpenAISimulator
-) -> None:
+def test_the_moderator_is_called_with_the_catalogues_model(app: ModuleType, openai: OpenAISimulator) -> None:
     assert error_of(invoke_app(app, asking(FLAGGED))) == (422, "VALIDATION_FAILED")
     assert success_data(invoke_app(app, asking("a fox [[moderation:hate]]")))["generation"]["status"] == "queued"
     assert [call["body"]["model"] for call in openai.calls] == ["omni-moderation-latest"] * 2

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from atelier.aws.clients import client
-from atelier.credentials.model import PROVIDERS, ProviderCredentials
+from atelier.adapters.aws.clients import client
+from atelier.provider_keys.model import PROVIDERS, ProviderCredentials
 from atelier.settings import ProviderSecrets, ProviderUrls
-from atelier.wiring import adapters
+from atelier.wiring import provider_adapters
 from tests.embedded_aws import clear_wiring_caches
 from tests.functions.conftest import AwsResources
 
@@ -31,29 +31,29 @@ def test_every_provider_that_takes_keys_has_an_adapter(
 ) -> None:
     monkeypatch.setenv("ATELIER_PROVIDER_URLS", f"{provider}={NOWHERE}")
     clear_wiring_caches(clients=False)
-    failure = adapters.make_adapter(provider, ProviderCredentials("a key"), answer_seconds_max=1).check()
+    failure = provider_adapters.make_adapter(provider, ProviderCredentials("a key"), answer_seconds_max=1).check()
     assert failure is not None
     assert failure.error_class in ("transient", "auth")
 
 
 def test_an_unknown_provider_has_no_adapter() -> None:
     with pytest.raises(KeyError):
-        adapters.make_adapter("nobody", ProviderCredentials("a key"))
+        provider_adapters.make_adapter("nobody", ProviderCredentials("a key"))
 
 
 def test_only_enabled_providers_with_a_key_are_available(cloud: AwsResources, monkeypatch: pytest.MonkeyPatch) -> None:
     access = {"openai": {"api_key": "k"}, "replicate": {"api_token": "t", "webhook_secret": "whsec_eA=="}}
     given(monkeypatch, {**access, "fal": {"api_key": "k"}}, "local, openai,replicate,anthropic")
-    assert set(adapters.platform_adapters()) == {"local", "openai", "replicate"}
+    assert set(provider_adapters.platform_adapters()) == {"local", "openai", "replicate"}
     given(monkeypatch, {}, "local,openai")
-    assert set(adapters.platform_adapters()) == {"local"}
+    assert set(provider_adapters.platform_adapters()) == {"local"}
 
 
 def test_a_provider_without_a_key_is_skipped_and_logged(
     cloud: AwsResources, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
 ) -> None:
     given(monkeypatch, {"openai": {"key": "misspelt"}, "xai": {"api_key": "k"}}, "openai,xai")
-    assert set(adapters.platform_adapters()) == {"xai"}
+    assert set(provider_adapters.platform_adapters()) == {"xai"}
     assert "openai" in log.getvalue()
     assert "misspelt" not in log.getvalue()
 
@@ -70,10 +70,12 @@ def test_base_urls_are_parsed_by_provider(monkeypatch: pytest.MonkeyPatch) -> No
     ProviderUrls.read.cache_clear()  # type: ignore[attr-defined]
 
 
-def test_simulator_hosts_are_allowed_only_in_the_local_stage(cloud: AwsResources, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_simulator_hosts_are_allowed_only_in_the_local_stage(
+    cloud: AwsResources, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ATELIER_PROVIDER_URLS", f"openai={NOWHERE}/v1,fal=http://localhost:8000")
     clear_wiring_caches(clients=False)
-    assert adapters.standin_hosts() == {"127.0.0.1:9", "localhost:8000"}
+    assert provider_adapters.standin_hosts() == {"127.0.0.1:9", "localhost:8000"}
     monkeypatch.setenv("ATELIER_STAGE", "production")
     clear_wiring_caches(clients=False)
-    assert adapters.standin_hosts() == set()
+    assert provider_adapters.standin_hosts() == set()

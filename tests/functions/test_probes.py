@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from atelier.clock import system_clock
-from atelier.routing.model import FAILURES_TO_DOWN, Scope, HealthStatus
+from atelier.routing.circuit_breaker import FAILURES_TO_DOWN, HealthStatus, Scope
 from atelier.wiring import routing
-from infra.local.standins.replicate import ReplicateSimulator
+from infra.simulators.replicate import ReplicateSimulator
 from tests.invoke import example_event, load_function
 
 REPLICATE = Scope("replicate")

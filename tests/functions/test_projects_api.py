@@ -11,9 +11,9 @@ import pytest
 from atelier.clock import system_clock
 from atelier.projects.model import WORKSPACE as WHOLE
 from atelier.wiring import budgets, generations, ledger
-from tests.functions.answers import invoke_app, success_data, error_of
-from tests.functions.cast import ALERT, PROJECT, PROMPT, WORKSPACE, create_project, movement_kinds
 from tests.functions.conftest import AwsResources
+from tests.functions.example_data import ALERT, PROJECT, PROMPT, WORKSPACE, create_project, movement_kinds
+from tests.functions.responses import error_of, invoke_app, success_data
 from tests.invoke import event, example_event, load_function
 
 PAID = {"prompt": PROMPT, "model": "replicate/sdxl", "parameters": {"width": 512, "height": 512}}
@@ -41,7 +41,7 @@ def asked(generate: ModuleType, **body: Any) -> dict[str, Any]:
 
 def as_role(role: str) -> None:
     """The example's caller with another role in the workspace."""
-    from atelier.aws.clients import client
+    from atelier.adapters.aws.clients import client
     from atelier.settings import IdentityTable
 
     for item in client("dynamodb").scan(TableName=IdentityTable.read().name)["Items"]:
@@ -58,7 +58,9 @@ def test_a_project_is_created_read_listed_changed_and_removed(app: ModuleType, c
     assert made["settings"] == {"alert_thresholds": [80, 100]}
     assert (made["budget_microusd"], made["spent_microusd"], made["left_microusd"]) == (5_000_000, 0, 5_000_000)
     create_project()
-    assert success_data(invoke_app(app, example_event("api/projects/get_project")))["project"]["name"] == "Harbour lights"
+    assert (
+        success_data(invoke_app(app, example_event("api/projects/get_project")))["project"]["name"] == "Harbour lights"
+    )
     after = success_data(invoke_app(app, example_event("api/projects/change_project")))["project"]
     assert (after["budget_microusd"], after["settings"]["alert_thresholds"]) == (8_000_000, [50, 100])
     listed = success_data(invoke_app(app, example_event("api/projects/list_projects")))
@@ -153,7 +155,9 @@ def test_alerts_are_read_and_acknowledged_once(app: ModuleType, cloud: AwsResour
     create_project()
     (alert,) = success_data(invoke_app(app, example_event("api/projects/list_alerts")))["items"]
     assert (alert["id"], alert["alert_type"], alert["acknowledged_at"]) == (ALERT, "threshold_reached", None)
-    first, again = (success_data(invoke_app(app, example_event("api/projects/acknowledge_alert")))["alert"] for _ in range(2))
+    first, again = (
+        success_data(invoke_app(app, example_event("api/projects/acknowledge_alert")))["alert"] for _ in range(2)
+    )
     assert first == again
     assert first["acknowledged_at"] is not None
     (whole,) = success_data(invoke_app(app, example_event("api/projects/list_workspace_alerts")))["items"]
@@ -161,7 +165,7 @@ def test_alerts_are_read_and_acknowledged_once(app: ModuleType, cloud: AwsResour
 
 
 def test_a_missing_alert_is_raised_when_alerts_are_listed(app: ModuleType, cloud: AwsResources) -> None:
-    from atelier.aws.dynamodb.projects import BudgetItem
+    from atelier.adapters.aws.dynamodb.projects import BudgetItem
 
     create_project()
     budget = BudgetItem.get(WORKSPACE, f"budget#{PROJECT}")
@@ -257,7 +261,9 @@ def test_an_unknown_model_is_not_quoted(generate: ModuleType, cloud: AwsResource
 # ---- what the end of a generation triggers ---------------------------------------------------------------------------
 
 
-def test_an_ended_generation_that_crosses_a_threshold_raises_one_alert(generate: ModuleType, cloud: AwsResources) -> None:
+def test_an_ended_generation_that_crosses_a_threshold_raises_one_alert(
+    generate: ModuleType, cloud: AwsResources
+) -> None:
     create_project(2000)
     made = success_data(asked(generate, project_id=PROJECT))["generation"]
     before = generations.store().get(WORKSPACE, made["id"])
@@ -282,8 +288,8 @@ def test_an_ended_generation_that_crosses_a_threshold_raises_one_alert(generate:
 
 
 def spend(name: str, microusd: int) -> None:
-    from atelier.aws.dynamodb import transaction
-    from atelier.aws.dynamodb.projects import put_spending
+    from atelier.adapters.aws.dynamodb import transaction
+    from atelier.adapters.aws.dynamodb.projects import put_spending
 
     with transaction() as write:
         put_spending(write, WORKSPACE, [name], released=0, spent=microusd)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from atelier.clock import system_clock
-from atelier.routing.model import Scope
-from atelier.routing.pace import RateLimit
+from atelier.routing.circuit_breaker import Scope
+from atelier.routing.rate_limit import RateLimit
 from atelier.wiring import generations, routing
-from infra.local.standins.replicate import ReplicateSimulator
+from infra.simulators.replicate import ReplicateSimulator
 from tests.embedded_aws import clear_wiring_caches
-from tests.functions.answers import invoke_app, success_data, error_of
-from tests.functions.cast import GENERATION, WORKSPACE, submit_generation
 from tests.functions.conftest import AwsResources
+from tests.functions.example_data import GENERATION, WORKSPACE, submit_example
+from tests.functions.responses import error_of, invoke_app, success_data
 from tests.invoke import event, example_event, load_function
 
 REPLICATE = Scope("replicate")
@@ -47,7 +47,7 @@ def test_a_rate_limited_attempt_is_requeued_without_a_provider_call(
     monkeypatch.setenv("ATELIER_PROVIDER_LIMITS", "replicate=1")
     clear_wiring_caches(clients=False)
     take(1)
-    submit_generation(model="replicate/sdxl")
+    submit_example(model="replicate/sdxl")
     task = cloud.start_waiting_execution()
     visit = example_event("tasks/attempt_generation/first_candidate") | {"task_token": task.token}
     load_function("tasks/attempt_generation").handler(visit, None)

@@ -11,17 +11,17 @@ from typing import Any
 import botocore.session
 import pytest
 
-from atelier.aws.clients import client
+from atelier.adapters.aws.clients import client
 from atelier.clock import system_clock
 from atelier.identity.permissions import Role
-from atelier.routing.model import Scope
+from atelier.routing.circuit_breaker import Scope
 from atelier.settings import ProviderKeySecret, WaitLimits
-from atelier.wiring import credentials, routing, waiting
-from infra.local.standins.replicate import API_TOKEN, ReplicateSimulator
+from atelier.wiring import provider_keys, routing, waiting
+from infra.simulators.replicate import API_TOKEN, ReplicateSimulator
 from tests.embedded_aws import clear_wiring_caches
-from tests.functions.answers import invoke_app, success_data, error_of, foreign_event
-from tests.functions.cast import KEY, OWN_KEY, USER, WORKSPACE, add_provider_key
 from tests.functions.conftest import AwsResources
+from tests.functions.example_data import KEY, OWN_KEY, USER, WORKSPACE, add_provider_key
+from tests.functions.responses import error_of, foreign_event, invoke_app, success_data
 from tests.invoke import event, example_event, load_function
 
 ROUTES = [
@@ -77,12 +77,15 @@ def test_a_provider_key_is_stored_sealed_and_never_returned(app: ModuleType, clo
     assert response["headers"]["Location"] == f"/api/api-keys/{view['id']}"
     assert (view["provider"], view["key_name"], view["last_four"]) == ("replicate", "the team's", OWN_KEY[-4:])
     assert (view["is_active"], view["last_used_at"], view["last_test"]) == (True, None, None)
-    assert success_data(invoke_app(app, example_event("api/providers/list_keys"))) == {"items": [view], "next_cursor": None}
+    assert success_data(invoke_app(app, example_event("api/providers/list_keys"))) == {
+        "items": [view],
+        "next_cursor": None,
+    }
     stored = everything(cloud)
     assert OWN_KEY not in stored + json.dumps(response)
     assert OWN_KEY[:12] not in stored
-    key = credentials.keys().get(WORKSPACE, view["id"])
-    assert credentials.decrypt_key(WORKSPACE, "replicate", key.id, key.created_at).key == OWN_KEY
+    key = provider_keys.keys().get(WORKSPACE, view["id"])
+    assert provider_keys.decrypt_key(WORKSPACE, "replicate", key.id, key.created_at).key == OWN_KEY
 
 
 def test_a_repeated_idempotency_key_returns_the_same_provider_key(app: ModuleType, cloud: AwsResources) -> None:
@@ -92,7 +95,7 @@ def test_a_repeated_idempotency_key_returns_the_same_provider_key(app: ModuleTyp
     assert again["headers"]["Idempotent-Replayed"] == "true"
     used = example_event("api/providers/add_key")["headers"]["idempotency-key"]
     assert error_of(add(app, used, key=OWN_KEY + "x")) == (422, "IDEMPOTENCY_MISMATCH")
-    assert len(credentials.keys().read_workspace(WORKSPACE).keys) == 1
+    assert len(provider_keys.keys().read_workspace(WORKSPACE).keys) == 1
 
 
 def test_a_duplicate_key_name_is_a_conflict(app: ModuleType) -> None:
@@ -184,9 +187,9 @@ def test_concurrent_key_tests_of_an_account_are_limited(app: ModuleType) -> None
 
 def test_a_provider_key_is_disabled_enabled_and_removed(app: ModuleType, cloud: AwsResources) -> None:
     add_provider_key()
-    assert credentials.chosen_key(WORKSPACE, "replicate") is not None
+    assert provider_keys.chosen_key(WORKSPACE, "replicate") is not None
     assert success_data(invoke_app(app, example_event("api/providers/switch_key")))["key"]["is_active"] is False
-    assert credentials.chosen_key(WORKSPACE, "replicate") is None
+    assert provider_keys.chosen_key(WORKSPACE, "replicate") is None
     on = event("api/providers/switch_key", body={"is_active": True})
     assert success_data(invoke_app(app, on))["key"]["is_active"] is True
     removed = invoke_app(app, example_event("api/providers/remove_key"))
@@ -205,7 +208,7 @@ def test_a_foreign_provider_key_is_not_found(app: ModuleType, name: str) -> None
     request["requestContext"]["authorizer"]["lambda"]["user_id"] = "usr_01M7XCN60QZZZZZZZZZZZZZZZZ"
     assert error_of(missing) == (404, "NOT_FOUND")
     assert error_of(invoke_app(app, request)) in ((404, "NOT_FOUND"), (401, "UNAUTHENTICATED"))
-    assert credentials.keys().get(WORKSPACE, KEY).is_active
+    assert provider_keys.keys().get(WORKSPACE, KEY).is_active
 
 
 @pytest.mark.parametrize("name", ROUTES)
@@ -239,7 +242,10 @@ def test_each_route_is_allowed_by_role(app: ModuleType, cloud: AwsResources, nam
 
 
 def test_provider_settings_store_priority_enabled_state_and_own_key(app: ModuleType) -> None:
-    before = {each["id"]: each for each in success_data(invoke_app(app, example_event("api/providers/get_providers")))["providers"]}
+    before = {
+        each["id"]: each
+        for each in success_data(invoke_app(app, example_event("api/providers/get_providers")))["providers"]
+    }
     assert set(before) >= {"openai", "anthropic", "replicate", "fal", "xai", "stability", "custom", "local"}
     assert before["replicate"] == {
         "id": "replicate",
@@ -280,7 +286,10 @@ def test_provider_health_is_listed_by_scope(app: ModuleType) -> None:
     assert 900 <= own["p95_response_time_ms"] <= 1350
     assert cards["local", "platform"]["status"] == "healthy"
     # The provider settings show the health of the access that the workspace uses.
-    shown = {each["id"]: each for each in success_data(invoke_app(app, example_event("api/providers/get_providers")))["providers"]}
+    shown = {
+        each["id"]: each
+        for each in success_data(invoke_app(app, example_event("api/providers/get_providers")))["providers"]
+    }
     assert (shown["replicate"]["use_own_key"], shown["replicate"]["health"]) == (KEY, "healthy")
 
 
@@ -299,7 +308,7 @@ def test_invalid_provider_settings_are_refused(app: ModuleType, wish: dict[str, 
     response = invoke_app(app, event("api/providers/put_providers", body={"providers": [wish]}))
     assert error_of(response) == (422, "VALIDATION_FAILED")
     assert [field["path"] for field in json.loads(response["body"])["details"]["fields"]] == [path]
-    assert credentials.keys().read_workspace(WORKSPACE).preferences == {}
+    assert provider_keys.keys().read_workspace(WORKSPACE).preferences == {}
 
 
 def test_the_model_list_shows_credits_and_no_provider_costs(app: ModuleType) -> None:
@@ -318,7 +327,9 @@ def test_the_model_list_shows_credits_and_no_provider_costs(app: ModuleType) -> 
     assert "custom/endpoint" not in items
 
 
-def test_a_custom_endpoints_models_are_listed_for_its_workspace(app: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_custom_endpoints_models_are_listed_for_its_workspace(
+    app: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ATELIER_PROVIDER_URLS", "custom=http://127.0.0.1:9")
     clear_wiring_caches(clients=False)
     models = [{"name": "llama-4", "kind": "text"}, {"name": "llama-4", "kind": "page"}]
@@ -329,7 +340,10 @@ def test_a_custom_endpoints_models_are_listed_for_its_workspace(app: ModuleType,
     listed = success_data(invoke_app(app, event("api/providers/list_models", queryStringParameters={"kind": "text"})))
     [own] = [model for model in listed["items"] if model["provider"] == "custom"]
     assert (own["id"], own["kinds"], own["is_offered"], own["prices"]) == ("custom/llama-4", ["text"], True, [])
-    shown = {each["id"]: each for each in success_data(invoke_app(app, example_event("api/providers/get_providers")))["providers"]}
+    shown = {
+        each["id"]: each
+        for each in success_data(invoke_app(app, example_event("api/providers/get_providers")))["providers"]
+    }
     assert shown["custom"]["kinds"] == ["text"]
 
 
@@ -355,10 +369,10 @@ def test_a_new_master_key_reseals_every_provider_key(cloud: AwsResources) -> Non
     before = add_provider_key()
     told = rotation.handler(example_event("schedules/rewrap_provider_keys/new_master_key"), None)
     assert (told["resealed"], told["is_complete"]) == (1, True)
-    after = credentials.keys().get(WORKSPACE, KEY)
+    after = provider_keys.keys().get(WORKSPACE, KEY)
     assert after.sealed_by != before.sealed_by
     clear_wiring_caches(clients=False)
-    assert credentials.decrypt_key(WORKSPACE, "replicate", KEY, after.created_at).key == OWN_KEY
+    assert provider_keys.decrypt_key(WORKSPACE, "replicate", KEY, after.created_at).key == OWN_KEY
     assert rotation.handler(example_event("schedules/rewrap_provider_keys/daily"), None)["resealed"] == 0
 
 
@@ -368,9 +382,9 @@ def test_a_record_sealed_before_kms_is_resealed_with_kms(cloud: AwsResources, mo
     clear_wiring_caches(clients=False)
     rotation = load_function("schedules/rewrap_provider_keys")
     assert rotation.handler(example_event("schedules/rewrap_provider_keys/daily"), None)["resealed"] == 1
-    after = credentials.keys().get(WORKSPACE, KEY)
+    after = provider_keys.keys().get(WORKSPACE, KEY)
     assert (before.record[0], after.record[0]) == (1, 2)
-    assert credentials.decrypt_key(WORKSPACE, "replicate", KEY, after.created_at).key == OWN_KEY
+    assert provider_keys.decrypt_key(WORKSPACE, "replicate", KEY, after.created_at).key == OWN_KEY
 
 
 def test_a_tampered_record_is_an_internal_error(

@@ -8,11 +8,18 @@ from typing import Any
 
 import pytest
 
-from infra.local.standins.replicate import ReplicateSimulator
-from tests.functions.cast import ATTEMPT, GENERATION, WORKSPACE, submit_generation, start_attempt, submit_to_replicate
+from infra.simulators.replicate import ReplicateSimulator
 from tests.functions.conftest import AwsResources
+from tests.functions.example_data import (
+    ATTEMPT,
+    GENERATION,
+    WORKSPACE,
+    start_attempt,
+    submit_example,
+    submit_to_replicate,
+)
 from tests.invoke import example_event, load_function
-from tests.until import wait_until
+from tests.polling import wait_until
 
 NONE_FAILED: dict[str, list[Any]] = {"batchItemFailures": []}
 
@@ -65,7 +72,7 @@ def test_a_poll_of_a_running_job_is_requeued(
 
 
 def test_a_poll_of_an_attempt_that_never_began_does_nothing(app: ModuleType, cloud: AwsResources) -> None:
-    submit_generation()
+    submit_example()
     assert app.handler(poll(), None) == NONE_FAILED
     assert cloud.delayed_attempts() == 0
     assert cloud.take_messages(cloud.attempts_queue) == []
@@ -83,7 +90,7 @@ def test_a_cancellation_reaches_the_provider_and_then_the_workflow(
 
 
 def test_a_cancellation_of_an_attempt_without_a_job_does_nothing(app: ModuleType, cloud: AwsResources) -> None:
-    start_attempt(submit_generation())
+    start_attempt(submit_example())
     assert app.handler(example_event("queues/attempts/cancel"), None) == NONE_FAILED
 
 

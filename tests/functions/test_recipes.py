@@ -9,14 +9,21 @@ from typing import Any
 
 import pytest
 
-from atelier.aws.clients import client
+from atelier.adapters.aws.clients import client
 from atelier.generations.model import DeliveredFile, Generation
 from atelier.wiring import characters, generations, library, templates
-from infra.local.standins.replicate import ReplicateSimulator, sample_png
-from tests.functions.answers import invoke_app, success_data, error_of
-from tests.functions.cast import CHARACTER, TEMPLATE, WORKSPACE, create_character, create_template, stored_generation
-from tests.functions.cast import submit_generation as ask_example
+from infra.simulators.replicate import ReplicateSimulator, sample_png
 from tests.functions.conftest import AwsResources
+from tests.functions.example_data import (
+    CHARACTER,
+    TEMPLATE,
+    WORKSPACE,
+    create_character,
+    create_template,
+    stored_generation,
+)
+from tests.functions.example_data import submit_example as ask_example
+from tests.functions.responses import error_of, invoke_app, success_data
 from tests.invoke import event, example_event, load_function
 
 OTHER = "wsp_01M7XCN60QZZZZZZZZZZZZZZZZ"
@@ -71,7 +78,9 @@ def sent(generation: Generation, cloud: AwsResources) -> None:
     """One run of the attempt's task."""
     task = cloud.start_waiting_execution()
     visit = json.loads(
-        json.dumps(example_event("tasks/attempt_generation/first_candidate")).replace(stored_generation().id, generation.id)
+        json.dumps(example_event("tasks/attempt_generation/first_candidate")).replace(
+            stored_generation().id, generation.id
+        )
     )
     load_function("tasks/attempt_generation").handler(visit | {"task_token": task.token}, None)
 
@@ -121,7 +130,9 @@ def test_a_foreign_template_is_not_run(app: ModuleType, cloud: AwsResources) -> 
     assert error_of(asked(app, template_id=TEMPLATE, variables={"thing": "x"})) == (404, "NOT_FOUND")
 
 
-def test_a_repeated_idempotency_key_is_one_run_even_if_the_template_changed(app: ModuleType, cloud: AwsResources) -> None:
+def test_a_repeated_idempotency_key_is_one_run_even_if_the_template_changed(
+    app: ModuleType, cloud: AwsResources
+) -> None:
     from dataclasses import replace
 
     seen = create_template()
@@ -192,9 +203,7 @@ def test_a_deleted_character_does_not_change_accepted_generations(
     assert error_of(asked(app, **PERSON)) == (404, "NOT_FOUND")
 
 
-def test_models_without_character_images_are_refused_and_skipped_by_auto(
-    app: ModuleType, cloud: AwsResources
-) -> None:
+def test_models_without_character_images_are_refused_and_skipped_by_auto(app: ModuleType, cloud: AwsResources) -> None:
     show(cloud)
     assert fields(asked(app, **PERSON, model="replicate/sdxl")) == ["character_id"]
     assert stored(asked(app, **PERSON)).candidates == ("replicate/photomaker",)
@@ -202,7 +211,7 @@ def test_models_without_character_images_are_refused_and_skipped_by_auto(
 
 
 def test_the_local_provider_uses_the_characters_images(app: ModuleType, cloud: AwsResources) -> None:
-    from atelier.providers._contract import Done
+    from atelier.provider_port import Done
     from atelier.wiring import workflow
 
     show(cloud)
@@ -212,7 +221,7 @@ def test_the_local_provider_uses_the_characters_images(app: ModuleType, cloud: A
     drawn: list[Any] = []
     for generation in (with_them, without):
         attempting = workflow.attempt_deps()
-        from tests.functions.cast import start_attempt
+        from tests.functions.example_data import start_attempt
 
         begun = start_attempt(generation).attempt
         assert begun is not None
@@ -224,7 +233,9 @@ def test_the_local_provider_uses_the_characters_images(app: ModuleType, cloud: A
 
 def test_a_quote_for_a_character_is_redeemed_by_its_generation(app: ModuleType, cloud: AwsResources) -> None:
     show(cloud)
-    quoted = success_data(invoke_app(app, event("api/generations/quote", body={**PERSON, "model": "replicate/photomaker"})))
+    quoted = success_data(
+        invoke_app(app, event("api/generations/quote", body={**PERSON, "model": "replicate/photomaker"}))
+    )
     made = stored(asked(app, **PERSON, model="replicate/photomaker", quote_id=quoted["quote_id"]))
     assert made.credits_held <= quoted["credits_max"]
 

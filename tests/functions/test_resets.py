@@ -16,16 +16,16 @@ from typing import Any
 
 import pytest
 
-from atelier.aws.dynamodb import transaction
-from atelier.aws.dynamodb.ledger import SHARDS, WalletItem, put_new_wallet, wallet_item
+from atelier.adapters.aws.dynamodb import transaction
+from atelier.adapters.aws.dynamodb.ledger import SHARDS, WalletItem, put_new_wallet, wallet_item
 from atelier.clock import next_midnight, system_clock
 from atelier.ids import new_id
 from atelier.ledger.model import new_wallet
-from atelier.wiring import ledger, reconcile
+from atelier.wiring import due_wallets, ledger
 from infra.local.templates import read_template
 from tests.adapters.world import run_concurrently
-from tests.functions.cast import WORKSPACE
 from tests.functions.conftest import AwsResources
+from tests.functions.example_data import WORKSPACE
 from tests.invoke import ROOT, example_event, load_function
 
 DAILY = 50
@@ -152,9 +152,9 @@ def test_failing_wallets_are_logged_and_do_not_block_the_others(
     app: ModuleType, cloud: AwsResources, log: io.StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
     past = system_clock() - DAY
-    broken = [workspace(past - DAY, tier="nobody's") for _ in range(reconcile.PAGE_SIZE + 1)]
+    broken = [workspace(past - DAY, tier="nobody's") for _ in range(due_wallets.PAGE_SIZE + 1)]
     sound = [workspace(past) for _ in range(2)]
-    asked = list(work_through(app, cloud, wallets_each=reconcile.PAGE_SIZE // 2))
+    asked = list(work_through(app, cloud, wallets_each=due_wallets.PAGE_SIZE // 2))
     assert len(asked) == 3
     assert all(kinds(workspace_id) == {"grant": 1} for workspace_id in sound)
     assert all(kinds(workspace_id) == {} for workspace_id in broken)
@@ -162,7 +162,9 @@ def test_failing_wallets_are_logged_and_do_not_block_the_others(
     assert [line["workspace_id"] for line in lines if line["level"] == "ERROR"] == sorted(broken)
     written = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
     assert sum(line["WalletsFailed"][0] for line in written) == len(broken)
-    alarm: dict[str, Any] = read_template(ROOT / "infra/observability.yaml")["Resources"]["WalletsFailedAlarm"]["Properties"]
+    alarm: dict[str, Any] = read_template(ROOT / "infra/observability.yaml")["Resources"]["WalletsFailedAlarm"][
+        "Properties"
+    ]
     (metric,) = written[0]["_aws"]["CloudWatchMetrics"]
     assert (alarm["Namespace"], alarm["MetricName"]) == (metric["Namespace"], metric["Metrics"][0]["Name"])
 

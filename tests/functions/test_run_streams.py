@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from atelier.aws.clients import client
-from tests.functions.cast import GENERATION, RUN, WORKSPACE
+from atelier.adapters.aws.clients import client
 from tests.functions.conftest import AwsResources
+from tests.functions.example_data import GENERATION, RUN, WORKSPACE
 from tests.invoke import example_event, load_function
 
 STAGE = {"parent_id": {"S": RUN}, "stage": {"S": "image"}}
@@ -38,7 +38,11 @@ def executions(cloud: AwsResources) -> list[str]:
 def test_a_new_run_starts_one_pipeline_execution(outbox: ModuleType, cloud: AwsResources) -> None:
     for _ in range(2):
         outbox.handler(record("inserted", pipeline={"S": "image_to_video"}), None)
-    assert cloud.last_waiting_execution().input == {"workspace_id": WORKSPACE, "run_id": GENERATION, "generation_id": None}
+    assert cloud.last_waiting_execution().input == {
+        "workspace_id": WORKSPACE,
+        "run_id": GENERATION,
+        "generation_id": None,
+    }
     assert executions(cloud) == [GENERATION]
 
 

@@ -11,11 +11,11 @@ from atelier.clock import system_clock
 from atelier.generations.finish import finish
 from atelier.generations.model import DeliveredFile, Generation, Status, asset_id
 from atelier.generations.outcome import Outcome
-from atelier.generations.run import finish_run, plan_stage
+from atelier.generations.pipeline_run import finish_run, plan_stage
 from atelier.wiring import generations, library, runs, workflow
-from tests.functions.answers import invoke_app, success_data, error_of
-from tests.functions.cast import PROMPT, WORKSPACE, movement_kinds
 from tests.functions.conftest import AwsResources
+from tests.functions.example_data import PROMPT, WORKSPACE, movement_kinds
+from tests.functions.responses import error_of, invoke_app, success_data
 from tests.invoke import event, example_event, load_function
 
 FAILED = Outcome("failed", error_class="transient", message="It broke.")
@@ -121,7 +121,9 @@ def test_a_run_redeems_its_quote(app: ModuleType, cloud: AwsResources) -> None:
     body = {"pipeline": "talking_avatar", "prompt": PROMPT, "stages": {"avatar": {"model": "local/talker"}}}
     quoted = success_data(invoke_app(app, at("/api/quotes", body=body)))
     assert quoted["credits_max"] == 7
-    run = success_data(invoke_app(app, at("/api/pipelines", body={**body, "quote_id": quoted["quote_id"]})))["generation"]
+    run = success_data(invoke_app(app, at("/api/pipelines", body={**body, "quote_id": quoted["quote_id"]})))[
+        "generation"
+    ]
     assert (run["credits_held"], run["quote_id"]) == (7, quoted["quote_id"].partition(".")[0])
     plain = {"kind": "image", "prompt": PROMPT, "model": "local/canvas", "enhance_prompt": True}
     quoted = success_data(invoke_app(app, at("/api/quotes", body=plain)))
@@ -185,7 +187,9 @@ def test_a_retry_of_a_reused_result_runs_the_original_pipeline(app: ModuleType, 
     run = success_data(invoke_app(app, at("/api/generate", body=body)))["generation"]
     for form in ("png", "mp4"):
         stage = plan(run["id"])
-        delivered = DeliveredFile(asset_id(stage.id, 0), "image" if form == "png" else "video", "0" * 64, form, 5, 256, 256)
+        delivered = DeliveredFile(
+            asset_id(stage.id, 0), "image" if form == "png" else "video", "0" * 64, form, 5, 256, 256
+        )
         library.assets().record(stage, delivered, 0)
         generations.store().close_as_ended(stage.as_succeeded((delivered,), 1, system_clock()))
     finish_run(WORKSPACE, run["id"], deps=generations.close_deps(), now=system_clock())

@@ -12,20 +12,20 @@ from typing import Any
 
 import pytest
 
-from atelier.aws.clients import client
-from atelier.aws.dynamodb import transaction
-from atelier.aws.dynamodb.ledger import WalletItem, put_new_wallet
+from atelier.adapters.aws.clients import client
+from atelier.adapters.aws.dynamodb import transaction
+from atelier.adapters.aws.dynamodb.ledger import WalletItem, put_new_wallet
 from atelier.clock import rfc3339, system_clock
 from atelier.generations.model import Generation, Kind, Recipe, Status
 from atelier.http import Caller
 from atelier.ids import new_id
 from atelier.ledger.model import Movement, new_wallet
+from atelier.wiring import due_wallets as reconciling
 from atelier.wiring import generations, ledger
-from atelier.wiring import reconcile as reconciling
 from infra.local.templates import read_template
 from tests.adapters.world import run_concurrently
-from tests.functions.cast import PROMPT, USER
 from tests.functions.conftest import AwsResources
+from tests.functions.example_data import PROMPT, USER
 from tests.invoke import ROOT, example_event, load_function
 
 DAY = timedelta(days=1)
@@ -95,9 +95,7 @@ def status(generation: Generation) -> Status:
     return generations.store().get(generation.workspace_id, generation.id).status
 
 
-def test_concurrent_reconcilers_expire_an_overdue_generation_once(
-    reconcile: ModuleType, cloud: AwsResources
-) -> None:
+def test_concurrent_reconcilers_expire_an_overdue_generation_once(reconcile: ModuleType, cloud: AwsResources) -> None:
     now = system_clock()
     dead = [submitted(workspace(now - 3 * DAY), now - timedelta(hours=1)) for _ in range(3)]
     results = run_concurrently(RUNS_AT_ONCE, lambda _: run(reconcile))
@@ -151,7 +149,9 @@ def test_the_alarm_watches_the_metric_that_is_written(
     run(reconcile)
     (written,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
     (metric,) = written["_aws"]["CloudWatchMetrics"]
-    alarm: dict[str, Any] = read_template(ROOT / "infra/observability.yaml")["Resources"]["StuckGenerationsAlarm"]["Properties"]
+    alarm: dict[str, Any] = read_template(ROOT / "infra/observability.yaml")["Resources"]["StuckGenerationsAlarm"][
+        "Properties"
+    ]
     assert (alarm["Namespace"], alarm["MetricName"]) == (metric["Namespace"], metric["Metrics"][0]["Name"])
     assert written[alarm["MetricName"]] == [1]
     assert [sorted(d["Name"] for d in alarm["Dimensions"])] == metric["Dimensions"]

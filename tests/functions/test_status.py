@@ -7,10 +7,10 @@ from types import ModuleType
 
 import pytest
 
-from atelier.aws.clients import client
+from atelier.adapters.aws.clients import client
 from tests.embedded_aws import clear_wiring_caches
-from tests.functions.answers import invoke_app, success_data, error_of
 from tests.functions.conftest import AwsResources
+from tests.functions.responses import error_of, invoke_app, success_data
 from tests.invoke import event, example_event, load_function
 
 
@@ -45,7 +45,9 @@ def test_the_report_lists_providers_and_queue_lengths(app: ModuleType, cloud: Aw
     }
 
 
-def test_the_report_names_unavailable_services(app: ModuleType, cloud: AwsResources, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_report_names_unavailable_services(
+    app: ModuleType, cloud: AwsResources, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ATELIER_ATTEMPTS_QUEUE_URL", f"{cloud.attempts_queue}-gone")
     without_a_store(monkeypatch)
     report = success_data(invoke_app(app, example_event("api/status/report")))

@@ -11,17 +11,25 @@ from typing import Any
 
 import pytest
 
-from atelier.aws.clients import client
+from atelier.adapters.aws.clients import client
 from atelier.generations.model import Attempt, AttemptStatus
 from atelier.generations.ports import TaskCallback
 from atelier.http import Caller
 from atelier.wiring import generations, workflow
-from infra.local.standins.replicate import FOREIGN_SECRET, WEBHOOK_SECRET, ReplicateSimulator, signature
+from infra.simulators.replicate import FOREIGN_SECRET, WEBHOOK_SECRET, ReplicateSimulator, signature
 from tests.embedded_aws import clear_wiring_caches
-from tests.functions.cast import ATTEMPT, GENERATION, USER, WORKSPACE, webhook_address, stored_generation, submit_to_replicate
 from tests.functions.conftest import AwsResources
+from tests.functions.example_data import (
+    ATTEMPT,
+    GENERATION,
+    USER,
+    WORKSPACE,
+    stored_generation,
+    submit_to_replicate,
+    webhook_address,
+)
 from tests.invoke import example_event, load_function
-from tests.until import wait_until
+from tests.polling import wait_until
 
 IDS = {"workspace_id": WORKSPACE, "generation_id": GENERATION}
 
@@ -57,7 +65,9 @@ def test_a_requested_cancellation_is_sent_to_the_queue(outbox: ModuleType, cloud
     assert cloud.take_messages(cloud.events_queue) == []
 
 
-def test_an_ended_generation_publishes_the_same_event_id_on_every_delivery(outbox: ModuleType, cloud: AwsResources) -> None:
+def test_an_ended_generation_publishes_the_same_event_id_on_every_delivery(
+    outbox: ModuleType, cloud: AwsResources
+) -> None:
     told: list[dict[str, Any]] = []
     for _ in range(2):
         outbox.handler(example_event("streams/generations/succeeded"), None)
@@ -78,7 +88,9 @@ def test_an_ended_generation_publishes_the_same_event_id_on_every_delivery(outbo
     assert executions(cloud) == []
 
 
-def test_an_expired_generation_with_an_open_attempt_is_polled_once_more(outbox: ModuleType, cloud: AwsResources) -> None:
+def test_an_expired_generation_with_an_open_attempt_is_polled_once_more(
+    outbox: ModuleType, cloud: AwsResources
+) -> None:
     outbox.handler(example_event("streams/generations/expired"), None)
     (told,) = cloud.take_messages(cloud.events_queue, seconds_max=5)
     assert (told["detail-type"], told["detail"]["credits_charged"]) == ("generation.expired", 0)
@@ -233,7 +245,9 @@ def test_a_removed_or_modified_webhook_resumes_no_workflow(
 def of_a_forgotten_provider() -> str:
     """A second generation that waits for the same attempt's id, of a provider that no longer exists."""
     now = stored_generation().created_at
-    made = generations.submit_for_caller(Caller(USER, WORKSPACE, "owner"), replace(stored_generation().recipe), None, now).generation
+    made = generations.submit_for_caller(
+        Caller(USER, WORKSPACE, "owner"), replace(stored_generation().recipe), None, now
+    ).generation
     begun = Attempt(ATTEMPT, "nobody", "nobody/nothing", AttemptStatus.SUBMITTING, now)
     generations.store().save_progress(made, made.with_attempt(begun))
     generations.store().save_callback(WORKSPACE, made.id, TaskCallback(ATTEMPT, "a token", "r1"))

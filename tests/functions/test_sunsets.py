@@ -11,18 +11,18 @@ from typing import Any
 
 import pytest
 
-from atelier.aws.clients import client
-from atelier.aws.dynamodb.sunsets import DynamoSunsets
+from atelier.adapters.aws.clients import client
+from atelier.adapters.aws.dynamodb.sunsets import DynamoSunsets
+from atelier.catalogue.ports import Sunsets
 from atelier.clock import system_clock
 from atelier.errors import ValidationFailed
 from atelier.generations.model import Kind, Recipe
 from atelier.http import Caller
-from atelier.pricing.ports import Sunsets
 from atelier.wiring import generations, sunsets
-from infra.local.standins.openai import OpenAISimulator
+from infra.simulators.openai import OpenAISimulator
 from tests.embedded_aws import clear_wiring_caches
-from tests.functions.cast import PROMPT, USER, WORKSPACE
 from tests.functions.conftest import AwsResources
+from tests.functions.example_data import PROMPT, USER, WORKSPACE
 from tests.invoke import example_event, load_function
 
 MODEL = "openai/gpt-image-2"
@@ -63,7 +63,9 @@ def run(app: ModuleType) -> dict[str, int]:
 def asked() -> str:
     """The model that a new request for MODEL is routed to."""
     caller = Caller(USER, WORKSPACE, "owner")
-    return generations.submit_for_caller(caller, Recipe(Kind.IMAGE, PROMPT, MODEL), None, system_clock()).generation.candidates[0]
+    return generations.submit_for_caller(
+        caller, Recipe(Kind.IMAGE, PROMPT, MODEL), None, system_clock()
+    ).generation.candidates[0]
 
 
 def told(log: io.StringIO, model: str = MODEL) -> list[dict[str, Any]]:
@@ -134,7 +136,9 @@ def test_an_unavailable_store_leaves_the_catalogues_shutdown_dates(
     assert MODEL in [model.id for model in sunsets.routing_catalogue(now).models_for("image", now.date())]
 
 
-def test_a_deployment_with_only_the_local_provider_reads_no_shutdown_dates(cloud: AwsResources, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deployment_with_only_the_local_provider_reads_no_shutdown_dates(
+    cloud: AwsResources, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ATELIER_PROVIDERS", "local")
     monkeypatch.setenv("ATELIER_TABLE_PROVIDERS", "no-such-table")
     clear_wiring_caches(clients=False)

@@ -8,25 +8,25 @@ from typing import Any
 
 import pytest
 
-from atelier.aws.clients import client
-from atelier.aws.dynamodb.generations import GenerationItem
-from atelier.generations.callback import verify
+from atelier.adapters.aws.clients import client
+from atelier.adapters.aws.dynamodb.generations import GenerationItem
 from atelier.generations.model import AttemptStatus, Status
+from atelier.generations.webhook_token import verify
 from atelier.wiring import generations, ledger
-from infra.local.standins.replicate import ReplicateSimulator, sample_png
+from infra.simulators.replicate import ReplicateSimulator, sample_png
 from tests.embedded_aws import clear_wiring_caches
-from tests.functions.cast import (
+from tests.functions.conftest import PUBLIC_URL, AwsResources, WaitingExecution
+from tests.functions.example_data import (
     ASSET,
     ATTEMPT,
     ATTEMPTS_KEY,
     GENERATION,
     WORKSPACE,
-    submit_generation,
+    movement_kinds,
     start_attempt,
     stored_generation,
-    movement_kinds,
+    submit_example,
 )
-from tests.functions.conftest import PUBLIC_URL, AwsResources, WaitingExecution
 from tests.invoke import example_event, load_function
 
 DAILY = 50
@@ -61,7 +61,7 @@ def stage_picture(cloud: AwsResources) -> None:
 
 
 def test_a_synchronous_attempt_completes_its_task_token(attempt: ModuleType, cloud: AwsResources) -> None:
-    submit_generation()
+    submit_example()
     task = cloud.start_waiting_execution()
     attempt.handler(visit("first_candidate", task), None)
     (begun,) = stored_generation().attempts
@@ -69,14 +69,18 @@ def test_a_synchronous_attempt_completes_its_task_token(attempt: ModuleType, clo
     assert task.answer["status"] == "succeeded"
     assert task.answer["outputs"] == [{"key": key, "url": None}]
     assert client("s3").get_object(Bucket=cloud.bucket, Key=key)["Body"].read(8) == b"\x89PNG\r\n\x1a\n"
-    assert (begun.model, begun.status, stored_generation().status) == ("local/canvas", AttemptStatus.SUBMITTING, Status.RUNNING)
+    assert (begun.model, begun.status, stored_generation().status) == (
+        "local/canvas",
+        AttemptStatus.SUBMITTING,
+        Status.RUNNING,
+    )
     assert movement_kinds() == ["hold", "grant"]
 
 
 def test_an_asynchronous_attempt_stores_its_callback_and_enqueues_a_poll(
     attempt: ModuleType, cloud: AwsResources, replicate: ReplicateSimulator
 ) -> None:
-    submit_generation(model=REMOTE)
+    submit_example(model=REMOTE)
     task = cloud.start_waiting_execution()
     attempt.handler(visit("first_candidate", task), None)
     (begun,) = stored_generation().attempts
@@ -99,7 +103,7 @@ def test_an_asynchronous_attempt_stores_its_callback_and_enqueues_a_poll(
 def test_a_repeated_attempt_task_submits_one_job(
     attempt: ModuleType, cloud: AwsResources, replicate: ReplicateSimulator
 ) -> None:
-    submit_generation(model=REMOTE)
+    submit_example(model=REMOTE)
     task = cloud.start_waiting_execution()
     for _ in range(2):
         attempt.handler(visit("first_candidate", task), None)
@@ -109,7 +113,7 @@ def test_a_repeated_attempt_task_submits_one_job(
 
 
 def test_the_next_candidates_attempt_records_the_failed_one(attempt: ModuleType, cloud: AwsResources) -> None:
-    submit_generation()
+    submit_example()
     candidates(REMOTE, "local/canvas")
     start_attempt(stored_generation())
     task = cloud.start_waiting_execution()
@@ -123,7 +127,7 @@ def test_the_next_candidates_attempt_records_the_failed_one(attempt: ModuleType,
 def test_a_refused_submission_moves_the_workflow_to_the_next_candidate(
     attempt: ModuleType, cloud: AwsResources, replicate: ReplicateSimulator
 ) -> None:
-    submit_generation()
+    submit_example()
     candidates(REMOTE, "local/canvas")
     replicate.behave("create:503")
     task = cloud.start_waiting_execution()
@@ -134,7 +138,7 @@ def test_a_refused_submission_moves_the_workflow_to_the_next_candidate(
 
 
 def test_a_cancelled_generation_is_not_attempted(attempt: ModuleType, cloud: AwsResources) -> None:
-    submit_generation()
+    submit_example()
     generations.cancel(WORKSPACE, GENERATION, stored_generation().created_at)
     task = cloud.start_waiting_execution()
     attempt.handler(visit("first_candidate", task), None)
@@ -146,7 +150,7 @@ def test_a_cancelled_generation_is_not_attempted(attempt: ModuleType, cloud: Aws
 def test_a_crashed_attempt_is_resumed_by_the_next_task(
     attempt: ModuleType, cloud: AwsResources, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    submit_generation()
+    submit_example()
     task = cloud.start_waiting_execution()
     with monkeypatch.context() as broken:
         broken.setenv("ATELIER_MEDIA_BUCKET", "no-such-bucket")
@@ -163,7 +167,7 @@ def test_a_crashed_attempt_is_resumed_by_the_next_task(
 
 
 def test_a_success_is_delivered_recorded_and_charged_once(finish: ModuleType, cloud: AwsResources) -> None:
-    start_attempt(submit_generation())
+    start_attempt(submit_example())
     stage_picture(cloud)
     before = ledger.wallets().wallet(WORKSPACE)
     for _ in range(2):
@@ -185,7 +189,7 @@ def test_a_success_is_delivered_recorded_and_charged_once(finish: ModuleType, cl
 def test_a_success_is_measured_by_status_and_model(
     finish: ModuleType, cloud: AwsResources, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    start_attempt(submit_generation())
+    start_attempt(submit_example())
     stage_picture(cloud)
     finish.handler(example_event("tasks/finish_generation/succeeded"), None)
     written = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
@@ -198,7 +202,7 @@ def test_a_success_is_measured_by_status_and_model(
 def test_the_estimate_error_is_measured_by_model(
     finish: ModuleType, cloud: AwsResources, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    start_attempt(submit_generation(model=REMOTE))
+    start_attempt(submit_example(model=REMOTE))
     stage_picture(cloud)
     request = example_event("tasks/finish_generation/succeeded")
     # The estimate is a quarter of seven seconds.
@@ -213,7 +217,7 @@ def test_the_estimate_error_is_measured_by_model(
 
 @pytest.mark.parametrize("name", ["failed", "cancelled"])
 def test_a_failed_or_cancelled_generation_releases_its_hold(finish: ModuleType, cloud: AwsResources, name: str) -> None:
-    start_attempt(submit_generation())
+    start_attempt(submit_example())
     for _ in range(2):
         assert finish.handler(example_event(f"tasks/finish_generation/{name}"), None) == {"outcome": name}
     assert (stored_generation().status, stored_generation().credits_charged) == (Status(name), 0)
@@ -222,19 +226,19 @@ def test_a_failed_or_cancelled_generation_releases_its_hold(finish: ModuleType, 
 
 
 def test_a_success_without_its_staged_file_is_a_failure(finish: ModuleType, cloud: AwsResources) -> None:
-    start_attempt(submit_generation())
+    start_attempt(submit_example())
     assert finish.handler(example_event("tasks/finish_generation/succeeded"), None) == {"outcome": "failed"}
     assert cloud.items(cloud.tables.library) == []
     assert movement_kinds() == ["released", "hold", "grant"]
 
 
 def test_an_unknown_outcome_keeps_its_hold(finish: ModuleType, cloud: AwsResources) -> None:
-    start_attempt(submit_generation())
+    start_attempt(submit_example())
     assert finish.handler(example_event("tasks/finish_generation/unknown"), None) == {"outcome": "running"}
     assert movement_kinds() == ["hold", "grant"]
 
 
 def test_an_unknown_outcome_without_an_attempt_releases_its_hold(finish: ModuleType, cloud: AwsResources) -> None:
-    submit_generation()
+    submit_example()
     assert finish.handler(example_event("tasks/finish_generation/unknown"), None) == {"outcome": "failed"}
     assert movement_kinds() == ["released", "hold", "grant"]

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from atelier.aws.clients import client
+from atelier.adapters.aws.clients import client
 from atelier.clock import parse_rfc3339, system_clock
 from atelier.identity.api_tokens import TOKEN_LIFETIME_MAX
 from atelier.identity.scopes import EXCLUDED_PERMISSIONS, SCOPES
 from atelier.wiring import tokens
-from tests.functions.answers import Reply, invoke_app, authorized_event, success_data, error_of, foreign_event
-from tests.functions.cast import PROJECT, TOKEN, TOKEN_TEXT, USER, WORKSPACE, create_project, add_api_token
 from tests.functions.conftest import AwsResources
+from tests.functions.example_data import PROJECT, TOKEN, TOKEN_TEXT, USER, WORKSPACE, add_api_token, create_project
+from tests.functions.responses import Reply, authorized_event, error_of, foreign_event, invoke_app, success_data
 from tests.invoke import ROOT, event, example_event, load_function
 
 ROUTES = ["list_tokens", "issue_token", "revoke_token"]
@@ -244,7 +244,9 @@ def test_the_all_scope_excludes_administrative_routes(authorizer: ModuleType, cl
     assert error_of(call(name, context(authorizer, TOKEN_TEXT))) == (403, "FORBIDDEN")
 
 
-def test_a_project_change_cannot_lift_a_budget_without_the_budgets_scope(authorizer: ModuleType, cloud: AwsResources) -> None:
+def test_a_project_change_cannot_lift_a_budget_without_the_budgets_scope(
+    authorizer: ModuleType, cloud: AwsResources
+) -> None:
     """A project's budget needs a second permission on the same route: the token's scopes are checked there, too."""
     add_api_token("all")
     create_project()
@@ -255,7 +257,9 @@ def test_a_project_change_cannot_lift_a_budget_without_the_budgets_scope(authori
     assert (renamed["statusCode"], success_data(renamed)["project"]["id"]) == (200, PROJECT)
 
 
-def test_a_token_in_another_workspace_gets_the_response_of_a_missing_one(authorizer: ModuleType, cloud: AwsResources) -> None:
+def test_a_token_in_another_workspace_gets_the_response_of_a_missing_one(
+    authorizer: ModuleType, cloud: AwsResources
+) -> None:
     add_api_token("all")
     claims = context(authorizer, TOKEN_TEXT)
     found = [
@@ -327,7 +331,9 @@ def test_a_token_cannot_exceed_its_issuers_role(app: ModuleType, cloud: AwsResou
     assert invoke_app(app, event("api/tokens/issue_token", body=ASK))["statusCode"] == 201
 
 
-def test_a_tokens_last_use_is_updated_at_intervals(app: ModuleType, authorizer: ModuleType, cloud: AwsResources) -> None:
+def test_a_tokens_last_use_is_updated_at_intervals(
+    app: ModuleType, authorizer: ModuleType, cloud: AwsResources
+) -> None:
     def shown() -> str:
         [item] = success_data(invoke_app(app, example_event("api/tokens/list_tokens")))["items"]
         return str(item["last_used_at"])

@@ -15,21 +15,21 @@ import httpx
 import pytest
 from PIL import Image
 
-from atelier.aws.clients import client
-from atelier.aws.dynamodb.uploads import UploadItem
+from atelier.adapters.aws.clients import client
+from atelier.adapters.aws.dynamodb.uploads import UploadItem
+from atelier.adapters.providers.local.provider import Local
 from atelier.clock import system_clock
 from atelier.errors import NotFound, PayloadTooLarge, ValidationFailed
 from atelier.library.upload import BYTES_MAX
-from atelier.providers._contract import Done, Input, Job
-from atelier.providers.local import Local
+from atelier.provider_port import Done, Input, Job
 from atelier.wiring import library, uploads
-from infra.local.standins._kit import sample_video
-from infra.local.standins.replicate import sample_png
-from tests.functions.answers import invoke_app, success_data, error_of
-from tests.functions.cast import UPLOAD, USER, WORKSPACE, create_upload
+from infra.simulators._kit import sample_video
+from infra.simulators.replicate import sample_png
 from tests.functions.conftest import AwsResources
+from tests.functions.example_data import UPLOAD, USER, WORKSPACE, create_upload
+from tests.functions.responses import error_of, invoke_app, success_data
 from tests.invoke import event, example_event, load_function
-from tests.unit.media import reels
+from tests.unit.media import av_files
 
 OTHER = "wsp_01M7XCN60QZZZZZZZZZZZZZZZZ"
 PICTURE = sample_png(64, 48, 7)
@@ -132,7 +132,7 @@ def test_a_video_is_uploaded(app: ModuleType, cloud: AwsResources) -> None:
 def test_an_audio_recording_is_uploaded_under_its_own_content_type(
     app: ModuleType, cloud: AwsResources, content_type: str, name: str, codec: str, form: str, format: str
 ) -> None:
-    recording = reels.make_audio(codec, form)
+    recording = av_files.make_audio(codec, form)
     body = {"name": name, "content_type": content_type, "size": len(recording)}
     made = success_data(invoke_app(app, event("api/uploads/begin_upload", body=body)))
     assert made["upload"]["fields"]["Content-Type"] == content_type
@@ -149,7 +149,7 @@ def test_an_audio_recording_is_uploaded_under_its_own_content_type(
 
 
 def test_an_assets_notes_name_a_dropped_track(app: ModuleType, cloud: AwsResources) -> None:
-    data_ = reels.combine_tracks([reels.make_video(), reels.make_audio("aac", "mp4", seconds=3)], "mov")
+    data_ = av_files.combine_tracks([av_files.make_video(), av_files.make_audio("aac", "mp4", seconds=3)], "mov")
     create_upload(data_, content_type="video/quicktime")
     assert success_data(completed(app))["asset"]["notes"] == ["Sound track 2 (aac) was left out."]
     assert library.assets().get(WORKSPACE, UPLOAD).notes == ("Sound track 2 (aac) was left out.",)

@@ -17,18 +17,26 @@ import pytest
 from openai import DefaultHttpx2Client, OpenAI
 
 from atelier.clock import system_clock
-from atelier.compatible.asked import MappedRequest, InputFile
-from atelier.compatible.made import Result
 from atelier.errors import ValidationFailed
 from atelier.generations.model import Generation, Kind, Status
 from atelier.generations.ports import Filters
 from atelier.http import Caller, Request
-from atelier.wiring import compatible, generations, library
-from infra.local.standins._kit import sample_png
+from atelier.openai_api.request import InputFile, MappedRequest
+from atelier.openai_api.result import Result
+from atelier.wiring import generations, library, openai_api
+from infra.simulators._kit import sample_png
 from tests.embedded_aws import clear_wiring_caches
-from tests.functions.answers import foreign_event
-from tests.functions.cast import PROJECT, USER, WORKSPACE, submit_generation, start_attempt, create_project, movement_kinds
 from tests.functions.conftest import AwsResources
+from tests.functions.example_data import (
+    PROJECT,
+    USER,
+    WORKSPACE,
+    create_project,
+    movement_kinds,
+    start_attempt,
+    submit_example,
+)
+from tests.functions.responses import foreign_event
 from tests.invoke import example_event, load_function
 
 PICTURE = sample_png(64, 48, 3)
@@ -127,7 +135,9 @@ def test_request_records_expire_unless_the_caller_sent_an_idempotency_key(client
     assert [item["sk"]["S"] for item in kept] == ["idempotency"]
 
 
-def test_an_idempotency_key_creates_one_generation_and_binds_to_the_request(client: OpenAI, cloud: AwsResources) -> None:
+def test_an_idempotency_key_creates_one_generation_and_binds_to_the_request(
+    client: OpenAI, cloud: AwsResources
+) -> None:
     key = {"Idempotency-Key": "order 1"}
     assert pending(client, extra_headers=key) == pending(client, extra_headers=key)
     assert movement_kinds() == ["hold", "grant"]
@@ -181,10 +191,10 @@ def test_attached_images_are_validated_and_stored_once(client: OpenAI, cloud: Aw
 
 def test_images_that_take_too_long_to_inspect_are_refused(cloud: AwsResources) -> None:
     asked = MappedRequest(Kind.IMAGE, "make it night", "local/canvas", files={"image": (InputFile("image", PICTURE),)})
-    came = system_clock() - timedelta(seconds=compatible.INPUT_FILES_SECONDS_MAX + 1)
+    came = system_clock() - timedelta(seconds=openai_api.INPUT_FILES_SECONDS_MAX + 1)
     request = Request(came, None, None, {}, {}, {}, "", "r-1", {}, _caller=Caller(USER, WORKSPACE, "owner"))
     with pytest.raises(ValidationFailed) as refused:
-        compatible.begin_generation(request, "images/edits", asked)
+        openai_api.begin_generation(request, "images/edits", asked)
     assert [each["path"] for each in refused.value.facts["fields"]] == ["image"]
     assert stored() == []
 
@@ -234,7 +244,7 @@ def test_videos_are_created_and_listed_only_for_their_workspace(program: Program
     get["requestContext"]["http"]["path"] = f"/v1/videos/{film['id']}/content"
     early = program.app.handler(get, None)
     assert (early["statusCode"], json.loads(early["body"])["error"]["code"]) == (400, "video_not_ready")
-    get["requestContext"]["http"]["path"] = f"/v1/videos/{submit_generation().id}"
+    get["requestContext"]["http"]["path"] = f"/v1/videos/{submit_example().id}"
     assert program.app.handler(get, None)["statusCode"] == 404
 
 
@@ -292,11 +302,11 @@ def test_the_sdk_retries_after_the_rate_limits_delay_and_succeeds(
 
 
 def test_a_response_too_large_for_the_gateway_redirects_to_storage(cloud: AwsResources) -> None:
-    generation = start_attempt(submit_generation())
+    generation = start_attempt(submit_example())
     assert generation.attempt is not None
-    done = compatible.Served(Result(generation), {"a": "b"}, generation.created_at)
+    done = openai_api.Served(Result(generation), {"a": "b"}, generation.created_at)
     assert done.json({"data": []}).status == 200
-    moved = done.json({"data": "x" * compatible.ANSWER_BYTES_MAX})
+    moved = done.json({"data": "x" * openai_api.ANSWER_BYTES_MAX})
     assert moved.status == 303
     path = moved.headers["Location"].partition("?")[0]
     assert path == f"/media/answers/{WORKSPACE}/{generation.id}.json"
@@ -316,9 +326,7 @@ def test_an_unknown_path_is_refused_in_openais_error_shape(client: OpenAI, cloud
 
 
 @pytest.mark.parametrize("sign", ['"', "\\", "\x01", "€"])
-def test_a_conversation_too_large_to_store_is_refused(
-    client: OpenAI, cloud: AwsResources, sign: str
-) -> None:
+def test_a_conversation_too_large_to_store_is_refused(client: OpenAI, cloud: AwsResources, sign: str) -> None:
     said: Any = [{"role": "user", "content": sign * 290_000}, *HELLO]
     with pytest.raises(openai.APIStatusError) as caught:
         client.chat.completions.create(model="local/writer", messages=said)

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from atelier.generations.callback import WebhookAddress, sign
-from infra.local.standins.replicate import FOREIGN_SECRET, WEBHOOK_SECRET, signature
+from atelier.generations.webhook_token import WebhookAddress, sign
+from infra.simulators.replicate import FOREIGN_SECRET, WEBHOOK_SECRET, signature
 from tests.embedded_aws import clear_wiring_caches
-from tests.functions.answers import Reply, invoke_app, success_data, error_of
-from tests.functions.cast import ATTEMPT, ATTEMPTS_KEY, GENERATION, WORKSPACE, webhook_address
 from tests.functions.conftest import AwsResources
+from tests.functions.example_data import ATTEMPT, ATTEMPTS_KEY, GENERATION, WORKSPACE, webhook_address
+from tests.functions.responses import Reply, error_of, invoke_app, success_data
 from tests.invoke import event, example_event, load_function
 
 EXAMPLE = "webhooks/providers/replicate"
@@ -89,7 +89,9 @@ REFUSED: dict[str, Callable[[], Reply]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_webhook_without_a_fresh_valid_signature_is_not_stored(app: ModuleType, cloud: AwsResources, name: str) -> None:
+def test_a_webhook_without_a_fresh_valid_signature_is_not_stored(
+    app: ModuleType, cloud: AwsResources, name: str
+) -> None:
     assert error_of(invoke_app(app, REFUSED[name]())) == (400, "BAD_REQUEST")
     assert cloud.items(cloud.tables.inbox) == []
 
@@ -111,7 +113,9 @@ def test_a_webhook_path_with_an_invalid_token_is_not_found(app: ModuleType, clou
     assert cloud.items(cloud.tables.inbox) == []
 
 
-def test_a_disabled_providers_webhook_is_not_found(app: ModuleType, cloud: AwsResources, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disabled_providers_webhook_is_not_found(
+    app: ModuleType, cloud: AwsResources, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ATELIER_PROVIDERS", "local")
     clear_wiring_caches(clients=False)
     assert error_of(invoke_app(app, signed())) == (404, "NOT_FOUND")

@@ -54,7 +54,9 @@ class AccountClient:
 
     def wait_for_end(self, generation_id: str) -> dict[str, Any]:
         """Waits until the generation is final; returns it."""
-        return poll_until(lambda: self.generation(generation_id), lambda found: found["status"] not in ("queued", "running"))
+        return poll_until(
+            lambda: self.generation(generation_id), lambda found: found["status"] not in ("queued", "running")
+        )
 
     def balance(self) -> dict[str, Any]:
         return self.get("/api/credits").json()["data"]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from infra.local.running import RunningStack
-from infra.local.standins.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateSimulator
+from infra.local.stack_process import RunningStack
+from infra.simulators.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateSimulator
 
 # The tests are many callers at one address, so the limits must be high; and they cannot wait minutes for a poll.
 PARAMETERS = {

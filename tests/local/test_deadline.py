@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from infra.local.running import RunningStack
-from infra.local.standins.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateSimulator
+from infra.local.stack_process import RunningStack
+from infra.simulators.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateSimulator
 from tests.local.client import AccountClient, poll_until
 
 RECONCILER = "SchedulesReconcileGenerationsFunction"

@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from infra.local import saved_state
-from infra.local.running import NotReady, RunningStack
+from infra.local.stack_process import NotReady, RunningStack
 from tests.local.client import PASSWORD, AccountClient
-from tests.until import wait_until
+from tests.polling import wait_until
 
 WAIT_SECONDS_MAX = 60
 

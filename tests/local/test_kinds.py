@@ -149,9 +149,7 @@ def test_an_avatar_uses_a_face_image_and_a_speech_asset(person: AccountClient) -
     assert set(kept["made_from"]) == {face["id"], speech["id"]}
 
 
-def test_an_input_asset_that_is_foreign_or_of_the_wrong_type_is_refused(
-    person: AccountClient, stack: Stack
-) -> None:
+def test_an_input_asset_that_is_foreign_or_of_the_wrong_type_is_refused(person: AccountClient, stack: Stack) -> None:
     other = AccountClient(stack.base_url)
     theirs = make(other, "image", "a boat", width=64, height=64)["assets"][0]["id"]
     spoken = make(person, "audio", "a word")["assets"][0]["id"]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from infra.local.running import RunningStack
+from infra.local.stack_process import RunningStack
 from tests.local.client import AccountClient, poll_until
 
 PARAMETERS = {
@@ -84,9 +84,7 @@ def test_a_refused_output_image_is_not_stored_and_is_free(running: RunningStack,
     person.assert_books_balance()
 
 
-def test_a_hanging_moderator_does_not_block_the_request(
-    running: RunningStack, openai: httpx.Client
-) -> None:
+def test_a_hanging_moderator_does_not_block_the_request(running: RunningStack, openai: httpx.Client) -> None:
     person = AccountClient(running.base_url)
     behave(openai, "create:hang", creations=1)
     began = time.monotonic()

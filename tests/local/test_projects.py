@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.local.client import AccountClient, run_concurrently, poll_until
+from tests.local.client import AccountClient, poll_until, run_concurrently
 from tests.local.conftest import Stack
 
 REMOTE = {"model": "replicate/sdxl", "prompt": "a lighthouse", "parameters": {"width": 512, "height": 512}}

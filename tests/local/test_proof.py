@@ -11,7 +11,7 @@ from pathlib import Path
 from atelier.ledger import verify
 from tests.local.client import AccountClient
 from tests.local.conftest import Stack
-from tests.until import wait_until
+from tests.polling import wait_until
 
 
 def check(*files: Path, head: str | None = None) -> tuple[int, str]:

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from infra.local.running import RunningStack
+from infra.local.stack_process import RunningStack
 from tests.local.test_proof import check
 
 RECORDED = Path(__file__).parent / "recorded"

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.local.client import AccountClient, run_concurrently, poll_until
+from tests.local.client import AccountClient, poll_until, run_concurrently
 from tests.local.conftest import Stack
 
 MODEL = "replicate/sdxl"

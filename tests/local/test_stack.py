@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from infra.local.running import ROOT, NotReady, RunningStack
+from infra.local.stack_process import ROOT, NotReady, RunningStack
 from tests.local.client import PASSWORD, AccountClient
 
 WAIT_SECONDS_MAX = 30.0

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.local.canary import find_in_stack
 from tests.local.client import AccountClient, poll_until
 from tests.local.conftest import Stack
+from tests.local.secret_scan import find_in_stack
 
 PICTURE = {"prompt": "a lighthouse at dusk", "model": "local/canvas", "parameters": {"width": 256, "height": 256}}
 ULID = "01M7XC43T8VQH8B4746A8669M7"

@@ -20,8 +20,8 @@ import botocore.session
 import pytest
 import yaml
 
-from atelier.aws.stepfunctions import StepFunctionsWorkflow
-from tests.until import wait_until
+from atelier.adapters.aws.stepfunctions import StepFunctionsWorkflow
+from tests.polling import wait_until
 
 MACHINES = Path(__file__).parents[2] / "statemachines"
 ASL, RUNS = MACHINES / "generate_media.asl.yaml", MACHINES / "run_pipeline.asl.yaml"

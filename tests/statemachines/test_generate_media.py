@@ -14,7 +14,7 @@ import yaml
 
 from atelier.generations.outcome import Outcome
 from atelier.generations.ports import AttemptFailed
-from atelier.generations.turn import Slot, resume_at_slot
+from atelier.generations.select_candidate import Slot, resume_at_slot
 from tests.statemachines.conftest import ASL, FINISHED, SUCCEEDED, WAIT, WORKSPACE, Execution, Machine
 
 TRANSITIONS_MAX = 5
@@ -86,7 +86,10 @@ def test_a_generation_started_twice_runs_once(machine: Machine) -> None:
 
 def test_the_next_attempt_receives_the_failed_attempt_and_its_error(machine: Machine) -> None:
     execution = machine.start(WAIT, WAIT, {"succeed": SUCCEEDED})
-    losses = [AttemptFailed("att_1", "capacity"), AttemptFailed("att_2", "transient", cost_microusd=700, cost_source="usage")]
+    losses = [
+        AttemptFailed("att_1", "capacity"),
+        AttemptFailed("att_2", "transient", cost_microusd=700, cost_source="usage"),
+    ]
     for visit, lost in enumerate(losses, 1):
         assert machine.workflow.try_next(token(execution, visit), lost)
     assert execution.output == FINISHED

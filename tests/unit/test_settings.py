@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from atelier.settings import (
+    CallerRateLimits,
     DailyCredits,
     EventBus,
     FrontendOrigins,
@@ -12,7 +13,6 @@ from atelier.settings import (
     InvalidSettings,
     MediaSigning,
     Moderation,
-    CallerRateLimits,
 )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from atelier.http import Response, Api, Request
-from atelier.identity.contract import AccountView, account_view
+from atelier.http import Api, Request, Response
+from atelier.identity.schemas import AccountView, account_view
 from atelier.wiring import identity
-from atelier.wiring.admission import gate, limiter
+from atelier.wiring.auth import gate, limiter
 
 api = Api("account", gate=gate, limiter=limiter)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from atelier.errors import Unauthenticated
-from atelier.http import Response, Api, Request
-from atelier.identity import browser
-from atelier.identity.authorize import bearer_token
-from atelier.identity.contract import (
+from atelier.http import Api, Request, Response
+from atelier.identity import refresh_cookie
+from atelier.identity.authenticate import bearer_token
+from atelier.identity.log_in import LogIn
+from atelier.identity.model import Device, SignedIn
+from atelier.identity.schemas import (
     KeySetView,
     LogInRequest,
     RefreshTokenRequest,
@@ -18,11 +20,9 @@ from atelier.identity.contract import (
     signed_in_view,
     tokens_view,
 )
-from atelier.identity.log_in import LogIn
-from atelier.identity.model import Device, SignedIn
 from atelier.identity.sign_up import SignUp
 from atelier.wiring import identity
-from atelier.wiring.admission import limiter
+from atelier.wiring.auth import limiter
 
 api = Api("auth", limiter=limiter)
 
@@ -52,7 +52,7 @@ def refresh(request: Request[RefreshTokenRequest]) -> Response:
     if presented.token is None:
         raise Unauthenticated("There is no refresh token.")
     tokens = identity.refresh(presented.token, request.now)
-    cookies = (browser.refresh_cookie(str(tokens.refresh_token)),) if presented.delivery == "cookie" else ()
+    cookies = (refresh_cookie.refresh_cookie(str(tokens.refresh_token)),) if presented.delivery == "cookie" else ()
     return Response(tokens_view(tokens, presented.delivery), cookies=cookies)
 
 
@@ -62,7 +62,7 @@ def log_out(request: Request[RefreshTokenRequest]) -> Response:
     header = request.headers.get("authorization", "")
     access_token = bearer_token(header) if header.lower().startswith("bearer ") else None
     identity.log_out(_presented(request).token, access_token, request.now)
-    return Response(status=204, cookies=(browser.expired_cookie(),))
+    return Response(status=204, cookies=(refresh_cookie.expired_cookie(),))
 
 
 @api.route("GET", "/.well-known/jwks.json", "/api/auth/.well-known/jwks.json", answer=KeySetView, raw=True)
@@ -73,17 +73,17 @@ def public_keys(_request: Request[object]) -> Response:
 
 def _opened(signed_in: SignedIn, delivery: str, *, status: int) -> Response:
     headers = {"Idempotent-Replayed": "true"} if signed_in.replayed else {}
-    cookies = (browser.refresh_cookie(str(signed_in.tokens.refresh_token)),) if delivery == "cookie" else ()
+    cookies = (refresh_cookie.refresh_cookie(str(signed_in.tokens.refresh_token)),) if delivery == "cookie" else ()
     return Response(signed_in_view(signed_in, delivery), status, headers=headers, cookies=cookies)
 
 
 def _require_own_origin(request: Request[Any]) -> None:
-    browser.require_own_origin(request.headers.get("origin"), identity.allows_origin)
+    refresh_cookie.require_own_origin(request.headers.get("origin"), identity.allows_origin)
 
 
-def _presented(request: Request[RefreshTokenRequest]) -> browser.PresentedToken:
+def _presented(request: Request[RefreshTokenRequest]) -> refresh_cookie.PresentedToken:
     origin = request.headers.get("origin")
-    return browser.presented_token(request.body.refresh_token, request.cookies, origin, identity.allows_origin)
+    return refresh_cookie.presented_token(request.body.refresh_token, request.cookies, origin, identity.allows_origin)
 
 
 def _device(request: Request[SignUpRequest] | Request[LogInRequest]) -> Device:

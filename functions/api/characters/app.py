@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from functools import partial
 
-from atelier.http import Response, Api, Empty, Request
-from atelier.library.character_contract import (
+from atelier.http import Api, Empty, Request, Response
+from atelier.library.character_schemas import (
     ChangeCharacterRequest,
     CharacterEnvelope,
     CharacterList,
     CharacterQuery,
     CreateCharacterRequest,
 )
-from atelier.wiring import admission, characters
+from atelier.wiring import auth, characters
 
-api = Api("characters", gate=admission.gate, limiter=admission.limiter)
+api = Api("characters", gate=auth.gate, limiter=auth.limiter)
 handler = api.handler
 read = partial(api.route, "GET", permission="characters.read")
 manage = partial(api.route, permission="characters.manage", errors=(404, 503))

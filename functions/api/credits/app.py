@@ -6,8 +6,8 @@ import re
 
 from atelier import cursors
 from atelier.errors import NotFound, ValidationFailed
-from atelier.http import Response, Api, Empty, Request
-from atelier.ledger.contract import (
+from atelier.http import Api, Empty, Request, Response
+from atelier.ledger.schemas import (
     BalanceQuery,
     BalanceView,
     ExplanationView,
@@ -20,9 +20,9 @@ from atelier.ledger.contract import (
     movement_view,
     past_balance_view,
 )
-from atelier.wiring import admission, ledger, seals
+from atelier.wiring import auth, ledger, seals
 
-api = Api("credits", gate=admission.gate, limiter=admission.limiter)
+api = Api("credits", gate=auth.gate, limiter=auth.limiter)
 handler = api.handler
 
 

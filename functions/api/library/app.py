@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from atelier import cursors
-from atelier.http import Response, Api, Empty, Request
-from atelier.library.contract import AssetEnvelope, AssetList, AssetQuery
-from atelier.wiring import admission, library
+from atelier.http import Api, Empty, Request, Response
+from atelier.library.schemas import AssetEnvelope, AssetList, AssetQuery
+from atelier.wiring import auth, library
 
-api = Api("library", gate=admission.gate, limiter=admission.limiter)
+api = Api("library", gate=auth.gate, limiter=auth.limiter)
 handler = api.handler
 
 

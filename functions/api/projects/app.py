@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from atelier.http import Response, Api, Empty, Request
-from atelier.projects.contract import (
+from atelier.http import Api, Empty, Request, Response
+from atelier.projects.model import WORKSPACE
+from atelier.projects.schemas import (
     AlertEnvelope,
     AlertList,
     BudgetRequest,
@@ -16,10 +17,9 @@ from atelier.projects.contract import (
     ProjectList,
     ProjectQuery,
 )
-from atelier.projects.model import WORKSPACE
-from atelier.wiring import admission, projects
+from atelier.wiring import auth, projects
 
-api = Api("projects", gate=admission.gate, limiter=admission.limiter)
+api = Api("projects", gate=auth.gate, limiter=auth.limiter)
 handler = api.handler
 read = partial(api.route, "GET", permission="projects.read")
 manage = partial(api.route, permission="projects.manage", errors=(404, 409, 503))
@@ -63,7 +63,9 @@ def remove_project(request: Request[Empty]) -> Response:
 @read("/api/projects/<project_id>/alerts", answer=AlertList, errors=(404,))
 def list_alerts(request: Request[Empty]) -> Response:
     """List a project's alerts, newest first."""
-    return Response(projects.list_project_alerts(request.caller.workspace_id, request.path_id("project_id", "prj"), request.now))
+    return Response(
+        projects.list_project_alerts(request.caller.workspace_id, request.path_id("project_id", "prj"), request.now)
+    )
 
 
 @manage("POST", "/api/projects/<project_id>/alerts/<alert_id>/acknowledge", answer=AlertEnvelope)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from atelier.credentials.contract import (
+from atelier.catalogue.schemas import ModelList, ModelQuery
+from atelier.http import Api, Empty, Request, Response
+from atelier.provider_keys.schemas import (
     AddKeyRequest,
     KeyEnvelope,
     KeyList,
@@ -16,12 +18,10 @@ from atelier.credentials.contract import (
     providers_view,
     test_view,
 )
-from atelier.http import Response, Api, Empty, Request
-from atelier.pricing.listing import ModelList, ModelQuery
-from atelier.routing.contract import HealthList
-from atelier.wiring import admission, credentials, models, routing
+from atelier.routing.schemas import HealthList
+from atelier.wiring import auth, models, provider_keys, routing
 
-api = Api("providers", gate=admission.gate, limiter=admission.limiter)
+api = Api("providers", gate=auth.gate, limiter=auth.limiter)
 handler = api.handler
 manage = partial(api.route, permission="api-keys.manage")
 
@@ -29,7 +29,7 @@ manage = partial(api.route, permission="api-keys.manage")
 @api.route("GET", "/api/api-keys", permission="api-keys.read", answer=KeyList)
 def list_keys(request: Request[Empty]) -> Response:
     """List the workspace's own provider keys, without their secret values."""
-    own = credentials.keys().read_workspace(request.caller.workspace_id)
+    own = provider_keys.keys().read_workspace(request.caller.workspace_id)
     return Response(KeyList(items=[key_view(key) for key in own.keys]))
 
 
@@ -37,7 +37,7 @@ def list_keys(request: Request[Empty]) -> Response:
 def add_key(request: Request[AddKeyRequest]) -> Response:
     """Add a key of your own for a provider."""
     body = request.body
-    added = credentials.add(
+    added = provider_keys.add(
         request.caller, body.provider, body.key_name, body.credentials(), request.idempotency_key, request.now
     )
     headers = {"Location": f"/api/api-keys/{added.key.id}"}
@@ -50,36 +50,36 @@ def add_key(request: Request[AddKeyRequest]) -> Response:
 def switch_key(request: Request[SwitchKeyRequest]) -> Response:
     """Switch a key off, or on again."""
     key_id, is_active = request.path_id("key_id", "key"), request.body.is_active
-    key = credentials.switch(request.caller.workspace_id, key_id, is_active=is_active)
+    key = provider_keys.switch(request.caller.workspace_id, key_id, is_active=is_active)
     return Response(KeyEnvelope(key=key_view(key)))
 
 
 @manage("DELETE", "/api/api-keys/<key_id>", statuses=(204,), errors=(404,))
 def remove_key(request: Request[Empty]) -> Response:
     """Remove a key for good."""
-    credentials.remove(request.caller.workspace_id, request.path_id("key_id", "key"), request.now)
+    provider_keys.remove(request.caller.workspace_id, request.path_id("key_id", "key"), request.now)
     return Response(status=204)
 
 
 @manage("POST", "/api/api-keys/<key_id>/test", answer=TestEnvelope, errors=(404, 502))
 def test_key(request: Request[Empty]) -> Response:
     """Test with the provider whether it accepts a key; free of charge."""
-    checked = credentials.check(request.caller, request.path_id("key_id", "key"), request.now)
+    checked = provider_keys.check(request.caller, request.path_id("key_id", "key"), request.now)
     return Response(TestEnvelope(test=test_view(checked)))
 
 
 @api.route("GET", "/api/settings/providers", permission="providers.read", answer=ProvidersView)
 def get_providers(request: Request[Empty]) -> Response:
     """List every provider with its status for the workspace, the most preferred first."""
-    return Response(providers_view(credentials.provider_statuses(request.caller.workspace_id, request.now)))
+    return Response(providers_view(provider_keys.provider_statuses(request.caller.workspace_id, request.now)))
 
 
 @api.route("PUT", "/api/settings/providers", permission="providers.manage", body=WishesRequest, answer=ProvidersView)
 def put_providers(request: Request[WishesRequest]) -> Response:
     """Set which providers are used, in which order, and with whose key."""
     workspace_id = request.caller.workspace_id
-    credentials.change_preferences(workspace_id, (each.preference() for each in request.body.providers))
-    return Response(providers_view(credentials.provider_statuses(workspace_id, request.now)))
+    provider_keys.change_preferences(workspace_id, (each.preference() for each in request.body.providers))
+    return Response(providers_view(provider_keys.provider_statuses(workspace_id, request.now)))
 
 
 @api.route("GET", "/api/providers/health", permission="providers.read", answer=HealthList)

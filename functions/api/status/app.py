@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from atelier.http import Response, Api, Empty, Request
-from atelier.wiring import admission, status
+from atelier.http import Api, Empty, Request, Response
+from atelier.wiring import auth, status
 
-api = Api("status", limiter=admission.limiter)
+api = Api("status", limiter=auth.limiter)
 handler = api.handler
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from functools import partial
 
-from atelier.http import Response, Api, Empty, Request
-from atelier.library.template_contract import (
+from atelier.http import Api, Empty, Request, Response
+from atelier.library.template_schemas import (
     ChangeTemplateRequest,
     CreateTemplateRequest,
     TemplateEnvelope,
     TemplateList,
     TemplateQuery,
 )
-from atelier.wiring import admission, templates
+from atelier.wiring import auth, templates
 
-api = Api("templates", gate=admission.gate, limiter=admission.limiter)
+api = Api("templates", gate=auth.gate, limiter=auth.limiter)
 handler = api.handler
 read = partial(api.route, "GET", permission="templates.read")
 manage = partial(api.route, permission="templates.manage", errors=(404, 503))

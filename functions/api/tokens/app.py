@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from atelier.http import Response, Api, Empty, Request
-from atelier.identity.token_contract import IssuedTokenView, IssueTokenRequest, TokenList, TokenQuery, issued_token_view
-from atelier.wiring import admission, tokens
+from atelier.http import Api, Empty, Request, Response
+from atelier.identity.token_schemas import IssuedTokenView, IssueTokenRequest, TokenList, TokenQuery, issued_token_view
+from atelier.wiring import auth, tokens
 
-api = Api("tokens", gate=admission.gate, limiter=admission.limiter)
+api = Api("tokens", gate=auth.gate, limiter=auth.limiter)
 handler = api.handler
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from atelier.http import Response, Api, Empty, Request
-from atelier.library.contract import AssetEnvelope
-from atelier.library.upload_contract import UploadEnvelope, UploadRequest
-from atelier.wiring import admission, library, uploads
+from atelier.http import Api, Empty, Request, Response
+from atelier.library.schemas import AssetEnvelope
+from atelier.library.upload_schemas import UploadEnvelope, UploadRequest
+from atelier.wiring import auth, library, uploads
 
-api = Api("uploads", gate=admission.gate, limiter=admission.limiter)
+api = Api("uploads", gate=auth.gate, limiter=auth.limiter)
 handler = api.handler
 create = partial(api.route, "POST", permission="assets.create")
 

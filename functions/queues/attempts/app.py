@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from atelier.clock import Clock, system_clock
-from atelier.generations.poll import poll, cancel_at_provider
-from atelier.generations.turn import resume_at_slot
+from atelier.generations.poll import cancel_at_provider, poll
+from atelier.generations.select_candidate import resume_at_slot
 from atelier.telemetry import logger
 from atelier.wiring import workflow
 
@@ -29,7 +29,9 @@ def _act(message: dict[str, Any], clock: Clock) -> None:
     logger.info("attempt message", do=message["do"], workspace_id=workspace_id, generation_id=generation_id)
     match message["do"]:
         case "poll":
-            poll(workspace_id, generation_id, message["attempt_id"], message["polls"], deps=workflow.attempt_deps(clock))
+            poll(
+                workspace_id, generation_id, message["attempt_id"], message["polls"], deps=workflow.attempt_deps(clock)
+            )
         case "cancel":
             cancel_at_provider(workspace_id, generation_id, deps=workflow.attempt_deps(clock))
         case "try":

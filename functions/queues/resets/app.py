@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 from atelier.clock import system_clock
-from atelier.telemetry import put_count, logger
-from atelier.wiring import audits, ledger, reconcile
+from atelier.telemetry import logger, put_count
+from atelier.wiring import audits, due_wallets, ledger
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, list[dict[str, str]]]:
@@ -33,9 +33,11 @@ def _process_shard(message: dict[str, Any], context: Any) -> None:
             # The day's credits are granted even if the audit fails.
             ledger.refresh_wallet(workspace_id, now)
 
-    progress = reconcile.process_due_resets(shard, message["after"], process, now, context)
+    progress = due_wallets.process_due_resets(shard, message["after"], process, now, context)
     if not progress.finished:
-        reconcile.queue().send_shard(shard, progress.position)
+        due_wallets.queue().send_shard(shard, progress.position)
     if progress.failed:
         put_count("WalletsFailed", progress.failed)
-    logger.info("daily reset", shard=shard, wallets=progress.processed, failed=progress.failed, finished=progress.finished)
+    logger.info(
+        "daily reset", shard=shard, wallets=progress.processed, failed=progress.failed, finished=progress.finished
+    )

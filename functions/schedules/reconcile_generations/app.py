@@ -6,15 +6,15 @@ from typing import Any
 
 from atelier.clock import Clock, system_clock
 from atelier.generations.sweep import sweep
-from atelier.telemetry import put_count, logger
-from atelier.wiring import audits, generations, reconcile
+from atelier.telemetry import logger, put_count
+from atelier.wiring import audits, due_wallets, generations
 
 
 def handler(_event: dict[str, Any], context: Any, clock: Clock = system_clock) -> dict[str, int]:
     """Sweep the wallets whose earliest deadline has passed: expire overdue generations, and repair disagreements."""
     now = clock()
     expired = 0
-    for workspace_id in reconcile.workspaces_due_for_sweep(now, context):
+    for workspace_id in due_wallets.workspaces_due_for_sweep(now, context):
         try:
             expired += sweep(workspace_id, deps=generations.close_deps(), now=now)
             audits.reconcile_workspace(workspace_id, now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from atelier.clock import system_clock
-from atelier.telemetry import put_count, logger
+from atelier.telemetry import logger, put_count
 from atelier.wiring import sunsets
 
 

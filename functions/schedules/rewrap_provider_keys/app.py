@@ -7,13 +7,13 @@ from typing import Any
 
 from atelier.clock import system_clock
 from atelier.telemetry import logger
-from atelier.wiring import credentials
+from atelier.wiring import provider_keys
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """event: the schedule's, or an operator's `{"new_master_key": true}`. What one run has no time for, the next run
     does."""
-    done = credentials.rotate(system_clock(), new_master_key=event.get("new_master_key") is True)
+    done = provider_keys.rotate(system_clock(), new_master_key=event.get("new_master_key") is True)
     report: dict[str, Any] = asdict(done)
     if done.unreadable:
         logger.error("own keys cannot be read", key_ids=done.unreadable)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from atelier.clock import Clock, system_clock
-from atelier.generations.drift import estimate_error_percent
+from atelier.generations.estimate_error import estimate_error_percent
 from atelier.generations.finish import finish
 from atelier.generations.outcome import Outcome
-from atelier.telemetry import put_count, put_duration, logger, put_percent
+from atelier.telemetry import logger, put_count, put_duration, put_percent
 from atelier.wiring import workflow
 from atelier.wiring.prices import prices
 
@@ -16,7 +16,9 @@ from atelier.wiring.prices import prices
 def handler(event: dict[str, Any], _context: object, clock: Clock = system_clock) -> dict[str, str]:
     """event: {workspace_id, generation_id, result}; returns {outcome}, its final status."""
     workspace_id, generation_id, outcome = event["workspace_id"], event["generation_id"], event["result"]
-    generation = finish(workspace_id, generation_id, Outcome.from_data(outcome), deps=workflow.finish_deps(), now=clock())
+    generation = finish(
+        workspace_id, generation_id, Outcome.from_data(outcome), deps=workflow.finish_deps(), now=clock()
+    )
     status = generation.status.value
     logger.info("finished", workspace_id=workspace_id, generation_id=generation_id, status=status)
     model = generation.attempt.model if generation.attempt else "none"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from atelier.clock import Clock, system_clock
-from atelier.generations.run import finish_run
-from atelier.telemetry import put_count, put_duration, logger
+from atelier.generations.pipeline_run import finish_run
+from atelier.telemetry import logger, put_count, put_duration
 from atelier.wiring import generations
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from atelier.clock import Clock, system_clock
-from atelier.generations.run import plan_stage
+from atelier.generations.pipeline_run import plan_stage
 from atelier.telemetry import logger
 from atelier.wiring import runs
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from atelier.http import Response, Api, Empty, Request
+from atelier.http import Api, Empty, Request, Response
 from atelier.wiring import webhooks
 
 # No rate limit by address: a provider sends all its webhooks from a few addresses. A path that we have not signed is

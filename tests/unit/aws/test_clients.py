@@ -15,7 +15,7 @@ from botocore.config import Config
 from botocore.handlers import BUILTIN_HANDLERS
 from urllib3.response import HTTPResponse
 
-from atelier.aws.clients import session
+from atelier.adapters.aws.clients import session
 
 PRODUCT = Path(__file__).parents[3] / "layers/atelier/python/atelier"
 CALLED = {
@@ -37,7 +37,9 @@ def heard(made: Any, event: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("service", sorted(CALLED | {"dynamodb"}))
-def test_a_client_has_the_event_handlers_of_botocores_own_client(sparing: botocore.session.Session, service: str) -> None:
+def test_a_client_has_the_event_handlers_of_botocores_own_client(
+    sparing: botocore.session.Session, service: str
+) -> None:
     place = {"region_name": "us-east-1", "aws_access_key_id": "a", "aws_secret_access_key": "b"}
     ours, theirs = (each.create_client(service, **place) for each in (sparing, botocore.session.Session()))
     name = theirs.meta.service_model.service_id.hyphenize()

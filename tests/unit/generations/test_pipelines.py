@@ -6,10 +6,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from atelier.catalogue.costs import Workload as Counted
 from atelier.generations.model import Kind, Pipeline, Recipe, Stage
-from atelier.generations.pipelines import PIPELINES, StageOptions, build_pipeline, enhance_parameters, longest_prompt, rewritten_prompt, enhanced_prompt_bytes_max
+from atelier.generations.pipelines import (
+    PIPELINES,
+    StageOptions,
+    build_pipeline,
+    enhance_parameters,
+    enhanced_prompt_bytes_max,
+    longest_prompt,
+    rewritten_prompt,
+)
 from atelier.generations.quote import QuoteInput
-from atelier.pricing.costs import Workload as Counted
 
 
 @pytest.mark.parametrize(
@@ -33,7 +41,9 @@ def test_quotes_and_labels_around_a_rewritten_prompt_are_removed(text: str, prom
 @given(st.text(max_size=400), st.text(max_size=4000))
 @example("a boat " * 2000, "")
 def test_a_rewritten_prompt_is_never_longer_than_its_priced_length(prompt: str, text: str) -> None:
-    assert len(rewritten_prompt(prompt, text).encode()) <= len(longest_prompt(prompt)) == enhanced_prompt_bytes_max(prompt)
+    assert (
+        len(rewritten_prompt(prompt, text).encode()) <= len(longest_prompt(prompt)) == enhanced_prompt_bytes_max(prompt)
+    )
 
 
 @pytest.mark.parametrize("prompt", ["一只狐狸在雪地里" * 40, "рыжая лиса " * 30, "🦊" * 80])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from atelier.http import Response, Api, Request
+from atelier.http import Api, Request, Response
 
 
 class Anything(BaseModel):

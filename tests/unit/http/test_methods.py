@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from atelier.http import Response, Api, Empty, Request
+from atelier.http import Api, Empty, Request, Response
 
 BYTES_MAX = 1000
 

@@ -11,9 +11,9 @@ from typing import Any
 from atelier.errors import IdempotencyMismatch, NotFound
 from atelier.identity.access_tokens import AccessTokens
 from atelier.identity.api_tokens import TOKENS_PER_WORKSPACE_MAX, ApiToken, TokenExists, TokenPage, TooManyTokens
-from atelier.identity.limit import SignInLimits
 from atelier.identity.model import Credentials, EmailTaken, Membership, Session, User, UserStatus, Workspace
 from atelier.identity.permissions import Role
+from atelier.identity.rate_limit import SignInLimits
 from atelier.identity.signing import new_key_set
 from atelier.ledger.model import MailboxState
 

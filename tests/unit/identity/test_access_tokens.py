@@ -19,7 +19,7 @@ from joserfc.jwk import ECKey, KeySet, RSAKey
 from atelier.errors import Unauthenticated
 from atelier.identity.access_tokens import AccessTokens
 from atelier.identity.model import Device, Session, open_session
-from atelier.identity.signing import KEYS_MAX, new_key_set, public_key_set, with_new_key, sign, is_valid_signature
+from atelier.identity.signing import KEYS_MAX, is_valid_signature, new_key_set, public_key_set, sign, with_new_key
 from atelier.ids import new_id
 from tests.unit.identity.fakes import ISSUER, FakeKeySets
 

@@ -10,17 +10,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from atelier.errors import Conflict, Forbidden, IdempotencyMismatch, NotFound, Unauthenticated, ValidationFailed
-from atelier.identity.admit import Authorized, authorize
 from atelier.identity.api_tokens import (
+    LAST_USED_INTERVAL,
     TOKEN_LIFETIME_MAX,
     TOKENS_PER_WORKSPACE_MAX,
-    LAST_USED_INTERVAL,
     ApiToken,
     TokenText,
     TooManyTokens,
     new_token,
 )
-from atelier.identity.authorize import authenticate
+from atelier.identity.authenticate import authenticate
+from atelier.identity.authorize import Authorized
 from atelier.identity.issue_token import IssuedToken, NewToken, issue_token, revoke_token
 from atelier.identity.model import Device, SignedIn, UserStatus
 from atelier.identity.permissions import WEAKEST, Role, permits
@@ -267,9 +267,13 @@ def test_a_scope_beyond_the_issuers_role_is_forbidden(identity: IdentityFakes, a
 
 
 @pytest.mark.parametrize(
-    "life", [timedelta(0), timedelta(seconds=-1), TOKEN_LIFETIME_MAX + timedelta(milliseconds=1), timedelta(days=99999)], ids=str
+    "life",
+    [timedelta(0), timedelta(seconds=-1), TOKEN_LIFETIME_MAX + timedelta(milliseconds=1), timedelta(days=99999)],
+    ids=str,
 )
-def test_an_expiry_in_the_past_or_beyond_a_year_is_refused(identity: IdentityFakes, ada: SignedIn, life: timedelta) -> None:
+def test_an_expiry_in_the_past_or_beyond_a_year_is_refused(
+    identity: IdentityFakes, ada: SignedIn, life: timedelta
+) -> None:
     with pytest.raises(ValidationFailed):
         issue(identity, replace(new(ada), expires_at=NOW + life))
     assert identity.store.api_tokens == {}
@@ -303,9 +307,7 @@ def test_a_repeated_idempotency_key_returns_no_second_token(identity: IdentityFa
     assert len(identity.store.api_tokens) == 1
 
 
-def test_a_token_is_revoked_by_its_user_or_an_admin(
-    identity: IdentityFakes, ada: SignedIn
-) -> None:
+def test_a_token_is_revoked_by_its_user_or_an_admin(identity: IdentityFakes, ada: SignedIn) -> None:
     def revoke(token: ApiToken, user_id: str, role: Role, workspace_id: str = ada.workspace.id) -> None:
         revoke_token(workspace_id, token.id, user_id, role, tokens=identity.store, now=NOW)
 

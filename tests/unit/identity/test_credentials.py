@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atelier.identity.credentials import validate_password, normalize_email, normalize_password, require_unrelated
+from atelier.identity.credentials import normalize_email, normalize_password, require_unrelated, validate_password
 from atelier.identity.passwords import Argon2
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atelier.identity.credentials import normalize_email
-from atelier.identity.mailbox import mailbox_of, mailbox_digest
+from atelier.identity.mailbox import mailbox_digest, mailbox_of
 
 
 @pytest.mark.parametrize(

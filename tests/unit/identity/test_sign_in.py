@@ -14,8 +14,8 @@ from atelier.identity.model import (
     Credentials,
     Device,
     EmailTaken,
-    SignedIn,
     SessionTokens,
+    SignedIn,
     UserStatus,
     new_user,
     open_session,
@@ -300,7 +300,10 @@ def test_the_first_account_that_verifies_a_mailbox_gets_its_daily_credits() -> N
     verified = verify_email(ADA.email, accounts=identity.store, now=NOW)
     assert (verified.email_verified, verified.email_verified_at) == (True, NOW)
     verify_email("ada+free@example.com", accounts=identity.store, now=NOW + SECOND)
-    assert identity.store.wallets == {owner.workspace.id: MailboxState.ELIGIBLE, squatter.workspace.id: MailboxState.SHARED}
+    assert identity.store.wallets == {
+        owner.workspace.id: MailboxState.ELIGIBLE,
+        squatter.workspace.id: MailboxState.SHARED,
+    }
     assert verify_email(ADA.email, accounts=identity.store, now=NOW + SECOND) == verified
 
 

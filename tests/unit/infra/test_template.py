@@ -12,7 +12,7 @@ import pytest
 
 from atelier.generations.model import OPEN_STATUSES
 from atelier.moderation.model import ALWAYS_REFUSED, Category
-from atelier.providers._contract import WORK_SECONDS_MAX
+from atelier.provider_port import WORK_SECONDS_MAX
 from infra.local.templates import read_template
 
 ROOT = Path(__file__).parents[3]
@@ -96,7 +96,9 @@ def test_functions_that_moderate_have_the_moderation_settings_and_secret(name: s
 
 def test_the_templates_moderation_categories_match_the_code() -> None:
     pattern = TEMPLATE["Parameters"]["ModeratedCategories"]["AllowedPattern"]
-    assert set(re.findall(r"\w+", pattern)) == {category.value for category in Category if category not in ALWAYS_REFUSED}
+    assert set(re.findall(r"\w+", pattern)) == {
+        category.value for category in Category if category not in ALWAYS_REFUSED
+    }
     assert re.fullmatch(pattern, TEMPLATE["Parameters"]["ModeratedCategories"]["Default"])
 
 

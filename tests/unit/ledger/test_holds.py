@@ -18,14 +18,14 @@ from atelier.ledger.model import (
     EndState,
     Grant,
     GrantSource,
+    HoldPlan,
     MailboxState,
     Movement,
-    HoldPlan,
     Wallet,
-    plan_settlement,
     new_wallet,
     plan_hold,
     plan_refresh,
+    plan_settlement,
 )
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -189,7 +189,9 @@ def test_daily_credits_of_an_unverified_mailbox_are_withheld() -> None:
     assert not waiting.needs_refresh(much_later)
     assert not daily.is_due(waiting, much_later)
     with pytest.raises(InsufficientCredits) as refused:
-        plan_hold(waiting, "gen_A", 4, NOW, {}, NOW, holds_open_max=9, withholding_reason=daily.withholding_reason(waiting))
+        plan_hold(
+            waiting, "gen_A", 4, NOW, {}, NOW, holds_open_max=9, withholding_reason=daily.withholding_reason(waiting)
+        )
     assert refused.value.facts == {"limit": "wallet", "needed": 4, "available": 0, "reason": "email_unverified"}
     assert "verified" in refused.value.message
     verified = replace(waiting, mailbox=MailboxState.ELIGIBLE)

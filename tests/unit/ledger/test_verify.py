@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from atelier.clock import rfc3339
 from atelier.ledger import verify
+from atelier.ledger.hash_chain import PublicForm, Seal, next_seal, proven_counters, to_public
 from atelier.ledger.model import (
     Change,
     DailyCreditRule,
@@ -28,13 +29,12 @@ from atelier.ledger.model import (
     Hold,
     Movement,
     Wallet,
-    plan_settlement,
     new_wallet,
     plan_hold,
     plan_refresh,
+    plan_settlement,
 )
-from atelier.ledger.seal import PublicForm, Seal, proven_counters, next_seal, to_public
-from atelier.ledger.verify import ProofUnreadable, ProofMismatch
+from atelier.ledger.verify import ProofMismatch, ProofUnreadable
 
 NOW = datetime(2026, 11, 20, 22, tzinfo=UTC)
 WORKSPACE = "wsp_01M7XCN60Q0Z9AH99VAAQWYH99"

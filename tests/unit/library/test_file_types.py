@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from atelier.library.file_types import UnsupportedFileType, kind_of
-from atelier.library.upload_contract import UploadRequest
+from atelier.library.upload_schemas import UploadRequest
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atelier.errors import ValidationFailed
-from atelier.library.template import VARIABLES_MAX, Template, TemplateVariable, validate_template, fill_gaps
+from atelier.library.template import VARIABLES_MAX, Template, TemplateVariable, fill_gaps, validate_template
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 

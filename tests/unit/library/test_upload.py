@@ -12,7 +12,7 @@ import pytest
 
 from atelier.errors import Conflict, NotFound, ValidationFailed
 from atelier.library.model import Asset
-from atelier.library.ports import FileInvalid, FileLimitExceeded, UploadForm, StoredFile, DocumentExists
+from atelier.library.ports import DocumentExists, FileInvalid, FileLimitExceeded, StoredFile, UploadForm
 from atelier.library.upload import LIFETIME, Upload, begin_upload, complete_upload, store_bytes
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 from PIL import Image
 
-from atelier.media.mask import MaskUnusable, fit_mask
-from atelier.media.picture import process
-from tests.unit.media.test_picture import opened, saved
+from atelier.adapters.media.image import process
+from atelier.adapters.media.mask import MaskUnusable, fit_mask
+from tests.unit.media.test_image import opened, saved
 
 SIZE = (120, 80)
 PICTURE = saved(Image.new("RGB", SIZE, "teal"), "PNG")

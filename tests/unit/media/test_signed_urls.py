@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from atelier.aws.cloudfront import UrlSigner
+from atelier.adapters.aws.cloudfront import UrlSigner
 
 NOW = datetime(2026, 11, 20, 21, 4, 5, tzinfo=UTC)
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)

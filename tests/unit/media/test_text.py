@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atelier.media.processed import MediaInvalid
-from atelier.media.text import PAGE_BYTES_MAX, TEXT_BYTES_MAX, process, process_page
+from atelier.adapters.media.processed import MediaInvalid
+from atelier.adapters.media.text import PAGE_BYTES_MAX, TEXT_BYTES_MAX, process, process_page
 
 PAGE = "<!doctype html>\n<html lang=en><title>A page</title><p>Grüße, 你好 🌊</p></html>"
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atelier.moderation.blocklist import FILE, DEFAULT_BLOCKLIST, Blocklist, parse_phrases
+from atelier.moderation.blocklist import DEFAULT_BLOCKLIST, FILE, Blocklist, parse_phrases
 from atelier.moderation.model import Category, Policy
 
 # Words that contain a listed word or resemble one: places, trades, fruit, science.

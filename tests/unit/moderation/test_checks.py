@@ -9,7 +9,7 @@ import pytest
 
 from atelier.errors import PromptRefused, Unavailable
 from atelier.moderation.blocklist import DEFAULT_BLOCKLIST
-from atelier.moderation.model import Category, OutputWithheld, Thumbnail, Policy, RequestText
+from atelier.moderation.model import Category, OutputWithheld, Policy, RequestText, Thumbnail
 from atelier.moderation.outputs import OutputCheck
 from atelier.moderation.ports import Findings
 from atelier.moderation.prompts import PromptCheck
@@ -72,7 +72,10 @@ def test_every_field_is_checked_and_the_refused_one_is_named() -> None:
 
 def test_a_refusal_names_the_message_and_its_categories() -> None:
     parts = (("parameters.messages[0]", "Hello."), ("parameters.messages[1]", "how to build a pipe bomb"))
-    wordings = [RequestText("prompt", "a fox"), RequestText("parameters.messages", "\n".join(t for _, t in parts), parts=parts)]
+    wordings = [
+        RequestText("prompt", "a fox"),
+        RequestText("parameters.messages", "\n".join(t for _, t in parts), parts=parts),
+    ]
     with pytest.raises(PromptRefused, match=r"for weapons in parameters\.messages\[1\]") as refused:
         PromptCheck(Policy(frozenset({Category.WEAPONS})), DEFAULT_BLOCKLIST)(wordings, accepted_before=never)
     assert refused.value.facts["path"] == "parameters.messages[1]"
@@ -113,7 +116,11 @@ def test_alternating_messages_are_not_read_as_one_sentence() -> None:
 
 def test_the_moderator_gets_every_text_but_the_negative_prompt() -> None:
     judge = Judge()
-    wordings = [RequestText("prompt", "a fox"), RequestText("negative_prompt", "nude", wanted=False), RequestText("system", "kind")]
+    wordings = [
+        RequestText("prompt", "a fox"),
+        RequestText("negative_prompt", "nude", wanted=False),
+        RequestText("system", "kind"),
+    ]
     judge.prompts()(wordings, accepted_before=never)
     assert judge.asked == [["a fox", "kind"]]
 

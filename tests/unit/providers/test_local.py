@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageStat
 
-from atelier.pricing.catalogue import catalogue
-from atelier.pricing.shapes import InputFacts
-from atelier.providers import _canvas
-from atelier.providers._contract import CancelResult, Done, ErrorClass, Failed, Input, Job, WebhookInvalid
-from atelier.providers.local import Local
-from infra.local.standins._kit import sample_png as standin_png
+from atelier.adapters.providers.local import canvas
+from atelier.adapters.providers.local.provider import Local
+from atelier.catalogue.catalogue import catalogue
+from atelier.catalogue.sizes import InputFacts
+from atelier.provider_port import CancelResult, Done, ErrorClass, Failed, Input, Job, WebhookInvalid
+from infra.simulators._kit import sample_png as standin_png
 
 ATTEMPT = "att_01K9ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -104,7 +104,7 @@ def test_an_images_metadata_says_that_it_is_procedural() -> None:
 
 def test_an_image_has_a_visible_mark_in_its_corner() -> None:
     plain = Image.new("RGB", (512, 512), (40, 60, 80))
-    left, top, right, bottom = ImageChops.difference(plain, _canvas.add_mark(plain)).getbbox() or (0, 0, 0, 0)
+    left, top, right, bottom = ImageChops.difference(plain, canvas.add_mark(plain)).getbbox() or (0, 0, 0, 0)
     assert 0 < left < right < 128
     assert 480 < top < bottom < 512
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atelier.providers._contract import Done, Job
-from atelier.providers._writer import MARK, subject, count_tokens
-from atelier.providers.local import Local
+from atelier.adapters.providers.local.provider import Local
+from atelier.adapters.providers.local.text import MARK, count_tokens, subject
+from atelier.provider_port import Done, Job
 
 ATTEMPT = "att_01K9ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -27,9 +27,7 @@ def written(prompt: str, model: str = "writer", **parameters: Any) -> tuple[str,
 
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=200), st.text(max_size=60), st.integers(1, 80), st.integers(0, 2**32 - 1))
-def test_any_prompt_gives_a_text_within_its_token_limit(
-    prompt: str, system: str, max_tokens: int, seed: int
-) -> None:
+def test_any_prompt_gives_a_text_within_its_token_limit(prompt: str, system: str, max_tokens: int, seed: int) -> None:
     text, usage = written(prompt, system=system, max_tokens=max_tokens, seed=seed)
     assert text
     assert usage == {"tokens_input": count_tokens(f"{system}\n{prompt}"), "tokens_output": count_tokens(text)}

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook
 
-from atelier.providers._contract import WebhookInvalid
-from atelier.providers._standard_webhooks import TOLERANCE_SECONDS, verify_webhook
+from atelier.adapters.providers._standard_webhooks import TOLERANCE_SECONDS, verify_webhook
+from atelier.provider_port import WebhookInvalid
 
 # From the specification's own test-suite.
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -25,6 +25,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from atelier.clock import Clock, system_clock
+from atelier.dataclass import dataclass
 from atelier.errors import (
     AtelierError,
     BadRequest,
@@ -38,10 +39,9 @@ from atelier.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
-from atelier.frozen import dataclass
 from atelier.ids import is_id
 from atelier.settings import EdgeKey
-from atelier.telemetry import logger, log_request
+from atelier.telemetry import log_request, logger
 
 BODY_BYTES_MAX = 256 * 1024
 NAME_CHARACTERS_MAX = 200
@@ -349,7 +349,9 @@ def _path_group(found: re.Match[str]) -> str:
     return f"(?P<{found[1]}>{'.+?' if found[2] else '[^/]+'})"
 
 
-def _respond_to_error(error: Exception, request_id: str, error_response: Callable[[AtelierError, str], ErrorResponse]) -> GatewayResponse:
+def _respond_to_error(
+    error: Exception, request_id: str, error_response: Callable[[AtelierError, str], ErrorResponse]
+) -> GatewayResponse:
     if not isinstance(error, AtelierError):
         # The details go to the log only, so that the caller learns nothing about our internals.
         logger.error("unhandled", exc_info=error, request_id=request_id)
@@ -534,7 +536,9 @@ def _json_value(value: Any) -> Any:
     return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
 
 
-def _gateway_response(status: int, body: str, headers: Mapping[str, str], cookies: tuple[str, ...] = ()) -> GatewayResponse:
+def _gateway_response(
+    status: int, body: str, headers: Mapping[str, str], cookies: tuple[str, ...] = ()
+) -> GatewayResponse:
     content_type = {"Content-Type": "application/json"} if body else {}
     # A response is for its caller only, so caches must not store it, unless the route sets its own Cache-Control.
     return {

@@ -47,7 +47,9 @@ ERROR_SCHEMA: Json = {
         "retryable": {"type": "boolean"},
     },
 }
-BEARER_DESCRIPTION = "The access token of a session, or an API token (`atl_…`), which is good in its own workspace alone."
+BEARER_DESCRIPTION = (
+    "The access token of a session, or an API token (`atl_…`), which is good in its own workspace alone."
+)
 WORKSPACE_HEADER: Json = {
     "name": "Atelier-Workspace",
     "in": "header",

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Literal, Self
 
-from atelier.frozen import dataclass
+from atelier.dataclass import dataclass
 
 
 class InvalidSettings(ValueError):
@@ -220,7 +220,9 @@ class DailyCredits(EnvironmentSettings):
     """The accounts that get daily credits: `everyone`, or those with a `verified` e-mail address. Empty means
     `verified` as soon as a provider is enabled that costs the deployment money, else `everyone`."""
 
-    recipients: Literal["", "everyone", "verified"] = text_variable("ATELIER_DAILY_CREDITS", "", ("", "everyone", "verified"))
+    recipients: Literal["", "everyone", "verified"] = text_variable(
+        "ATELIER_DAILY_CREDITS", "", ("", "everyone", "verified")
+    )
     providers: str = text_variable("ATELIER_PROVIDERS", "local")
 
     @property
@@ -237,7 +239,9 @@ class Moderation(EnvironmentSettings):
 
     service: Literal["", "openai"] = text_variable("ATELIER_MODERATOR", "", ("", "openai"))
     categories: str = text_variable("ATELIER_MODERATION_CATEGORIES", "")
-    when_unanswered: Literal["allow", "refuse"] = text_variable("ATELIER_MODERATION_UNANSWERED", "allow", ("allow", "refuse"))
+    when_unanswered: Literal["allow", "refuse"] = text_variable(
+        "ATELIER_MODERATION_UNANSWERED", "allow", ("allow", "refuse")
+    )
 
 
 class GenerationTimes(EnvironmentSettings):
@@ -290,7 +294,7 @@ class CallerRateLimits(EnvironmentSettings):
     requests_per_minute: of one account, or of one address without an account. sign_ins_per_account and
     sign_ins_per_address: attempts to sign up or log in within 5 minutes, for one e-mail and from one address.
     sign_ups_per_address: sign-ups in a day from one address (an IPv4 address or an IPv6 /64); the limits of the
-    surrounding block (/24 or /48) and of one mailbox are in `identity/limit.py`."""
+    surrounding block (/24 or /48) and of one mailbox are in `identity/rate_limit.py`."""
 
     requests_per_minute: int = number_variable("ATELIER_RATE_REQUESTS_PER_MINUTE", 600, minimum=1)
     sign_ins_per_account: int = number_variable("ATELIER_RATE_SIGN_INS_PER_ACCOUNT", 10, minimum=1)

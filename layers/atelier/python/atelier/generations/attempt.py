@@ -13,30 +13,37 @@ from dataclasses import replace
 from math import ceil
 from zlib import crc32
 
+from atelier.catalogue.candidates import parse_candidate
+from atelier.catalogue.catalogue import Catalogue
+from atelier.catalogue.model import accepted_inputs
 from atelier.clock import Clock
+from atelier.dataclass import dataclass
 from atelier.errors import NotFound
-from atelier.frozen import dataclass
 from atelier.generations.bill import bill
 from atelier.generations.model import Attempt, AttemptStatus, Generation, InputAssets
-from atelier.generations.outcome import FINAL_CLASSES, Outcome, outcome_of, input_deleted_outcome, input_unusable_outcome, unavailable_outcome
+from atelier.generations.outcome import (
+    FINAL_CLASSES,
+    Outcome,
+    input_deleted_outcome,
+    input_unusable_outcome,
+    outcome_of,
+    unavailable_outcome,
+)
 from atelier.generations.ports import (
+    AttemptFailed,
     AttemptQueue,
-    TaskCallback,
     GenerationChanged,
     GenerationStore,
     InputUnusable,
-    AttemptFailed,
     Media,
     OutputLocation,
+    TaskCallback,
     WebhookInbox,
     Workflow,
 )
-from atelier.generations.turn import CandidateSelection, Slot, Delay, health_scope
+from atelier.generations.select_candidate import CandidateSelection, Delay, Slot, health_scope
 from atelier.ids import new_id
-from atelier.pricing.candidates import parse_candidate
-from atelier.pricing.catalogue import Catalogue
-from atelier.pricing.model import accepted_inputs
-from atelier.providers._contract import (
+from atelier.provider_port import (
     Accepted,
     Cancelled,
     Done,
@@ -50,9 +57,9 @@ from atelier.providers._contract import (
     Unknown,
     WebhookInvalid,
 )
-from atelier.routing.book import HealthCache
-from atelier.routing.places import RateLimiter
-from atelier.telemetry import put_count, logger
+from atelier.routing.health_cache import HealthCache
+from atelier.routing.rate_limiter import RateLimiter
+from atelier.telemetry import logger, put_count
 
 # Percent. Progress that grew by less than this is not written.
 PROGRESS_STEP_PERCENT = 10
@@ -168,7 +175,9 @@ def attempt(
         if not isinstance(selected, str):
             _save_failed_attempt(before, generation, deps)
             if selected is None:
-                deps.workflow.succeed(task_token, unavailable_outcome(current.error_class if current else None).as_data())
+                deps.workflow.succeed(
+                    task_token, unavailable_outcome(current.error_class if current else None).as_data()
+                )
             else:
                 _requeue(generation, selected, task_token, deps)
             return
@@ -320,7 +329,9 @@ def _failed_attempt(generation: Generation, current: Attempt, end: Failed, deps:
         usage=end.usage,
         reported_microusd=end.cost_microusd,
     )
-    return AttemptFailed(current.id, end.error_class, cost_microusd=settlement.cost_microusd, cost_source=settlement.cost_source)
+    return AttemptFailed(
+        current.id, end.error_class, cost_microusd=settlement.cost_microusd, cost_source=settlement.cost_source
+    )
 
 
 def _ensure_delivered(delivered: bool, generation: Generation, current: Attempt, polls: int, deps: AttemptDeps) -> None:
@@ -343,7 +354,12 @@ def _ensure_delivered(delivered: bool, generation: Generation, current: Attempt,
 
 
 def apply_progress(
-    generation: Generation, current: Attempt, callback: TaskCallback, progress: PollOutcome, polls: int, deps: AttemptDeps
+    generation: Generation,
+    current: Attempt,
+    callback: TaskCallback,
+    progress: PollOutcome,
+    polls: int,
+    deps: AttemptDeps,
 ) -> None:
     """Act on the progress of an attempt, as a webhook or a poll reports it. A pending job is polled again later."""
     match progress:
@@ -353,7 +369,9 @@ def apply_progress(
             if polls == NO_WAITER_POLLS and callback.reference is not None:
                 # Count the time-out in the provider's health once: at the poll that the expiry itself queues. A
                 # submission without an answer was counted when it happened.
-                _record_health(generation, current, Failed(ErrorClass.TIMEOUT_STARTED, "No answer before the deadline."), deps)
+                _record_health(
+                    generation, current, Failed(ErrorClass.TIMEOUT_STARTED, "No answer before the deadline."), deps
+                )
             _poll_late(generation, current, callback, polls, deps)
         case Pending() | Unknown():
             if isinstance(progress, Pending) and progress.progress >= generation.progress + PROGRESS_STEP_PERCENT:
@@ -399,7 +417,9 @@ def read_inbox(generation: Generation, current: Attempt, callback: TaskCallback,
     return False
 
 
-def _await_result(generation: Generation, current: Attempt, task_token: str, reference: str | None, deps: AttemptDeps) -> None:
+def _await_result(
+    generation: Generation, current: Attempt, task_token: str, reference: str | None, deps: AttemptDeps
+) -> None:
     """Save the task token and the provider's reference, queue the first poll, and read webhooks that are here
     already."""
     if reference is None:

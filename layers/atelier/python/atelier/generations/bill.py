@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from atelier.catalogue.catalogue import Catalogue
+from atelier.catalogue.model import Settlement
 from atelier.generations.model import Attempt, Generation
-from atelier.pricing.catalogue import Catalogue
-from atelier.pricing.model import Settlement
 
 
 def bill(

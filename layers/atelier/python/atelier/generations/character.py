@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from atelier.generations.model import Recipe, InputAsset
+from atelier.catalogue.model import CHARACTER
+from atelier.generations.model import InputAsset, Recipe
 from atelier.library.character import Character
-from atelier.pricing.model import CHARACTER
 
 
 def with_character(recipe: Recipe, character: Character) -> Recipe:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from atelier.catalogue.catalogue import Catalogue
 from atelier.errors import ValidationFailed
 from atelier.generations.bill import bill
 from atelier.generations.model import TEXT_KINDS, Attempt, AttemptStatus, DeliveredFile, Failure, Generation, Status
@@ -19,16 +20,15 @@ from atelier.generations.ports import (
     AssetStore,
     GenerationChanged,
     GenerationStore,
+    InvalidMedia,
     Media,
     UndeliverableMedia,
-    InvalidMedia,
     Workflow,
 )
-from atelier.ledger.model import EndState, plan_settlement, plan_late_result
+from atelier.ledger.model import EndState, plan_late_result, plan_settlement
 from atelier.ledger.ports import WalletStore
 from atelier.moderation.model import CATEGORY_NAMES, Category, OutputWithheld
-from atelier.pricing.catalogue import Catalogue
-from atelier.providers._contract import ErrorClass, FinishReason
+from atelier.provider_port import ErrorClass, FinishReason
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,9 @@ def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, deps: Fin
         stopped = outcome.status == "cancelled" or generation.cancel_requested_at is not None
         status = Status.CANCELLED if stopped else Status.FAILED
         ended = generation.with_cost(attempt.cost_microusd, attempt.cost_source)
-        return close(ended.as_ended(status, 0, None if stopped else _failure(outcome), now), EndState.RELEASED, deps, now)
+        return close(
+            ended.as_ended(status, 0, None if stopped else _failure(outcome), now), EndState.RELEASED, deps, now
+        )
 
     assets: tuple[DeliveredFile, ...] = ()
     delivered = 0
@@ -192,7 +194,9 @@ def _finish_late(generation: Generation, outcome: Outcome, deps: FinishDeps, now
     billed, lost_credits = _settle(generation, attempt, "succeeded", measured, len(assets) or 1, deps)
     delivered = replace(billed, finish_reason=measured.finish_reason).as_succeeded(assets, 0, now)
     try:
-        deps.generations.deliver_late(delivered, plan_late_result(delivered.id, lost_credits, end_facts(delivered), now))
+        deps.generations.deliver_late(
+            delivered, plan_late_result(delivered.id, lost_credits, end_facts(delivered), now)
+        )
     except GenerationChanged:
         return _retry_late(generation, outcome, deps, now)
     return delivered
@@ -250,7 +254,9 @@ def close(final: Generation, end_state: EndState, deps: CloseDeps, now: datetime
     hold = deps.wallets.hold(final.workspace_id, final.id)
     assert hold is not None, "a generation is written together with its hold"
     try:
-        deps.generations.close_with_ending(final, plan_settlement(hold, end_state, final.credits_charged, end_facts(final), now))
+        deps.generations.close_with_ending(
+            final, plan_settlement(hold, end_state, final.credits_charged, end_facts(final), now)
+        )
     except GenerationChanged:
         # A parallel writer ended it first, or our own write had succeeded and its answer was lost.
         return deps.generations.get(final.workspace_id, final.id)

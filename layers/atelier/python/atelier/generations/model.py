@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from atelier.frozen import dataclass
+from atelier.catalogue.candidates import format_candidate
+from atelier.catalogue.sizes import InputFacts
+from atelier.dataclass import dataclass
 from atelier.ids import CROCKFORD
-from atelier.pricing.candidates import format_candidate
-from atelier.pricing.shapes import InputFacts
-from atelier.providers._contract import ErrorClass
+from atelier.provider_port import ErrorClass
 
 # The longest lifetime of a generation, whatever its model allows. It bounds what a sweep has to read.
 LIFETIME_MAX = timedelta(hours=2)
@@ -316,8 +316,13 @@ class Generation:
             if attempt.candidate in candidates_left:
                 candidates_left.remove(attempt.candidate)
             was_limited = attempt.error_class == ErrorClass.RATE_LIMITED
-            rate_limited[attempt.candidate] = rate_limited.get(attempt.candidate, 0) + 1 if was_limited else RATE_LIMITED_ATTEMPTS_MAX
-        return (*candidates_left, *(each for each, times in rate_limited.items() if 0 < times < RATE_LIMITED_ATTEMPTS_MAX))
+            rate_limited[attempt.candidate] = (
+                rate_limited.get(attempt.candidate, 0) + 1 if was_limited else RATE_LIMITED_ATTEMPTS_MAX
+            )
+        return (
+            *candidates_left,
+            *(each for each, times in rate_limited.items() if 0 < times < RATE_LIMITED_ATTEMPTS_MAX),
+        )
 
     @property
     def next_candidate(self) -> str | None:
@@ -343,7 +348,9 @@ class Generation:
             self,
             attempts=attempts,
             cost_microusd=sum(each.cost_microusd for each in attempts),
-            cost_source=next((source for source in COST_SOURCES_LEAST_RELIABLE_FIRST if source in sources), cost_source),
+            cost_source=next(
+                (source for source in COST_SOURCES_LEAST_RELIABLE_FIRST if source in sources), cost_source
+            ),
         )
 
     def with_attempt_ended(self, status: AttemptStatus, at: datetime, error_class: str | None = None) -> Generation:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
-from atelier.frozen import dataclass
+from atelier.dataclass import dataclass
 from atelier.generations.ports import OutputLocation
-from atelier.providers._contract import Cancelled, Done, ErrorClass, Failed, FinishReason
+from atelier.provider_port import Cancelled, Done, ErrorClass, Failed, FinishReason
 
 # An error class of our own beside those of the providers: the result was made, and moderation withheld it.
 MODERATED_OUTPUT = "moderated_output"

@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import field, replace
 from typing import Any
 
+from atelier.dataclass import dataclass
 from atelier.errors import ValidationFailed
-from atelier.frozen import dataclass
-from atelier.generations.model import Kind, Pipeline, Recipe, InputAssets, Stage
+from atelier.generations.model import InputAssets, Kind, Pipeline, Recipe, Stage
 
 ENHANCE_STAGE = "enhance"
 # Kinds whose prompt may be enhanced. A spoken text stays as its author wrote it, and an upscale has no prompt.
@@ -55,7 +55,10 @@ PIPELINES: Mapping[str, tuple[PipelineStep, ...]] = {
     ),
 }
 # The kind of a plain request and the path of the input file it lacks -> the pipeline that makes that file first.
-PIPELINES_FOR_MISSING_INPUT = {(Kind.AVATAR, "inputs.audio"): "talking_avatar", (Kind.VIDEO, "inputs.image"): "image_to_video"}
+PIPELINES_FOR_MISSING_INPUT = {
+    (Kind.AVATAR, "inputs.audio"): "talking_avatar",
+    (Kind.VIDEO, "inputs.image"): "image_to_video",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,9 @@ class StageOptions:
     inputs: InputAssets = field(default_factory=InputAssets)
 
 
-def build_pipeline(name: str, options: Mapping[str, StageOptions], negative_prompt: str | None, *, enhance: bool = False) -> Pipeline:
+def build_pipeline(
+    name: str, options: Mapping[str, StageOptions], negative_prompt: str | None, *, enhance: bool = False
+) -> Pipeline:
     """The pipeline of this name, with the requested options of its stages. Raises ValidationFailed for options of a
     stage that it does not have, and for a spoken prompt that is to be enhanced."""
     steps = PIPELINES[name]
@@ -122,7 +127,14 @@ def enhanced_pipeline(recipe: Recipe) -> Pipeline:
 def implied_pipeline(recipe: Recipe, error_paths: Collection[str], *, enhance: bool) -> Pipeline | None:
     """A plain request as a run, when it only lacks a file that an earlier stage can make; None otherwise. refused: the
     paths of the request's validation errors."""
-    name = next((PIPELINES_FOR_MISSING_INPUT[recipe.kind, path] for path in error_paths if (recipe.kind, path) in PIPELINES_FOR_MISSING_INPUT), None)
+    name = next(
+        (
+            PIPELINES_FOR_MISSING_INPUT[recipe.kind, path]
+            for path in error_paths
+            if (recipe.kind, path) in PIPELINES_FOR_MISSING_INPUT
+        ),
+        None,
+    )
     if name is None:
         return None
     first, last = PIPELINES[name]
@@ -154,7 +166,9 @@ def rewritten_prompt(prompt: str, text: str) -> str:
     words = text.strip().removesuffix(TEXT_MARK).strip().strip("`").strip()
     words = re.sub(r"^(?:\w+ ){0,2}prompt:\s*", "", words, flags=re.IGNORECASE)
     words = " ".join(words.split()).strip("\"“”'")
-    return _cut_to_bytes(words, enhanced_prompt_bytes_max(prompt)) or _cut_to_bytes(prompt, enhanced_prompt_bytes_max(prompt))
+    return _cut_to_bytes(words, enhanced_prompt_bytes_max(prompt)) or _cut_to_bytes(
+        prompt, enhanced_prompt_bytes_max(prompt)
+    )
 
 
 def _cut_to_bytes(words: str, bytes_max: int) -> str:

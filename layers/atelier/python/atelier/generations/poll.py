@@ -8,9 +8,9 @@ from dataclasses import replace
 from atelier.errors import NotFound
 from atelier.generations.attempt import AttemptDeps, apply_progress, conclude_attempt, read_inbox
 from atelier.generations.model import Attempt, Generation
+from atelier.generations.pipeline_run import cancel_stage
 from atelier.generations.ports import TaskCallback
-from atelier.generations.run import cancel_stage
-from atelier.providers._contract import Cancelled, CancelResult, Done, Failed, Unknown
+from atelier.provider_port import Cancelled, CancelResult, Done, Failed, Unknown
 
 
 def poll(workspace_id: str, generation_id: str, attempt_id: str, polls: int, *, deps: AttemptDeps) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from atelier.frozen import dataclass
+from atelier.dataclass import dataclass
 from atelier.generations.model import DeliveredFile, Generation, InputAsset
-from atelier.ledger.model import SettlementPlan, Movement, HoldPlan
-from atelier.providers._contract import Input
+from atelier.ledger.model import HoldPlan, Movement, SettlementPlan
+from atelier.provider_port import Input
 
 
 class GenerationExists(Exception):
@@ -205,7 +205,9 @@ class Media(Protocol):
         """Store the raw bytes of an output, and return the staging key. Calling it twice stores the bytes once."""
         ...
 
-    def deliver(self, generation: Generation, number: int, output: OutputLocation, hosts: tuple[str, ...]) -> DeliveredFile:
+    def deliver(
+        self, generation: Generation, number: int, output: OutputLocation, hosts: tuple[str, ...]
+    ) -> DeliveredFile:
         """Fetch (only from `hosts`), check, clean, watermark and store one output with its thumbnail. Raises
         UndeliverableMedia, or OutputWithheld by moderation; then nothing is stored."""
         ...

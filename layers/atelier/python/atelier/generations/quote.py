@@ -18,15 +18,20 @@ from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from atelier.catalogue.catalogue import Catalogue, Offer
+from atelier.catalogue.sizes import NO_FACTS, InputFacts
+from atelier.catalogue.speech_duration import spoken_milliseconds
+from atelier.dataclass import dataclass
 from atelier.errors import ValidationFailed
-from atelier.frozen import dataclass
 from atelier.generations.model import Pipeline, Recipe, Stage
-from atelier.generations.pipelines import PIPELINES_FOR_MISSING_INPUT, longest_prompt, implied_pipeline, enhanced_pipeline
+from atelier.generations.pipelines import (
+    PIPELINES_FOR_MISSING_INPUT,
+    enhanced_pipeline,
+    implied_pipeline,
+    longest_prompt,
+)
 from atelier.ids import is_id, new_id
-from atelier.pricing.catalogue import Catalogue, Offer
-from atelier.pricing.shapes import NO_FACTS, InputFacts
-from atelier.pricing.speech import spoken_milliseconds
-from atelier.routing.choose import Routes
+from atelier.routing.rank_offers import Routes
 
 QUOTE_LIFETIME = timedelta(minutes=15)
 # The longest signed quote. It has room for all candidates of all stages of a run.
@@ -100,8 +105,12 @@ def _stage_input(stage: Stage, prompt: str | None, pipeline: Pipeline) -> QuoteI
     if "audio" in facts.pending and stage_prompt is not None:
         speech_stage = next((each for each in pipeline.stages if each.name == stage.starts_from["audio"]), None)
         speed = speech_stage.parameters.get("speed") if speech_stage else None
-        facts = replace(facts, audio_milliseconds=spoken_milliseconds(stage_prompt, speed if _is_number(speed) else None))
-    return QuoteInput(stage.kind, stage.model, stage.parameters, stage_prompt, stage.files, name=stage.name, facts=facts)
+        facts = replace(
+            facts, audio_milliseconds=spoken_milliseconds(stage_prompt, speed if _is_number(speed) else None)
+        )
+    return QuoteInput(
+        stage.kind, stage.model, stage.parameters, stage_prompt, stage.files, name=stage.name, facts=facts
+    )
 
 
 def _is_number(value: object) -> bool:
@@ -144,7 +153,9 @@ class Quote:
         """Whether the quote is for this request but was made before anything was known of its files."""
         quote_input = QuoteInput.of(recipe, pipeline)
         with_file_facts = replace(self, fingerprint=quote_input.fingerprint())
-        return self.fingerprint == quote_input.request_digest() and with_file_facts.matches(workspace_id, recipe, pipeline)
+        return self.fingerprint == quote_input.request_digest() and with_file_facts.matches(
+            workspace_id, recipe, pipeline
+        )
 
 
 def price_request(
@@ -173,7 +184,9 @@ def price_request(
     return parameters, offers if routes is None else routes.rank(quote_input.model, offers, platform)
 
 
-def price_parts(quote_input: QuoteInput, *, catalogue: Catalogue, now: datetime, routes: Routes | None = None) -> tuple[PricedPart, ...]:
+def price_parts(
+    quote_input: QuoteInput, *, catalogue: Catalogue, now: datetime, routes: Routes | None = None
+) -> tuple[PricedPart, ...]:
     """The priced parts of a request: one for a plain request, one for each stage of a run. Raises what `priced` raises;
     for a stage, the paths of a ValidationFailed name the stage."""
     priced_parts: list[PricedPart] = []
@@ -191,7 +204,10 @@ def price_parts(quote_input: QuoteInput, *, catalogue: Catalogue, now: datetime,
 def may_become_run(recipe: Recipe) -> bool:
     """Whether this plain request may become a run: its kind can need an input file that it lacks and a stage can
     make."""
-    return any(kind is recipe.kind and path.rpartition(".")[2] not in recipe.inputs for kind, path in PIPELINES_FOR_MISSING_INPUT)
+    return any(
+        kind is recipe.kind and path.rpartition(".")[2] not in recipe.inputs
+        for kind, path in PIPELINES_FOR_MISSING_INPUT
+    )
 
 
 def pipeline_for(
@@ -268,7 +284,16 @@ def verify_quote(token: str, key: bytes) -> Quote | None:
     )
     expires_at = datetime.fromtimestamp(expires, UTC)
     return Quote(
-        quote_id, workspace_id, fingerprint, prompt, credits, credits_max, cost, tuple(candidates), price_version, expires_at
+        quote_id,
+        workspace_id,
+        fingerprint,
+        prompt,
+        credits,
+        credits_max,
+        cost,
+        tuple(candidates),
+        price_version,
+        expires_at,
     )
 
 

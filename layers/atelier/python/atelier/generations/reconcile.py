@@ -14,14 +14,18 @@ from datetime import UTC, datetime
 from atelier.errors import NotFound
 from atelier.generations.finish import CloseDeps, expire_generation
 from atelier.generations.model import Failure, Generation, Status
+from atelier.generations.pipeline_run import read_stages
 from atelier.generations.ports import GenerationChanged
-from atelier.generations.run import read_stages
-from atelier.ledger.model import SettlementPlan, EndState, Hold, Movement, plan_settlement
+from atelier.ledger.model import EndState, Hold, Movement, SettlementPlan, plan_settlement
 from atelier.ledger.ports import StaleWallet
 
 GENERATION_PREFIX = "gen_"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-STATUS_BY_END_STATE = {EndState.SETTLED: Status.FAILED, EndState.RELEASED: Status.FAILED, EndState.EXPIRED: Status.EXPIRED}
+STATUS_BY_END_STATE = {
+    EndState.SETTLED: Status.FAILED,
+    EndState.RELEASED: Status.FAILED,
+    EndState.EXPIRED: Status.EXPIRED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,9 @@ def _plan_settlement(hold: Hold, generation: Generation | None, now: datetime) -
         return None
     charged = min(generation.credits_charged, hold.amount)
     state = EndState.EXPIRED if generation.status is Status.EXPIRED else EndState.RELEASED
-    return plan_settlement(hold, EndState.SETTLED if charged else state, charged, {"reason": generation.status.value}, now)
+    return plan_settlement(
+        hold, EndState.SETTLED if charged else state, charged, {"reason": generation.status.value}, now
+    )
 
 
 def _close_as_ledger(generation: Generation, deps: CloseDeps, now: datetime) -> bool:
@@ -94,7 +100,9 @@ def _close_as_ledger(generation: Generation, deps: CloseDeps, now: datetime) -> 
     if status is Status.FAILED and generation.cancel_requested_at is not None:
         status = Status.CANCELLED
     failure = Failure("INTERNAL", "inconsistent", "This was interrupted; the credits are as the statement says.")
-    closed = generation.as_ended(status, _charged_credits(end), failure if status is not Status.CANCELLED else None, now)
+    closed = generation.as_ended(
+        status, _charged_credits(end), failure if status is not Status.CANCELLED else None, now
+    )
     try:
         deps.generations.close_as_ended(closed)
     except GenerationChanged:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from atelier.generations.model import DeliveredFile, Generation, Pipeline, Recipe, InputAssets, Status
+from atelier.generations.model import DeliveredFile, Generation, InputAssets, Pipeline, Recipe, Status
 
 SEED = "seed"
 

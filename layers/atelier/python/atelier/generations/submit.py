@@ -8,6 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from atelier.catalogue.catalogue import Catalogue, Offer
+from atelier.catalogue.model import CHARACTER
+from atelier.dataclass import dataclass
 from atelier.errors import (
     BudgetExceeded,
     Conflict,
@@ -18,23 +21,20 @@ from atelier.errors import (
     Unavailable,
     ValidationFailed,
 )
-from atelier.frozen import dataclass
-from atelier.generations.model import DeliveredFile, Generation, Pipeline, Recipe, InputAssets, Stage, Status
-from atelier.generations.moderate import prompt_texts
-from atelier.generations.ports import GenerationExists, GenerationStore, IdempotencyKeys, QuoteRedeemed, InputAssetStore
-from atelier.generations.quote import QuoteInput, PricedPart, Quote, price_parts
+from atelier.generations.model import DeliveredFile, Generation, InputAssets, Pipeline, Recipe, Stage, Status
+from atelier.generations.moderation_texts import prompt_texts
+from atelier.generations.ports import GenerationExists, GenerationStore, IdempotencyKeys, InputAssetStore, QuoteRedeemed
+from atelier.generations.quote import PricedPart, Quote, QuoteInput, price_parts
 from atelier.generations.reuse import SEED, reuse_key, reused
 from atelier.ids import new_id
 from atelier.ledger.model import DailyCreditRule, Wallet, plan_hold
 from atelier.ledger.ports import StaleWallet, WalletStore
 from atelier.ledger.refresh import refresh_wallet
 from atelier.moderation.prompts import PromptCheck
-from atelier.pricing.catalogue import Catalogue, Offer
-from atelier.pricing.model import CHARACTER
 from atelier.projects.model import WORKSPACE
 from atelier.projects.ports import BudgetRefused, Budgets
-from atelier.projects.reserve import recover_reservation
-from atelier.routing.choose import Routes
+from atelier.projects.recover_reservation import recover_reservation
+from atelier.routing.rank_offers import Routes
 
 TRIES_MAX = 60
 ROLE_TYPES = {"image": "image", "mask": "image", "audio": "audio", "reference": "image", CHARACTER: "image"}
@@ -110,7 +110,9 @@ class SubmitDeps:
         return DailyCreditRule(tier_terms.daily_credits, tier_terms.daily_reset, self.daily_verified_only)
 
 
-def submit_generation(submission: Submission, *, deps: SubmitDeps, now: datetime, wallet: Wallet | None = None) -> AcceptedGeneration:
+def submit_generation(
+    submission: Submission, *, deps: SubmitDeps, now: datetime, wallet: Wallet | None = None
+) -> AcceptedGeneration:
     """Write one generation and its hold in one transaction, or raise and write nothing. `wallet`: the workspace's
     wallet, when the caller has read it since the request came.
 
@@ -200,7 +202,13 @@ def _accept(submission: Submission, deps: SubmitDeps, now: datetime, wallet_read
     )
 
     for tries in range(TRIES_MAX):
-        wallet = refresh_wallet(workspace_id, wallets=deps.wallets, daily_credits_of=deps.daily_grant, now=now, known_wallet=None if tries else wallet_read)
+        wallet = refresh_wallet(
+            workspace_id,
+            wallets=deps.wallets,
+            daily_credits_of=deps.daily_grant,
+            now=now,
+            known_wallet=None if tries else wallet_read,
+        )
         tier = deps.catalogue.tier(wallet.tier)
 
         if earlier is not None:
@@ -343,7 +351,9 @@ def resolve_inputs(
     """The recipe, or the stages of the run, with the facts about their input files. Raises what `resolved` raises."""
     if pipeline is None:
         return replace(recipe, inputs=resolve_files(workspace_id, recipe.inputs, sources)), None
-    stages = tuple(replace(stage, inputs=resolve_files(workspace_id, stage.inputs, sources)) for stage in pipeline.stages)
+    stages = tuple(
+        replace(stage, inputs=resolve_files(workspace_id, stage.inputs, sources)) for stage in pipeline.stages
+    )
     return recipe, replace(pipeline, stages=stages)
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from atelier.generations.finish import CloseDeps
 from atelier.generations.model import LIFETIME_MAX
-from atelier.generations.run import expire
+from atelier.generations.pipeline_run import expire
 
 SWEEP_DELAY = timedelta(minutes=1)
 SWEEP_DELAY_MAX = timedelta(minutes=5)

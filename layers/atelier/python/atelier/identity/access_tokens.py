@@ -11,11 +11,11 @@ import json
 from datetime import datetime, timedelta
 from typing import Any, cast
 
+from atelier.dataclass import dataclass
 from atelier.errors import Unauthenticated
-from atelier.frozen import dataclass
 from atelier.identity.model import ACCESS_TOKEN_LIFETIME, RefreshToken, Session, SessionTokens
 from atelier.identity.ports import KeySets
-from atelier.identity.signing import ALGORITHM, Jwk, from_base64url, sign, to_base64url, is_valid_signature
+from atelier.identity.signing import ALGORITHM, Jwk, from_base64url, is_valid_signature, sign, to_base64url
 from atelier.ids import is_id
 
 AUDIENCE = "atelier"

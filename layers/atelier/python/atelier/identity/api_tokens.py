@@ -19,8 +19,8 @@ import zlib
 from dataclasses import field
 from datetime import datetime, timedelta
 
+from atelier.dataclass import dataclass
 from atelier.errors import Conflict, Unauthenticated
-from atelier.frozen import dataclass
 
 TOKEN_PREFIX = "atl_"
 TOKENS_PER_WORKSPACE_MAX = 50

@@ -1,64 +1,94 @@
-"""Authenticate an Authorization header for the gateway's authorizer: the caller's claims, or the reason for refusal."""
+"""Authorise a verified caller: may this user or API token use this permission in this workspace now?"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
-from atelier.errors import Unauthenticated
-from atelier.identity.access_tokens import AccessTokens
-from atelier.identity.api_tokens import TOKEN_PREFIX, TokenText, invalid_token
-from atelier.identity.ports import ApiTokens
-
-Context = dict[str, str | int]
-
-
-def authenticate(
-    header: str, *, access_tokens: AccessTokens, api_tokens: Callable[[], ApiTokens], now: datetime
-) -> Context:
-    """The context that the gateway passes to the functions.
-
-    For a session: {"user_id", "session_id", "workspace_id", "expires_at"}, the last in seconds since 1970. For an API
-    token: "token_id" in place of "session_id". For an invalid header: {"reason"}. The gateway caches the context for
-    minutes, so `identity/admit.py` checks again whatever may have ended since. api_tokens: a factory, called for API
-    tokens only."""
-    try:
-        token = bearer_token(header)
-        if token.startswith(TOKEN_PREFIX):
-            return _authenticate_api_token(token, api_tokens, now)
-        claims = access_tokens.verify(token, now)
-    except Unauthenticated as error:
-        return {"reason": error.message}
-    return {
-        "user_id": claims.user_id,
-        "session_id": claims.session_id,
-        "workspace_id": claims.workspace_id,
-        "expires_at": int(claims.expires_at.timestamp()),
-    }
+from atelier.dataclass import dataclass
+from atelier.errors import Forbidden, NotFound, Unauthenticated
+from atelier.identity.access_tokens import CLOCK_SKEW
+from atelier.identity.api_tokens import invalid_token
+from atelier.identity.permissions import Role, permits
+from atelier.identity.ports import AccessReads
+from atelier.identity.scopes import covers
+from atelier.ids import is_id
 
 
-def bearer_token(header: str) -> str:
-    """The token of `Bearer <token>`; raises Unauthenticated."""
-    scheme, _, token = header.strip().partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise Unauthenticated("This call needs an access token.")
-    return token.strip()
+@dataclass(frozen=True, slots=True)
+class Authorized:
+    """A caller who may act in a workspace. `session_id` is None for an API token."""
+
+    user_id: str
+    session_id: str | None
+    workspace_id: str
+    role: Role
+    # Only of a program: the id of its API token, and the scopes that restrict the role.
+    token_id: str | None = None
+    scopes: tuple[str, ...] | None = None
 
 
-def _authenticate_api_token(text: str, api_tokens: Callable[[], ApiTokens], now: datetime) -> Context:
-    presented = TokenText.parse(text)
-    tokens = api_tokens()
-    token = tokens.token(presented.workspace_id, presented.token_id)
-    if token is None or not presented.matches(token):
+def authorize(
+    claims: Mapping[str, Any],
+    workspace_id: str | None,
+    permission: str,
+    *,
+    fresh: bool,
+    access_reads: AccessReads,
+    now: datetime,
+) -> Authorized:
+    """Check that a verified caller has `permission` in a workspace.
+
+    claims: the authorizer's context. workspace_id: the requested workspace; None = the user's personal one. fresh: read
+    the session and the membership as they are now, so that a revocation has effect at once. Without `fresh`, a request
+    to the personal workspace relies on the token alone and reads nothing.
+
+    Raises Unauthenticated, Forbidden, or NotFound for a workspace that does not exist or where the user is no
+    member."""
+    if "token_id" in claims:
+        return _authorize_api_token(claims, workspace_id, permission, access_reads=access_reads, now=now)
+    user_id, session_id, personal = str(claims["user_id"]), str(claims["session_id"]), str(claims["workspace_id"])
+    if now.timestamp() >= int(claims["expires_at"]) + CLOCK_SKEW.total_seconds():
+        raise Unauthenticated("The access token has expired.")
+
+    workspace_id = personal if workspace_id is None else workspace_id
+    if not is_id(workspace_id, "wsp"):
+        raise NotFound("There is no such workspace.")
+
+    if fresh:
+        session, role = access_reads.session_and_role(user_id, session_id, workspace_id)
+        if session is None or not session.is_live(now):
+            raise Unauthenticated("The session has ended. Log in again.")
+    elif workspace_id == personal:
+        role = Role.OWNER
+    else:
+        role = access_reads.role(user_id, workspace_id)
+
+    if role is None:
+        raise NotFound("There is no such workspace.")
+    if not permits(role, permission):
+        raise Forbidden(f"The role {role} does not allow this.", permission=permission)
+    return Authorized(user_id, session_id, workspace_id, role)
+
+
+def _authorize_api_token(
+    claims: Mapping[str, Any], workspace_id: str | None, permission: str, *, access_reads: AccessReads, now: datetime
+) -> Authorized:
+    """Check an API token, which is valid in its own workspace only. The token is read on every request, also on a GET:
+    it does not expire soon, and a revocation must have effect at once."""
+    user_id, token_id, token_workspace_id = str(claims["user_id"]), str(claims["token_id"]), str(claims["workspace_id"])
+    if workspace_id not in (None, token_workspace_id):
+        raise NotFound("There is no such workspace.")
+    token, role = access_reads.token_and_role(user_id, token_workspace_id, token_id)
+    if token is None:
         raise invalid_token()
     token.require_valid(now)
-    # Here and not in `identity/admit.py`, because the gateway calls the authorizer only once in some minutes for each
-    # token.
-    if token.should_record_use(now):
-        tokens.note_use(token, now)
-    return {
-        "user_id": token.user_id,
-        "token_id": token.id,
-        "workspace_id": token.workspace_id,
-        "expires_at": int(token.expires_at.timestamp()),
-    }
+    if role is None:
+        # The user who made the token has left the workspace.
+        raise invalid_token()
+    if not covers(token.scopes, permission):
+        raise Forbidden("The API token's scopes do not allow this.", permission=permission)
+    if not permits(role, permission):
+        raise Forbidden(f"The role {role} does not allow this.", permission=permission)
+    return Authorized(user_id, None, token_workspace_id, role, token_id, token.scopes)

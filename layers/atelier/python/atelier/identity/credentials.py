@@ -54,7 +54,9 @@ def validate_password(text: str) -> str:
     if folded in _common_passwords():
         raise ValueError("this password is too common")
     if len({character for character in folded if _is_visible(character)}) < PASSWORD_DISTINCT_CHARACTERS_MIN:
-        raise ValueError(f"a password has at least {PASSWORD_DISTINCT_CHARACTERS_MIN} different characters, spaces not counted")
+        raise ValueError(
+            f"a password has at least {PASSWORD_DISTINCT_CHARACTERS_MIN} different characters, spaces not counted"
+        )
     if (folded + folded).find(folded, 1) < PASSWORD_PERIOD_MIN or _is_sequence(folded):
         raise ValueError("this password repeats or counts a few characters: use several words")
     return password

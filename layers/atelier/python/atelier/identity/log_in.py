@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import field
 from datetime import datetime
 
+from atelier.dataclass import dataclass
 from atelier.errors import Unauthenticated
-from atelier.frozen import dataclass
 from atelier.identity.access_tokens import AccessTokens
-from atelier.identity.limit import SignInLimits
 from atelier.identity.mailbox import mailbox_digest
 from atelier.identity.model import Device, SignedIn, UserStatus, open_session
 from atelier.identity.ports import Accounts, Passwords, Sessions
+from atelier.identity.rate_limit import SignInLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,10 @@ def log_in(
     """Open a session. Raises RateLimited (before the password is hashed) or Unauthenticated."""
     limits.count_attempt(command.email, command.device.address, now)
     credentials = accounts.credentials(command.email)
-    if not passwords.verify(credentials.password_hash if credentials else None, command.password) or credentials is None:
+    if (
+        not passwords.verify(credentials.password_hash if credentials else None, command.password)
+        or credentials is None
+    ):
         raise _wrong_credentials()
     user, workspace = accounts.user_with_workspace(credentials.user_id, credentials.workspace_id)
     if user.status is not UserStatus.ACTIVE:

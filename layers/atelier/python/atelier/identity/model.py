@@ -21,8 +21,8 @@ from dataclasses import field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from atelier.dataclass import dataclass
 from atelier.errors import Conflict, Unauthenticated
-from atelier.frozen import dataclass
 from atelier.identity.permissions import Role
 from atelier.ids import is_id, new_id
 

@@ -75,7 +75,7 @@ class Sessions(Protocol):
 
 
 class AccessReads(Protocol):
-    """The reads that authorise a request (see `identity/admit.py`)."""
+    """The reads that authorise a request (see `identity/authorize.py`)."""
 
     def role(self, user_id: str, workspace_id: str) -> Role | None:
         """The user's role in a workspace, which may be some moments old; None when the user is no member."""

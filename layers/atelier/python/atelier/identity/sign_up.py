@@ -6,10 +6,9 @@ import hashlib
 from dataclasses import field
 from datetime import datetime
 
+from atelier.dataclass import dataclass
 from atelier.errors import IdempotencyMismatch
-from atelier.frozen import dataclass
 from atelier.identity.access_tokens import AccessTokens
-from atelier.identity.limit import SignInLimits
 from atelier.identity.mailbox import mailbox_digest
 from atelier.identity.model import (
     Credentials,
@@ -20,6 +19,7 @@ from atelier.identity.model import (
     open_session,
 )
 from atelier.identity.ports import Accounts, Passwords, Sessions
+from atelier.identity.rate_limit import SignInLimits
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from atelier.clock import rfc3339
-from atelier.frozen import dataclass
+from atelier.dataclass import dataclass
+from atelier.ledger.hash_chain import Seal, counters_mismatch, digest, is_intact, movement_id, sum_movements
 from atelier.ledger.model import Wallet
-from atelier.ledger.seal import Seal, digest, counters_mismatch, is_intact, movement_id, sum_movements
-from atelier.ledger.sealing import SealDeps, seal_unsealed, unsealed_movements
+from atelier.ledger.seal_movements import SealDeps, seal_unsealed, unsealed_movements
 
 TRIES_MAX = 5
 PAGES_MAX = 5000
@@ -37,13 +37,20 @@ def audit(workspace_id: str, *, deps: SealDeps, now: datetime) -> AuditReport:
         head = deps.seals.newest(workspace_id, consistent=True)
         first_wallet = deps.wallets.wallet(workspace_id)
         missing = first_wallet.written - (head.count if head else 0)
-        unsealed_forms = unsealed_movements(workspace_id, head, missing, seals=deps.seals, pages_max=PAGES_MAX) if missing > 0 else []
+        unsealed_forms = (
+            unsealed_movements(workspace_id, head, missing, seals=deps.seals, pages_max=PAGES_MAX)
+            if missing > 0
+            else []
+        )
         wallet = deps.wallets.wallet(workspace_id) if missing > 0 else first_wallet
         if wallet.written != first_wallet.written:
             continue  # The wallet changed during the search: the movements found may not be those that it counts.
         sealed = seal_unsealed(workspace_id, unsealed_forms, deps=deps, now=now).movements if unsealed_forms else 0
         late = sum(form["at"] < rfc3339(now - STREAM_LAG_MAX) for form in unsealed_forms)
-        mismatches = (*_chain_mismatches(workspace_id, head, deps), *_counter_mismatches(wallet, head, unsealed_forms, missing))
+        mismatches = (
+            *_chain_mismatches(workspace_id, head, deps),
+            *_counter_mismatches(wallet, head, unsealed_forms, missing),
+        )
         return AuditReport(sealed, late if sealed else 0, mismatches)
     return AuditReport()
 
@@ -61,7 +68,10 @@ def _chain_mismatches(workspace_id: str, head: Seal | None, deps: SealDeps) -> l
         return []
     if not is_intact(workspace_id, head):
         return [f"seal {head.number} was changed"]
-    forms = {movement_id(form): form for form in deps.seals.public_movements_of(workspace_id, [(o, k) for o, k, _ in head.movements])}
+    forms = {
+        movement_id(form): form
+        for form in deps.seals.public_movements_of(workspace_id, [(o, k) for o, k, _ in head.movements])
+    }
     return [
         f"{key} is not as it was sealed"
         for order, key, sealed in head.movements

@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from atelier.clock import parse_rfc3339, rfc3339
+from atelier.dataclass import dataclass
 from atelier.errors import Unavailable, ValidationFailed
-from atelier.frozen import dataclass
 from atelier.ids import created_at
+from atelier.ledger.hash_chain import PublicForm, Seal, sum_movements
 from atelier.ledger.model import Grant, GrantSource
 from atelier.ledger.ports import SealStore, WalletStore
-from atelier.ledger.seal import PublicForm, Seal, sum_movements
-from atelier.ledger.sealing import PAGES_PER_REQUEST_MAX, unsealed_movements
+from atelier.ledger.seal_movements import PAGES_PER_REQUEST_MAX, unsealed_movements
 from atelier.ledger.verify import SOURCE
 
 SEALS_PER_READ = 50
@@ -38,7 +38,11 @@ def balance_at(workspace_id: str, at: datetime, *, wallets: WalletStore, seals: 
     until_text = rfc3339(at)
     head = seals.newest(workspace_id, consistent=True)
     missing = wallets.wallet(workspace_id).written - (head.count if head else 0)
-    forms = unsealed_movements(workspace_id, head, missing, seals=seals, pages_max=PAGES_PER_REQUEST_MAX) if missing > 0 else []
+    forms = (
+        unsealed_movements(workspace_id, head, missing, seals=seals, pages_max=PAGES_PER_REQUEST_MAX)
+        if missing > 0
+        else []
+    )
     if len(forms) < missing:
         raise Unavailable("Not all entries are sealed yet. Try again in a minute.")
     base = _newest_seal_until(workspace_id, until_text, head, seals) if head else None
@@ -70,7 +74,9 @@ def _newest_seal_until(workspace_id: str, until: str, head: Seal, seals: SealSto
     return found
 
 
-def _movements_sealed_later(workspace_id: str, at: datetime, base: Seal | None, head: Seal, seals: SealStore) -> list[PublicForm]:
+def _movements_sealed_later(
+    workspace_id: str, at: datetime, base: Seal | None, head: Seal, seals: SealStore
+) -> list[PublicForm]:
     """The movements of later seals that may have happened by `at`. No movement ever waited longer for its seal than the
     chain's lag, so seals later than `at` plus that lag need not be read."""
     latest = rfc3339(at + timedelta(milliseconds=head.lag_milliseconds))

@@ -30,8 +30,8 @@ from enum import StrEnum
 from typing import Literal
 
 from atelier.clock import next_midnight, rfc3339
+from atelier.dataclass import dataclass
 from atelier.errors import InsufficientCredits, RateLimited
-from atelier.frozen import dataclass
 from atelier.ids import floor_id
 
 
@@ -344,7 +344,9 @@ def plan_hold(
     return HoldPlan(hold, movement, change, wallet.revision, sweep_at, holds_open_max)
 
 
-def plan_settlement(hold: Hold, state: EndState, charged: int, facts: dict[str, int | str | None], now: datetime) -> SettlementPlan:
+def plan_settlement(
+    hold: Hold, state: EndState, charged: int, facts: dict[str, int | str | None], now: datetime
+) -> SettlementPlan:
     """Plan the one end of a hold: `charged` credits go to revenue, the rest back to the grants that it came from.
 
     The charge is taken from the draws in their order, so the grants drawn last get credits back first. Credits of a

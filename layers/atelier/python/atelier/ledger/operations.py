@@ -10,8 +10,8 @@ import json
 from dataclasses import replace
 from datetime import datetime
 
+from atelier.dataclass import dataclass
 from atelier.errors import Conflict, InsufficientCredits
-from atelier.frozen import dataclass
 from atelier.ledger.model import (
     SPENDING_PRIORITY,
     Account,
@@ -22,9 +22,9 @@ from atelier.ledger.model import (
     GrantSource,
     Movement,
     Wallet,
+    draw_changes,
     draw_credits,
     grant_facts,
-    draw_changes,
 )
 
 GRANTS_MAX = 200
@@ -125,7 +125,15 @@ def plan_grant(
 
 
 def plan_revocation(
-    wallet: Wallet, key: str, grant_record: GrantRecord, amount: int, *, expired_credits: int, reason: str, order: str, now: datetime
+    wallet: Wallet,
+    key: str,
+    grant_record: GrantRecord,
+    amount: int,
+    *,
+    expired_credits: int,
+    reason: str,
+    order: str,
+    now: datetime,
 ) -> Operation:
     """Plan a revocation of a grant or a part of it: first the remaining credits are taken, then the expired ones; for
     credits that have been spent, the wallet gets a debt. `expired`: credits of the grant booked as expired.
@@ -136,7 +144,10 @@ def plan_revocation(
         raise ValueError("a revocation takes back at least one credit")
     if grant_record.revoked + amount > grant_record.amount:
         raise Conflict(
-            "More would be taken back than was given.", given=grant_record.amount, revoked=grant_record.revoked, asked=amount
+            "More would be taken back than was given.",
+            given=grant_record.amount,
+            revoked=grant_record.revoked,
+            asked=amount,
         )
 
     grant = wallet.grant(grant_record.grant_id)
@@ -161,7 +172,11 @@ def plan_revocation(
         Change(-taken_remaining, 0, 0, grants, debt=new_debt),
         remaining=((grant_record.grant_id, grant.remaining if grant else None),),
     )
-    after = replace(grant_record, revoked=grant_record.revoked + amount, revoked_expired=grant_record.revoked_expired + taken_expired)
+    after = replace(
+        grant_record,
+        revoked=grant_record.revoked + amount,
+        revoked_expired=grant_record.revoked_expired + taken_expired,
+    )
     return Operation(key, (posting,), revokes=(grant_record, after))
 
 

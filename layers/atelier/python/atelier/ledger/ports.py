@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from atelier.frozen import dataclass
-from atelier.ledger.model import SettlementPlan, Hold, Movement, RefreshPlan, Wallet
+from atelier.dataclass import dataclass
+from atelier.ledger.model import Hold, Movement, RefreshPlan, SettlementPlan, Wallet
 from atelier.ledger.operations import Operation, OperationRecord
 
 if TYPE_CHECKING:
-    from atelier.ledger.seal import PublicForm, Seal
+    from atelier.ledger.hash_chain import PublicForm, Seal
 
 
 class StaleWallet(Exception):

@@ -102,21 +102,31 @@ def revoke(
         grant_record = recorded.grant
         # Read even if the grant has not expired by our clock: a process whose clock is ahead may have booked the
         # expiry.
-        expired = deps.wallets.expired_credits(workspace_id, grant_record.grant_id, grant_record.expires_at) if grant_record.expires_at else 0
-        return plan_revocation(wallet, key, grant_record, amount, expired_credits=expired, reason=reason, order=_order(now), now=now)
+        expired = (
+            deps.wallets.expired_credits(workspace_id, grant_record.grant_id, grant_record.expires_at)
+            if grant_record.expires_at
+            else 0
+        )
+        return plan_revocation(
+            wallet, key, grant_record, amount, expired_credits=expired, reason=reason, order=_order(now), now=now
+        )
 
     operation_fingerprint = fingerprint("revoke", {"grant": grant_key, "amount": amount, "reason": reason})
     return _post(workspace_id, key, operation_fingerprint, plan, deps)
 
 
-def adjust(workspace_id: str, key: str, credits: int, *, reason: str, by: str, deps: PostDeps, now: datetime) -> OperationRecord:
+def adjust(
+    workspace_id: str, key: str, credits: int, *, reason: str, by: str, deps: PostDeps, now: datetime
+) -> OperationRecord:
     """Apply an administrator's correction of `credits` (positive or negative). `by`: the administrator. Raises
     InsufficientCredits when it would take more than can be spent."""
 
     facts: Facts = {"reason": reason, "by": by}
 
     def plan() -> Operation:
-        return plan_adjustment(deps.refreshed_wallet(workspace_id, now), key, credits, facts, order=_order(now), now=now)
+        return plan_adjustment(
+            deps.refreshed_wallet(workspace_id, now), key, credits, facts, order=_order(now), now=now
+        )
 
     return _post(workspace_id, key, fingerprint("adjust", {**facts, "credits": credits}), plan, deps)
 
@@ -137,7 +147,8 @@ def transfer(
 
     def plan() -> Operation:
         transfer_shares = tuple(
-            TransferShare(deps.wallets.wallet(receiver), credits, role) for receiver, (role, credits) in sorted(shares.items())
+            TransferShare(deps.wallets.wallet(receiver), credits, role)
+            for receiver, (role, credits) in sorted(shares.items())
         )
         payer = deps.refreshed_wallet(workspace_id, now)
         return plan_transfer(payer, key, transfer_shares, fee, facts or {}, order=_order(now), now=now)
@@ -146,7 +157,9 @@ def transfer(
     return _post(workspace_id, key, fingerprint("transfer", {**(facts or {}), "fee": fee, **share_facts}), plan, deps)
 
 
-def _post(workspace_id: str, key: str, operation_fingerprint: str, plan: Callable[[], Operation], deps: PostDeps) -> OperationRecord:
+def _post(
+    workspace_id: str, key: str, operation_fingerprint: str, plan: Callable[[], Operation], deps: PostDeps
+) -> OperationRecord:
     if not OPERATION_KEY_PATTERN.fullmatch(key):
         raise ValueError(f"the key of an operation is {OPERATION_KEY_PATTERN.pattern}")
     for tries in range(TRIES_MAX):
@@ -169,7 +182,9 @@ def _post(workspace_id: str, key: str, operation_fingerprint: str, plan: Callabl
         except OperationExists:
             continue
         else:
-            return OperationRecord(key, operation_fingerprint, operation.postings[0].movement.order, operation.new_grant)
+            return OperationRecord(
+                key, operation_fingerprint, operation.postings[0].movement.order, operation.new_grant
+            )
     raise Unavailable("The wallet is busy. Try again.")
 
 

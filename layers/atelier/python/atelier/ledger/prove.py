@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from atelier.errors import Unavailable, ValidationFailed
+from atelier.ledger.hash_chain import MOVEMENTS_MAX, PublicForm, Seal, movement_id, proven_counters, to_public
 from atelier.ledger.ports import SealStore
-from atelier.ledger.seal import MOVEMENTS_MAX, PublicForm, Seal, proven_counters, movement_id, to_public
-from atelier.ledger.sealing import SealDeps, seal_all
+from atelier.ledger.seal_movements import SealDeps, seal_all
 
 PAGE_BYTES_MAX = 4_000_000
 SEALS_PER_READ = 100
@@ -70,7 +70,10 @@ class _Page:
         while read:
             for group in _in_batches(read):
                 movement_ids = [(order, key) for seal in group for order, key, _ in seal.movements]
-                forms = {movement_id(form): form for form in self._store.public_movements_of(self._workspace_id, movement_ids)}
+                forms = {
+                    movement_id(form): form
+                    for form in self._store.public_movements_of(self._workspace_id, movement_ids)
+                }
                 for seal in group:
                     seal_movements = (forms.get((order, key)) for order, key, _ in seal.movements)
                     # A movement that is missing from the table is left out; the verifier reports it.

@@ -6,8 +6,8 @@ from dataclasses import field
 from datetime import datetime
 from typing import Any
 
+from atelier.dataclass import dataclass
 from atelier.errors import ValidationFailed
-from atelier.frozen import dataclass
 from atelier.library.ports import Assets
 
 REFERENCES_MAX = 8

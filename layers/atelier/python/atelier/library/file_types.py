@@ -36,4 +36,6 @@ def kind_of(content_type: str, name: str = "") -> str:
         return main
     if main == "image" and sub:
         raise UnsupportedFileType(f"Images as {sub.upper()} are not taken: send this one as JPEG, PNG or WebP.")
-    raise UnsupportedFileType("Images (JPEG, PNG, WebP), videos and audio are accepted: say which this is, as in video/mp4.")
+    raise UnsupportedFileType(
+        "Images (JPEG, PNG, WebP), videos and audio are accepted: say which this is, as in video/mp4."
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from atelier.frozen import dataclass
+from atelier.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

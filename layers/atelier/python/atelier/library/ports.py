@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
-from atelier.frozen import dataclass
+from atelier.dataclass import dataclass
 from atelier.library.model import Asset
 
 ThingT = TypeVar("ThingT")

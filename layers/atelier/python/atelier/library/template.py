@@ -9,8 +9,8 @@ from dataclasses import field, replace
 from datetime import datetime
 from typing import Any
 
+from atelier.dataclass import dataclass
 from atelier.errors import ValidationFailed
-from atelier.frozen import dataclass
 
 VARIABLES_MAX = 20
 # A template is stored as JSON in one DynamoDB item (at most 400 KB). A change may name only some parts, so the limit is
@@ -73,7 +73,9 @@ def validate_template(template: Template) -> Template:
     ]
     if wrong:
         raise ValidationFailed(wrong)
-    validated = replace(template, variables=tuple(given_variables.get(name) or TemplateVariable(name) for name in names))
+    validated = replace(
+        template, variables=tuple(given_variables.get(name) or TemplateVariable(name) for name in names)
+    )
     _check_size(validated)
     return validated
 

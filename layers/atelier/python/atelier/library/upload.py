@@ -16,14 +16,14 @@ from atelier.library.file_types import kind_of
 from atelier.library.model import Asset
 from atelier.library.ports import (
     Assets,
+    DocumentExists,
+    FileIngest,
     FileInvalid,
     FileLimitExceeded,
     FileRefused,
-    UploadForm,
     IdempotencyKeys,
-    FileIngest,
-    DocumentExists,
     UploadedFiles,
+    UploadForm,
     Uploads,
 )
 

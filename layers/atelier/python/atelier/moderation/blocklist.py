@@ -126,7 +126,11 @@ class Phrases:
         found = {AGE_WITH_SUFFIX.sub(r"\1 ", plain)}
         if any(sign in plain for sign in LETTER_SUBSTITUTES):
             for table, loud in READ_AS:
-                found.add(SUBSTITUTED_WORD.sub(lambda word, t=table, loud=loud: _read_signs(word[0], t, keep_final_signs=loud), plain))
+                found.add(
+                    SUBSTITUTED_WORD.sub(
+                        lambda word, t=table, loud=loud: _read_signs(word[0], t, keep_final_signs=loud), plain
+                    )
+                )
         if any(sign in plain for sign in MASKS):
             found |= {_replace_words(MASKED, text, self._unmask, MASK) for text in found}
         if REPEATED_LETTERS.search(plain):

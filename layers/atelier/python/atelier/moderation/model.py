@@ -7,7 +7,7 @@ from dataclasses import field
 from enum import StrEnum
 from typing import Literal
 
-from atelier.frozen import dataclass
+from atelier.dataclass import dataclass
 
 
 class Category(StrEnum):

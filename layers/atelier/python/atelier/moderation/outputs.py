@@ -9,9 +9,9 @@ from typing import Literal
 
 from atelier.errors import Unavailable
 from atelier.moderation.blocklist import Blocklist
-from atelier.moderation.model import Category, OutputWithheld, Thumbnail, Policy
+from atelier.moderation.model import Category, OutputWithheld, Policy, Thumbnail
 from atelier.moderation.ports import Moderator
-from atelier.telemetry import put_count, logger
+from atelier.telemetry import logger, put_count
 
 # No caller waits on a connection for the check of a result; a caller who uploads a file does wait.
 SECONDS_MAX, BROUGHT_SECONDS_MAX = 10.0, 3.0

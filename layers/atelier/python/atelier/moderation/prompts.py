@@ -10,7 +10,7 @@ from atelier.errors import PromptRefused, Unavailable
 from atelier.moderation.blocklist import Blocklist
 from atelier.moderation.model import CATEGORY_NAMES, Category, Policy, RequestText
 from atelier.moderation.ports import Moderator
-from atelier.telemetry import put_count, logger
+from atelier.telemetry import logger, put_count
 
 # Short, because the caller waits for the check.
 SECONDS_MAX = 2.0
@@ -45,14 +45,18 @@ class PromptCheck:
 
     def _blocklist_match(self, wordings: Sequence[RequestText]) -> tuple[str, tuple[Category, ...]] | None:
         for wording in wordings:
-            categories = self.policy.refused_categories(self.blocklist.categories_of(wording.text, wanted=wording.wanted))
+            categories = self.policy.refused_categories(
+                self.blocklist.categories_of(wording.text, wanted=wording.wanted)
+            )
             if categories:
                 return self._path_of(wording, categories[0]), categories
         for path, text, apart in joined_texts(wordings):
             categories_found = self.blocklist.categories_of(text)
             if apart and Category.MINORS in categories_found:
                 # Across messages of two people, words are near each other by chance, so pairs of words do not count.
-                categories_found = categories_found - {Category.MINORS} | self.blocklist.categories_of(text, wanted=False)
+                categories_found = categories_found - {Category.MINORS} | self.blocklist.categories_of(
+                    text, wanted=False
+                )
             categories = self.policy.refused_categories(categories_found)
             if categories:
                 return path, categories
@@ -61,7 +65,11 @@ class PromptCheck:
     def _path_of(self, wording: RequestText, category: Category) -> str:
         """The path of the part in which the category is found; the whole text's path when no part has it alone."""
         return next(
-            (path for path, text in wording.parts if category in self.blocklist.categories_of(text, wanted=wording.wanted)),
+            (
+                path
+                for path, text in wording.parts
+                if category in self.blocklist.categories_of(text, wanted=wording.wanted)
+            ),
             wording.path,
         )
 
@@ -103,7 +111,10 @@ def joined_texts(wordings: Sequence[RequestText]) -> Iterator[tuple[str, str, bo
 
 
 def _join(texts: Sequence[str]) -> str:
-    return " ".join(text if len(text) <= 2 * EDGE_CHARACTERS else f"{text[:EDGE_CHARACTERS]}\n{text[-EDGE_CHARACTERS:]}" for text in texts)
+    return " ".join(
+        text if len(text) <= 2 * EDGE_CHARACTERS else f"{text[:EDGE_CHARACTERS]}\n{text[-EDGE_CHARACTERS:]}"
+        for text in texts
+    )
 
 
 def _prompt_refused(path: str, categories: tuple[Category, ...], *, by: str) -> PromptRefused:

@@ -21,7 +21,9 @@ def raise_due_alerts(budget: Budget, *, projects: ProjectStore, now: datetime) -
     return [projects.raise_alert(alert) for alert in due_alerts(budget, now)]
 
 
-def publish_due_alerts(workspace_id: str, name: str, *, projects: ProjectStore, publish: Publish, now: datetime) -> None:
+def publish_due_alerts(
+    workspace_id: str, name: str, *, projects: ProjectStore, publish: Publish, now: datetime
+) -> None:
     """After spending on a budget: raise the due alerts, and publish those that are not published yet. An event may be
     published twice, with the same id."""
     budget = projects.budget(workspace_id, name)

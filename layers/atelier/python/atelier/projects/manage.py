@@ -12,7 +12,7 @@ from typing import Protocol
 from atelier.errors import Conflict, NotFound, Unavailable
 from atelier.ids import new_id
 from atelier.projects.model import THRESHOLDS, WORKSPACE, Budget, Project, month_of
-from atelier.projects.ports import ProjectExists, ProjectInUse, StaleProject, ProjectStore
+from atelier.projects.ports import ProjectExists, ProjectInUse, ProjectStore, StaleProject
 
 TRIES_MAX = 20
 ProjectAndBudget = tuple[Project, Budget]
@@ -50,7 +50,9 @@ class NewProject:
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
 
-def create_project(new: NewProject, *, projects: ProjectStore, keys: IdempotencyKeys, now: datetime) -> tuple[ProjectAndBudget, bool]:
+def create_project(
+    new: NewProject, *, projects: ProjectStore, keys: IdempotencyKeys, now: datetime
+) -> tuple[ProjectAndBudget, bool]:
     """Create a project. Returns it with its budget, and whether the same request created it before. Raises
     IdempotencyMismatch when the key was used for another request."""
     project_id = new_id("prj", now)
@@ -84,7 +86,12 @@ def read_project(workspace_id: str, project_id: str, *, projects: ProjectStore) 
 
 
 def change_project(
-    workspace_id: str, project_id: str, apply_change: Callable[[ProjectAndBudget], ProjectAndBudget], *, projects: ProjectStore, now: datetime
+    workspace_id: str,
+    project_id: str,
+    apply_change: Callable[[ProjectAndBudget], ProjectAndBudget],
+    *,
+    projects: ProjectStore,
+    now: datetime,
 ) -> ProjectAndBudget:
     """Change a project and its budget by the function `to`, and return them. Calls `to` again when a parallel request
     changed them first. Raises NotFound, or Unavailable when parallel requests change them at every attempt."""

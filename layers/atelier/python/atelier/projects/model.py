@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from atelier.clock import rfc3339
-from atelier.frozen import dataclass
+from atelier.dataclass import dataclass
 from atelier.ids import CROCKFORD
 
 WORKSPACE = "workspace"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Protocol
 
-from atelier.frozen import dataclass
+from atelier.dataclass import dataclass
 from atelier.projects.model import Alert, Budget, Project
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from atelier.routing.model import Health, Scope
+from atelier.routing.circuit_breaker import Health, Scope
 
 if TYPE_CHECKING:
-    from atelier.routing.pace import RateWindow
+    from atelier.routing.rate_limit import RateWindow
 
 
 class HealthStore(Protocol):

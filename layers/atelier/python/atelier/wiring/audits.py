@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from atelier.generations.model import LIFETIME_MAX
 from atelier.generations.reconcile import reconcile
-from atelier.telemetry import put_count, logger
+from atelier.telemetry import logger, put_count
 from atelier.wiring import generations, seals
 
 RECENT_LOOK_BACK = 2 * LIFETIME_MAX
@@ -26,7 +26,9 @@ def audit(workspace_id: str, now: datetime) -> None:
     reconcile_workspace(workspace_id, now, look_back=DAILY_LOOK_BACK, thorough=True)
 
 
-def reconcile_workspace(workspace_id: str, now: datetime, *, look_back: timedelta = RECENT_LOOK_BACK, thorough: bool = False) -> None:
+def reconcile_workspace(
+    workspace_id: str, now: datetime, *, look_back: timedelta = RECENT_LOOK_BACK, thorough: bool = False
+) -> None:
     """End the holds and generations of a workspace that disagree, and count the repairs."""
     repairs = reconcile(
         workspace_id, created_after=now - look_back, thorough=thorough, deps=generations.close_deps(), now=now

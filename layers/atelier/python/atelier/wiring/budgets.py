@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from functools import cache
 
-from atelier.aws.dynamodb.projects import DynamoProjects
+from atelier.adapters.aws.dynamodb.projects import DynamoProjects
 from atelier.projects import alert
 from atelier.settings import LibraryTable
 

@@ -6,11 +6,11 @@ from datetime import datetime
 from functools import cache
 
 from atelier import cursors
-from atelier.aws.dynamodb.written import DynamoCharacters
+from atelier.adapters.aws.dynamodb.documents import DynamoCharacters
 from atelier.http import Caller
-from atelier.library import edit
+from atelier.library import documents
 from atelier.library.character import Character, check_references
-from atelier.library.character_contract import (
+from atelier.library.character_schemas import (
     ChangeCharacterRequest,
     CharacterList,
     CharacterQuery,
@@ -34,14 +34,16 @@ def create(
     caller: Caller, body: CreateCharacterRequest, idempotency_key: str | None, now: datetime
 ) -> tuple[CharacterView, bool]:
     """A new character of a verified caller's workspace, and whether it had been created before under the same key."""
-    from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
+    from atelier.adapters.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 
     keys = DynamoIdempotencyKeys()
     keys.bind(RequestsTable.read().name)
     new = body.new(caller.workspace_id, caller.user_id, now)
     check_references(new.workspace_id, new.reference_asset_ids, assets=assets())
     key = f"characters {idempotency_key}" if idempotency_key else None
-    made, replayed = edit.create_document(new, key=key, fingerprint=body.fingerprint(), store=characters(), keys=keys)
+    made, replayed = documents.create_document(
+        new, key=key, fingerprint=body.fingerprint(), store=characters(), keys=keys
+    )
     return character_view(made), replayed
 
 
@@ -59,7 +61,7 @@ def change(workspace_id: str, character_id: str, body: ChangeCharacterRequest, n
             check_references(workspace_id, after.reference_asset_ids, assets=assets())
         return after
 
-    return character_view(edit.change_document(workspace_id, character_id, update, store=characters(), now=now))
+    return character_view(documents.change_document(workspace_id, character_id, update, store=characters(), now=now))
 
 
 def remove(workspace_id: str, character_id: str) -> None:

@@ -9,16 +9,21 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from atelier import cursors
-from atelier.aws.dynamodb import pause_with_jitter
-from atelier.aws.dynamodb.generations import DynamoGenerations
-from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
-from atelier.aws.secrets import Secret
+from atelier.adapters.aws.dynamodb import pause_with_jitter
+from atelier.adapters.aws.dynamodb.generations import DynamoGenerations
+from atelier.adapters.aws.dynamodb.idempotency import DynamoIdempotencyKeys
+from atelier.adapters.aws.secrets import Secret
+from atelier.adapters.media.keys import media_key
 from atelier.clock import system_clock
 from atelier.errors import NotFound, ProviderFailed, ValidationFailed
 from atelier.generations import quote as quoting
 from atelier.generations import submit as submitting
 from atelier.generations.character import with_character
-from atelier.generations.contract import (
+from atelier.generations.model import TEXT_KINDS, Generation, Kind, Pipeline, Recipe, Status
+from atelier.generations.pipelines import rewritten_prompt
+from atelier.generations.ports import Filters, GenerationPage
+from atelier.generations.run_schemas import EnhancedView, EnhanceRequest
+from atelier.generations.schemas import (
     AssetRef,
     GenerationEnvelope,
     GenerationView,
@@ -29,16 +34,11 @@ from atelier.generations.contract import (
     quote_view,
     stage_view,
 )
-from atelier.generations.model import TEXT_KINDS, Generation, Kind, Pipeline, Recipe, Status
-from atelier.generations.pipelines import rewritten_prompt
-from atelier.generations.ports import Filters, GenerationPage
-from atelier.generations.run_contract import EnhancedView, EnhanceRequest
 from atelier.generations.wait import WAIT_SECONDS_MAX, wait_for_end
-from atelier.http import Response, Caller, Request
+from atelier.http import Caller, Request, Response
 from atelier.ledger.model import Wallet
 from atelier.library.character import Character
-from atelier.media.keys import media_key
-from atelier.routing.choose import Routes
+from atelier.routing.rank_offers import Routes
 from atelier.settings import (
     AttemptSigning,
     DailyCredits,
@@ -178,7 +178,9 @@ def create(request: Request[MakeRequest], kind: str | None = None, template_id: 
         raise ValidationFailed([{"path": "pipeline", "message": "A template is not run in stages."}])
     if requested_run is not None:
         recipe, pipeline = requested_run
-        return accept_and_respond(request, recipe, "generate", body.project_id, body.quote_id, pipeline=pipeline, reuse=body.reuse)
+        return accept_and_respond(
+            request, recipe, "generate", body.project_id, body.quote_id, pipeline=pipeline, reuse=body.reuse
+        )
     recipe = _recipe(request.caller.workspace_id, body, kind, template_id or body.template_id)
     pipeline = None
     if body.enhance_prompt or quoting.may_become_run(recipe):
@@ -195,7 +197,9 @@ def create(request: Request[MakeRequest], kind: str | None = None, template_id: 
         recipe = replace(recipe, asked=f"{recipe.fingerprint()}+enhanced")
     elif pipeline is not None:
         recipe = replace(recipe, asked=recipe.fingerprint())
-    return accept_and_respond(request, recipe, "generate", body.project_id, body.quote_id, pipeline=pipeline, reuse=body.reuse)
+    return accept_and_respond(
+        request, recipe, "generate", body.project_id, body.quote_id, pipeline=pipeline, reuse=body.reuse
+    )
 
 
 def _recipe(workspace_id: str, body: MakeRequest, kind: str | None, template_id: str | None) -> Recipe:
@@ -236,12 +240,14 @@ def retry(request: Request[Any], generation_id: str) -> Response:
     original = store().get(workspace_id, earlier.reused_from) if earlier.reused_from else earlier
     pipeline = None
     if original.pipeline is not None:
-        from atelier.generations.run import kept_in_library, resume, read_stages
+        from atelier.generations.pipeline_run import kept_in_library, read_stages, resume
 
         pipeline = resume(original, read_stages(original, store()), kept_in_library(workspace_id, assets()))
     # The fingerprint is fixed per retried generation, so a repetition matches even if other stages are left by then.
     scope = f"retry {earlier.id}"
-    return accept_and_respond(request, replace(original.recipe, asked=scope), scope, earlier.project_id, pipeline=pipeline)
+    return accept_and_respond(
+        request, replace(original.recipe, asked=scope), scope, earlier.project_id, pipeline=pipeline
+    )
 
 
 def accept_and_respond(
@@ -353,7 +359,7 @@ def read_text(generation: Generation) -> str | None:
     text_asset = next((asset for asset in generation.assets if asset.type in ("text", "page")), None)
     if text_asset is None:
         return "" if generation.status is Status.SUCCEEDED and generation.recipe.kind in TEXT_KINDS else None
-    from atelier.aws.s3 import MediaStore as S3MediaStore
+    from atelier.adapters.aws.s3 import MediaStore as S3MediaStore
 
     key = media_key(generation.workspace_id, text_asset.sha256, text_asset.format)
     return S3MediaStore(MediaBucket.read().bucket).get(key, TEXT_BYTES_MAX).decode()
@@ -365,14 +371,15 @@ def view(generation: Generation, now: datetime, *, with_text: bool = True) -> Ge
     pipeline = generation.pipeline
     if pipeline is None or not with_text:
         return generation_view(generation, _asset_refs(generation, now), read_text(generation) if with_text else None)
-    from atelier.generations.run import bill_run, read_stages
+    from atelier.generations.pipeline_run import bill_run, read_stages
 
     stage_generations = read_stages(generation, store())
     if generation.is_open:
         # An open run shows the attempts of its stages so far; its sums are shown when it has ended.
         generation = replace(generation, attempts=bill_run(generation, stage_generations).attempts)
     stage_views = [
-        stage_view(planned, stage, _asset_refs(stage, now)) for planned, stage in zip(pipeline.stages, stage_generations, strict=False)
+        stage_view(planned, stage, _asset_refs(stage, now))
+        for planned, stage in zip(pipeline.stages, stage_generations, strict=False)
     ]
     return generation_view(generation, _asset_refs(generation, now), read_text(generation), stage_views)
 

@@ -12,26 +12,26 @@ from atelier.identity import refresh as _refresh
 from atelier.identity import sign_up as _sign_up
 from atelier.identity import verify_email as _verify_email
 from atelier.identity.access_tokens import AccessTokens
-from atelier.identity.authorize import authenticate as _authorize
+from atelier.identity.authenticate import authenticate as _authorize
 from atelier.identity.credentials import normalize_email
-from atelier.identity.limit import SignInLimits
-from atelier.identity.model import Membership, SignedIn, SessionTokens, User
+from atelier.identity.model import Membership, SessionTokens, SignedIn, User
 from atelier.identity.passwords import Argon2
 from atelier.identity.ports import Passwords
+from atelier.identity.rate_limit import SignInLimits
 from atelier.identity.signing import public_key_set
 from atelier.settings import (
+    CallerRateLimits,
     Deployment,
     FrontendOrigins,
     IdentitySigning,
     IdentityTable,
     LedgerTable,
-    CallerRateLimits,
     RequestsTable,
 )
 
 if TYPE_CHECKING:
-    from atelier.aws.dynamodb.identity import DynamoIdentity
-    from atelier.aws.secrets import Secret
+    from atelier.adapters.aws.dynamodb.identity import DynamoIdentity
+    from atelier.adapters.aws.secrets import Secret
 
 
 def sign_up(command: _sign_up.SignUp, now: datetime) -> SignedIn:
@@ -96,7 +96,7 @@ def allows_origin(origin: str) -> bool:
 @cache
 def store() -> DynamoIdentity:
     """The store of accounts, sessions and memberships."""
-    from atelier.aws.dynamodb.identity import DynamoIdentity
+    from atelier.adapters.aws.dynamodb.identity import DynamoIdentity
 
     DynamoIdentity.bind(IdentityTable.read().name)
     return DynamoIdentity()
@@ -104,14 +104,14 @@ def store() -> DynamoIdentity:
 
 @cache
 def _bind_wallets() -> None:
-    from atelier.aws.dynamodb.ledger import DynamoWallets
+    from atelier.adapters.aws.dynamodb.ledger import DynamoWallets
 
     DynamoWallets.bind(LedgerTable.read().name)
 
 
 @cache
 def _key_sets() -> Secret:
-    from atelier.aws.secrets import Secret
+    from atelier.adapters.aws.secrets import Secret
 
     return Secret(IdentitySigning.read().secret)
 
@@ -128,7 +128,7 @@ def _passwords() -> Passwords:
 
 @cache
 def _sign_in_limits() -> SignInLimits:
-    from atelier.aws.dynamodb.requests import DynamoRequestRates
+    from atelier.adapters.aws.dynamodb.request_rates import DynamoRequestRates
 
     DynamoRequestRates.bind(RequestsTable.read().name)
     limits = CallerRateLimits.read()

@@ -6,13 +6,13 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
-from atelier.aws.dynamodb.library import DynamoAssets
+from atelier.adapters.aws.dynamodb.library import DynamoAssets
 from atelier.library.model import Asset
 from atelier.settings import LibraryTable
 from atelier.wiring import media_urls
 
 if TYPE_CHECKING:
-    from atelier.library.contract import AssetView
+    from atelier.library.schemas import AssetView
 
 
 @cache
@@ -25,7 +25,7 @@ def assets() -> DynamoAssets:
 
 def view(asset: Asset, now: datetime) -> AssetView:
     """The response form of an asset, with signed URLs."""
-    from atelier.library.contract import asset_view
+    from atelier.library.schemas import asset_view
 
     url, thumbnail_url = media_urls.asset_urls(asset.workspace_id, asset.sha256, asset.format, now)
     return asset_view(asset, url, thumbnail_url if asset.has_thumbnail else None)

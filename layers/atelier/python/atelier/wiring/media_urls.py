@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from functools import cache
 
-from atelier.aws.cloudfront import UrlSigner
-from atelier.aws.secrets import Secret
-from atelier.media.keys import media_key, thumbnail_key
+from atelier.adapters.aws.cloudfront import UrlSigner
+from atelier.adapters.aws.secrets import Secret
+from atelier.adapters.media.keys import media_key, thumbnail_key
 from atelier.settings import Deployment, MediaSigning
 
 

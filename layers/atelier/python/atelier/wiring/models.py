@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import cast
 
-from atelier.credentials.model import CUSTOM
-from atelier.pricing.catalogue import CUSTOM as CUSTOM_MODEL
-from atelier.pricing.catalogue import CUSTOM_PREFIX
-from atelier.pricing.listing import ModelList, ModelView, RetiredView, model_view
-from atelier.pricing.model import KindName, Model
-from atelier.wiring.credentials import keys
+from atelier.catalogue.catalogue import CUSTOM as CUSTOM_MODEL
+from atelier.catalogue.catalogue import CUSTOM_PREFIX
+from atelier.catalogue.model import KindName, Model
+from atelier.catalogue.schemas import ModelList, ModelView, RetiredView, model_view
+from atelier.provider_keys.model import CUSTOM
 from atelier.wiring.prices import enabled_providers
+from atelier.wiring.provider_keys import keys
 from atelier.wiring.sunsets import routing_catalogue
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from atelier.aws.secrets import Secret
+from atelier.adapters.aws.secrets import Secret
 from atelier.moderation.blocklist import DEFAULT_BLOCKLIST
-from atelier.moderation.model import Category, Thumbnail, Policy
+from atelier.moderation.model import Category, Policy, Thumbnail
 from atelier.moderation.ports import Findings, Moderator
 from atelier.moderation.prompts import PromptCheck
 from atelier.settings import Moderation, ProviderSecrets, ProviderUrls
@@ -83,7 +83,7 @@ def _secret() -> Secret:
 @cache
 def _openai(api_key: str, base_url: str | None) -> Moderator:
     # Imported here, because most deployments have no moderator.
-    from atelier.providers.openai_moderation import BASE_URL, OpenAIModeration
+    from atelier.adapters.providers.openai_moderation import BASE_URL, OpenAIModeration
 
     model = prices().data.models_making("moderation", frozenset({"openai"}))[0].settings["model"]
     return OpenAIModeration(api_key=api_key, model=model, base_url=base_url or BASE_URL)

@@ -6,7 +6,7 @@ import json
 from functools import cache
 from typing import Any
 
-from atelier.aws.events import EventBridgeBus
+from atelier.adapters.aws.events import EventBridgeBus
 from atelier.clock import system_clock
 from atelier.generations.attempt import FINISH_SECONDS, NO_WAITER_POLLS
 from atelier.generations.model import OPEN_STATUSES, Status

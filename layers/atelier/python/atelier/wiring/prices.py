@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from atelier.pricing.catalogue import Catalogue, catalogue
+from atelier.catalogue.catalogue import Catalogue, catalogue
 from atelier.settings import Providers
 
 

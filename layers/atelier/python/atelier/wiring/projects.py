@@ -10,7 +10,7 @@ from atelier.errors import Forbidden
 from atelier.http import Caller, Request
 from atelier.projects import alert as alerting
 from atelier.projects import manage
-from atelier.projects.contract import (
+from atelier.projects.schemas import (
     AlertEnvelope,
     AlertList,
     BudgetView,
@@ -24,7 +24,7 @@ from atelier.projects.contract import (
     project_view,
 )
 from atelier.settings import RequestsTable
-from atelier.wiring.admission import has_permission
+from atelier.wiring.auth import has_permission
 from atelier.wiring.budgets import projects
 from atelier.wiring.ledger import wallets
 
@@ -33,7 +33,7 @@ def create(
     caller: Caller, body: CreateProjectRequest, idempotency_key: str | None, now: datetime
 ) -> tuple[ProjectView, bool]:
     """A new project of a verified caller's workspace, and whether it had been created before under the same key."""
-    from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
+    from atelier.adapters.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 
     if body.changes_budget:
         _require_budget_permission(caller)

@@ -8,29 +8,29 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from atelier.clock import Clock, system_clock
-from atelier.credentials.model import WorkspaceProviders
 from atelier.ledger.model import Wallet
-from atelier.providers._contract import Provider
-from atelier.routing.choose import Routes
-from atelier.routing.model import EMBEDDED, PLATFORM, Health, Scope, overall_status
+from atelier.provider_keys.model import WorkspaceProviders
+from atelier.provider_port import Provider
+from atelier.routing.circuit_breaker import EMBEDDED, PLATFORM, Health, Scope, overall_status
+from atelier.routing.rank_offers import Routes
 from atelier.settings import ProviderLimits, ProvidersTable
 from atelier.telemetry import logger
 from atelier.wiring.prices import enabled_providers, prices
 
 if TYPE_CHECKING:
-    from atelier.aws.dynamodb.credentials import DynamoProviderKeys
-    from atelier.routing.book import HealthCache
-    from atelier.routing.contract import HealthList
-    from atelier.routing.places import RateLimiter
-    from atelier.routing.probe import HealthCheckReport
+    from atelier.adapters.aws.dynamodb.provider_keys import DynamoProviderKeys
+    from atelier.routing.check_health import HealthCheckReport
+    from atelier.routing.health_cache import HealthCache
+    from atelier.routing.rate_limiter import RateLimiter
+    from atelier.routing.schemas import HealthList
 
 
 @cache
 def health_cache() -> HealthCache:
     """The cache of provider health in this process."""
     # Imported here, because a request that uses only the embedded provider needs no health.
-    from atelier.aws.dynamodb.health import DynamoHealth
-    from atelier.routing.book import HealthCache
+    from atelier.adapters.aws.dynamodb.health import DynamoHealth
+    from atelier.routing.health_cache import HealthCache
 
     health = DynamoHealth()
     health.bind(ProvidersTable.read().name)
@@ -41,10 +41,10 @@ def health_cache() -> HealthCache:
 def rate_limiter() -> RateLimiter:
     """The rate limiter of requests to providers."""
     # Imported here, because a request needs the limiter only for providers with a limit.
-    from atelier.aws.dynamodb import pause_with_jitter
-    from atelier.aws.dynamodb.paces import DynamoRateWindows
-    from atelier.routing.pace import RateLimit, ProviderRateLimits
-    from atelier.routing.places import RateLimiter
+    from atelier.adapters.aws.dynamodb import pause_with_jitter
+    from atelier.adapters.aws.dynamodb.rate_limits import DynamoRateWindows
+    from atelier.routing.rate_limit import ProviderRateLimits, RateLimit
+    from atelier.routing.rate_limiter import RateLimiter
 
     windows = DynamoRateWindows()
     windows.bind(ProvidersTable.read().name)
@@ -60,7 +60,7 @@ def _limited_accesses() -> frozenset[str]:
 
 @cache
 def _keys() -> DynamoProviderKeys:
-    from atelier.aws.dynamodb.credentials import DynamoProviderKeys
+    from atelier.adapters.aws.dynamodb.provider_keys import DynamoProviderKeys
 
     kept = DynamoProviderKeys()
     kept.bind(ProvidersTable.read().name)
@@ -76,7 +76,11 @@ def routes(workspace_id: str, now: datetime) -> Routes:
 def routes_of_wallet(wallet: Wallet, now: datetime) -> Routes:
     """The routes of a wallet's workspace. Most wallets say that the workspace has no keys and preferences; then nothing
     is read."""
-    return routes(wallet.workspace_id, now) if wallet.own_routes else _routes(wallet.workspace_id, WorkspaceProviders(), now)
+    return (
+        routes(wallet.workspace_id, now)
+        if wallet.own_routes
+        else _routes(wallet.workspace_id, WorkspaceProviders(), now)
+    )
 
 
 def _routes(workspace_id: str, workspace_providers: WorkspaceProviders, now: datetime) -> Routes:
@@ -105,7 +109,7 @@ def _next_slot(scope: Scope, *, now: datetime) -> datetime:
 
 def scorecards(workspace_id: str, now: datetime) -> HealthList:
     """The health of the platform's providers and of the workspace's own keys."""
-    from atelier.routing.contract import HealthList, scorecard_view
+    from atelier.routing.schemas import HealthList, scorecard_view
 
     own = {Scope(key.provider, workspace_id, key.id) for key in _keys().read_workspace(workspace_id).keys}
     scopes = {*map(Scope, enabled_providers()), *own}
@@ -113,14 +117,17 @@ def scorecards(workspace_id: str, now: datetime) -> HealthList:
     return HealthList(items=sorted(found, key=lambda each: (each.provider, each.scope != PLATFORM, each.scope)))
 
 
-def statuses(workspace_id: str, workspace_providers: WorkspaceProviders, providers: Iterable[str], now: datetime) -> dict[str, str]:
+def statuses(
+    workspace_id: str, workspace_providers: WorkspaceProviders, providers: Iterable[str], now: datetime
+) -> dict[str, str]:
     """The status word of each provider's health for a workspace, with the key that the workspace uses."""
     keys = {provider: workspace_providers.preference(provider).own_key_id for provider in providers}
     scopes = {
         provider: Scope(provider, workspace_id, key) if key else Scope(provider) for provider, key in keys.items()
     }
     return {
-        provider: overall_status(_health(scope, now=now), _model_health(scope, now), now).value for provider, scope in scopes.items()
+        provider: overall_status(_health(scope, now=now), _model_health(scope, now), now).value
+        for provider, scope in scopes.items()
     }
 
 
@@ -136,24 +143,24 @@ def _model_health(scope: Scope, now: datetime) -> tuple[Health, ...]:
 
 def probe_platform(clock: Clock) -> HealthCheckReport:
     """Probe the health of the platform's providers."""
-    from atelier.routing.probe import check_health
-    from atelier.wiring import adapters
+    from atelier.routing.check_health import check_health
+    from atelier.wiring import provider_adapters
 
-    return check_health(adapters.platform_adapters(), health_cache(), clock)
+    return check_health(provider_adapters.platform_adapters(), health_cache(), clock)
 
 
 def own_provider(
     workspace_id: str, provider: str, key_id: str, *, clock: Clock = system_clock, for_attempts: bool = False
 ) -> Provider | None:
     """The adapter with a workspace's own key; None when the key was removed or cannot be decrypted."""
-    from atelier.credentials.model import UnreadableKey
     from atelier.errors import NotFound
-    from atelier.wiring import adapters, credentials
+    from atelier.provider_keys.model import UnreadableKey
+    from atelier.wiring import provider_adapters, provider_keys
 
     try:
-        access = credentials.decrypt_key(workspace_id, provider, key_id, clock())
-        timeout_seconds = adapters.timeout_seconds(provider) if for_attempts else None
-        return adapters.make_adapter(provider, access, answer_seconds_max=timeout_seconds)
+        access = provider_keys.decrypt_key(workspace_id, provider, key_id, clock())
+        timeout_seconds = provider_adapters.timeout_seconds(provider) if for_attempts else None
+        return provider_adapters.make_adapter(provider, access, answer_seconds_max=timeout_seconds)
     except (NotFound, UnreadableKey) as error:
         logger.warning("own key cannot be used", workspace_id=workspace_id, key=key_id, reason=type(error).__name__)
         return None

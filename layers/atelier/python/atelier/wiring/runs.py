@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from atelier.generations.model import Failure, Generation
-from atelier.generations.moderate import prompt_failure
-from atelier.generations.run import PlanStageDeps
+from atelier.generations.moderation_texts import prompt_failure
+from atelier.generations.pipeline_run import PlanStageDeps
 from atelier.wiring import moderation
-from atelier.wiring.generations import store, read_text
+from atelier.wiring.generations import read_text, store
 
 
 def plan_stage_deps() -> PlanStageDeps:

@@ -8,16 +8,16 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from atelier.aws.dynamodb import pause_with_jitter, seals
-from atelier.aws.dynamodb.seals import DynamoSeals
+from atelier.adapters.aws.dynamodb import pause_with_jitter, seals
+from atelier.adapters.aws.dynamodb.seals import DynamoSeals
 from atelier.ledger import audit as audits
-from atelier.ledger import history, sealing
+from atelier.ledger import history, seal_movements
 from atelier.ledger.audit import AuditReport
+from atelier.ledger.hash_chain import PublicForm
 from atelier.ledger.prove import build_proof_page
-from atelier.ledger.seal import PublicForm
-from atelier.ledger.sealing import SealReport, SealDeps
+from atelier.ledger.seal_movements import SealDeps, SealReport
 from atelier.settings import LedgerTable
-from atelier.telemetry import put_count, logger
+from atelier.telemetry import logger, put_count
 from atelier.wiring import ledger
 
 
@@ -37,7 +37,9 @@ def seal_deps() -> SealDeps:
 def seal(workspace_id: str, images: Iterable[dict[str, dict[str, Any]]], now: datetime) -> SealReport:
     """Seal the movements in these stream images (DynamoDB JSON), and compare their sums with the wallet's counters."""
     deps = seal_deps()
-    sealed = sealing.seal(workspace_id, [seals.movement_from_image(image) for image in images], deps=deps, now=now)
+    sealed = seal_movements.seal(
+        workspace_id, [seals.movement_from_image(image) for image in images], deps=deps, now=now
+    )
     if sealed.mismatch:
         raise_alarm(workspace_id, sealed.mismatch)
     return sealed

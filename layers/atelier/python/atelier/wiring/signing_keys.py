@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 
-from atelier.aws.cloudformation import respond
-from atelier.aws.signing_keys import fill_if_empty, new_hmac_key, new_url_keys
+from atelier.adapters.aws.cloudformation import respond
+from atelier.adapters.aws.signing_keys import fill_if_empty, new_hmac_key, new_url_keys
 from atelier.clock import system_clock
-from atelier.credentials.master_keys import new_master_keys
 from atelier.identity.signing import new_key_set
+from atelier.provider_keys.master_keys import new_master_keys
 from atelier.settings import SigningSecrets
 
-__all__ = ["respond", "create"]
+__all__ = ["create", "respond"]
 
 
 def create() -> dict[str, str]:

@@ -35,7 +35,7 @@ def openapi() -> dict[str, Any]:
 
 
 def _store() -> str:
-    from atelier.aws.clients import client
+    from atelier.adapters.aws.clients import client
 
     try:
         client("dynamodb").get_item(
@@ -48,7 +48,7 @@ def _store() -> str:
 
 
 def _queue_depth() -> int | None:
-    from atelier.aws.clients import client
+    from atelier.adapters.aws.clients import client
 
     try:
         answer = client("sqs").get_queue_attributes(

@@ -8,14 +8,14 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
-from atelier.pricing.catalogue import Catalogue
+from atelier.catalogue.catalogue import Catalogue
 from atelier.settings import ProvidersTable
 from atelier.telemetry import logger
 from atelier.wiring.prices import prices
 
 if TYPE_CHECKING:
-    from atelier.aws.dynamodb.sunsets import DynamoSunsets
-    from atelier.pricing.sunsets import SunsetReport
+    from atelier.adapters.aws.dynamodb.sunsets import DynamoSunsets
+    from atelier.catalogue.sunsets import SunsetReport
 
 # How long a process caches the dates. They are published weeks ahead, and reading them again this often costs little.
 CACHED_FOR = timedelta(minutes=15)
@@ -23,10 +23,10 @@ CACHED_FOR = timedelta(minutes=15)
 
 def refresh(now: datetime) -> SunsetReport:
     """Read the shutdown dates that providers publish, and store them."""
-    from atelier.pricing.sunsets import refresh_sunsets
-    from atelier.wiring import adapters
+    from atelier.catalogue.sunsets import refresh_sunsets
+    from atelier.wiring import provider_adapters
 
-    return refresh_sunsets(prices(), adapters.platform_adapters(), _store(), now.date())
+    return refresh_sunsets(prices(), provider_adapters.platform_adapters(), _store(), now.date())
 
 
 def routing_catalogue(now: datetime) -> Catalogue:
@@ -51,7 +51,7 @@ def _cached_dates() -> _CachedDates:
 
 @cache
 def _store() -> DynamoSunsets:
-    from atelier.aws.dynamodb.sunsets import DynamoSunsets
+    from atelier.adapters.aws.dynamodb.sunsets import DynamoSunsets
 
     sunsets = DynamoSunsets()
     sunsets.bind(ProvidersTable.read().name)

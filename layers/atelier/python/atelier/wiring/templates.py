@@ -6,10 +6,10 @@ from datetime import datetime
 from functools import cache
 
 from atelier import cursors
-from atelier.aws.dynamodb.written import DynamoTemplates
+from atelier.adapters.aws.dynamodb.documents import DynamoTemplates
 from atelier.http import Caller
-from atelier.library import edit
-from atelier.library.template_contract import (
+from atelier.library import documents
+from atelier.library.template_schemas import (
     ChangeTemplateRequest,
     CreateTemplateRequest,
     TemplateList,
@@ -32,13 +32,15 @@ def create(
     caller: Caller, body: CreateTemplateRequest, idempotency_key: str | None, now: datetime
 ) -> tuple[TemplateView, bool]:
     """A new template of a verified caller's workspace, and whether it had been created before under the same key."""
-    from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
+    from atelier.adapters.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 
     keys = DynamoIdempotencyKeys()
     keys.bind(RequestsTable.read().name)
     new = body.new(caller.workspace_id, caller.user_id, now)
     key = f"templates {idempotency_key}" if idempotency_key else None
-    made, replayed = edit.create_document(new, key=key, fingerprint=body.fingerprint(), store=templates(), keys=keys)
+    made, replayed = documents.create_document(
+        new, key=key, fingerprint=body.fingerprint(), store=templates(), keys=keys
+    )
     return template_view(made), replayed
 
 
@@ -49,7 +51,7 @@ def read(workspace_id: str, template_id: str) -> TemplateView:
 
 def change(workspace_id: str, template_id: str, body: ChangeTemplateRequest, now: datetime) -> TemplateView:
     """Change a template, and return it."""
-    return template_view(edit.change_document(workspace_id, template_id, body.change, store=templates(), now=now))
+    return template_view(documents.change_document(workspace_id, template_id, body.change, store=templates(), now=now))
 
 
 def remove(workspace_id: str, template_id: str) -> None:

@@ -10,11 +10,11 @@ from atelier import cursors
 from atelier.http import Caller
 from atelier.identity import issue_token
 from atelier.identity.permissions import Role
-from atelier.identity.token_contract import TokenList, token_view
+from atelier.identity.token_schemas import TokenList, token_view
 from atelier.settings import IdentityTable, RequestsTable
 
 if TYPE_CHECKING:
-    from atelier.aws.dynamodb.identity import DynamoIdentity
+    from atelier.adapters.aws.dynamodb.identity import DynamoIdentity
 
 
 def list_tokens(workspace_id: str, cursor: str | None, limit: int) -> TokenList:
@@ -32,7 +32,7 @@ def issue(
     now: datetime,
 ) -> issue_token.IssuedToken:
     """Issue an API token to a verified caller."""
-    from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
+    from atelier.adapters.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 
     bindings = DynamoIdempotencyKeys()
     bindings.bind(RequestsTable.read().name)
@@ -51,7 +51,7 @@ def revoke(caller: Caller, token_id: str, now: datetime) -> None:
 @cache
 def store() -> DynamoIdentity:
     """The tokens of this deployment."""
-    from atelier.aws.dynamodb.identity import DynamoIdentity
+    from atelier.adapters.aws.dynamodb.identity import DynamoIdentity
 
     DynamoIdentity.bind(IdentityTable.read().name)
     return DynamoIdentity()

@@ -5,16 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from functools import cache
 
-from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
-from atelier.aws.dynamodb.uploads import DynamoUploads
-from atelier.aws.s3 import MediaStore as S3MediaStore
-from atelier.aws.uploads import BucketUploads
+from atelier.adapters.aws.dynamodb.idempotency import DynamoIdempotencyKeys
+from atelier.adapters.aws.dynamodb.uploads import DynamoUploads
+from atelier.adapters.aws.s3 import MediaStore as S3MediaStore
+from atelier.adapters.aws.uploads import BucketUploads
+from atelier.adapters.media.ingest import MediaIngest
+from atelier.adapters.media.keys import upload_key
 from atelier.http import Caller
 from atelier.library import upload as uploading
 from atelier.library.model import Asset
-from atelier.library.upload_contract import UploadEnvelope, UploadRequest, upload_view
-from atelier.media.intake import MediaIngest
-from atelier.media.keys import upload_key
+from atelier.library.upload_schemas import UploadEnvelope, UploadRequest, upload_view
 from atelier.settings import AwsEndpoint, LibraryTable, MediaBucket, RequestsTable
 from atelier.wiring import moderation
 from atelier.wiring.library import assets

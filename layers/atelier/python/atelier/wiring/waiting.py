@@ -6,7 +6,7 @@ from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 
-from atelier.aws.dynamodb.wait_slots import DynamoWaitSlots
+from atelier.adapters.aws.dynamodb.wait_slots import DynamoWaitSlots
 from atelier.clock import system_clock
 from atelier.errors import RateLimited
 from atelier.generations.wait import WAIT_SECONDS_MAX, wait_slot

@@ -7,8 +7,8 @@ from dataclasses import fields
 from datetime import datetime
 
 from atelier.errors import BadRequest, NotFound
-from atelier.generations import callback
-from atelier.providers._contract import WebhookInvalid
+from atelier.generations import webhook_token
+from atelier.provider_port import WebhookInvalid
 from atelier.telemetry import logger
 from atelier.wiring.workflow import inbox, providers, signing_key
 
@@ -18,14 +18,14 @@ KEPT_HEADERS = (
     *(f"x-fal-webhook-{name}" for name in ("request-id", "user-id", "timestamp", "signature")),
     "content-type",
 )
-ADDRESS_FIELDS = tuple(field.name for field in fields(callback.WebhookAddress))
+ADDRESS_FIELDS = tuple(field.name for field in fields(webhook_token.WebhookAddress))
 
 
 def receive(provider_id: str, token: str, headers: Mapping[str, str], body: bytes, now: datetime) -> bool:
     """Verify and store one webhook; returns False when it is stored already. Raises NotFound for a path that we did not
     issue, BadRequest for a body that the provider did not sign."""
     provider = providers().get(provider_id)
-    address = callback.verify(provider_id, token, signing_key())
+    address = webhook_token.verify(provider_id, token, signing_key())
     if provider is None or address is None:
         raise NotFound("There is no such webhook.")
     signed_headers = {name: headers[name] for name in KEPT_HEADERS if name in headers}

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache, partial
 
-from atelier.aws.dynamodb.inbox import DynamoInbox
-from atelier.aws.secrets import Secret
-from atelier.aws.sqs import SqsAttemptQueue
-from atelier.aws.stepfunctions import StepFunctionsWorkflow
+from atelier.adapters.aws.dynamodb.inbox import DynamoInbox
+from atelier.adapters.aws.secrets import Secret
+from atelier.adapters.aws.sqs import SqsAttemptQueue
+from atelier.adapters.aws.stepfunctions import StepFunctionsWorkflow
 from atelier.clock import Clock, system_clock
 from atelier.generations.attempt import AttemptDeps
-from atelier.generations.callback import WebhookAddress, sign
 from atelier.generations.finish import FinishDeps
 from atelier.generations.model import Attempt, Generation
 from atelier.generations.ports import Media
-from atelier.providers._contract import Provider
+from atelier.generations.webhook_token import WebhookAddress, sign
+from atelier.provider_port import Provider
 from atelier.settings import (
     AttemptSigning,
     AttemptsQueue,
@@ -26,7 +26,7 @@ from atelier.settings import (
     MediaBucket,
     RunPipeline,
 )
-from atelier.wiring import adapters, moderation, routing
+from atelier.wiring import moderation, provider_adapters, routing
 from atelier.wiring.budgets import projects
 from atelier.wiring.generations import store
 from atelier.wiring.ledger import wallets
@@ -56,7 +56,7 @@ def queue() -> SqsAttemptQueue:
 
 def providers() -> Mapping[str, Provider]:
     """The adapters of the enabled providers that the platform has a key for, by id."""
-    return adapters.platform_adapters()
+    return provider_adapters.platform_adapters()
 
 
 @cache
@@ -75,12 +75,14 @@ def webhook_url(generation: Generation, attempt: Attempt) -> str:
 @cache
 def media() -> Media:
     """The adapter that stages, checks and stores result files."""
-    from atelier.aws.s3 import MediaStore as S3MediaStore
-    from atelier.media.delivery import Delivery
-    from atelier.media.fetch import Fetcher
+    from atelier.adapters.aws.s3 import MediaStore as S3MediaStore
+    from atelier.adapters.media.delivery import Delivery
+    from atelier.adapters.media.fetch import Fetcher
 
     store = S3MediaStore(MediaBucket.read().bucket)
-    return Delivery(store, Fetcher(local_hosts=adapters.standin_hosts()), inspect_output=moderation.output_check())
+    return Delivery(
+        store, Fetcher(local_hosts=provider_adapters.standin_hosts()), inspect_output=moderation.output_check()
+    )
 
 
 def attempt_deps(clock: Clock = system_clock, *, for_attempts: bool = False) -> AttemptDeps:
@@ -89,7 +91,7 @@ def attempt_deps(clock: Clock = system_clock, *, for_attempts: bool = False) -> 
     return AttemptDeps(
         generations=store(),
         catalogue=prices(),
-        providers=adapters.platform_adapters(for_attempts=for_attempts),
+        providers=provider_adapters.platform_adapters(for_attempts=for_attempts),
         workflow=workflow(),
         queue=queue(),
         media=media(),

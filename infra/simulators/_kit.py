@@ -1,0 +1,624 @@
+"""What the stand-ins share: a loopback server with routes, a record of its requests, faults on request, sample files.
+
+A stand-in is a subclass of `StandIn` whose methods are marked with `@route`. A prompt asks for faults by markers in
+double brackets; it may hold several, as in `a lake [[create:429]] [[output:gone]]`. `[[fal/create:429]]` is for fal's
+stand-in only. These markers mean the same in all stand-ins:
+
+    create:NAME                  the creation is refused with the answer NAME of the table `refusals`; no work begins
+    create:500 502 lost hang     work begins, then the answer is: that status, a closed connection, never sent
+    create:garbage empty         work begins, then the answer is: no JSON, an empty object
+    run:slow=SECONDS             the work takes that long
+    output:gone denied text svg broken bomb huge slow redirect    the result's file is faulty in that way
+    output:private file          the result's URL is the cloud's metadata address, or a local file
+
+`POST /_standin/behave {"markers": [...], "creations": n}` applies markers to the next n creations, whatever their
+prompts. `GET /_standin/calls` lists the requests to the API (`method`, `path`, `headers` with lower-case names, and
+`body`, parsed), `GET /_standin/webhooks` the webhook deliveries, `GET /_standin/health` answers when the server runs,
+and `POST /_standin/reset` clears all records.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import io
+import json
+import re
+import secrets
+import signal
+import struct
+import threading
+import time
+import urllib.error
+import urllib.request
+import wave
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from functools import cached_property
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, ClassVar, Self, cast
+from urllib.parse import parse_qs, urlsplit
+
+METADATA_URL = "http://169.254.169.254/latest/meta-data/iam/security-credentials/"
+ENDLESS_BYTES = 512 * 1024 * 1024
+BODY_BYTES_MAX = 128 * 1024 * 1024
+# Pauses before a webhook is posted again when the receiver did not accept it.
+RETRIES_AFTER_SECONDS = (0.2, 0.5, 1.0)
+
+
+@dataclass(frozen=True)
+class UploadedFile:
+    """One part of a multipart body; a plain field has no file `name`."""
+
+    name: str
+    content_type: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Request:
+    """A received request. Header names are lower-case; `target` is the path with the query, `path` without it."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.target).path
+
+    @property
+    def query(self) -> dict[str, str]:
+        return {name: values[-1] for name, values in parse_qs(urlsplit(self.target).query).items()}
+
+    @property
+    def content_type(self) -> str:
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    def json(self) -> dict[str, Any]:
+        """The body as a JSON object; empty when the body is something else."""
+        try:
+            value: Any = json.loads(self.body)
+        except ValueError:
+            return {}
+        return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+    @cached_property
+    def _parts(self) -> list[tuple[str, UploadedFile]]:
+        """A multipart body as (field, part); a plain field is a part without a file name."""
+        boundary = re.search(r'boundary="?([^";]+)"?', self.headers.get("content-type", ""))
+        if self.content_type != "multipart/form-data" or boundary is None:
+            return []
+        found: list[tuple[str, UploadedFile]] = []
+        for piece in (b"\r\n" + self.body).split(b"\r\n--" + boundary[1].encode())[1:]:
+            head, _, data = piece.partition(b"\r\n\r\n")
+            lines = head.decode(errors="replace").lower()
+            kind = re.search(r"content-type: *([^\r\n;]+)", lines)
+            field_name = re.search(r'[; ]name="([^"]*)"', head.decode(errors="replace"))
+            file_name = re.search(r'filename="([^"]*)"', head.decode(errors="replace"))
+            if field_name:
+                upload = UploadedFile(file_name[1] if file_name else "", kind[1].strip() if kind else "", data)
+                found.append((field_name[1], upload))
+        return found
+
+    def fields(self) -> dict[str, str]:
+        """The plain fields of a multipart body."""
+        return {name: part.data.decode(errors="replace") for name, part in self._parts if not part.name}
+
+    def files(self, *names: str) -> list[UploadedFile]:
+        """The files of a multipart body in these fields (in all fields when none is named)."""
+        return [part for name, part in self._parts if part.name and (not names or name in names)]
+
+    def to_json(self) -> dict[str, Any]:
+        """The request as `GET /_standin/calls` lists it."""
+        body: Any = self.body.decode(errors="replace")
+        if self._parts:
+            files = [
+                {"field": name, "name": part.name, "content_type": part.content_type, "bytes": len(part.data)}
+                for name, part in self._parts
+                if part.name
+            ]
+            body = {"fields": self.fields(), "files": files}
+        else:
+            with contextlib.suppress(ValueError):
+                body = json.loads(self.body)
+        return {"method": self.method, "path": self.target, "headers": self.headers, "body": body}
+
+
+@dataclass(frozen=True)
+class Response:
+    """A response: `content` is sent as it is when it is bytes, else as JSON; `pieces` are sent one after the other."""
+
+    status: int = 200
+    content: Any = None
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+    pieces: Iterator[bytes] | None = None
+
+    @property
+    def data(self) -> bytes:
+        return self.content if isinstance(self.content, bytes) else json.dumps(self.content).encode()
+
+    @property
+    def content_type(self) -> str:
+        return "application/octet-stream" if isinstance(self.content, bytes) or self.pieces else "application/json"
+
+
+class ConnectionLost(Exception):
+    """The server closes the connection without a response."""
+
+
+class ConnectionHung(Exception):
+    """The server leaves the connection open and sends no response."""
+
+
+class RequestRefused(Exception):
+    """Ends the handling of a request with this response; a route's helper functions may raise it."""
+
+    def __init__(self, answer: Response) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
+
+
+RouteFunction = Callable[..., Response]
+
+
+def route(method: str, pattern: str) -> Callable[[RouteFunction], RouteFunction]:
+    """Marks a method of a stand-in as a route. The method is called with the request and the pattern's groups."""
+
+    def mark(function: RouteFunction) -> RouteFunction:
+        function.route = (method, re.compile(pattern))  # pyright: ignore[reportFunctionMemberAccess]
+        return function
+
+    return mark
+
+
+@dataclass
+class _ResultFile:
+    make: Callable[[], bytes]
+    content_type: str
+    options: list[str]
+    expires_at: float
+
+
+class Simulator:
+    """A server in the place of a provider; a context manager. `api_key`: the key that it accepts. `run_seconds`: how
+    long ordinary work takes. `file_seconds`: how long the URL of a result is valid. `name`: the provider's id.
+
+    A subclass defines `refusals` (marker → answer, or a function that returns it). `refusal_of` may refuse a request
+    before its route is called."""
+
+    api_key_default: ClassVar[str] = "standin"
+    refusals: ClassVar[dict[str, Response | Callable[[], Response]]] = {}
+
+    def __init__(
+        self,
+        port: int = 0,
+        *,
+        api_key: str | None = None,
+        run_seconds: float = 0.1,
+        file_seconds: float = 3600,
+        name: str | None = None,
+    ) -> None:
+        self.name = name or type(self).__module__.rpartition(".")[2]
+        self.api_key = api_key or self.api_key_default
+        self.run_seconds = run_seconds
+        self.file_seconds = file_seconds
+        self.lock = threading.RLock()
+        self.stopping = threading.Event()
+        self.calls: list[dict[str, Any]] = []
+        self.deliveries: list[dict[str, Any]] = []
+        self._behaviour: tuple[list[str], int] = ([], 0)
+        self._files: dict[str, _ResultFile] = {}
+        # In the order of the methods' names: the patterns of a stand-in must not overlap.
+        self._routes = [
+            (*marked.route, getattr(self, name))
+            for name in dir(type(self))
+            if hasattr(marked := getattr(type(self), name), "route")
+        ]
+        stand_in = self
+
+        class Handler(_Handler):
+            owner = stand_in
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._server.daemon_threads = True
+        self.host = f"127.0.0.1:{self._server.server_address[1]}"
+        self.url = f"http://{self.host}"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+
+    def start(self) -> Self:
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        self.stopping.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def reset(self) -> None:
+        """Clear all records and faults. A subclass with state of its own clears that too."""
+        with self.lock:
+            self.calls, self.deliveries, self._behaviour, self._files = [], [], ([], 0), {}
+
+    # ---- misbehaviour ------------------------------------------------------------------------------------------------
+
+    def behave(self, *markers: str, creations: int = 1) -> None:
+        """Treat the next creations as if their prompts held these markers."""
+        with self.lock:
+            self._behaviour = (list(markers), creations)
+
+    def markers(self, prompt: object) -> list[str]:
+        """The markers that apply to a creation with this prompt; counts it as one creation for `behave`."""
+        found = markers_in(prompt, self.name)
+        with self.lock:
+            extra, creations = self._behaviour
+            if creations > 0:
+                found += extra
+                self._behaviour = (extra, creations - 1)
+        return found
+
+    def refusal_for(self, markers: list[str]) -> Response | None:
+        """The refusal that the markers ask for, if any; the route returns it before any work begins."""
+        found = next((self.refusals[name] for name in options_of(markers, "create") if name in self.refusals), None)
+        return found() if callable(found) else found
+
+    def with_faults(self, markers: list[str], answer: Response) -> Response:
+        """The answer to a creation whose work has begun: `answer`, or the faulty one that the markers ask for. Raises
+        Lost or Hung."""
+        for name in options_of(markers, "create"):
+            if name == "lost":
+                raise ConnectionLost
+            if name == "hang":
+                raise ConnectionHung
+            if name == "garbage":
+                return Response(200, b"<html>down for maintenance</html>", {"content-type": "text/html"})
+            if name == "empty":
+                return Response(200, {})
+            if name in ("500", "502"):
+                return Response(
+                    int(name), {"error": {"message": "An unexpected error occurred.", "type": "server_error"}}
+                )
+        return answer
+
+    # ---- hooks -------------------------------------------------------------------------------------------------------
+
+    def check_request(self, request: Request) -> Response | None:
+        """The refusal of a request before its route is called, for a wrong key or a missing header; None accepts it."""
+        return None
+
+    def not_found(self, request: Request) -> Response:
+        return Response(404, {"error": {"message": f"Unknown request URL: {request.path}", "type": "not_found"}})
+
+    # ---- result files ------------------------------------------------------------------------------------------------
+
+    def result_url(
+        self, make: Callable[[], bytes], content_type: str, suffix: str, markers: list[str] | None = None
+    ) -> str:
+        """The URL of a result file. `make` creates the file when it is fetched; the markers may make it faulty."""
+        options = options_of(markers or [], "output")
+        if "private" in options:
+            return METADATA_URL
+        if "file" in options:
+            return "file:///etc/hostname"
+        name = f"{secrets.token_hex(12)}.{suffix}"
+        with self.lock:
+            self._files[name] = _ResultFile(make, content_type, options, time.monotonic() + self.file_seconds)
+        return f"{self.url}/_files/{name}"
+
+    def serve_file(self, name: str) -> Response:
+        file = self._files.get(name)
+        if file is None or "gone" in file.options or file.expires_at < time.monotonic():
+            return Response(404, b"not found", {"content-type": "text/plain"})
+        kind = {"content-type": file.content_type}
+
+        for option in file.options:
+            match option:
+                case "denied":
+                    return Response(403, b"expired", {"content-type": "text/plain"})
+                case "redirect":
+                    return Response(302, b"", {"location": METADATA_URL})
+                case "text":
+                    return Response(200, b"<html><script>alert(1)</script></html>", kind)
+                case "svg":
+                    return Response(200, b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>', kind)
+                case "huge":
+                    return Response(200, headers=kind, pieces=(b"\0" * 65536 for _ in range(ENDLESS_BYTES // 65536)))
+                case "slow":
+                    return Response(200, headers=kind, pieces=self._drip(600, 0.1))
+                case "bomb":
+                    return Response(200, sample_png(64, 64, 0, declared=(30_000, 30_000)), kind)
+                case "broken":
+                    data = file.make()
+                    return Response(200, data[: len(data) // 2], kind)
+                case _:
+                    pass
+        return Response(200, file.make(), kind)
+
+    def _drip(self, count: int, pause_seconds: float) -> Iterator[bytes]:
+        for _ in range(count):
+            yield b"\x89"
+            if self.stopping.wait(pause_seconds):
+                return
+
+    # ---- webhooks ----------------------------------------------------------------------------------------------------
+
+    def send_webhook(self, url: str, body: bytes, sign: Callable[[], dict[str, str]], **noted: Any) -> int:
+        """Post a webhook, and again while the receiver does not accept it. `signed` returns the signature headers, anew
+        for each try. Returns the last status, 0 for no answer. Each try is listed with the fields `noted`."""
+        status = 0
+        for pause in (*RETRIES_AFTER_SECONDS, None):
+            status = _post(url, {"content-type": "application/json", **sign()}, body)
+            with self.lock:
+                self.deliveries.append({**noted, "status": status})
+            if 200 <= status < 300 or pause is None or self.stopping.wait(pause):
+                break
+        return status
+
+    # ---- control -----------------------------------------------------------------------------------------------------
+
+    def serve_control(self, request: Request) -> Response | None:
+        """The routes that control the stand-in, below /_standin and /_files; a subclass may add some."""
+        match request.method, request.path:
+            case "GET", "/_standin/health":
+                return Response(200, {"status": "ok"})
+            case "GET", "/_standin/calls":
+                with self.lock:
+                    return Response(200, {"calls": list(self.calls)})
+            case "GET", "/_standin/webhooks":
+                with self.lock:
+                    return Response(200, {"webhooks": list(self.deliveries)})
+            case "POST", "/_standin/behave":
+                body = request.json()
+                self.behave(*body["markers"], creations=int(body.get("creations", 1)))
+                return Response(200, {})
+            case "POST", "/_standin/reset":
+                self.reset()
+                return Response(200, {})
+            case "GET", path if path.startswith("/_files/"):
+                return self.serve_file(path.removeprefix("/_files/"))
+            case _:
+                return None
+
+    def handle(self, request: Request) -> Response:
+        """Find the route and call it. Raises Lost or Hung."""
+        if request.path.startswith("/_"):
+            return self.serve_control(request) or self.not_found(request)
+        with self.lock:
+            self.calls.append(request.to_json())
+        refusal = self.check_request(request)
+        if refusal is not None:
+            return refusal
+        for method, pattern, function in self._routes:
+            found = pattern.fullmatch(request.path)
+            if found and method == request.method:
+                try:
+                    return function(request, *found.groups())
+                except RequestRefused as refused:
+                    return refused.answer
+        return self.not_found(request)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    owner: Simulator
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server_version = "standin"
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Log nothing: /_standin/calls lists the requests."""
+
+    def do_GET(self) -> None:
+        if self.owner.stopping.is_set():
+            self.close_connection = True
+            return
+        size = min(int(self.headers.get("content-length") or 0), BODY_BYTES_MAX)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        request = Request(self.command, self.path, headers, self.rfile.read(size))
+        try:
+            self._send(self.owner.handle(request))
+        except (ConnectionLost, BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+        except ConnectionHung:
+            self.owner.stopping.wait(600)
+            self.close_connection = True
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def do_PUT(self) -> None:
+        self.do_GET()
+
+    def do_DELETE(self) -> None:
+        self.do_GET()
+
+    def _send(self, answer: Response) -> None:
+        self.send_response(answer.status)
+        for name, value in {"content-type": answer.content_type, **answer.headers}.items():
+            self.send_header(name, value)
+        if answer.pieces is None:
+            data = answer.data
+            self.send_header("content-length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+            return
+        self.send_header("connection", "close")
+        self.end_headers()
+        self.close_connection = True
+        for piece in answer.pieces:
+            self.wfile.write(piece)
+            self.wfile.flush()
+
+
+def markers_in(prompt: object, name: str) -> list[str]:
+    """The markers in double brackets that are for all stand-ins, or for the one called `name`."""
+    found: list[tuple[str, str]] = re.findall(r"\[\[(?:([a-z]+)/)?([a-z0-9:=._-]+)\]\]", str(prompt))
+    return [marker for whose, marker in found if whose in ("", name)]
+
+
+def options_of(markers: list[str], kind: str) -> list[str]:
+    """The markers of a kind, without their prefix: `["lost"]` for `webhook:lost`."""
+    return [marker.removeprefix(f"{kind}:") for marker in markers if marker.startswith(f"{kind}:")]
+
+
+def number_option(markers: list[str], kind: str, name: str, otherwise: float) -> float:
+    """The number in the marker `kind:name=NUMBER`; `otherwise` when there is no such marker."""
+    values = [wish.removeprefix(f"{name}=") for wish in options_of(markers, kind) if wish.startswith(f"{name}=")]
+    return float(values[0]) if values else otherwise
+
+
+def http_date_in(seconds: float) -> str:
+    """The time in so many seconds, as an HTTP date."""
+    return formatdate(time.time() + seconds, usegmt=True)
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_arguments: Any) -> None:
+        return None
+
+
+_opener = urllib.request.build_opener(_NoRedirects, urllib.request.ProxyHandler({}))
+
+
+def _post(url: str, headers: dict[str, str], body: bytes) -> int:
+    request = urllib.request.Request(url, body, headers, method="POST")  # the caller of the stand-in chose it
+    try:
+        with _opener.open(request, timeout=5) as response:
+            return response.status
+    except urllib.error.HTTPError as refused:
+        return refused.code
+    except OSError:
+        return 0
+
+
+# ---- media -----------------------------------------------------------------------------------------------------------
+
+
+def sample_png(width: int, height: int, seed: object, *, declared: tuple[int, int] | None = None) -> bytes:
+    """A PNG with a diagonal gradient whose colours depend on the seed, and a text chunk that the product must remove.
+    `declared`: a false size for the header."""
+    red, green, blue = hashlib.sha256(str(seed).encode()).digest()[:3]
+    ramp = bytes(part for x in range(width + height) for part in ((x + red) & 255, (x // 2 + green) & 255, blue))
+    rows = b"".join(b"\0" + ramp[y * 3 : (y + width) * 3] for y in range(height))
+    parts = [
+        (b"IHDR", struct.pack(">IIBBBBB", *(declared or (width, height)), 8, 2, 0, 0, 0)),
+        (b"tEXt", b"Comment\0made by the stand-in"),
+        (b"IDAT", zlib.compress(rows, 1)),
+        (b"IEND", b""),
+    ]
+    chunks = (
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def sample_image(width: int, height: int, seed: object, format: str = "png") -> bytes:
+    """The image of `png`, encoded as PNG, JPEG or WebP."""
+    data = sample_png(width, height, seed)
+    if format == "png":
+        return data
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.open(io.BytesIO(data)).save(file, format)
+    return file.getvalue()
+
+
+def sample_wav(seconds: float, hertz: float = 440.0, rate: int = 24_000) -> bytes:
+    """A quiet tone as WAV, mono, 16 bits."""
+    period = max(round(rate / hertz), 2)
+    beat = b"".join(struct.pack("<h", round(8000 * (1 - abs(2 * step / period - 1) * 2))) for step in range(period))
+    count = int(seconds * rate)
+    file = io.BytesIO()
+    with wave.open(file, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(rate)
+        sound.writeframes((beat * (count // period + 1))[: count * 2])
+    return file.getvalue()
+
+
+def sample_audio(seconds: float, format: str) -> bytes:
+    """The tone of `wav`, encoded as wav, pcm, mp3, aac, opus or flac."""
+    data = sample_wav(seconds)
+    if format in ("wav", "pcm"):
+        return data if format == "wav" else data[44:]
+    import av
+
+    codec, container = {
+        "mp3": ("libmp3lame", "mp3"),
+        "aac": ("aac", "adts"),
+        "opus": ("libopus", "ogg"),
+        "flac": ("flac", "flac"),
+    }[format]
+    file = io.BytesIO()
+    with av.open(io.BytesIO(data)) as plain, av.open(file, "w", format=container) as output:
+        # LAME's fastest setting: a minute of audio must be ready well before a client's time-out.
+        options = {"compression_level": "9"} if format == "mp3" else {}
+        stream = output.add_stream(codec, rate=24_000, layout="mono", options=options)
+        for frame in plain.decode(audio=0):
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return file.getvalue()
+
+
+def sample_video(width: int, height: int, seconds: float, seed: object, fps: int = 12) -> bytes:
+    """An MP4 that pans over the image of `png`, with the tone of `wav`."""
+    import av
+    from PIL import Image
+
+    still = Image.open(io.BytesIO(sample_png(width * 2, height, seed)))
+    file = io.BytesIO()
+    with av.open(io.BytesIO(sample_wav(seconds))) as plain, av.open(file, "w", format="mp4") as output:
+        frames = output.add_stream("libx264", rate=fps, options={"preset": "ultrafast", "crf": "30"})
+        frames.width, frames.height, frames.pix_fmt = width, height, "yuv420p"
+        tone = output.add_stream("aac", rate=24_000, layout="mono")
+        count = max(round(seconds * fps), 1)
+        for step in range(count):
+            left = step * width // count
+            view = still.crop((left, 0, left + width, height))
+            output.mux(frames.encode(av.VideoFrame.from_image(view)))
+        output.mux(frames.encode(None))
+        for frame in plain.decode(audio=0):
+            output.mux(tone.encode(frame))
+        output.mux(tone.encode(None))
+    return file.getvalue()
+
+
+def image_size_of(data: bytes) -> tuple[int, int]:
+    """Width and height of an image file; raises OSError when it cannot be read as one."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(data)) as opened:
+        return opened.size
+
+
+# ---- the program -----------------------------------------------------------------------------------------------------
+
+
+def main(kind: type[Simulator], name: str) -> None:
+    """The program `python -m infra.simulators.<name>`: prints the server's URL and serves until it is stopped."""
+    parser = argparse.ArgumentParser(prog=f"python -m infra.simulators.{name}", description=kind.__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--api-key", default=kind.api_key_default)
+    parser.add_argument("--run-seconds", type=float, default=1.0, help="how long ordinary work takes")
+    arguments = parser.parse_args()
+    done = threading.Event()
+    for number_of in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number_of, lambda *_: done.set())
+    with kind(arguments.port, api_key=arguments.api_key, run_seconds=arguments.run_seconds) as stand_in:
+        print(stand_in.url, flush=True)
+        done.wait()

@@ -1,0 +1,544 @@
+"""A stand-in for OpenAI's HTTP API: models, responses, chat, image generation and edits, speech, moderations.
+
+    python -m infra.simulators.openai --port 9101        # prints its URL, serves until it is stopped
+
+It answers as OpenAI documents (platform reference and the SDK's own types), refuses parameters that are not documented,
+and returns plain PNG, JPEG or WebP files and a tone. Markers in a prompt, input or message, besides those of `_kit`:
+
+    create:400 401 403 404 503 503-plain    refused
+    create:429 429-ms 429-header 429-date   refused by the rate limit; when to retry is in the text or a header
+    create:quota exhausted billing     the account has no money left
+    create:moderated policy            refused by the safety check
+    create:error                       status 200 with an error in the body
+    run:none silent                    accepted, but the result is empty; `silent`: it has no usage either
+    create:long large                  too long for the model's context; more tokens than the account has in a minute
+    run:fail limit flagged refuse filter    text: failed; failed by a rate limit; failed as unsafe; a refusal; cut off
+    run:think                          text: the model spent all its output tokens on thinking
+    usage:none times=NUMBER            the usage is left out, or multiplied
+
+    moderation:flagged                 the moderation check finds violence in this text (through `behave`: in the next)
+    moderation:CATEGORY                the same for another category: sexual, sexual-minors, illicit-violent, …
+    moderation:picture-CATEGORY        the same, in the next image that it checks
+
+`shutdown_dates` (model → date) can be set.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar, cast
+
+from infra.simulators._kit import (
+    Request,
+    RequestRefused,
+    Response,
+    Simulator,
+    http_date_in,
+    image_size_of,
+    main,
+    markers_in,
+    number_option,
+    options_of,
+    route,
+    sample_audio,
+    sample_image,
+)
+
+# Documented models with their shutdown dates. Any other model name is accepted too, except the retired ones below.
+MODELS = {
+    "gpt-image-2": None,
+    "gpt-image-2.5-flare": None,
+    "gpt-image-2.5-sunburst": None,
+    "gpt-image-1.5": "2026-12-01",
+    "gpt-4o-mini-tts": "2027-01-06",
+    "gpt-5.5": None,
+    "gpt-4o": "2027-01-14",
+    "omni-moderation-latest": None,
+}
+# Models that accept `stop`: those that do not reason before they answer.
+STOP_MODELS = re.compile(r"(?!gpt-5|o\d|grok-4).*")
+RETIRED = re.compile(r"dall-e-.*|gpt-image-1|sora-.*|0+")
+
+
+def _word_set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+IMAGE_FIELDS = _word_set(
+    "prompt model n size quality background output_format output_compression moderation stream partial_images user "
+    "safety_identifier"
+)
+EDIT_FIELDS = IMAGE_FIELDS | {"input_fidelity"}
+SPEECH_FIELDS = frozenset({"model", "input", "voice", "instructions", "response_format", "speed", "stream_format"})
+RESPONSE_FIELDS = _word_set(
+    "model input instructions background max_output_tokens metadata previous_response_id service_tier store stream "
+    "text tools tool_choice reasoning temperature top_p truncation include parallel_tool_calls safety_identifier user "
+    "prompt_cache_key moderation"
+)
+CHAT_FIELDS = _word_set(
+    "model messages max_tokens max_completion_tokens temperature top_p n stop stream stream_options seed user store "
+    "metadata presence_penalty frequency_penalty reasoning_effort response_format tools tool_choice logprobs verbosity "
+    "safety_identifier service_tier"
+)
+VOICES = _word_set("alloy ash ballad coral echo fable onyx nova sage shimmer verse marin cedar")
+AUDIO_TYPES = {
+    "mp3": "audio/mpeg",
+    "opus": "audio/opus",
+    "aac": "audio/aac",
+    "flac": "audio/flac",
+    "wav": "audio/wav",
+    "pcm": "audio/pcm",
+}
+SECONDS_PER_CHARACTER = 0.01
+# Output tokens of an image of one megapixel, by quality.
+QUALITY_TOKENS = {"low": 272, "medium": 1056, "high": 4160, "xhigh": 6240, "max": 8320}
+INPUT_IMAGE_TOKENS = 765
+PIXELS_MAX = 3840 * 2160
+
+
+# The `run:` markers that make the result empty.
+EMPTY_RESULT = {"none", "silent"}
+
+Check = Callable[[dict[str, Any]], Response | None]
+
+
+def problem(
+    status: int,
+    message: str,
+    code: str | None = None,
+    type: str = "invalid_request_error",
+    param: str | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """An error in OpenAI's envelope."""
+    error = {"message": message, "type": type, "param": param, "code": code}
+    return Response(status, {"error": error}, headers or {})
+
+
+def rate_limited(message: str = "Rate limit reached for requests.", **headers: str) -> Response:
+    """A 429 answer of the rate limit."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return problem(429, message, "rate_limit_exceeded", "requests", headers=named)
+
+
+SAFETY = "Your request was rejected by the safety system. safety_violations=[violence]."
+TOO_LONG = "This model's maximum context length is 128000 tokens. However, your messages resulted in 250000 tokens."
+TOO_MANY_TOKENS = (
+    "Request too large for gpt-4o in organization org-a1b2c3d4 on tokens per min (TPM): Limit 30000, Requested 50000."
+)
+QUOTA = "You exceeded your current quota, please check your plan and billing details."
+
+
+class OpenAISimulator(Simulator):
+    """OpenAI, stood in for."""
+
+    api_key_default = "sk-standin"
+    refusals: ClassVar = {
+        "400": problem(400, "Invalid value: 'enormous'.", "invalid_value", param="size"),
+        "401": problem(401, "Incorrect API key provided: sk-st***.", "invalid_api_key"),
+        "403": problem(403, "Your organization must be verified to use this model.", None),
+        "404": problem(404, "The model `gone` does not exist or you do not have access to it.", "model_not_found"),
+        "429": rate_limited("Rate limit reached for images per minute. Please try again in 20s."),
+        "429-ms": rate_limited(retry_after_ms="1500", retry_after="2"),
+        "429-header": rate_limited(retry_after="12"),
+        "429-date": lambda: rate_limited(retry_after=http_date_in(30)),
+        "503": problem(503, "The engine is currently overloaded, please try again later.", None, "server_error"),
+        "503-plain": problem(503, "The service is unavailable.", None, "server_error"),
+        "quota": problem(429, QUOTA, "insufficient_quota", "insufficient_quota"),
+        "exhausted": problem(429, "Your credit balance is exhausted.", "credit_balance_exhausted", "billing_error"),
+        "billing": problem(400, "Billing hard limit has been reached.", "billing_hard_limit_reached"),
+        "moderated": problem(400, SAFETY, "moderation_blocked", "image_generation_user_error"),
+        "policy": problem(400, "Your request violates our policies.", "content_policy_violation"),
+        "long": problem(400, TOO_LONG, "context_length_exceeded", param="messages"),
+        "large": problem(429, TOO_MANY_TOKENS, "rate_limit_exceeded", "tokens"),
+        "error": problem(200, "The server had an error.", "server_error", "server_error"),
+    }
+
+    def __init__(self, port: int = 0, **given: Any) -> None:
+        super().__init__(port, **given)
+        self.shutdown_dates: dict[str, str | None] = dict(MODELS)
+        self.responses: dict[str, dict[str, Any]] = {}
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.url}/v1"
+
+    def reset(self) -> None:
+        super().reset()
+        with self.lock:
+            self.responses = {}
+
+    def check_request(self, request: Request) -> Response | None:
+        key = request.headers.get("authorization", "")
+        if not key:
+            return problem(401, "You didn't provide an API key.", None)
+        if key != f"Bearer {self.api_key}":
+            return problem(401, "Incorrect API key provided.", "invalid_api_key")
+        return None
+
+    def not_found(self, request: Request) -> Response:
+        return problem(404, f"Invalid URL ({request.method} {request.path})", None)
+
+    # ---- models and moderation ---------------------------------------------------------------------------------------
+
+    @route("GET", r"/v1/models")
+    def list_models(self, request: Request) -> Response:
+        return Response(200, {"object": "list", "data": [self._model(name) for name in self.shutdown_dates]})
+
+    @route("GET", r"/v1/models/([\w.:-]+)")
+    def get_model(self, request: Request, name: str) -> Response:
+        if name not in self.shutdown_dates:
+            return problem(404, f"The model '{name}' does not exist", "model_not_found", param="model")
+        return Response(200, self._model(name))
+
+    def _model(self, name: str) -> dict[str, Any]:
+        shutdown = self.shutdown_dates[name]
+        return {"id": name, "object": "model", "created": 1700000000, "owned_by": "openai", "shutdown_date": shutdown}
+
+    @route("POST", r"/v1/moderations")
+    def moderate(self, request: Request) -> Response:
+        body = request.json()
+        moderated_input = body.get("input")
+        if not moderated_input or body.keys() - {"input", "model"}:
+            return problem(400, "Invalid value for 'input'.", "invalid_value", param="input")
+        inputs = cast("list[object]", moderated_input if isinstance(moderated_input, list) else [moderated_input])
+        markers = self.markers(inputs)
+        refused = self.refusal_for(markers)
+        if refused:
+            return refused
+        if not all(isinstance(each, str) for each in inputs):
+            if sum("image_url" in str(each) for each in inputs) > 1:
+                return problem(400, "Only one image is taken at a time.", "invalid_value", param="input")
+            # An image and text in one request get one verdict.
+            inputs = [inputs]
+            markers = [marker.replace("moderation:picture-", "moderation:") for marker in markers]
+        # The markers set through `behave` apply to each input.
+        behaviour = markers[len(markers_in(inputs, self.name)) :]
+        results = [_verdict(options_of([*markers_in(each, self.name), *behaviour], "moderation")) for each in inputs]
+        content = {"id": f"modr-{secrets.token_hex(8)}", "model": "omni-moderation-latest", "results": results}
+        return self.with_faults(markers, Response(200, content))
+
+    # ---- images ------------------------------------------------------------------------------------------------------
+
+    @route("POST", r"/v1/images/generations")
+    def generate(self, request: Request) -> Response:
+        body = request.json()
+        if request.content_type != "application/json" or not body:
+            return problem(400, "We could not parse the JSON body of your request.")
+        return self._image_response(body, 0, self.check_creation(body, IMAGE_FIELDS, _image_problem))
+
+    @route("POST", r"/v1/images/edits")
+    def edit(self, request: Request) -> Response:
+        if request.content_type != "multipart/form-data":
+            return problem(400, "Expected multipart/form-data.", "invalid_content_type")
+        body: dict[str, Any] = dict(request.fields())
+        for name in ("n", "output_compression"):
+            if re.fullmatch(r"\d+", body.get(name, "")):
+                body[name] = int(body[name])
+        images, masks = request.files("image", "image[]"), request.files("mask")
+        markers = self.check_creation(body, EDIT_FIELDS, _image_problem)
+        if not 1 <= len(images) <= 16:
+            return problem(400, "Between 1 and 16 images are needed.", "invalid_image", param="image")
+        try:
+            sizes = [image_size_of(file.data) for file in [*images, *masks]]
+        except OSError:
+            return problem(400, "Invalid image file or mode for image 1.", "invalid_image_file", param="image")
+        if masks and sizes[-1] != sizes[0]:
+            return problem(400, "The mask must have the size of the image.", "invalid_mask", param="mask")
+        return self._image_response({"size": "{}x{}".format(*sizes[0]), **body}, len(images), markers)
+
+    def _image_response(self, body: dict[str, Any], shown: int, markers: list[str]) -> Response:
+        self.stopping.wait(number_option(markers, "run", "slow", 0))
+        size = body.get("size", "auto")
+        width, height = (1024, 1024) if size == "auto" else (int(side) for side in size.split("x"))
+        quality = body.get("quality", "auto").replace("auto", "medium")
+        form = body.get("output_format", "png")
+        count = 0 if EMPTY_RESULT & set(options_of(markers, "run")) else int(body.get("n") or 1)
+        seed = secrets.token_hex(4)
+        encoded_images = [
+            base64.b64encode(sample_image(width, height, f"{seed}{place}", form)).decode() for place in range(count)
+        ]
+
+        times = number_option(markers, "usage", "times", 1)
+        text_tokens, image_tokens = len(body["prompt"]) // 4 + 1, INPUT_IMAGE_TOKENS * shown
+        output_tokens = round(QUALITY_TOKENS[quality] * max(width * height // 1024, 1) / 1024 * max(count, 1) * times)
+        usage = {
+            "input_tokens": text_tokens + image_tokens,
+            "input_tokens_details": {"text_tokens": text_tokens, "image_tokens": image_tokens},
+            "output_tokens": output_tokens,
+            "output_tokens_details": {"text_tokens": 0, "image_tokens": output_tokens},
+            "total_tokens": text_tokens + image_tokens + output_tokens,
+        }
+        content = {
+            "created": int(time.time()),
+            "background": "opaque",
+            "output_format": form,
+            "quality": quality,
+            "size": f"{width}x{height}",
+            "data": [{"b64_json": data, "revised_prompt": None} for data in encoded_images],
+            "usage": usage,
+        }
+        return self.with_faults(markers, Response(200, self.with_usage(content, markers)))
+
+    # ---- speech ------------------------------------------------------------------------------------------------------
+
+    @route("POST", r"/v1/audio/speech")
+    def speak(self, request: Request) -> Response:
+        body = request.json()
+        markers = self.check_creation(body, SPEECH_FIELDS, _speech_problem, prompt_field="input")
+        self.stopping.wait(number_option(markers, "run", "slow", 0))
+        form = body.get("response_format", "mp3")
+        seconds = max(len(body["input"]) * SECONDS_PER_CHARACTER / float(body.get("speed", 1)), 0.1)
+        data = b"" if EMPTY_RESULT & set(options_of(markers, "run")) else sample_audio(seconds, form)
+        return self.with_faults(markers, Response(200, data, {"content-type": AUDIO_TYPES[form]}))
+
+    # ---- text --------------------------------------------------------------------------------------------------------
+
+    @route("POST", r"/v1/responses")
+    def respond(self, request: Request) -> Response:
+        body = request.json()
+        markers = self.check_creation(body, RESPONSE_FIELDS, _response_problem, prompt_field="input")
+        self.stopping.wait(number_option(markers, "run", "slow", 0))
+        prompt, text, cut = _reply_to(body["input"], body.get("max_output_tokens"))
+        run = options_of(markers, "run")
+        thinks, limit = "think" in run, int(body.get("max_output_tokens") or 4096)
+        text, cut = ("", True) if thinks else (text, cut)
+
+        part: dict[str, Any] = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+        if "refuse" in run:
+            part = {"type": "refusal", "refusal": "I cannot help with that."}
+        message = {
+            "type": "message",
+            "id": f"msg_{secrets.token_hex(8)}",
+            "status": "completed",
+            "role": "assistant",
+            "content": [part],
+        }
+
+        failures = {
+            "fail": ("server_error", "The model failed to answer."),
+            "limit": ("rate_limit_exceeded", "Rate limit reached."),
+            "flagged": ("invalid_prompt", "Your prompt was flagged as potentially violating our usage policy."),
+        }
+        failure = next((failures[name] for name in run if name in failures), None)
+        reason = "content_filter" if "filter" in run else "max_output_tokens" if cut else None
+        content = {
+            "id": f"resp_{secrets.token_hex(12)}",
+            "object": "response",
+            "created_at": int(time.time()),
+            "status": "failed" if failure else "incomplete" if reason else "completed",
+            "error": {"code": failure[0], "message": failure[1]} if failure else None,
+            "incomplete_details": {"reason": reason} if reason else None,
+            "instructions": body.get("instructions"),
+            "metadata": {},
+            "model": body["model"],
+            "output": [{"type": "reasoning", "summary": []}]
+            if thinks
+            else []
+            if failure or EMPTY_RESULT & set(run)
+            else [message],
+            "parallel_tool_calls": True,
+            "temperature": body.get("temperature", 1.0),
+            "tool_choice": "auto",
+            "tools": [],
+            "top_p": 1.0,
+            "usage": None
+            if failure and "flagged" not in run
+            else _text_usage(prompt, text, markers, "input", "output", limit if thinks else 0),
+        }
+
+        with self.lock:
+            self.responses[content["id"]] = content
+        return self.with_faults(markers, Response(200, self.with_usage(content, markers)))
+
+    @route("GET", r"/v1/responses/(\w+)")
+    def get_response(self, request: Request, name: str) -> Response:
+        kept = self.responses.get(name)
+        return Response(200, kept) if kept else problem(404, f"Response with id '{name}' not found.")
+
+    @route("DELETE", r"/v1/responses/(\w+)")
+    def delete_response(self, request: Request, name: str) -> Response:
+        with self.lock:
+            known = self.responses.pop(name, None)
+        if known is None:
+            return problem(404, f"Response with id '{name}' not found.")
+        return Response(200, {"id": name, "object": "response", "deleted": True})
+
+    @route("POST", r"/v1/chat/completions")
+    def chat(self, request: Request) -> Response:
+        body = request.json()
+        markers = self.check_creation(body, CHAT_FIELDS, _chat_problem, prompt_field="messages")
+        self.stopping.wait(number_option(markers, "run", "slow", 0))
+        content = self.completion(body, markers)
+        return self.with_faults(markers, Response(200, self.with_usage(content, markers)))
+
+    def completion(self, body: dict[str, Any], markers: list[str]) -> dict[str, Any]:
+        """The body of a chat completion."""
+        prompt, text, cut = _reply_to(body["messages"], body.get("max_completion_tokens") or body.get("max_tokens"))
+        stops = body.get("stop") or []
+        for stop in [stops] if isinstance(stops, str) else stops:
+            text, stopped, _ = text.partition(stop)
+            cut = cut and not stopped
+
+        run = options_of(markers, "run")
+        thinks, limit = "think" in run, int(body.get("max_completion_tokens") or body.get("max_tokens") or 4096)
+        text, cut = ("", True) if thinks else (text, cut)
+        message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
+        if "refuse" in run:
+            message |= {"content": None, "refusal": "I cannot help with that."}
+        if EMPTY_RESULT & set(run):
+            message["content"] = ""
+
+        choice = {
+            "index": 0,
+            "message": message,
+            "logprobs": None,
+            "finish_reason": "content_filter" if "filter" in run else "length" if cut else "stop",
+        }
+        return {
+            "id": f"chatcmpl-{secrets.token_hex(12)}",
+            "object": "chat.completion",
+            "created": int(time.time()),
+            "model": body["model"],
+            "choices": [choice],
+            "usage": _text_usage(prompt, text, markers, "prompt", "completion", limit if thinks else 0),
+        }
+
+    def with_usage(self, content: dict[str, Any], markers: list[str]) -> dict[str, Any]:
+        """The content with its usage, or without it when the markers ask for that."""
+        is_silent = "none" in options_of(markers, "usage") or "silent" in options_of(markers, "run")
+        return {**content, "usage": None} if is_silent else content
+
+    # ---- refusals ----------------------------------------------------------------------------------------------------
+
+    def check_creation(
+        self, body: dict[str, Any], fields: frozenset[str], check: Check, prompt_field: str = "prompt"
+    ) -> list[str]:
+        """The markers of a valid creation; raises Refused for an invalid one. said: the field with the prompt."""
+        unknown = sorted(body.keys() - fields)
+        if unknown:
+            raise RequestRefused(
+                problem(400, f"Unknown parameter: '{unknown[0]}'.", "unknown_parameter", param=unknown[0])
+            )
+        for name in ("model", prompt_field):
+            if not body.get(name):
+                text = f"Missing required parameter: '{name}'."
+                raise RequestRefused(problem(400, text, "missing_required_parameter", param=name))
+        if RETIRED.fullmatch(str(body["model"])):
+            text = f"The model `{body['model']}` does not exist or you do not have access to it."
+            raise RequestRefused(problem(404, text, "model_not_found"))
+        markers = self.markers(body[prompt_field])
+        refusal = self.refusal_for(markers) or check(body)
+        if refusal:
+            raise RequestRefused(refusal)
+        return markers
+
+
+def _invalid_value(name: str, value: object) -> Response:
+    return problem(400, f"Invalid value: '{value}'.", "invalid_value", param=name)
+
+
+def _image_problem(body: dict[str, Any]) -> Response | None:
+    choices = {
+        "quality": {"auto", *QUALITY_TOKENS},
+        "background": {"auto", "opaque", "transparent"},
+        "output_format": {"png", "jpeg", "webp"},
+        "moderation": {"auto", "low"},
+        "input_fidelity": {"high", "low"},
+    }
+    for name, allowed in choices.items():
+        if name in body and body[name] not in allowed:
+            return _invalid_value(name, body[name])
+    if len(str(body["prompt"])) > 32_000:
+        return _invalid_value("prompt", "too long")
+    if not isinstance(body.get("n", 1), int) or not 1 <= body.get("n", 1) <= 10:
+        return _invalid_value("n", body["n"])
+    size = re.fullmatch(r"(\d+)x(\d+)", str(body.get("size", "16x16")))
+    if body.get("size", "auto") != "auto":
+        if size is None:
+            return _invalid_value("size", body["size"])
+        width, height = int(size[1]), int(size[2])
+        if width % 16 or height % 16 or not 1 / 3 <= width / height <= 3 or width * height > PIXELS_MAX:
+            return _invalid_value("size", body["size"])
+    return None
+
+
+def _speech_problem(body: dict[str, Any]) -> Response | None:
+    if len(str(body["input"])) > 4096:
+        return problem(400, "String too long: at most 4096 characters.", "string_above_max_length", param="input")
+    voice = body.get("voice")
+    if not (isinstance(voice, dict) and "id" in voice) and voice not in VOICES:
+        return _invalid_value("voice", voice)
+    if body.get("response_format", "mp3") not in AUDIO_TYPES:
+        return _invalid_value("response_format", body["response_format"])
+    if not 0.25 <= float(body.get("speed", 1)) <= 4:
+        return _invalid_value("speed", body["speed"])
+    return None
+
+
+def _response_problem(body: dict[str, Any]) -> Response | None:
+    limit = body.get("max_output_tokens")
+    return _invalid_value("max_output_tokens", limit) if limit is not None and int(limit) < 1 else None
+
+
+def _chat_problem(body: dict[str, Any]) -> Response | None:
+    messages = body["messages"]
+    if body.get("stop") and not STOP_MODELS.fullmatch(str(body["model"])):
+        text = "Unsupported parameter: 'stop' is not supported with this model."
+        return problem(400, text, "unsupported_parameter", param="stop")
+    roles = {"system", "developer", "user", "assistant", "tool"}
+    is_valid = isinstance(messages, list) and all(
+        isinstance(turn, dict) and turn.get("role") in roles for turn in messages
+    )
+    return None if is_valid else _invalid_value("messages", "malformed")
+
+
+def _reply_to(conversation: Any, limit: int | None) -> tuple[str, str, bool]:
+    """The whole input as text, the reply to its last message, and whether the reply was cut at the limit of tokens
+    (words count as tokens here)."""
+    last = conversation if isinstance(conversation, str) else conversation[-1].get("content")
+    if isinstance(last, list):
+        last = " ".join(str(part.get("text", "a picture")) for part in cast("list[dict[str, Any]]", last))
+    words = re.sub(r"\[\[[^\]]*\]\]", "", f"The stand-in heard: {last}").split()
+    cut = limit is not None and len(words) > limit
+    return str(conversation), " ".join(words[:limit] if cut else words), cut
+
+
+def _text_usage(
+    prompt: str, text: str, markers: list[str], input_name: str, output_name: str, thought: int = 0
+) -> dict[str, Any]:
+    input_tokens, output_tokens = (
+        len(prompt) // 4 + 1,
+        round(len(text.split()) * number_option(markers, "usage", "times", 1)) + thought,
+    )
+    cached = {"cached_tokens": input_tokens // 2}
+    return {
+        f"{input_name}_tokens": input_tokens,
+        f"{input_name}_tokens_details": {**cached, "cache_write_tokens": 0} if input_name == "input" else cached,
+        f"{output_name}_tokens": output_tokens,
+        f"{output_name}_tokens_details": {"reasoning_tokens": thought},
+        "total_tokens": input_tokens + output_tokens,
+    }
+
+
+def _verdict(options: list[str]) -> dict[str, Any]:
+    names = _word_set(
+        "harassment harassment/threatening hate hate/threatening illicit illicit/violent self-harm "
+        "self-harm/instructions self-harm/intent sexual sexual/minors violence violence/graphic"
+    )
+    found = {name for name in names if name.replace("/", "-") in options}
+    found |= {"violence"} if "flagged" in options else set()
+    return {
+        "flagged": bool(found),
+        "categories": {name: name in found for name in names},
+        "category_scores": {name: 0.9 if name in found else 0.0 for name in names},
+        "category_applied_input_types": {name: ["text"] for name in names},
+    }
+
+
+if __name__ == "__main__":
+    main(OpenAISimulator, "openai")

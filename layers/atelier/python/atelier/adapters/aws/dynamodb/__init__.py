@@ -1,0 +1,199 @@
+"""DynamoDB through PynamoDB: the base of every stored item, one shared client, and the reading of transaction errors.
+
+PynamoDB creates a client for each model, and a cold start would pay for each. Here all models share one connection.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from itertools import islice
+from typing import Any, TypeVar, cast
+
+from botocore.session import Session
+from pynamodb.attributes import JSONAttribute, UnicodeAttribute
+from pynamodb.connection import Connection
+from pynamodb.connection.table import TableConnection
+from pynamodb.exceptions import TransactWriteError
+from pynamodb.expressions.condition import Condition
+from pynamodb.models import Model
+from pynamodb.transactions import TransactWrite
+
+from atelier.adapters.aws.clients import session
+from atelier.errors import Unavailable
+
+
+class _Connection(Connection):
+    @property
+    def session(self) -> Session:
+        return session()
+
+
+ItemT = TypeVar("ItemT", bound="Item")
+FILTERED_PAGE_SIZE = 100
+PAGES_MAX = 10
+READ_ATTEMPTS_MAX = 5
+# The address of an item in any table: its model class, `pk` and `sk`.
+ItemAddress = tuple[type["Item"], str, str]
+
+
+@cache
+def connection() -> Connection:
+    """The process's only DynamoDB client. Its time-outs are short, because a Lambda that waits on a dead socket is
+    billed."""
+    return _Connection(connect_timeout_seconds=2, read_timeout_seconds=5, max_retry_attempts=4, max_pool_connections=50)
+
+
+class Item(Model):
+    """Base of the stored items: string keys `pk` and `sk`; the table's name is bound by `wiring/`, never at import."""
+
+    class Meta:
+        table_name = None
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+
+    @classmethod
+    def bind(cls, table_name: str) -> None:
+        """Set the table of this item."""
+        meta = type("Meta", (Item.Meta,), {"table_name": table_name})
+        cls.Meta = meta  # pyright: ignore[reportAttributeAccessIssue, reportIncompatibleVariableOverride]
+
+    @classmethod
+    def _get_connection(cls) -> TableConnection:
+        table = super()._get_connection()
+        shared = connection()
+        if table.connection is not shared:
+            # The connection keeps one description for each table: that of the first model, replaced by those of models
+            # that define indexes.
+            if table.table_name not in shared._tables or cls._indexes:  # pyright: ignore[reportPrivateUsage, reportUnknownMemberType]
+                shared._tables[table.table_name] = table.get_meta_table()  # pyright: ignore[reportPrivateUsage]
+            table.connection = shared
+        return table
+
+
+class CompactJSON(JSONAttribute):
+    """JSON without spaces, because stored bytes are billed."""
+
+    def serialize(self, value: Any) -> str | None:
+        if value is None:
+            return None
+        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        # Half of a surrogate pair, which a provider may send, has no UTF-8 form, so such a text keeps its JSON escapes.
+        return text if text.isascii() or _is_utf8(text) else json.dumps(value, separators=(",", ":"))
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def batch_read(addresses: Iterable[ItemAddress]) -> dict[ItemAddress, Item]:
+    """Read up to 100 items of several tables in one consistent batch; PynamoDB's own batch reads a single table.
+    Returns the existing items by their address. Raises Unavailable when DynamoDB leaves some unprocessed READS_MAX
+    times."""
+    address_of_key = {(model.Meta.table_name, pk, sk): (model, pk, sk) for model, pk, sk in addresses}
+    unprocessed: dict[str, Any] = {}
+    for table, pk, sk in address_of_key:
+        table_request = unprocessed.setdefault(str(table), {"Keys": [], "ConsistentRead": True})
+        table_request["Keys"].append({"pk": {"S": pk}, "sk": {"S": sk}})
+    found: dict[ItemAddress, Item] = {}
+    for tries in range(READ_ATTEMPTS_MAX):
+        dispatch = cast("Callable[[str, dict[str, Any]], dict[str, Any]]", connection().dispatch)
+        response = dispatch("BatchGetItem", {"RequestItems": unprocessed})
+        for table, items in response["Responses"].items():
+            for item in items:
+                place = address_of_key[table, item["pk"]["S"], item["sk"]["S"]]
+                found[place] = place[0].from_raw_data(item)
+        unprocessed = response.get("UnprocessedKeys") or {}
+        if not unprocessed:
+            return found
+        pause_with_jitter(tries)
+    raise Unavailable("The database is busy. Try again.")
+
+
+def transaction(token: str | None = None) -> TransactWrite:
+    """A write transaction, used as a context manager. With a `token`, a repetition within 10 minutes is not written
+    twice; independent of that, the conditions of the parts protect against repetition."""
+    return TransactWrite(connection=connection(), client_request_token=token)
+
+
+def failed_conditions(error: TransactWriteError) -> set[int]:
+    """The positions of the transaction's parts whose condition did not hold.
+
+    PynamoDB sends the parts in this order: condition checks, deletes, puts, updates. The set is empty when the
+    transaction failed because of a conflict or throttling and can simply be retried. Raises the error itself when the
+    cause is neither."""
+    reasons = error.cancellation_reasons
+    if not reasons:
+        if error.cause_response_code in RETRYABLE_CODES:
+            return set()
+        raise error
+    codes = {reason.code for reason in reasons if reason}
+    if not codes <= RETRYABLE_CODES | {"ConditionalCheckFailed"}:
+        raise error
+    return {place for place, reason in enumerate(reasons) if reason and reason.code == "ConditionalCheckFailed"}
+
+
+# Error codes of a single write that failed because the item has changed, or is just being changed by a transaction.
+CONFLICT_CODES = {"ConditionalCheckFailedException", "TransactionConflictException"}
+RETRYABLE_CODES = {
+    "TransactionConflict",
+    "TransactionConflictException",
+    "TransactionInProgressException",
+    "ThrottlingError",
+    "ThrottlingException",
+    "ProvisionedThroughputExceeded",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "InternalServerError",
+}
+
+
+def pause_with_jitter(tries: int) -> None:
+    """Sleep a random time up to 10 ms · 2^tries, at most 0.3 s (full jitter), so that parallel writers spread out."""
+    time.sleep(random.uniform(0, min(0.01 * 2**tries, 0.3)))  # nosec B311 - jitter, not a secret
+
+
+def newest_page(
+    model: type[ItemT],
+    pk: str,
+    bounds: tuple[str, str],
+    *,
+    matching: Condition | None,
+    after: str | None,
+    limit: int,
+    mostly_matching: bool = False,
+) -> tuple[list[ItemT], str | None]:
+    """Up to `limit` items of a partition, newest first, and the sort key after which the next page begins (None at the
+    end).
+
+    bounds: lowest and highest sort key, both inclusive. Reads at most PAGES_MAX pages of DynamoDB: a filter that
+    matches few items gives a short page with a key to continue from, not a long wait. mostly: nearly all items match,
+    so no more items are read than without a filter."""
+    lowest, highest = bounds
+    highest = min(highest, after) if after else highest
+    if lowest > highest:
+        return [], None
+
+    key = Item.sk.between(lowest, highest)
+    # One item more shows whether there is a next page; another one is needed for the item that the cursor names.
+    size = limit + 2 if matching is None or mostly_matching else FILTERED_PAGE_SIZE
+
+    found: list[ItemT] = []
+    results = model.query(pk, key, filter_condition=matching, scan_index_forward=False, page_size=size)
+    pages = cast("Iterator[dict[str, Any]]", results.page_iter)  # pyright: ignore[reportUnknownMemberType]
+    for page in islice(pages, PAGES_MAX):
+        for item in map(model.from_raw_data, page["Items"]):
+            if len(found) == limit:
+                return found, found[-1].sk
+            if item.sk != after:
+                found.append(item)
+    last = results.last_evaluated_key
+    return found, last["sk"]["S"] if last else None

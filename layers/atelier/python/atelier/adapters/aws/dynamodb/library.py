@@ -1,0 +1,182 @@
+"""The library's table.
+
+pk wsp_…  sk ast_…     one asset; its id is derived from its generation or is its upload's, so recording is repeatable
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.exceptions import DoesNotExist, PutError
+
+from atelier.adapters.aws.dynamodb import CompactJSON, Item, newest_page
+from atelier.clock import parse_rfc3339, rfc3339
+from atelier.errors import NotFound
+from atelier.generations.model import DeliveredFile, Generation, InputAsset
+from atelier.library.model import Asset
+from atelier.library.ports import AssetPage
+
+NAME_CHARACTERS_MAX = 80
+
+
+class AssetItem(Item):
+    """One asset."""
+
+    user_id = UnicodeAttribute()
+    type = UnicodeAttribute()
+    name = UnicodeAttribute()
+    format = UnicodeAttribute()
+    sha256 = UnicodeAttribute()
+    size_bytes = NumberAttribute()
+    width = NumberAttribute(null=True)
+    height = NumberAttribute(null=True)
+    duration_ms = NumberAttribute(null=True)
+    no_thumbnail = NumberAttribute(null=True)
+    made_from = CompactJSON(null=True)
+    notes = CompactJSON(null=True)
+    generation_id = UnicodeAttribute(null=True)
+    project_id = UnicodeAttribute(null=True)
+    created_at = UnicodeAttribute()
+    archived_at = UnicodeAttribute(null=True)
+
+
+class DynamoAssets:
+    """The library's Assets and the generations' AssetStore on DynamoDB."""
+
+    @staticmethod
+    def bind(table_name: str) -> None:
+        """Name the library's table."""
+        AssetItem.bind(table_name)
+
+    def record(self, generation: Generation, delivered: DeliveredFile, number: int) -> None:
+        made_from = [source.asset_id for sources in generation.recipe.inputs.values() for source in sources]
+        item = AssetItem(
+            generation.workspace_id,
+            delivered.id,
+            user_id=generation.user_id,
+            type=delivered.type,
+            name=_asset_name(generation.recipe.prompt, number),
+            format=delivered.format,
+            sha256=delivered.sha256,
+            size_bytes=delivered.size_bytes,
+            width=delivered.width,
+            height=delivered.height,
+            duration_ms=delivered.duration_ms,
+            no_thumbnail=None if delivered.has_thumbnail else 1,
+            made_from=made_from or None,
+            notes=list(delivered.notes) or None,
+            generation_id=generation.id,
+            project_id=generation.project_id,
+            created_at=rfc3339(generation.created_at),
+        )
+
+        try:
+            item.save(condition=AssetItem.pk.does_not_exist())
+        except PutError as error:
+            if error.cause_response_code != "ConditionalCheckFailedException":
+                raise
+
+    def input_asset(self, workspace_id: str, asset_id: str, asset_type: str) -> InputAsset:
+        asset = self.get(workspace_id, asset_id)
+        if asset.type != asset_type:
+            raise NotFound
+        return InputAsset(asset.id, asset.sha256, asset.format, asset.width, asset.height, asset.duration_ms)
+
+    def is_kept(self, workspace_id: str, asset_id: str) -> bool:
+        try:
+            return self.get(workspace_id, asset_id).archived_at is None
+        except NotFound:
+            return False
+
+    def get(self, workspace_id: str, asset_id: str) -> Asset:
+        try:
+            return _asset(AssetItem.get(workspace_id, asset_id, consistent_read=True))
+        except DoesNotExist as error:
+            raise NotFound from error
+
+    def find(self, workspace_id: str, asset_ids: Iterable[str]) -> tuple[Asset, ...]:
+        keys = [(workspace_id, asset_id) for asset_id in dict.fromkeys(asset_ids)]
+        return tuple(map(_asset, AssetItem.batch_get(keys, consistent_read=True))) if keys else ()
+
+    def record_upload(self, asset: Asset) -> Asset:
+        item = AssetItem(
+            asset.workspace_id,
+            asset.id,
+            user_id=asset.user_id,
+            type=asset.type,
+            name=asset.name,
+            format=asset.format,
+            sha256=asset.sha256,
+            size_bytes=asset.size_bytes,
+            width=asset.width,
+            height=asset.height,
+            duration_ms=asset.duration_ms,
+            no_thumbnail=None if asset.has_thumbnail else 1,
+            notes=list(asset.notes) or None,
+            project_id=asset.project_id,
+            created_at=rfc3339(asset.created_at),
+        )
+        try:
+            item.save(condition=AssetItem.pk.does_not_exist())
+        except PutError as error:
+            if error.cause_response_code != "ConditionalCheckFailedException":
+                raise
+            return self.get(asset.workspace_id, asset.id)
+        return asset
+
+    def list(
+        self,
+        workspace_id: str,
+        asset_type: str | None,
+        after_id: str | None,
+        limit: int,
+        *,
+        project_id: str | None = None,
+    ) -> AssetPage:
+        matching = AssetItem.type == asset_type if asset_type else None
+        if project_id:
+            of_project = AssetItem.project_id == project_id
+            matching = of_project if matching is None else matching & of_project
+        items, next_id = newest_page(
+            AssetItem,
+            workspace_id,
+            ("ast_", "ast_~"),
+            matching=matching,
+            after=after_id,
+            limit=limit,
+        )
+        return AssetPage(tuple(map(_asset, items)), next_id)
+
+
+def _asset_name(prompt: str, number: int) -> str:
+    line = " ".join(prompt.split())
+    title = line if len(line) <= NAME_CHARACTERS_MAX else line[: NAME_CHARACTERS_MAX - 1] + "…"
+    return title if number == 0 else f"{title} ({number + 1})"
+
+
+def _to_int(number: float | None) -> int | None:
+    return None if number is None else int(number)
+
+
+def _asset(item: AssetItem) -> Asset:
+    return Asset(
+        item.sk,
+        item.pk,
+        item.user_id,
+        item.type,
+        item.name,
+        item.format,
+        item.sha256,
+        int(item.size_bytes),
+        _to_int(item.width),
+        _to_int(item.height),
+        item.generation_id,
+        parse_rfc3339(item.created_at),
+        parse_rfc3339(item.archived_at) if item.archived_at else None,
+        item.project_id,
+        _to_int(item.duration_ms),
+        not item.no_thumbnail,
+        tuple(item.made_from or ()),
+        tuple(item.notes or ()),
+    )

@@ -1,0 +1,57 @@
+"""The SQS queues: delayed polls, retries and cancellations of attempts; and shards of wallets to be reset."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from atelier.adapters.aws.clients import client
+
+
+class SqsAttemptQueue:
+    """AttemptQueue on SQS. Delivery is at least once and unordered; the reader drops messages that are out of date."""
+
+    def __init__(self, queue_url: str) -> None:
+        self._url = queue_url
+
+    def poll_later(
+        self, workspace_id: str, generation_id: str, attempt_id: str, polls: int, delay_seconds: int
+    ) -> None:
+        message = {
+            "do": "poll",
+            "workspace_id": workspace_id,
+            "generation_id": generation_id,
+            "attempt_id": attempt_id,
+            "polls": polls,
+        }
+        self._send(message, delay_seconds)
+
+    def resume_later(
+        self, workspace_id: str, generation_id: str, task_token: str, slot: str | None, delay_seconds: int
+    ) -> None:
+        message: dict[str, str | int | None] = {
+            "do": "try",
+            "workspace_id": workspace_id,
+            "generation_id": generation_id,
+            "task_token": task_token,
+            "turn": slot,
+        }
+        self._send(message, delay_seconds)
+
+    def cancel(self, workspace_id: str, generation_id: str) -> None:
+        self._send({"do": "cancel", "workspace_id": workspace_id, "generation_id": generation_id}, 0)
+
+    def _send(self, message: Mapping[str, str | int | None], delay_seconds: int) -> None:
+        client("sqs").send_message(QueueUrl=self._url, MessageBody=json.dumps(message), DelaySeconds=delay_seconds)
+
+
+class SqsResetQueue:
+    """Queue of wallet shards whose due wallets are to be processed. Delivery is at least once; a repeated message finds
+    nothing due."""
+
+    def __init__(self, queue_url: str) -> None:
+        self._url = queue_url
+
+    def send_shard(self, shard: int, after: str | None) -> None:
+        """Queue the processing of a shard's due wallets: from its start, or after a place in its index."""
+        client("sqs").send_message(QueueUrl=self._url, MessageBody=json.dumps({"shard": shard, "after": after}))

@@ -1,0 +1,1 @@
+"""The embedded provider: pictures, films, speech, text and pages without any key."""

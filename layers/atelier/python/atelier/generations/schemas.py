@@ -1,0 +1,556 @@
+"""The HTTP schemas of generations: request models, response models, and the functions that build the responses."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import AwareDatetime, ConfigDict, Field, ValidationError, with_config
+from typing_extensions import TypedDict
+
+from atelier.catalogue.catalogue import Offer
+from atelier.catalogue.parameter_schemas import (
+    PROMPT_CHARACTERS_MAX,
+    DeferredModel,
+    KindName,
+    Parameters,
+    ShortText,
+    request_parameters,
+)
+from atelier.errors import ValidationFailed
+from atelier.generations.character import with_character
+from atelier.generations.model import Generation, InputAsset, InputAssets, Kind, Pipeline, Recipe, Stage
+from atelier.generations.pipelines import ENHANCE_STAGE, PIPELINES, StageOptions, build_pipeline
+from atelier.generations.ports import Filters
+from atelier.generations.quote import QUOTE_CHARACTERS_MAX, Quote, QuoteInput
+from atelier.library.character import Character
+from atelier.library.template import Template, fill_gaps
+
+PipelineName = Literal["talking_avatar", "image_to_video", "enhanced_upscale"]
+StatusName = Literal["queued", "running", "succeeded", "failed", "cancelled", "expired"]
+ProjectId = Annotated[str, Field(pattern=r"^prj_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
+CharacterId = Annotated[str, Field(pattern=r"^chr_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
+TemplateId = Annotated[str, Field(pattern=r"^tpl_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
+
+
+def input_assets(parameters: Parameters) -> InputAssets:
+    """The files of a request, by role."""
+    return {role: tuple(map(InputAsset, ids)) for role, ids in parameters.file_ids().items()}
+
+
+def file_ids(inputs: InputAssets) -> dict[str, list[str]]:
+    """The asset ids of files, by role."""
+    return {role: [each.asset_id for each in assets] for role, assets in inputs.items()}
+
+
+class StageRequest(DeferredModel):
+    """The options of one stage of a run."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    model: str = Field(default="auto", min_length=1, max_length=200, description="`provider/model`, or `auto`.")
+    parameters: Parameters = Parameters()
+
+
+Stages = Annotated[dict[Annotated[str, Field(max_length=20)], StageRequest], Field(max_length=8)]
+
+
+def build_run(
+    name: str, stages: dict[str, StageRequest], prompt: str, negative_prompt: str | None, *, enhance: bool
+) -> tuple[Recipe, Pipeline]:
+    """The recipe and the pipeline of a run, from its request. The recipe is that of the last stage. Raises
+    ValidationFailed."""
+    options = {
+        each: StageOptions(stage.model, stage.parameters.recipe_parameters(), input_assets(stage.parameters))
+        for each, stage in stages.items()
+    }
+    pipeline = build_pipeline(name, options, negative_prompt, enhance=enhance)
+    last = pipeline.stages[-1]
+    return Recipe(last.kind, prompt, last.model, negative_prompt, last.parameters, last.inputs), pipeline
+
+
+class MakeRequest(DeferredModel):
+    """Create a generation. Its kind is given by the path, by `kind` or by a template."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    prompt: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=PROMPT_CHARACTERS_MAX,
+        examples=["a lighthouse at dusk"],
+        description="Required, but where a template says it.",
+    )
+    negative_prompt: str | None = Field(default=None, max_length=PROMPT_CHARACTERS_MAX)
+    model: str = Field(default="auto", min_length=1, max_length=200, description="`provider/model`, or `auto`.")
+    parameters: Parameters = Parameters()
+    kind: KindName | None = None
+    character_id: CharacterId | None = Field(default=None, description="Who is to be seen.")
+    template_id: TemplateId | None = Field(default=None, description="Says what is not said here.")
+    variables: dict[Annotated[str, Field(max_length=40)], Annotated[str, Field(max_length=2000)]] = Field(
+        default={}, max_length=20, description="What fills the template's gaps: text, taken as it is."
+    )
+    # A field that the API names and this deployment does not support yet may be null; any other value is refused.
+    project_id: ProjectId | None = None
+    quote_id: str | None = Field(
+        default=None,
+        max_length=QUOTE_CHARACTERS_MAX,
+        pattern=r"^[A-Za-z0-9_.\-]+$",
+        description="As POST /api/quotes gave it.",
+    )
+    webhook_url: None = None
+    enhance_prompt: bool = Field(default=False, description="Have the prompt rewritten by a text model first.")
+    pipeline: PipelineName | None = Field(default=None, description="A run, as POST /api/pipelines makes it.")
+    stages: Stages | None = None
+    reuse: bool = Field(default=False, description="An earlier result of the same request will do: it is free.")
+
+    def recipe(self, kind: str | None = None, template: Template | None = None) -> Recipe:
+        """The request as a recipe. `kind` comes from the path, `template` is the one that the body names. Raises
+        ValidationFailed when path, body and template contradict one another, and for variables that do not fit."""
+        if kind and self.kind not in (None, kind):
+            raise ValidationFailed([{"path": "kind", "message": f"This path makes the kind {kind}."}])
+        if template is not None:
+            return self._recipe_from_template(template, kind or self.kind)
+        if self.variables:
+            raise ValidationFailed([{"path": "variables", "message": "Variables are a template's."}])
+        if self.prompt is None:
+            raise ValidationFailed([{"path": "prompt", "message": "Field required"}])
+        kind_name = kind or self.kind
+        if kind_name is None:
+            raise ValidationFailed([{"path": "kind", "message": "Field required"}])
+        parameters = self.parameters
+        return Recipe(
+            Kind(kind_name),
+            self.prompt,
+            self.model,
+            self.negative_prompt,
+            parameters.recipe_parameters(),
+            input_assets(parameters),
+        )
+
+    def requested_run(self) -> tuple[Recipe, Pipeline] | None:
+        """The run that the body names, None = it names no pipeline. Raises ValidationFailed."""
+        if self.pipeline is None:
+            if self.stages is not None:
+                raise ValidationFailed([{"path": "stages", "message": "Stages are a pipeline's."}])
+            return None
+        if self.prompt is None:
+            raise ValidationFailed([{"path": "prompt", "message": "Field required"}])
+        requested_run = build_run(
+            self.pipeline, self.stages or {}, self.prompt, self.negative_prompt, enhance=self.enhance_prompt
+        )
+        excluded_fields = self.model_fields_set & {"parameters", "character_id", "template_id", "variables"}
+        wrong_fields = [name for name in sorted(excluded_fields) if getattr(self, name) not in (None, {}, Parameters())]
+        wrong_fields += ["model"] if self.model != "auto" else []
+        wrong_fields += ["kind"] if self.kind not in (None, requested_run[0].kind.value) else []
+        if wrong_fields:
+            raise ValidationFailed([{"path": name, "message": "A run is told by its stages."} for name in wrong_fields])
+        return requested_run
+
+    def _recipe_from_template(self, template: Template, kind: str | None) -> Recipe:
+        if kind not in (None, template.kind):
+            raise ValidationFailed([{"path": "kind", "message": f"This template makes the kind {template.kind}."}])
+        if self.prompt is not None:
+            raise ValidationFailed([{"path": "prompt", "message": "The template says the prompt."}])
+        prompt, negative_prompt = fill_gaps(template, self.variables)
+        if max(len(prompt), len(negative_prompt or "")) > PROMPT_CHARACTERS_MAX or not prompt.strip():
+            message = f"Filled, a prompt must have 1 to {PROMPT_CHARACTERS_MAX} characters."
+            raise ValidationFailed([{"path": "variables", "message": message}])
+        # A parameter of the request replaces the template's, an input file too: the two images are not combined.
+        parameters = _validate_parameters(template.parameters | self.parameters.plain())
+        given_fields = self.model_fields_set
+        return Recipe(
+            Kind(template.kind),
+            prompt,
+            self.model if "model" in given_fields else template.model,
+            self.negative_prompt if "negative_prompt" in given_fields else negative_prompt,
+            parameters.recipe_parameters(),
+            input_assets(parameters),
+            template_id=template.id,
+        )
+
+    def fingerprint(self) -> str:
+        """A digest of the request alone, so that it stays equal when the character or the template that it names
+        changes."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:32]
+
+
+def _validate_parameters(parameters: dict[str, Any]) -> Parameters:
+    """Validate the parameters of a template again: it may have been stored before a newer rule. Raises
+    ValidationFailed."""
+    try:
+        return Parameters.model_validate(parameters)
+    except ValidationError as error:
+        errors = error.errors(include_url=False, include_input=False, include_context=False)[:50]
+        paths = [".".join(["parameters", *map(str, each["loc"])]) for each in errors]
+        raise ValidationFailed(
+            [{"path": path, "message": each["msg"]} for path, each in zip(paths, errors, strict=True)]
+        ) from None
+
+
+class QuoteRequest(DeferredModel):
+    """Ask for the price of a generation or of a run."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    kind: KindName | None = Field(default=None, description="Required, but for a pipeline.")
+    pipeline: PipelineName | None = None
+    stages: Stages | None = None
+    enhance_prompt: bool = False
+    prompt: str | None = Field(default=None, min_length=1, max_length=PROMPT_CHARACTERS_MAX)
+    negative_prompt: str | None = Field(default=None, max_length=PROMPT_CHARACTERS_MAX)
+    model: str = Field(default="auto", min_length=1, max_length=200, description="`provider/model`, or `auto`.")
+    parameters: Parameters = Parameters()
+    character_id: CharacterId | None = None
+
+    def recipe(self, character: Character | None = None) -> Recipe:
+        """The recipe to price, the same that a submission would make. `character` is the one that the body names.
+        Raises ValidationFailed."""
+        if self.kind is None:
+            raise ValidationFailed([{"path": "kind", "message": "Field required"}])
+        parameters, inputs = self.parameters.recipe_parameters(), input_assets(self.parameters)
+        recipe = Recipe(Kind(self.kind), self.prompt or "", self.model, self.negative_prompt, parameters, inputs)
+        return with_character(recipe, character) if character else recipe
+
+    def requested_run(self) -> tuple[Recipe, Pipeline] | None:
+        """The run that the body names, None = it names no pipeline. Raises ValidationFailed."""
+        if self.pipeline is None:
+            if self.stages is not None:
+                raise ValidationFailed([{"path": "stages", "message": "Stages are a pipeline's."}])
+            return None
+        return build_run(
+            self.pipeline, self.stages or {}, self.prompt or "", self.negative_prompt, enhance=self.enhance_prompt
+        )
+
+    def quote_input(self, recipe: Recipe, pipeline: Pipeline | None) -> QuoteInput:
+        """The input of the quote. Without a prompt in the body the price is for any prompt."""
+        quote_input = replace(QuoteInput.of(recipe), prompt=self.prompt)
+        return quote_input if pipeline is None else quote_input.as_run(pipeline)
+
+
+class CandidateView(TypedDict):
+    """A candidate that may be tried, and the most credits that it can take."""
+
+    provider: str
+    model: str
+    credits: int
+
+
+class QuoteView(TypedDict):
+    """A price that holds until it expires: a submission redeems it once and never pays more than `credits_max`."""
+
+    quote_id: str
+    credits: int
+    credits_max: int
+    cost_microusd: int
+    candidates: list[CandidateView]
+    price_version: str
+    expires_at: datetime
+
+
+class AttemptView(TypedDict):
+    """One attempt with one provider."""
+
+    id: str
+    provider: str
+    model: str
+    status: str
+    error_class: str | None
+    key_id: Annotated[
+        str | None, Field(description="Of the own key that it was made with; null = the platform's access.")
+    ]
+    cost_microusd: Annotated[
+        int, Field(description="What the provider bills for it, delivered or not, as far as is known.")
+    ]
+    cost_source: Literal["provider", "usage", "estimate"]
+    started_at: datetime
+    ended_at: datetime | None
+
+
+class AssetRef(TypedDict):
+    """A delivered file; URLs are ours, signed, and live for minutes."""
+
+    id: str
+    type: Literal["image", "video", "audio", "text", "page"]
+    url: str
+    thumbnail_url: str | None
+    sha256: str
+    width: int | None
+    height: int | None
+    duration_ms: int | None
+    format: str
+    size_bytes: int
+
+
+class ErrorView(TypedDict):
+    """Why a generation did not succeed."""
+
+    code: str
+    error_class: str
+    provider_code: Annotated[str | None, Field(description="The provider's own error code for the request.")]
+    category: Annotated[str | None, Field(description="The category for which moderation refused it.")]
+    message: str
+
+
+@with_config(ConfigDict(extra="allow"))
+class UsageView(TypedDict):
+    """The usage that the provider reported."""
+
+    tokens_input: int
+    tokens_output: int
+    tokens_total: Annotated[int, Field(description="Both together.")]
+
+
+class StageView(TypedDict):
+    """A stage of a run, in its current state. Each stage is a generation that can be read by its own id."""
+
+    name: str
+    generation_id: str
+    kind: KindName
+    status: StatusName
+    provider: str | None
+    model: str
+    credits_charged: Annotated[
+        int, Field(description="Its part of what the run is charged; 0 if an earlier run has paid it.")
+    ]
+    cost_microusd: int
+    assets: list[AssetRef]
+
+
+class GenerationView(TypedDict):
+    """A generation as its workspace sees it."""
+
+    id: str
+    kind: KindName
+    status: StatusName
+    progress: Annotated[int, Field(ge=0, le=100)]
+    prompt: str
+    enhanced_prompt: str | None
+    negative_prompt: str | None
+    provider: str | None
+    model: str
+    project_id: str | None
+    character_id: str | None
+    template_id: str | None
+    quote_id: str | None
+    parameters: dict[str, Any]
+    credits_held: int
+    credits_charged: int
+    cost_microusd: int
+    cost_cents: Annotated[str, Field(description="The same cost in US cents, a decimal.")]
+    cost_source: Literal["provider", "usage", "estimate"]
+    price_version: str
+    usage: UsageView
+    error: ErrorView | None
+    attempts: list[AttemptView]
+    assets: list[AssetRef]
+    text: Annotated[str | None, Field(description="What a text or a page says; not in a list.")]
+    finish_reason: Annotated[
+        Literal["length", "content_filter", "refusal"] | None,
+        Field(description="Why a text stopped early, or that it is the model's refusal; null = it ended by itself."),
+    ]
+    pipeline: Annotated[str | None, Field(description="Of a run: what it makes.")]
+    stages: Annotated[list[StageView], Field(description="Of a run; not in a list.")]
+    reused_from: Annotated[str | None, Field(description="The generation whose result this one shows, free.")]
+    parent_id: Annotated[str | None, Field(description="Of a stage: its run.")]
+    stage: Annotated[str | None, Field(description="Of a stage: its name.")]
+    cancel_requested: bool
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    deadline_at: datetime
+    duration_ms: int | None
+
+
+class GenerationEnvelope(TypedDict):
+    generation: GenerationView
+
+
+class RecipeView(TypedDict):
+    """A request that makes the same again: post it to /api/generate. For a pipeline, the parameters are in its
+    stages."""
+
+    kind: KindName
+    pipeline: PipelineName | None
+    stages: dict[str, StageRequest] | None
+    enhance_prompt: bool
+    prompt: str
+    negative_prompt: str | None
+    model: str
+    character_id: str | None
+    parameters: Annotated[dict[str, Any], Field(description="With the ids of the files that it started from.")]
+
+
+class RecipeEnvelope(TypedDict):
+    recipe: RecipeView
+
+
+class GenerationList(TypedDict):
+    items: list[GenerationView]
+    next_cursor: str | None
+
+
+class ListQuery(DeferredModel):
+    """Filters of the listing. `from` is inclusive, `to` is exclusive."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    status: StatusName | None = None
+    kind: KindName | None = None
+    provider: ShortText | None = None
+    model: ShortText | None = None
+    project_id: ShortText | None = None
+    created_from: AwareDatetime | None = Field(default=None, alias="from")
+    created_to: AwareDatetime | None = Field(default=None, alias="to")
+    limit: int = Field(default=25, ge=1, le=100)
+    cursor: ShortText | None = None
+
+    def filters(self) -> Filters:
+        """The query as the filters of the store."""
+        return Filters(
+            self.status, self.kind, self.provider, self.model, self.project_id, self.created_from, self.created_to
+        )
+
+
+def recipe_view(generation: Generation) -> RecipeView:
+    """The recipe with the requested model and every parameter, defaults included."""
+    recipe, pipeline = generation.recipe, generation.pipeline
+    stages = {stage.name: stage for stage in pipeline.stages} if pipeline else {}
+    named = pipeline is not None and pipeline.name in PIPELINES
+    return RecipeView(
+        kind=recipe.kind.value,
+        pipeline=pipeline.name if pipeline and named else None,  # pyright: ignore[reportArgumentType]
+        stages={
+            name: StageRequest.model_validate(
+                {"model": stage.model, "parameters": request_parameters(stage.parameters, file_ids(stage.inputs))}
+            )
+            for name, stage in stages.items()
+        }
+        if named
+        else None,
+        enhance_prompt=ENHANCE_STAGE in stages
+        and all(step.name != ENHANCE_STAGE for step in PIPELINES.get(pipeline.name, ()))
+        if pipeline
+        else False,
+        prompt=recipe.prompt,
+        negative_prompt=recipe.negative_prompt,
+        model="auto" if named else recipe.model,
+        character_id=recipe.character_id,
+        parameters={} if named else _recipe_parameters(recipe),
+    )
+
+
+def _recipe_parameters(recipe: Recipe) -> dict[str, Any]:
+    """The parameters and files of a recipe in the form of a request."""
+    return request_parameters(recipe.parameters, file_ids(recipe.inputs))
+
+
+def stage_view(planned: Stage, stage: Generation, assets: list[AssetRef]) -> StageView:
+    """The response form of a stage; `assets` come with signed URLs. A stage that an earlier run has made shows no
+    charge: it was paid for there."""
+    is_own = planned.made_by is None
+    return StageView(
+        name=planned.name,
+        generation_id=stage.id,
+        kind=stage.recipe.kind.value,
+        status=stage.status.value,
+        provider=stage.attempt.provider if stage.attempt else None,
+        model=stage.attempt.model if stage.attempt else stage.recipe.model,
+        credits_charged=stage.credits_charged if is_own else 0,
+        cost_microusd=stage.cost_microusd if is_own else 0,
+        assets=assets,
+    )
+
+
+def _usage(counted: dict[str, int]) -> UsageView:
+    tokens_input, tokens_output = counted.get("tokens_input", 0), counted.get("tokens_output", 0)
+    tokens = UsageView(
+        tokens_input=tokens_input, tokens_output=tokens_output, tokens_total=tokens_input + tokens_output
+    )
+    return cast("UsageView", {**tokens, **counted})
+
+
+def generation_view(
+    generation: Generation, assets: list[AssetRef], text: str | None = None, stages: list[StageView] | None = None
+) -> GenerationView:
+    """The response form of a generation; `assets` come with signed URLs."""
+    attempt, failure = generation.attempt, generation.failure
+    completed, started = generation.completed_at, generation.created_at
+    return GenerationView(
+        id=generation.id,
+        kind=generation.recipe.kind.value,
+        status=generation.status.value,
+        progress=generation.progress,
+        prompt=generation.recipe.prompt,
+        enhanced_prompt=generation.enhanced_prompt,
+        negative_prompt=generation.recipe.negative_prompt,
+        provider=attempt.provider if attempt else None,
+        model=attempt.model if attempt else generation.recipe.model,
+        project_id=generation.project_id,
+        character_id=generation.recipe.character_id,
+        template_id=generation.recipe.template_id,
+        quote_id=generation.quote_id,
+        parameters=_recipe_parameters(generation.recipe),
+        credits_held=generation.credits_held,
+        credits_charged=generation.credits_charged,
+        cost_microusd=generation.cost_microusd,
+        cost_cents=f"{generation.cost_microusd // 10_000}.{generation.cost_microusd % 10_000:04}",
+        cost_source=generation.cost_source,  # pyright: ignore[reportArgumentType]
+        price_version=generation.price_version,
+        usage=_usage(generation.usage),
+        error=ErrorView(
+            code=failure.code,
+            error_class=failure.error_class,
+            provider_code=failure.provider_code,
+            category=failure.category,
+            message=failure.message,
+        )
+        if failure
+        else None,
+        attempts=[
+            AttemptView(
+                id=attempt.id,
+                provider=attempt.provider,
+                model=attempt.model,
+                status=attempt.status.value,
+                error_class=attempt.error_class,
+                key_id=attempt.key,
+                cost_microusd=attempt.cost_microusd,
+                cost_source=attempt.cost_source,  # pyright: ignore[reportArgumentType]
+                started_at=attempt.started_at,
+                ended_at=attempt.ended_at,
+            )
+            for attempt in generation.attempts
+        ],
+        assets=assets,
+        text=text,
+        finish_reason=generation.finish_reason,  # pyright: ignore[reportArgumentType]
+        pipeline=generation.pipeline.name if generation.pipeline else None,
+        stages=stages or [],
+        reused_from=generation.reused_from,
+        parent_id=generation.parent_id,
+        stage=generation.stage,
+        cancel_requested=generation.cancel_requested_at is not None,
+        created_at=generation.created_at,
+        started_at=generation.started_at,
+        completed_at=completed,
+        deadline_at=generation.deadline_at,
+        duration_ms=round((completed - started).total_seconds() * 1000) if completed else None,
+    )
+
+
+def quote_view(quote_id: str, quote: Quote, offers: tuple[Offer, ...]) -> QuoteView:
+    """The response form of a quote; `quote_id` is the signed text."""
+    return QuoteView(
+        quote_id=quote_id,
+        credits=quote.credits,
+        credits_max=quote.credits_max,
+        cost_microusd=quote.cost_microusd,
+        candidates=[
+            CandidateView(provider=offer.provider, model=offer.model, credits=offer.credits_max) for offer in offers
+        ],
+        price_version=quote.price_version,
+        expires_at=quote.expires_at,
+    )

@@ -1,0 +1,160 @@
+"""Select the next candidate: the first one that is healthy and under its rate limit. When all healthy candidates are at
+their limit, reserve a slot with the one that is free first. When they have answered with a rate limit themselves, wait
+until it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zlib import crc32
+
+from atelier.catalogue.candidates import parse_candidate
+from atelier.clock import parse_rfc3339, rfc3339
+from atelier.generations.model import Generation
+from atelier.generations.ports import AttemptFailed, Workflow
+from atelier.provider_port import ErrorClass
+from atelier.routing.circuit_breaker import RouteHealth, Scope
+from atelier.routing.health_cache import HealthCache
+from atelier.routing.rate_limiter import RateLimiter, Reservation
+from atelier.telemetry import logger
+
+# The longest delay of a message in SQS.
+DELAY_MAX = timedelta(seconds=900)
+SPREAD_STEPS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A slot that is reserved for a generation: the candidate, and the time at which the request may be sent."""
+
+    candidate: str
+    at: datetime
+
+    def __str__(self) -> str:
+        return f"{rfc3339(self.at)} {self.candidate}"
+
+    @classmethod
+    def parse(cls, text: str) -> Slot:
+        """The inverse of `str`."""
+        at, _, candidate = text.partition(" ")
+        return cls(candidate, parse_rfc3339(at))
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """No candidate may be tried before `until`. The slot is the one reserved for then; None = no reservation."""
+
+    until: datetime
+    slot: Slot | None
+
+
+def resume_at_slot(task_token: str, slot: str | None, *, workflow: Workflow) -> None:
+    """Have the attempt step continue: its reserved slot is due. If no execution waits any more, the generation ends at
+    its deadline."""
+    workflow.try_next(task_token, AttemptFailed("", ErrorClass.RATE_LIMITED, slot))
+
+
+def health_scope(generation: Generation, model: str, key: str | None) -> Scope:
+    """The health scope of an attempt: its provider, model, and the workspace's own key if it uses one."""
+    return Scope(model.partition("/")[0], generation.workspace_id if key else None, key, model)
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateSelection:
+    """Selects among the untried candidates of one generation. A candidate whose health or rate limit cannot be read
+    counts as healthy and free, so that a failing table stops no generation."""
+
+    generation: Generation
+    health: HealthCache
+    rate_limiter: RateLimiter
+    run_seconds_max: Callable[[str], int]
+    now: datetime
+
+    def select(self, slot: Slot | None) -> str | Delay | None:
+        """The candidate to try now, with its rate-limit slot taken; or how long to wait, within the generation's
+        deadline; or None. A candidate that is skipped here stays untried. After the deadline the answer is None,
+        because the operator would pay for the work."""
+        if self.generation.deadline_at <= self.now:
+            return None
+        available = [
+            candidate for candidate in self.generation.remaining_candidates if not self._in_cooldown(candidate)
+        ]
+        if slot is not None and slot.candidate in available:
+            if slot.at > self.now:
+                return Delay(slot.at, slot)
+            if self.rate_limiter.is_valid(slot.at, self.now) and self._allow(slot.candidate):
+                return slot.candidate
+        at_limit: list[tuple[datetime, str]] = []
+        for candidate in available:
+            reservation = self._reserve(candidate, self.now)
+            if not reservation.is_reserved:
+                at_limit.append((reservation.at, candidate))
+            elif self._allow(candidate):
+                return candidate
+        for _, candidate in sorted(at_limit):
+            latest = self._latest_start(candidate)
+            reservation = self._reserve(candidate, latest)
+            if reservation.is_reserved:
+                return Delay(reservation.at, Slot(candidate, reservation.at))
+            if reservation.at <= latest:
+                return Delay(reservation.at, None)
+        return self._rate_limit_delay()
+
+    def _rate_limit_delay(self) -> Delay | None:
+        """The delay until the first rate-limited candidate takes requests again. Many generations may wait for the same
+        moment, so each is delayed further by its own share of the waiting time: they do not all return at once."""
+        ends = [
+            (until, each)
+            for each in self.generation.remaining_candidates
+            if (until := self._limited_until(each)) is not None
+        ]
+        for until, candidate in sorted(ends):
+            latest = self._latest_start(candidate)
+            if until <= latest:
+                share = crc32(self.generation.id.encode()) % SPREAD_STEPS / SPREAD_STEPS
+                return Delay(min(until + (until - self.now) * share, latest), None)
+        return None
+
+    def _latest_start(self, candidate: str) -> datetime:
+        """The latest start with which the candidate can end before the deadline, and that the queue can wait for."""
+        run_time = timedelta(seconds=self.run_seconds_max(parse_candidate(candidate)[0]))
+        return min(self.generation.deadline_at - run_time, self.now + DELAY_MAX)
+
+    def _in_cooldown(self, candidate: str) -> bool:
+        reachable = self._health(candidate)
+        in_cooldown = reachable is not None and reachable.in_cooldown(self.now)
+        if in_cooldown:
+            logger.info("candidate passed over", generation_id=self.generation.id, candidate=candidate)
+        return in_cooldown
+
+    def _limited_until(self, candidate: str) -> datetime | None:
+        reachable = self._health(candidate)
+        return reachable.rate_limited_until(self.now) if reachable else None
+
+    def _health(self, candidate: str) -> RouteHealth | None:
+        """The candidate's health; None when it cannot be read. A candidate that this generation has tried before is
+        read afresh, past the cache, so that its latest answer counts."""
+        was_tried = any(attempt.candidate == candidate for attempt in self.generation.attempts)
+        try:
+            return self.health.route_health(self._scope(candidate), self.now, fresh=was_tried)
+        except Exception:
+            logger.exception("health cannot be read", candidate=candidate)
+            return None
+
+    def _allow(self, candidate: str) -> bool:
+        try:
+            return self.health.allow(self._scope(candidate), self.now)
+        except Exception:
+            logger.exception("health cannot be read", candidate=candidate)
+            return True
+
+    def _reserve(self, candidate: str, latest: datetime) -> Reservation:
+        try:
+            return self.rate_limiter.reserve(self._scope(candidate).access, self.now, latest=latest)
+        except Exception:
+            logger.exception("places cannot be read", candidate=candidate)
+            return Reservation(self.now, is_reserved=True)
+
+    def _scope(self, candidate: str) -> Scope:
+        return health_scope(self.generation, *parse_candidate(candidate))

@@ -1,0 +1,182 @@
+"""The request and response models of sign-up, log-in, sessions, accounts and public keys."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from atelier.identity.credentials import (
+    EMAIL_BYTES_MAX,
+    PASSWORD_LENGTH_MAX,
+    PASSWORD_LENGTH_MIN,
+    normalize_email,
+    normalize_password,
+    require_unrelated,
+    validate_password,
+)
+from atelier.identity.model import Membership, SessionTokens, SignedIn, User
+from atelier.identity.permissions import Role
+
+REFRESH_TOKEN_LENGTH_MAX = 512
+
+Email = Annotated[
+    str,
+    Field(max_length=EMAIL_BYTES_MAX, json_schema_extra={"format": "email"}, examples=["ada@example.com"]),
+    AfterValidator(normalize_email),
+]
+Delivery = Annotated[
+    Literal["cookie", "body"],
+    Field(description="Where the refresh token goes: a `__Host-` cookie for browsers, the body for other clients."),
+]
+
+
+class SignUpRequest(BaseModel):
+    """Make an account."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    # E-mail and name stand before the password, whose validator compares it with both.
+    email: Email
+    name: Annotated[
+        str, Field(max_length=100, pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$", examples=["Ada"])
+    ]
+    password: Annotated[
+        str,
+        Field(min_length=PASSWORD_LENGTH_MIN, max_length=PASSWORD_LENGTH_MAX, examples=["correct horse battery"]),
+        AfterValidator(validate_password),
+    ] = Field(repr=False)
+    token_delivery: Delivery = "cookie"
+
+    @field_validator("password")
+    @classmethod
+    def _require_unrelated(cls, password: str, info: ValidationInfo) -> str:
+        require_unrelated(password, info.data.get("email", ""), info.data.get("name", ""))
+        return password
+
+
+class LogInRequest(BaseModel):
+    """Open a session."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    email: Email
+    password: Annotated[
+        str, Field(min_length=1, max_length=PASSWORD_LENGTH_MAX), AfterValidator(normalize_password)
+    ] = Field(repr=False)
+    token_delivery: Delivery = "cookie"
+
+
+class RefreshTokenRequest(BaseModel):
+    """A refresh token for clients that keep it themselves; browsers send the cookie."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    refresh_token: str | None = Field(default=None, max_length=REFRESH_TOKEN_LENGTH_MAX, repr=False)
+
+
+class UserView(BaseModel):
+    """A person, as they see themselves."""
+
+    id: str
+    email: str
+    email_verified: bool
+    name: str
+    avatar_url: str | None
+    persona: Literal["artist", "educator", "partner", "none"]
+    platform_role: Literal["user", "admin"]
+    created_at: datetime
+
+
+class WorkspaceView(BaseModel):
+    """A workspace, as one of its members sees it."""
+
+    id: str
+    name: str
+    kind: Literal["personal", "organization"]
+    role: Literal["owner", "admin", "editor", "member", "viewer"]
+
+
+class TokensView(BaseModel):
+    """A pair of tokens; the refresh token is here when it was asked for in the body."""
+
+    access_token: str = Field(repr=False)
+    token_type: Literal["Bearer"] = "Bearer"
+    expires_in: int = Field(description="Life of the access token in seconds.")
+    refresh_token: str | None = Field(default=None, repr=False, exclude_if=lambda token: token is None)
+
+
+class SignedInView(TokensView):
+    """An open session."""
+
+    user: UserView
+    workspace: WorkspaceView
+
+
+class AccountView(BaseModel):
+    """Who I am and where I work."""
+
+    user: UserView
+    workspaces: list[WorkspaceView]
+    tier: str = Field(description="The tier of the personal workspace.")
+
+
+class KeyView(BaseModel):
+    """A public key (RFC 7517)."""
+
+    kty: Literal["EC"]
+    crv: Literal["P-256"]
+    x: str
+    y: str
+    kid: str
+    alg: Literal["ES256"]
+    use: Literal["sig"]
+
+
+class KeySetView(BaseModel):
+    """The public keys that verify access tokens, newest first."""
+
+    keys: list[KeyView]
+
+
+def user_view(user: User) -> UserView:
+    """The response model of a user."""
+    return UserView.model_validate(user, from_attributes=True)
+
+
+def workspace_view(membership: Membership) -> WorkspaceView:
+    """The response model of a workspace."""
+    workspace = membership.workspace
+    return WorkspaceView.model_validate(
+        {"id": workspace.id, "name": workspace.name, "kind": workspace.kind, "role": membership.role.value}
+    )
+
+
+def tokens_view(tokens: SessionTokens, delivery: str) -> TokensView:
+    """The response model of tokens, without the refresh token when a cookie carries it."""
+    return TokensView(
+        access_token=tokens.access_token,
+        expires_in=tokens.expires_in_seconds,
+        refresh_token=str(tokens.refresh_token) if delivery == "body" else None,
+    )
+
+
+def signed_in_view(signed_in: SignedIn, delivery: str) -> SignedInView:
+    """The response to a sign-up or a log-in."""
+    return SignedInView(
+        **dict(tokens_view(signed_in.tokens, delivery)),
+        user=user_view(signed_in.user),
+        workspace=workspace_view(Membership(signed_in.workspace, Role.OWNER)),
+    )
+
+
+def account_view(user: User, memberships: list[Membership]) -> AccountView:
+    """The response of `GET /api/auth/me`: the account of the caller."""
+    return AccountView(
+        user=user_view(user),
+        workspaces=[workspace_view(membership) for membership in memberships],
+        tier=next(
+            membership.workspace.tier for membership in memberships if membership.workspace.id == user.workspace_id
+        ),
+    )

@@ -1,0 +1,150 @@
+"""Seal the movements of a wallet: those that the table's stream delivers, or those that it has not delivered yet.
+
+A movement is sealed once, however often it is delivered: a seal is never older than the movements it covers, so only
+seals from a movement's time onwards can cover it; and two writers cannot write a seal with the same number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from atelier.dataclass import dataclass
+from atelier.errors import Unavailable
+from atelier.ledger.hash_chain import PublicForm, Seal, chain, counters_mismatch, is_intact, movement_id
+from atelier.ledger.model import Wallet
+from atelier.ledger.ports import SealNumberTaken, SealStore, WalletStore
+
+TRIES_MAX = 20
+SEALS_PER_READ = 20
+MOVEMENTS_PER_READ = 200
+PAGES_PER_REQUEST_MAX = 10
+"""How far back in the statement a request looks for what is unsealed: two thousand movements. An audit looks on."""
+
+
+@dataclass(frozen=True, slots=True)
+class SealDeps:
+    """Dependencies. `pause(tries)` waits a little after a parallel writer has taken the next seal number."""
+
+    wallets: WalletStore
+    seals: SealStore
+    pause: Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SealReport:
+    """The newest seal, how many movements this call sealed, and a description of a mismatch, if one was found."""
+
+    head: Seal | None
+    movements: int
+    mismatch: str | None = None
+
+
+def seal(workspace_id: str, movements: Sequence[PublicForm], *, deps: SealDeps, now: datetime) -> SealReport:
+    """Seal those of the movements that no seal covers yet, then compare the sealed sums with the wallet."""
+    sealed = seal_unsealed(workspace_id, movements, deps=deps, now=now)
+    if not sealed.movements or sealed.mismatch or sealed.head is None:
+        return sealed
+    # An eventually consistent read costs half, and is good enough to find no difference.
+    mismatch = wallet_mismatch(deps.wallets.wallet(workspace_id, consistent=False), sealed.head)
+    if mismatch:
+        # A difference is checked by a consistent read. The wallet is read after the seal, so it contains every sealed
+        # movement; equal counts therefore mean the same movements.
+        mismatch = wallet_mismatch(deps.wallets.wallet(workspace_id), sealed.head)
+    return SealReport(sealed.head, sealed.movements, mismatch)
+
+
+def seal_unsealed(workspace_id: str, movements: Sequence[PublicForm], *, deps: SealDeps, now: datetime) -> SealReport:
+    """Seal those of the movements that no seal covers yet. Raises Unavailable when parallel writers took the next seal
+    number at every attempt."""
+    forms = {movement_id(form): form for form in movements}
+    if not forms:
+        return SealReport(deps.seals.newest(workspace_id, consistent=False), 0)
+    for tries in range(TRIES_MAX):
+        # The first read may be stale: then the write fails, because its seal number is taken.
+        covered = SealedKeys(workspace_id, deps.seals.newest(workspace_id, consistent=tries > 0), deps.seals)
+        unsealed_forms = [form for at, form in forms.items() if not covered.covers(at, form["at"])]
+        head = covered.head
+        if not unsealed_forms:
+            return SealReport(head, 0)
+        mismatch = f"seal {head.number} was changed" if head and not is_intact(workspace_id, head) else None
+        try:
+            for link in chain(workspace_id, covered.head, unsealed_forms, now):
+                deps.seals.append(workspace_id, link)
+                head = link
+        except SealNumberTaken:
+            deps.pause(tries)
+        else:
+            return SealReport(head, len(unsealed_forms), mismatch)
+    raise Unavailable("The wallet is being sealed by others. Try again.")
+
+
+class SealedKeys:
+    """The keys of the movements that seals cover. Older seals are read only as far as a question needs them."""
+
+    def __init__(self, workspace_id: str, head: Seal | None, seals: SealStore) -> None:
+        self.head = head
+        self._workspace_id, self._seals = workspace_id, seals
+        self._places = head.covers() if head else set[tuple[str, str]]()
+        self._oldest = head
+
+    def covers(self, wanted_id: tuple[str, str], at: str) -> bool:
+        """Whether a seal covers the movement with this (order, key) and time (RFC 3339)."""
+        while wanted_id not in self._places and self._oldest and self._oldest.at >= at and self._oldest.number > 1:
+            last_number = self._oldest.number - 1
+            older_seals = self._seals.between(self._workspace_id, max(1, last_number - SEALS_PER_READ + 1), last_number)
+            if not older_seals:
+                break
+            self._oldest = older_seals[0]
+            for each in older_seals:
+                self._places |= each.covers()
+        return wanted_id in self._places
+
+
+def unsealed_movements(
+    workspace_id: str, head: Seal | None, missing: int, *, seals: SealStore, pages_max: int
+) -> list[PublicForm]:
+    """Up to `missing` movements that no seal up to `head` covers, searched from the newest backwards and returned
+    oldest first. Fewer when `pages_max` pages of the statement have no more."""
+    covered, unsealed_forms = SealedKeys(workspace_id, head, seals), list[PublicForm]()
+    after: str | None = None
+    for _ in range(pages_max):
+        if len(unsealed_forms) >= missing:
+            break
+        page = seals.public_movements(workspace_id, after, MOVEMENTS_PER_READ)
+        # The newest first: a movement that is newer than the newest seal needs no read of older seals.
+        for form in sorted(page.movements, key=lambda form: form["at"], reverse=True):
+            if len(unsealed_forms) < missing and not covered.covers(movement_id(form), form["at"]):
+                unsealed_forms.append(form)
+        after = page.next_key
+        if after is None:
+            break
+    return sorted(unsealed_forms, key=lambda form: (form["at"], movement_id(form)))
+
+
+def seal_all(workspace_id: str, *, deps: SealDeps, now: datetime) -> tuple[Wallet, Seal | None]:
+    """Seal every movement that is written, and return the wallet with the seal whose sums are exactly the wallet's.
+
+    Raises Unavailable when the wallet changed at every attempt, or when an unsealed movement is not found within
+    PAGES_A_REQUEST pages."""
+    for _ in range(TRIES_MAX):
+        head = deps.seals.newest(workspace_id, consistent=True)
+        wallet = deps.wallets.wallet(workspace_id)
+        missing = wallet.written - (head.count if head else 0)
+        if missing <= 0:
+            return wallet, head
+        unsealed_forms = unsealed_movements(
+            workspace_id, head, missing, seals=deps.seals, pages_max=PAGES_PER_REQUEST_MAX
+        )
+        if not unsealed_forms:
+            break
+        seal_unsealed(workspace_id, unsealed_forms, deps=deps, now=now)
+    raise Unavailable("Not all entries are sealed yet. Try again in a minute.")
+
+
+def wallet_mismatch(wallet: Wallet, head: Seal) -> str | None:
+    """How a wallet differs from its sealed movements; None when they agree, or while movements are not sealed yet. The
+    seal must have been read before the wallet."""
+    if head.count > wallet.written:
+        return f"{head.count} movements are sealed and {wallet.written} were written"
+    return counters_mismatch(wallet, head.balance, head.grants) if head.count == wallet.written else None

@@ -1,0 +1,78 @@
+"""A workspace's preferences: which providers it uses, in which order, and with whose key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from atelier.errors import ValidationFailed
+from atelier.provider_keys.model import PROVIDERS, ProviderPreference, WorkspaceProviders
+from atelier.provider_keys.ports import OwnRouteMarks, ProviderKeys
+
+UNKNOWN_HEALTH = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderStatus:
+    """A provider's status for one workspace. `is_offered`: the platform itself has access to the provider."""
+
+    preference: ProviderPreference
+    kinds: tuple[str, ...]
+    health: str
+    has_key: bool
+    is_offered: bool
+
+
+def provider_statuses(
+    workspace_providers: WorkspaceProviders,
+    *,
+    kinds: Mapping[str, Iterable[str]],
+    platform_providers: frozenset[str],
+    health: Mapping[str, str],
+) -> list[ProviderStatus]:
+    """The status of every known provider, the most preferred first. kinds: the kinds that models make, by provider;
+    health: the health status by provider."""
+    statuses: list[ProviderStatus] = []
+    for provider in sorted({*kinds, *PROVIDERS, *platform_providers}):
+        active = workspace_providers.active_keys(provider)
+        served = {model.kind for key in active for model in key.models}
+        statuses.append(
+            ProviderStatus(
+                preference=workspace_providers.preference(provider),
+                kinds=tuple(sorted({*kinds.get(provider, ()), *served})),
+                health=health.get(provider, UNKNOWN_HEALTH),
+                has_key=bool(active),
+                is_offered=provider in platform_providers,
+            )
+        )
+    return sorted(statuses, key=lambda each: (each.preference.priority, each.preference.provider))
+
+
+def change_preferences(
+    workspace_id: str,
+    preferences: list[ProviderPreference],
+    *,
+    known: frozenset[str],
+    keys: ProviderKeys,
+    wallets: OwnRouteMarks,
+) -> None:
+    """Replace a workspace's preferences; a provider that they do not name gets the defaults. known: the existing
+    providers. Raises ValidationFailed."""
+    own = keys.read_workspace(workspace_id)
+    errors: list[dict[str, str]] = []
+    for index, preference in enumerate(preferences):
+        if preference.provider not in known:
+            errors.append({"path": f"providers.{index}.id", "message": "There is no such provider."})
+        elif preference.provider in {earlier.provider for earlier in preferences[:index]}:
+            errors.append({"path": f"providers.{index}.id", "message": "This provider is named twice."})
+        elif preference.own_key_id and preference.own_key_id not in {
+            key.id for key in own.active_keys(preference.provider)
+        }:
+            message = "There is no such active key for this provider."
+            errors.append({"path": f"providers.{index}.use_own_key", "message": message})
+    if errors:
+        raise ValidationFailed(errors)
+    # The wallet is marked first: submissions read preferences only for a marked one, and would otherwise use a
+    # provider that is switched off.
+    wallets.mark_own_routes(workspace_id)
+    keys.save_preferences(workspace_id, preferences)

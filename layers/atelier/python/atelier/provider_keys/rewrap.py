@@ -1,0 +1,64 @@
+"""Rotation: add a new master key, and seal again with it every record that older keys sealed.
+
+A run can stop anywhere and start again: each record names the key that sealed it, a record that is done is no longer
+listed, and a record that changes during the run is left to the next run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from atelier.errors import NotFound
+from atelier.provider_keys.master_keys import parse_master_keys, with_new_key
+from atelier.provider_keys.model import UnreadableKey
+from atelier.provider_keys.ports import MasterSecretWriter, ProviderKeys
+from atelier.provider_keys.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class RewrapReport:
+    """The result of a run. `is_complete`: only unreadable records are still sealed by an outdated key."""
+
+    resealed: int = 0
+    skipped: int = 0
+    unreadable: tuple[str, ...] = ()
+    is_complete: bool = True
+
+
+def add_master_key(*, keys: ProviderKeys, secret: MasterSecretWriter, now: datetime) -> bool:
+    """Put a new master key before the others; returns whether this call did it. The rotation is claimed first, because
+    of two writers at the same time the later would overwrite a key that the earlier has begun to seal with. Old keys
+    stay in the secret: a restored backup may need them. Raises MasterKeyRefused."""
+    before = secret.read()
+    if not keys.claim_rotation(parse_master_keys(before).newest.kid.hex(), now):
+        return False
+    secret.write(with_new_key(before, now))
+    return True
+
+
+def rewrap(*, keys: ProviderKeys, vault: Vault, has_time: Callable[[], bool]) -> RewrapReport:
+    """Seal again, with the newest key, the records that outdated keys sealed, until `may_go_on` returns False."""
+    resealed, skipped, unreadable = 0, 0, list[str]()
+    for kid in vault.outdated_kids():
+        for workspace_id, key_id in keys.list_sealed_by(kid):
+            if not has_time():
+                return RewrapReport(resealed, skipped, tuple(unreadable), is_complete=False)
+            try:
+                key = keys.get(workspace_id, key_id)
+                if key.sealed_by != kid:
+                    raise NotFound
+                sealed = vault.seal(vault.open(key.record, key.seal_context), key.seal_context)
+            except NotFound:
+                # The key was removed, or sealed again by another run, since it was listed.
+                skipped += 1
+                continue
+            except UnreadableKey:
+                unreadable.append(key_id)
+                continue
+            if keys.replace_record(key, replace(key, record=sealed.record, sealed_by=sealed.kid)):
+                resealed += 1
+            else:
+                skipped += 1
+    return RewrapReport(resealed, skipped, tuple(unreadable), is_complete=not skipped)

@@ -1,0 +1,174 @@
+"""The gate, the authorizer's context and the permission table."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from atelier.errors import Forbidden, NotFound, Unauthenticated
+from atelier.identity.authenticate import authenticate
+from atelier.identity.authorize import Authorized
+from atelier.identity.model import Device, SignedIn
+from atelier.identity.permissions import WEAKEST, Role, permits
+from atelier.identity.sign_up import SignUp, sign_up
+from atelier.ids import new_id
+from tests.unit.identity.fakes import IdentityFakes
+
+NOW = datetime(2026, 11, 20, 21, 0, 5, tzinfo=UTC)
+
+
+@pytest.fixture
+def identity() -> IdentityFakes:
+    return IdentityFakes()
+
+
+def user(identity: IdentityFakes, email: str = "ada@example.com") -> SignedIn:
+    return sign_up(SignUp(email, "correct horse battery", "Ada", Device("", "")), **identity.sign_in_ports, now=NOW)
+
+
+def claims_of(identity: IdentityFakes, signed_in: SignedIn) -> dict[str, str | int]:
+    header = f"Bearer {signed_in.tokens.access_token}"
+    return authorized(identity, header)
+
+
+def authorized(identity: IdentityFakes, header: str) -> dict[str, str | int]:
+    return authenticate(header, access_tokens=identity.access_tokens, api_tokens=lambda: identity.store, now=NOW)
+
+
+def let_in(
+    identity: IdentityFakes,
+    claims: dict[str, str | int],
+    workspace_id: str | None = None,
+    permission: str = "generations.create",
+    *,
+    fresh: bool = True,
+    now: datetime = NOW,
+) -> Authorized:
+    return authenticate(claims, workspace_id, permission, fresh=fresh, access_reads=identity.store, now=now)
+
+
+def test_the_authorizer_returns_the_tokens_claims(identity: IdentityFakes) -> None:
+    ada = user(identity)
+    assert claims_of(identity, ada) == {
+        "user_id": ada.user.id,
+        "session_id": ada.tokens.refresh_token.session_id,
+        "workspace_id": ada.workspace.id,
+        "expires_at": int(NOW.timestamp()) + 600,
+    }
+
+
+@pytest.mark.parametrize("scheme", ["bearer", "BEARER", " Bearer "])
+def test_the_bearer_scheme_is_case_insensitive(identity: IdentityFakes, scheme: str) -> None:
+    token = user(identity).tokens.access_token
+    assert "user_id" in authorized(identity, f"{scheme} {token}")
+
+
+@pytest.mark.parametrize(
+    "header", ["", "none", "Bearer", "Bearer ", "Basic YTpi", "Bearer a.b.c", "Bearer atl_123", "é"]
+)
+def test_the_authorizer_names_the_reason_of_a_refusal(identity: IdentityFakes, header: str) -> None:
+    context = authorized(identity, header)
+    assert set(context) == {"reason"}
+    assert "token" in str(context["reason"])
+
+
+def test_a_read_in_the_personal_workspace_needs_no_store_read(identity: IdentityFakes) -> None:
+    ada = user(identity)
+    admitted = let_in(identity, claims_of(identity, ada), permission="credits.read", fresh=False)
+    assert (admitted.user_id, admitted.workspace_id, admitted.role) == (ada.user.id, ada.workspace.id, Role.OWNER)
+    assert identity.store.reads == 0
+
+
+def test_the_header_may_name_the_personal_workspace(identity: IdentityFakes) -> None:
+    ada = user(identity)
+    claims = claims_of(identity, ada)
+    assert let_in(identity, claims, ada.workspace.id) == let_in(identity, claims)
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_guest_has_their_own_role_in_the_workspace(identity: IdentityFakes, fresh: bool) -> None:
+    ada, eve = user(identity), user(identity, "eve@example.com")
+    identity.store.roles[eve.user.id, ada.workspace.id] = Role.EDITOR
+    admitted = let_in(identity, claims_of(identity, eve), ada.workspace.id, fresh=fresh)
+    assert (admitted.workspace_id, admitted.role) == (ada.workspace.id, Role.EDITOR)
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_role_without_the_permission_is_forbidden(identity: IdentityFakes, fresh: bool) -> None:
+    ada, eve = user(identity), user(identity, "eve@example.com")
+    identity.store.roles[eve.user.id, ada.workspace.id] = Role.VIEWER
+    with pytest.raises(Forbidden):
+        let_in(identity, claims_of(identity, eve), ada.workspace.id, fresh=fresh)
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_foreign_workspace_gets_the_response_of_a_missing_one(identity: IdentityFakes, fresh: bool) -> None:
+    ada, eve = user(identity), user(identity, "eve@example.com")
+    claims = claims_of(identity, eve)
+    messages: set[str] = set()
+    for workspace_id in (ada.workspace.id, new_id("wsp", NOW), "wsp_1", "../..", ada.user.id):
+        with pytest.raises(NotFound) as missing:
+            let_in(identity, claims, workspace_id, "credits.read", fresh=fresh)
+        messages.add(missing.value.message)
+    assert len(messages) == 1
+
+
+def test_a_revoked_session_is_refused_on_a_mutation(identity: IdentityFakes) -> None:
+    ada = user(identity)
+    claims = claims_of(identity, ada)
+    assert let_in(identity, claims)
+    identity.store.revoke(ada.user.id, ada.tokens.refresh_token.session_id, NOW)
+    with pytest.raises(Unauthenticated):
+        let_in(identity, claims)
+    # A read is still allowed for the token's last minutes.
+    assert let_in(identity, claims, permission="credits.read", fresh=False)
+
+
+def test_a_deleted_session_is_refused_on_a_mutation(identity: IdentityFakes) -> None:
+    ada = user(identity)
+    identity.store.sessions.clear()
+    with pytest.raises(Unauthenticated):
+        let_in(identity, claims_of(identity, ada))
+
+
+def test_a_removed_membership_is_refused_on_a_mutation(identity: IdentityFakes) -> None:
+    ada, eve = user(identity), user(identity, "eve@example.com")
+    identity.store.roles[eve.user.id, ada.workspace.id] = Role.EDITOR
+    claims = claims_of(identity, eve)
+    assert let_in(identity, claims, ada.workspace.id)
+    del identity.store.roles[eve.user.id, ada.workspace.id]
+    with pytest.raises(NotFound):
+        let_in(identity, claims, ada.workspace.id)
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_the_gateways_authorizer_cache_does_not_prolong_a_token(identity: IdentityFakes, fresh: bool) -> None:
+    claims = claims_of(identity, user(identity))
+    assert let_in(identity, claims, fresh=fresh, now=NOW + timedelta(seconds=629))
+    with pytest.raises(Unauthenticated, match="expired"):
+        let_in(identity, claims, fresh=fresh, now=NOW + timedelta(seconds=630))
+
+
+def test_a_stronger_role_has_all_permissions_of_a_weaker_one() -> None:
+    for stronger, weaker in pairwise(Role):
+        may = {permission for permission in WEAKEST if permits(weaker, permission)}
+        assert may <= {permission for permission in WEAKEST if permits(stronger, permission)}
+
+
+def test_the_permission_table_lists_each_roles_permissions() -> None:
+    # Every read permission, except for the lists of keys and of tokens.
+    reading = sorted(name for name in WEAKEST if name.endswith(".read") and not name.startswith(("api-keys", "tokens")))
+    assert {role: sorted(name for name in WEAKEST if permits(role, name)) for role in Role} == {
+        Role.OWNER: sorted(WEAKEST),
+        Role.ADMIN: sorted(WEAKEST),
+        Role.EDITOR: sorted(WEAKEST.keys() - {"api-keys.manage", "budgets.manage", "providers.manage"}),
+        Role.MEMBER: reading,
+        Role.VIEWER: reading,
+    }
+
+
+def test_an_undeclared_permission_raises_key_error() -> None:
+    with pytest.raises(KeyError):
+        permits(Role.OWNER, "money.print")
