@@ -133,7 +133,7 @@ def start_attempt(generation: Generation, task_token: str | None = None, referen
 
 def submit_to_replicate(task_token: str) -> str:
     """Submits the example's generation and its attempt to Replicate (or its stand-in); returns the reference."""
-    generation = start_attempt(submit_generation(model="replicate/sdxl"))
+    generation = start_attempt(submit_example(model="replicate/sdxl"))
     assert generation.attempt is not None
     attempting = workflow.attempt_deps()
     answer = attempting.providers["replicate"].submit(attempting.job(generation, generation.attempt))

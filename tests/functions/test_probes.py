@@ -25,20 +25,20 @@ def test_a_successful_probe_makes_an_unavailable_provider_available(replicate: R
     for _ in range(FAILURES_TO_DOWN):
         routing.health_cache().record_failure(REPLICATE, "transient", started_at=now, now=now)
     assert not routing.health_cache().allow(REPLICATE, now)
-    assert run() == {"asked": 1, "ill": 0}
+    assert run() == {"checked": 1, "unhealthy": 0}
     later = system_clock()
     assert routing.health_cache().allow(REPLICATE, later)
     assert routing.health_cache().store.get(REPLICATE).status(later) is HealthStatus.DEGRADED
 
 
 def test_a_healthy_provider_is_probed_every_half_hour(replicate: ReplicateSimulator) -> None:
-    assert run() == {"asked": 1, "ill": 0}
-    assert run(timedelta(minutes=25)) == {"asked": 0, "ill": 0}
-    assert run(timedelta(minutes=31)) == {"asked": 1, "ill": 0}
+    assert run() == {"checked": 1, "unhealthy": 0}
+    assert run(timedelta(minutes=25)) == {"checked": 0, "unhealthy": 0}
+    assert run(timedelta(minutes=31)) == {"checked": 1, "unhealthy": 0}
 
 
 def test_unanswered_probes_mark_a_provider_as_down(replicate: ReplicateSimulator) -> None:
     replicate.stop()
     for _ in range(FAILURES_TO_DOWN):
-        assert run() == {"asked": 1, "ill": 1}
+        assert run() == {"checked": 1, "unhealthy": 1}
     assert routing.health_cache().store.get(REPLICATE).status(system_clock()) is HealthStatus.DOWN

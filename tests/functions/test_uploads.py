@@ -151,8 +151,8 @@ def test_an_audio_recording_is_uploaded_under_its_own_content_type(
 def test_an_assets_notes_name_a_dropped_track(app: ModuleType, cloud: AwsResources) -> None:
     data_ = av_files.combine_tracks([av_files.make_video(), av_files.make_audio("aac", "mp4", seconds=3)], "mov")
     create_upload(data_, content_type="video/quicktime")
-    assert success_data(completed(app))["asset"]["notes"] == ["Sound track 2 (aac) was left out."]
-    assert library.assets().get(WORKSPACE, UPLOAD).notes == ("Sound track 2 (aac) was left out.",)
+    assert success_data(completed(app))["asset"]["notes"] == ["Audio track 2 (aac) was left out."]
+    assert library.assets().get(WORKSPACE, UPLOAD).notes == ("Audio track 2 (aac) was left out.",)
 
 
 @pytest.mark.parametrize(

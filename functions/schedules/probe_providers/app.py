@@ -14,5 +14,5 @@ def handler(_event: dict[str, Any], _context: object, clock: Clock = system_cloc
     report = routing.probe_platform(clock)
     for provider, error_class in report.failures:
         logger.warning("a provider is not well", provider=provider, error_class=error_class)
-    logger.info("providers asked", asked=len(report.checked), ill=len(report.failures))
-    return {"asked": len(report.checked), "ill": len(report.failures)}
+    logger.info("providers checked", checked=len(report.checked), unhealthy=len(report.failures))
+    return {"checked": len(report.checked), "unhealthy": len(report.failures)}

@@ -20,7 +20,7 @@ from atelier.identity.api_tokens import (
     new_token,
 )
 from atelier.identity.authenticate import authenticate
-from atelier.identity.authorize import Authorized
+from atelier.identity.authorize import Authorized, authorize
 from atelier.identity.issue_token import IssuedToken, NewToken, issue_token, revoke_token
 from atelier.identity.model import Device, SignedIn, UserStatus
 from atelier.identity.permissions import WEAKEST, Role, permits
@@ -76,7 +76,7 @@ def let_in(
     fresh: bool = True,
     now: datetime = NOW,
 ) -> Authorized:
-    return authenticate(claims, workspace_id, permission, fresh=fresh, access_reads=identity.store, now=now)
+    return authorize(claims, workspace_id, permission, fresh=fresh, access_reads=identity.store, now=now)
 
 
 def sample() -> tuple[ApiToken, str]:

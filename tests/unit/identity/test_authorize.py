@@ -9,7 +9,7 @@ import pytest
 
 from atelier.errors import Forbidden, NotFound, Unauthenticated
 from atelier.identity.authenticate import authenticate
-from atelier.identity.authorize import Authorized
+from atelier.identity.authorize import Authorized, authorize
 from atelier.identity.model import Device, SignedIn
 from atelier.identity.permissions import WEAKEST, Role, permits
 from atelier.identity.sign_up import SignUp, sign_up
@@ -46,7 +46,7 @@ def let_in(
     fresh: bool = True,
     now: datetime = NOW,
 ) -> Authorized:
-    return authenticate(claims, workspace_id, permission, fresh=fresh, access_reads=identity.store, now=now)
+    return authorize(claims, workspace_id, permission, fresh=fresh, access_reads=identity.store, now=now)
 
 
 def test_the_authorizer_returns_the_tokens_claims(identity: IdentityFakes) -> None:

@@ -117,7 +117,7 @@ def settings() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
-            aliases = re.findall(r"(?:text|number)\('(ATELIER_\w+)'", ast.unparse(node))
+            aliases = re.findall(r"(?:text_variable|number_variable)\('(ATELIER_\w+)'", ast.unparse(node))
             found[node.name] = set(aliases)
     return found
 

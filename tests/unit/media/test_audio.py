@@ -318,7 +318,7 @@ def test_a_video_in_an_ogg_is_refused_as_audio() -> None:
         shown.width, shown.height, shown.pix_fmt = 64, 48, "yuv420p"
         made.mux(shown.encode(av.VideoFrame.from_image(Image.new("RGB", (64, 48)))))
         made.mux(shown.encode())
-    with pytest.raises(MediaInvalid, match="it is a film"):
+    with pytest.raises(MediaInvalid, match="it is a video"):
         audio.process(file.getvalue())
 
 

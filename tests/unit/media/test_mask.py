@@ -79,7 +79,7 @@ def test_a_gradient_mask_keeps_its_levels() -> None:
         (lambda: Image.new("RGBA", SIZE, (0, 0, 0, 255)), "changes nothing"),
         (lambda: Image.new("RGBA", SIZE, (0, 0, 0, 200)), "changes nothing"),
         (lambda: Image.new("RGB", SIZE, "red"), "not black and white, and has no transparent part"),
-        (lambda: white_on_black((80, 80)), "shape of the picture: it has 80 × 80 pixels, the image 120 × 80"),
+        (lambda: white_on_black((80, 80)), "shape of the image: it has 80 × 80 pixels, the image 120 × 80"),
     ],
 )
 def test_a_mask_that_changes_nothing_or_is_of_another_shape_is_refused(

@@ -91,7 +91,7 @@ def replaced(monkeypatch: pytest.MonkeyPatch, folder: Path, code: str) -> None:
     """Run this code in the subprocess instead of processing the file."""
     program = folder / "opening.py"
     source = sandbox.PROGRAM.read_text()
-    assert "def _answer(asked" in source
+    assert "def _handle_request(request" in source
     program.write_text(source.replace('if __name__ == "__main__":', f"{code}\n\nif __name__ == '__main__':"))
     monkeypatch.setattr(sandbox, "PROGRAM", program)
 
@@ -100,7 +100,7 @@ def test_a_crashed_process_refuses_its_file_and_the_next_file_works(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, plain: bytes
 ) -> None:
     with monkeypatch.context() as patch:
-        replaced(patch, tmp_path, "def _answer(asked, data):\n    os.kill(os.getpid(), signal.SIGSEGV)")
+        replaced(patch, tmp_path, "def _handle_request(request, data):\n    os.kill(os.getpid(), signal.SIGSEGV)")
         for kind in ("image", "video"):
             with pytest.raises(MediaInvalid, match="status -11"):
                 process(kind, plain, watermark=False)
@@ -111,12 +111,12 @@ def test_a_crashed_process_refuses_its_file_and_the_next_file_works(
 def test_a_process_killed_from_outside_is_retried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, whom: str) -> None:
     once = tmp_path / "killed"
     lines = (
-        "looked_into = _answer",
-        "def _answer(asked, data):",
+        "looked_into = _handle_request",
+        "def _handle_request(request, data):",
         f"    if not os.path.exists({str(once)!r}):",
         f"        open({str(once)!r}, 'w').close()",
         f"        os.kill({whom}, signal.SIGKILL)",
-        "    return looked_into(asked, data)",
+        "    return looked_into(request, data)",
     )
     replaced(monkeypatch, tmp_path, "\n".join(lines))
     assert process("image", sample_png(64, 48, 1), watermark=False).width == 64
@@ -127,7 +127,11 @@ def test_the_process_gets_no_secrets_and_leaves_no_files(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, plain: bytes
 ) -> None:
     says = "{'refused': os.getcwd() + ' ' + ' '.join(sorted(os.environ))}"
-    replaced(monkeypatch, tmp_path, f"def _answer(asked, data):\n    open('left', 'w').close()\n    return {says}, b''")
+    replaced(
+        monkeypatch,
+        tmp_path,
+        f"def _handle_request(request, data):\n    open('left', 'w').close()\n    return {says}, b''",
+    )
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     with pytest.raises(MediaInvalid) as refused:
         process("image", plain, watermark=False)
@@ -140,7 +144,7 @@ def test_no_state_is_shared_between_files(monkeypatch: pytest.MonkeyPatch, tmp_p
     replaced(
         monkeypatch,
         tmp_path,
-        "seen = []\n\n\ndef _answer(asked, data):\n    seen.append(len(data))\n    return {'refused': f'{seen}'}, b''",
+        "seen = []\n\n\ndef _handle_request(request, data):\n    seen.append(len(data))\n    return {'refused': f'{seen}'}, b''",
     )
     for data in (plain, plain[:10]):
         with pytest.raises(MediaInvalid, match=rf"^\[{len(data)}\]$"):
@@ -164,13 +168,13 @@ def test_an_interrupted_call_leaves_no_result_for_the_next_file(plain: bytes) ->
 def test_an_image_beyond_the_time_limit_is_refused_with_the_limit(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str
 ) -> None:
-    replaced(monkeypatch, tmp_path, f"def _answer(asked, data):\n    {code}")
+    replaced(monkeypatch, tmp_path, f"def _handle_request(request, data):\n    {code}")
     with pytest.raises(MediaLimitExceeded, match=r"took longer than 0\.2 seconds, the most"):
         process("image", b"data", watermark=False, seconds_max=0.2)
 
 
 def test_a_process_that_ignores_its_alarm_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    code = "def _answer(asked, data):\n    signal.signal(signal.SIGALRM, signal.SIG_IGN)\n    signal.pause()"
+    code = "def _handle_request(request, data):\n    signal.signal(signal.SIGALRM, signal.SIG_IGN)\n    signal.pause()"
     replaced(monkeypatch, tmp_path, code)
     with pytest.raises(MediaLimitExceeded, match="took longer"):
         process("image", b"data", watermark=False, seconds_max=0.2)

@@ -232,7 +232,7 @@ def test_a_second_audio_track_is_dropped_with_a_note(plain: bytes) -> None:
     data = av_files.combine_tracks([plain, av_files.make_audio("aac", "mp4", seconds=6)], "mp4")
     made = video.process(data, watermark=False)
     assert made.duration_ms == pytest.approx(2000, abs=60)
-    assert made.notes == ("Sound track 2 (aac) was left out.",)
+    assert made.notes == ("Audio track 2 (aac) was left out.",)
 
 
 def test_an_unreadable_audio_track_is_dropped_with_a_note(plain: bytes) -> None:
@@ -243,12 +243,12 @@ def test_an_unreadable_audio_track_is_dropped_with_a_note(plain: bytes) -> None:
     # Both the codec's name and its description are unknown.
     first = spatial.replace(b"mp4a", b"apac", 1).replace(b"esds", b"dapa", 1)
     made = video.process(first, watermark=False)
-    assert made.notes == ("Sound track 1 (unknown codec) was left out.",)
+    assert made.notes == ("Audio track 1 (unknown codec) was left out.",)
     assert decode_file(made.data).codecs == ("h264", "aac")
     assert not decode_file(made.data).is_silent
     only = video.process(plain.replace(b"mp4a", b"apac").replace(b"esds", b"dapa"), watermark=False)
     assert decode_file(only.data).codecs == ("h264",)
-    assert only.notes == ("Sound track 1 (unknown codec) was left out.",)
+    assert only.notes == ("Audio track 1 (unknown codec) was left out.",)
 
 
 def test_a_video_with_twelve_audio_tracks_is_accepted(plain: bytes) -> None:

@@ -45,7 +45,7 @@ def test_any_body_is_parsed_or_refused(model: type[BaseModel], data: st.DataObje
     body = data.draw(st.dictionaries(st.sampled_from(sorted(model.model_fields)), JSON, max_size=6))
     body.setdefault("model", "auto")
     with contextlib.suppress(ValidationError, AtelierError):
-        asked = model.model_validate(body).asked()  # pyright: ignore[reportAttributeAccessIssue]
+        asked = model.model_validate(body).to_mapped_request()  # pyright: ignore[reportAttributeAccessIssue]
         assert isinstance(asked, MappedRequest)
         assert asked.prompt
 
@@ -128,7 +128,7 @@ def test_a_form_boundary_that_is_not_ascii_is_refused() -> None:
 def test_a_refusal_of_very_long_names_is_short() -> None:
     api = Api("tests", error_response=error_response)
     take = api.route("POST", "/v1/responses", body=ResponseRequest, raw=True, body_bytes_max=5_000_000)
-    take(lambda request: Response(str(request.body.asked())))
+    take(lambda request: Response(str(request.body.to_mapped_request())))
     long = "k" * 4_000_000
     for body in ({long: 1}, {"input": [{"type": long}]}, {"input": [{"role": "user", "content": [{"type": long}]}]}):
         context = {"requestId": "r-1", "http": {"method": "POST", "path": "/v1/responses"}}

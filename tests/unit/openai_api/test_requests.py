@@ -193,7 +193,7 @@ BODIES: dict[str, tuple[Any, dict[str, Any]]] = {
 
 def at(door: str, **more: Any) -> MappedRequest:
     model, body = BODIES[door]
-    return model.model_validate({**body, **more}).asked()
+    return model.model_validate({**body, **more}).to_mapped_request()
 
 
 @pytest.mark.parametrize("door", BODIES)

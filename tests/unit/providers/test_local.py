@@ -67,8 +67,8 @@ def test_every_scene_fills_the_extreme_sizes(prompt: str, width: int, height: in
 def test_the_same_request_gives_the_same_bytes_in_another_process() -> None:
     script = """
 import hashlib
-from atelier.providers._contract import Job
-from atelier.providers.local import Local
+from atelier.provider_port import Job
+from atelier.adapters.providers.local.provider import Local
 parameters = {"width": 200, "height": 120, "n": 1, "seed": 12}
 done = Local().submit(Job("att", "image", "local/canvas", "an orchard in spring", parameters=parameters))
 print(hashlib.sha256(done.outputs[0].data).hexdigest())
@@ -198,7 +198,7 @@ def test_an_upscaled_image_matches_its_original(factor: int, mode: str) -> None:
 
 def test_an_upscale_without_an_image_or_beyond_the_size_limit_is_refused() -> None:
     work = Job(ATTEMPT, "upscale", "local/enlarge", "", parameters={"factor": 4})
-    assert "no picture" in refused(work)
+    assert "no image" in refused(work)
     large = png(Image.new("L", (3000, 400)))
     assert "4096" in refused(replace(work, inputs={"image": (large,)}))
 
@@ -207,7 +207,7 @@ def test_an_upscale_without_an_image_or_beyond_the_size_limit_is_refused() -> No
     "data", [b"", b"no picture", b"GIF89a\x01\x00\x01\x00\x00\x00\x00", b"\x89PNG\r\n\x1a\n" + b"\0" * 40]
 )
 def test_an_input_that_is_not_an_image_is_refused(data: bytes) -> None:
-    assert "no picture" in refused(replace(job(), inputs={"image": (Input(data, "image/png"),)}))
+    assert "no image" in refused(replace(job(), inputs={"image": (Input(data, "image/png"),)}))
 
 
 def test_an_image_bomb_is_refused_by_its_declared_size() -> None:

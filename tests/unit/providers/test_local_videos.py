@@ -343,8 +343,8 @@ EACH = [
 @pytest.mark.parametrize("work", EACH, ids=lambda work: work.model)
 def test_the_same_request_gives_the_same_bytes_in_another_process(work: Job) -> None:
     script = f"""
-from atelier.providers._contract import Job
-from atelier.providers.local import Local
+from atelier.provider_port import Job
+from atelier.adapters.providers.local.provider import Local
 job = Job("att", {work.kind!r}, {work.model!r}, {work.prompt!r}, parameters={work.parameters!r})
 print(Local().submit(job).outputs[0].data.hex())
 """
@@ -382,8 +382,8 @@ def test_a_missing_library_disables_videos_but_not_images() -> None:
     script = """
 import sys
 sys.modules["av"] = None
-from atelier.providers._contract import Job
-from atelier.providers.local import Local
+from atelier.provider_port import Job
+from atelier.adapters.providers.local.provider import Local
 local = Local()
 film = Job("att", "video", "local/film", "x", parameters={"width": 128, "height": 128})
 print(local.submit(film).error_class, type(local.poll("att", film)).__name__)

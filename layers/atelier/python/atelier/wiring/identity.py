@@ -12,7 +12,7 @@ from atelier.identity import refresh as _refresh
 from atelier.identity import sign_up as _sign_up
 from atelier.identity import verify_email as _verify_email
 from atelier.identity.access_tokens import AccessTokens
-from atelier.identity.authenticate import authenticate as _authorize
+from atelier.identity.authenticate import authenticate as _authenticate
 from atelier.identity.credentials import normalize_email
 from atelier.identity.model import Membership, SessionTokens, SignedIn, User
 from atelier.identity.passwords import Argon2
@@ -77,7 +77,7 @@ def account(user_id: str) -> tuple[User, list[Membership]]:
 
 
 def authenticate(header: str, now: datetime) -> dict[str, str | int]:
-    return _authorize(header, access_tokens=_access_tokens(), api_tokens=store, now=now)
+    return _authenticate(header, access_tokens=_access_tokens(), api_tokens=store, now=now)
 
 
 def public_keys() -> dict[str, list[dict[str, Any]]]:

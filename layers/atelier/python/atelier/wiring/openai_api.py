@@ -140,7 +140,7 @@ class BegunGeneration:
 
     def mark_answered(self) -> None:
         """Record that the result has been sent, so that the same request makes a new generation from now on."""
-        _sdk_retries().answered(self.call.workspace_id, self.call.fingerprint, self.order.name)
+        _sdk_retries().mark_answered(self.call.workspace_id, self.call.fingerprint, self.order.name)
 
 
 def begin_generation(request: Request[Any], path: str, mapped: MappedRequest) -> BegunGeneration:

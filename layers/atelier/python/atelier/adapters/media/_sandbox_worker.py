@@ -1,8 +1,8 @@
-"""The sandbox program, started by `apart.py`: it decodes each image, video or audio file in a process forked for it.
+"""The sandbox program, started by `sandbox.py`: it decodes each image, video or audio file in a process forked for it.
 
 Standard input is a socket. For each file it receives the file's type and a new connection. On that connection the
 forked process reads the request and writes the response: each is two lengths, a line of JSON and the bytes of the
-files. When the forked process dies, this program exits with the same status, and `apart.py` starts it again.
+files. When the forked process dies, this program exits with the same status, and `sandbox.py` starts it again.
 """
 
 from __future__ import annotations
