@@ -191,14 +191,19 @@ def _drop_unsupported(template: Template) -> None:
 def _allow_any_callback(template: Template) -> None:
     """Allows task tokens to be answered for every resource: on AWS the permission names the state machine of the token,
     but the emulator checks the callback without a resource."""
+    documents: list[Json] = []
     for resource in template["Resources"].values():
-        for policy in resource["Properties"].get("Policies", []) if resource["Type"] == "AWS::IAM::Role" else []:
-            statements: list[Json] = policy["PolicyDocument"]["Statement"]
-            for statement in list(statements):
-                actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
-                callbacks = [action for action in actions if action.startswith("states:SendTask")]
-                if callbacks:
-                    statements.append({"Effect": "Allow", "Action": callbacks, "Resource": "*"})
+        if resource["Type"] == "AWS::IAM::Role":
+            documents += [policy["PolicyDocument"] for policy in resource["Properties"].get("Policies", [])]
+        elif resource["Type"] == "AWS::IAM::ManagedPolicy":
+            documents.append(resource["Properties"]["PolicyDocument"])
+    for document in documents:
+        statements: list[Json] = document["Statement"]
+        for statement in list(statements):
+            actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+            callbacks = [action for action in actions if action.startswith("states:SendTask")]
+            if callbacks:
+                statements.append({"Effect": "Allow", "Action": callbacks, "Resource": "*"})
 
 
 def _replace_refs(value: Json, placeholder_of: Callable[[str], str | None]) -> Json:

@@ -253,14 +253,14 @@ def test_task_token_callbacks_need_permission_on_every_resource(aws: Aws) -> Non
     machine = "arn:aws:states:us-east-1:000000000000:stateMachine:some"
     assert answer_as(aws, "narrow", machine) == "AccessDeniedException"
     assert answer_as(aws, "wide", "*") == "TaskDoesNotExist"
-    roles = [r["Properties"] for r in local_template()["Resources"].values() if r["Type"] == "AWS::IAM::Role"]
-    wide = [
-        s["Action"]
-        for role in roles
-        for p in role.get("Policies", [])
-        for s in p["PolicyDocument"]["Statement"]
-        if s["Resource"] == "*"
+    policies = [
+        document
+        for resource in local_template()["Resources"].values()
+        if resource["Type"] in ("AWS::IAM::Role", "AWS::IAM::ManagedPolicy")
+        for document in [resource["Properties"], *resource["Properties"].get("Policies", [])]
+        if "PolicyDocument" in document
     ]
+    wide = [s["Action"] for p in policies for s in p["PolicyDocument"]["Statement"] if s["Resource"] == "*"]
     callbacks = [actions for actions in wide if not any(action.startswith(("logs:", "xray:")) for action in actions)]
     assert callbacks
     assert {action for actions in callbacks for action in actions} == {

@@ -14,6 +14,7 @@ from atelier.generations.model import OPEN_STATUSES
 from atelier.moderation.model import ALWAYS_REFUSED, Category
 from atelier.provider_port import WORK_SECONDS_MAX
 from infra.local.templates import read_template
+from tests.unit.infra import permissions
 
 ROOT = Path(__file__).parents[3]
 TEMPLATE = read_template(ROOT / "template.yaml")
@@ -26,20 +27,45 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
 JUDGING = ("ApiGenerationsFunction", "V1Function", "TasksPlanStageFunction", "TasksFinishGenerationFunction")
 LAYER = ROOT / "layers/atelier/python"
 # The environment variables of every function.
-EVERYONE = set(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"])
+SHARED: dict[str, Any] = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+# Lambda's limit for the names and values of all variables of a function.
+ENVIRONMENT_BYTES_MAX = 4096
 
 
-def statements(properties: dict[str, Any]) -> list[dict[str, Any]]:
-    return [statement for policy in properties.get("Policies", []) for statement in policy["Statement"]]
+def statements(name: str) -> list[dict[str, Any]]:
+    """The statements of a function's own policies and of the managed policies that it names."""
+    return permissions.statements(TEMPLATE, name)
+
+
+def own_variables(name: str) -> dict[str, Any]:
+    """The environment variables that a function has in addition to the shared ones."""
+    return FUNCTIONS[name].get("Environment", {}).get("Variables", {})
+
+
+def test_no_permission_has_changed_unnoticed() -> None:
+    assert permissions.table(TEMPLATE) == permissions.TABLE.read_text(), (
+        "the permissions of template.yaml have changed: write PERMISSIONS.md anew by `PYTHONPATH=layers/atelier/python "
+        ".venv/bin/python -m tests.unit.infra.permissions`, and read in its diff whether each new one is needed"
+    )
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_functions_policy_names_its_actions_and_resources(name: str) -> None:
-    for statement in statements(FUNCTIONS[name]):
-        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
-        resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
-        assert not [action for action in actions if "*" in action]
-        assert "*" not in resources
+    for statement in statements(name):
+        assert not [action for action in permissions.listed(statement["Action"]) if "*" in action]
+        assert "*" not in permissions.listed(statement["Resource"])
+
+
+def test_a_resource_that_depends_on_a_condition_is_otherwise_none() -> None:
+    conditional = [
+        resource["Fn::If"]
+        for name in FUNCTIONS
+        for statement in statements(name)
+        for resource in permissions.listed(statement["Resource"])
+        if "Fn::If" in resource
+    ]
+    assert conditional
+    assert all(re.search(r"(:secret:none|:key/none)$", nothing["Fn::Sub"]) for _, _, nothing in conditional)
 
 
 def test_the_attempt_functions_timeout_exceeds_the_longest_provider_wait() -> None:
@@ -56,24 +82,40 @@ def test_a_wildcard_resource_is_explained_in_the_line_before_its_statement() -> 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_no_secret_value_is_in_the_environment(name: str) -> None:
-    for variable, value in FUNCTIONS[name].get("Environment", {}).get("Variables", {}).items():
+    for variable, value in (SHARED | own_variables(name)).items():
         if "SECRET" in variable:
             assert str(value["Fn::GetAtt"]).endswith("SecretArn']")
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_functions_environment_has_only_variables_that_it_reads(name: str) -> None:
-    read_by = variables_read(ROOT / FUNCTIONS[name]["CodeUri"] / "app.py")
-    told = set(FUNCTIONS[name].get("Environment", {}).get("Variables", {}))
-    assert told - read_by == set(), "told, but nothing that it imports reads it"
+def test_a_functions_own_variables_are_read_by_its_settings(name: str) -> None:
+    own = set(own_variables(name)) - set(SHARED)
+    assert own - variables_read(ROOT / FUNCTIONS[name]["CodeUri"] / "app.py") == set()
+
+
+def test_a_shared_variable_is_read_by_several_functions() -> None:
+    readers = [variables_read(ROOT / function["CodeUri"] / "app.py") for function in FUNCTIONS.values()]
+    ours = {variable for variable in SHARED if variable.startswith("ATELIER_")}
+    assert {variable for variable in ours if sum(variable in read for read in readers) < 2} == set(), (
+        "move these variables of template.yaml from Globals to the function that reads them"
+    )
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_may_access_each_table_in_its_environment(name: str) -> None:
-    granted = str(statements(FUNCTIONS[name]))
-    for variable in FUNCTIONS[name].get("Environment", {}).get("Variables", {}):
-        if variable.startswith("ATELIER_TABLE_"):
-            assert f"{variable.removeprefix('ATELIER_TABLE_').capitalize()}TableArn" in granted
+def test_a_function_may_use_only_the_tables_that_its_settings_name(name: str) -> None:
+    granted = set(re.findall(r"'Outputs\.(\w+)TableArn'|Data\.Outputs\.(\w+)TableArn", str(statements(name))))
+    tables = {first or second for first, second in granted}
+    read_by = variables_read(ROOT / FUNCTIONS[name]["CodeUri"] / "app.py")
+    assert {table for table in tables if f"ATELIER_TABLE_{table.upper()}" not in read_by} == set()
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_functions_environment_leaves_room_for_the_parameters_of_a_deployment(name: str) -> None:
+    """A quarter of the limit is left for ProviderUrls, ProviderLimits and other texts of free length."""
+    variables = SHARED | own_variables(name)
+    assert sum(len(variable) + longest_value(value) for variable, value in variables.items()) < (
+        ENVIRONMENT_BYTES_MAX * 3 // 4
+    )
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -81,24 +123,23 @@ def test_only_a_function_that_sends_to_its_own_queue_allows_recursion(name: str)
     """AWS stops a loop of a function and its queue after about sixteen rounds, unless the function allows recursion."""
     events = FUNCTIONS[name].get("Events", {}).values()
     read_from = {str(each["Properties"]["Queue"]) for each in events if each["Type"] == "SQS"}
-    sent_to = {str(each["Resource"]) for each in statements(FUNCTIONS[name]) if each["Action"] == "sqs:SendMessage"}
+    sent_to = {str(each["Resource"]) for each in statements(name) if each["Action"] == "sqs:SendMessage"}
     assert (FUNCTIONS[name].get("RecursiveLoop") == "Allow") == bool(read_from & sent_to)
 
 
 @pytest.mark.parametrize("name", JUDGING)
-def test_functions_that_moderate_have_the_moderation_settings_and_secret(name: str) -> None:
-    told = set(FUNCTIONS[name]["Environment"]["Variables"])
-    assert told >= settings()["Moderation"] | {"ATELIER_SECRET_PROVIDERS", "ATELIER_PROVIDER_URLS"}
+def test_a_function_that_takes_prompts_or_delivers_results_may_use_the_moderator(name: str) -> None:
+    needed = settings()["Moderation"] | {"ATELIER_SECRET_PROVIDERS", "ATELIER_PROVIDER_URLS"}
+    assert needed <= set(SHARED)
+    assert needed <= variables_read(ROOT / FUNCTIONS[name]["CodeUri"] / "app.py")
     # The secret holds every provider's key, so only a deployment with a moderator may read it.
-    [granted] = [each["Resource"] for each in statements(FUNCTIONS[name]) if "ProvidersSecretArn" in str(each)]
+    [granted] = [each["Resource"] for each in statements(name) if "ProvidersSecretArn" in str(each)]
     assert granted["Fn::If"][0] == "HasModerator"
 
 
 def test_the_templates_moderation_categories_match_the_code() -> None:
     pattern = TEMPLATE["Parameters"]["ModeratedCategories"]["AllowedPattern"]
-    assert set(re.findall(r"\w+", pattern)) == {
-        category.value for category in Category if category not in ALWAYS_REFUSED
-    }
+    assert set(re.findall(r"\w+", pattern)) == {category.value for category in Category if category not in ALWAYS_REFUSED}
     assert re.fullmatch(pattern, TEMPLATE["Parameters"]["ModeratedCategories"]["Default"])
 
 
@@ -109,6 +150,17 @@ def test_the_generations_streams_filter_excludes_exactly_the_open_states() -> No
         p["dynamodb"]["NewImage"]["status"]["S"] for p in patterns if "status" in p["dynamodb"].get("NewImage", {})
     ]
     assert ended == [{"anything-but": [state.value for state in OPEN_STATUSES]}]
+
+
+def longest_value(value: Any) -> int:
+    """The length in bytes of a variable's value in a deployment with long names: an ARN of a secret or state machine, a
+    queue's URL, the name of a table or bucket; of a parameter, its default."""
+    if isinstance(value, str):
+        return len(value)
+    [(function, argument)] = value.items()
+    if function == "Ref" and argument in TEMPLATE["Parameters"]:
+        return len(str(TEMPLATE["Parameters"][argument]["Default"]))
+    return 134 if str(argument).endswith("QueueUrl']") else 95
 
 
 def settings() -> dict[str, set[str]]:

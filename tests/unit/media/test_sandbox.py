@@ -144,7 +144,7 @@ def test_no_state_is_shared_between_files(monkeypatch: pytest.MonkeyPatch, tmp_p
     replaced(
         monkeypatch,
         tmp_path,
-        "seen = []\n\n\ndef _handle_request(request, data):\n    seen.append(len(data))\n    return {'refused': f'{seen}'}, b''",
+        "n = []\n\n\ndef _handle_request(request, data):\n    n.append(len(data))\n    return {'refused': f'{n}'}, b''",
     )
     for data in (plain, plain[:10]):
         with pytest.raises(MediaInvalid, match=rf"^\[{len(data)}\]$"):

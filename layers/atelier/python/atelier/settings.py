@@ -1,7 +1,8 @@
 """Settings: one immutable object per concern, read from the environment by `wiring/` when first needed.
 
-This is the only module that reads `os.environ`. A Lambda function has only the variables that it uses, so each class is
-read on its own and only on demand. Plain Python: as pydantic models these classes took a tenth of every cold start.
+This is the only module that reads `os.environ`. Not every function has every variable (template.yaml: those of Globals,
+and its own), so each class is read on its own and only on demand. Plain Python: as pydantic models these classes took a
+tenth of every cold start.
 """
 
 from __future__ import annotations

@@ -1,0 +1,68 @@
+"""README's calls work as they are typed, one after the other, on a new account."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.local.client import Person
+from tests.local.conftest import Stack
+
+ROOT = Path(__file__).parents[2]
+COMMAND = re.compile(r"^(?:curl|TOKEN=|PYTHONPATH=)(?:.*\\\n)*.*$", re.MULTILINE)
+# The README's generation has finished when it is cancelled.
+REFUSED = ("/cancel",)
+
+
+def commands() -> list[str]:
+    """The README's calls of the local stack, in order; a command may have several lines."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    return [command for block in blocks for command in COMMAND.findall(block)]
+
+
+class Shell:
+    """Types the README's commands: `$TOKEN` and `proof.json` stay from one to the next; `gen_…` and `ast_…` are the
+    newest generation and image of the account."""
+
+    def __init__(self, person: Person, base_url: str, folder: Path) -> None:
+        self._person, self._host, self._folder = person, base_url.removeprefix("http://"), folder
+        self._environment = {**os.environ, "TOKEN": person.http.headers["Authorization"].removeprefix("Bearer ")}
+
+    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+        """The command's result; curl's exit status is 22 where the answer is an error."""
+        typed = command.replace("localhost:8080", self._host).replace("curl -s", "curl -sS --fail-with-body")
+        typed = typed.replace("you@example.com", f"readme.{self._person.email}")
+        # The stack's only other provider is a simulator, so that no request leaves this machine.
+        typed = typed.replace('"openai"', '"replicate"').replace("sk-…", "r8-some-key")
+        if "gen_…" in typed:
+            [newest, *_] = self._person.get("/api/generations").json()["data"]["items"]
+            typed = typed.replace("gen_…", newest["id"])
+        if "ast_…" in typed:
+            assets = self._person.get("/api/assets").json()["data"]["items"]
+            typed = typed.replace("ast_…", next(each["id"] for each in assets if each["format"] == "png"))
+        shell = ["bash", "-c", typed]
+        return subprocess.run(
+            shell, check=False, cwd=self._folder, env=self._environment, capture_output=True, text=True, timeout=60
+        )
+
+
+@pytest.fixture
+def shell(stack: Stack, tmp_path: Path) -> Shell:
+    (tmp_path / "layers").symlink_to(ROOT / "layers")
+    return Shell(Person(stack.base_url), stack.base_url, tmp_path)
+
+
+def test_every_call_of_the_readme_works_as_typed(shell: Shell) -> None:
+    typed = commands()
+    assert len(typed) > 20
+    failed = [
+        f"{command}\n{result.stdout}{result.stderr}"
+        for command in typed
+        for result in [shell.run(command)]
+        if (result.returncode != 0) != any(action in command for action in REFUSED)
+    ]
+    assert not failed, "README.md names calls that do not work as typed:\n\n" + "\n\n".join(failed)
