@@ -11,7 +11,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from infra.local.templates import Template, read
+from infra.local.templates import Template, read_template
 
 ROOT = Path(__file__).parents[3]
 TABLE = Path(__file__).with_name("PERMISSIONS.md")
@@ -73,4 +73,4 @@ def table(template: Template) -> str:
 
 
 if __name__ == "__main__":
-    TABLE.write_text(table(read(ROOT / "template.yaml")))
+    TABLE.write_text(table(read_template(ROOT / "template.yaml")))

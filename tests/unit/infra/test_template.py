@@ -139,7 +139,9 @@ def test_a_function_that_takes_prompts_or_delivers_results_may_use_the_moderator
 
 def test_the_templates_moderation_categories_match_the_code() -> None:
     pattern = TEMPLATE["Parameters"]["ModeratedCategories"]["AllowedPattern"]
-    assert set(re.findall(r"\w+", pattern)) == {category.value for category in Category if category not in ALWAYS_REFUSED}
+    assert set(re.findall(r"\w+", pattern)) == {
+        category.value for category in Category if category not in ALWAYS_REFUSED
+    }
     assert re.fullmatch(pattern, TEMPLATE["Parameters"]["ModeratedCategories"]["Default"])
 
 
