@@ -1,8 +1,8 @@
 """Where the embedded AWS (ministack 1.5.33) differs from AWS in something that Atelier uses, and what we do about it.
 
-This is the only list. Each entry has a test of its name in tests/adapters/test_emulator_differences.py, which shows the
-difference or its remedy. When a new version of the emulator removes a difference, the test fails: then remove the entry
-and the remedy.
+This is the only list. Each entry has a test of its name in tests/integration/test_emulator_differences.py, which shows
+the difference or its remedy. When a new version of the emulator removes a difference, the test fails: then remove the
+entry and the remedy.
 """
 
 from __future__ import annotations

@@ -49,10 +49,10 @@ def main() -> None:
     import pytest
 
     from atelier.adapters.aws.clients import session
+    from tests.embedded_aws import create_tables, start_emulator
 
     # Imported first, because tests/conftest.py removes AWS_ENDPOINT_URL from the environment, which is set below.
-    from tests.adapters.world import World  # noqa: F401
-    from tests.embedded_aws import create_tables, start_emulator
+    from tests.integration.world import World  # noqa: F401
 
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as environment:
         emulator, url = start_emulator(Path(folder))
@@ -109,7 +109,7 @@ def funded_world(tables: Any, credits: int) -> Any:
     """A world whose wallet has one grant, which never expires, and no daily grant."""
     from atelier.ledger.model import DailyCreditRule, GrantSource
     from atelier.ledger.post import PostDeps, grant
-    from tests.adapters.world import World
+    from tests.integration.world import World
 
     world = World(tables)
     to = PostDeps(world.wallets, lambda tier: DailyCreditRule(0), lambda tries: None)

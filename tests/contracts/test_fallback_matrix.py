@@ -29,9 +29,9 @@ from atelier.routing.circuit_breaker import Health, Scope
 from atelier.routing.health_cache import HealthCache
 from infra.simulators._kit import Simulator
 from infra.simulators.replicate import ReplicateSimulator, sample_png
-from tests.adapters.world import FakeMedia, World
 from tests.conftest import Tables
 from tests.contracts.cases import FAULTS, UNKNOWN_OUTCOME_FAULTS, adapter, faults_of, run_simulator
+from tests.integration.world import FakeMedia, World
 from tests.polling import wait_until
 
 KEPT = Path(__file__).with_name("FALLBACKS.md")

@@ -29,10 +29,10 @@ from atelier.identity.model import Credentials, Device, new_user, open_session
 from atelier.telemetry import logger
 from atelier.wiring import identity, ledger
 from infra.simulators.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateSimulator
-from tests.adapters.world import World
 from tests.crashes.interceptor import CallInterceptor
 from tests.crashes.simulated_aws import stream_mappings
 from tests.embedded_aws import Tables, clear_wiring_caches, create_tables
+from tests.integration.world import World
 from tests.invoke import load_function
 
 PUBLIC_URL = "https://media.example.com"

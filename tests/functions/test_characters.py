@@ -10,10 +10,10 @@ import pytest
 
 from atelier.generations.model import DeliveredFile
 from atelier.wiring import characters, library
-from tests.adapters.world import run_concurrently
 from tests.functions.conftest import AwsResources
 from tests.functions.example_data import ASSET, CHARACTER, WORKSPACE, create_character, submit_example
 from tests.functions.responses import error_of, foreign_event, invoke_app, success_data
+from tests.integration.world import run_concurrently
 from tests.invoke import event, example_event, load_function
 
 OTHER = "wsp_01M7XCN60QZZZZZZZZZZZZZZZZ"

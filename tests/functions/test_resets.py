@@ -23,9 +23,9 @@ from atelier.ids import new_id
 from atelier.ledger.model import new_wallet
 from atelier.wiring import due_wallets, ledger
 from infra.local.templates import read_template
-from tests.adapters.world import run_concurrently
 from tests.functions.conftest import AwsResources
 from tests.functions.example_data import WORKSPACE
+from tests.integration.world import run_concurrently
 from tests.invoke import ROOT, example_event, load_function
 
 DAILY = 50

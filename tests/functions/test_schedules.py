@@ -23,9 +23,9 @@ from atelier.ledger.model import Movement, new_wallet
 from atelier.wiring import due_wallets as reconciling
 from atelier.wiring import generations, ledger
 from infra.local.templates import read_template
-from tests.adapters.world import run_concurrently
 from tests.functions.conftest import AwsResources
 from tests.functions.example_data import PROMPT, USER
+from tests.integration.world import run_concurrently
 from tests.invoke import ROOT, example_event, load_function
 
 DAY = timedelta(days=1)

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from atelier.wiring import templates
-from tests.adapters.world import run_concurrently
 from tests.functions.conftest import AwsResources
 from tests.functions.example_data import TEMPLATE, WORKSPACE, create_template
 from tests.functions.responses import error_of, invoke_app, success_data
+from tests.integration.world import run_concurrently
 from tests.invoke import event, example_event, load_function
 
 OTHER = "wsp_01M7XCN60QZZZZZZZZZZZZZZZZ"

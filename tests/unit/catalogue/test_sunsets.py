@@ -11,7 +11,7 @@ from atelier.catalogue.catalogue import catalogue
 from atelier.catalogue.ports import Sunsets
 from atelier.catalogue.sunsets import Notice, refresh_sunsets
 from atelier.provider_port import ListedModel
-from tests.adapters.world import ScriptedProvider
+from tests.integration.world import ScriptedProvider
 
 OPENAI = catalogue(frozenset({"openai"}))
 CHRISTMAS = date(2026, 12, 24)

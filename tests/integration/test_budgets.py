@@ -24,9 +24,9 @@ from atelier.ledger.model import HoldPlan, Movement, SettlementPlan
 from atelier.projects.alert import publish_due_alerts, raise_due_alerts
 from atelier.projects.model import WORKSPACE, Budget, Project, month_of
 from atelier.projects.ports import ProjectInUse, StaleProject
-from tests.adapters.test_ledger_conditions import before_first_write
-from tests.adapters.world import SINGLE_CONFLICT, TRANSACTION_CONFLICT, World, failing_operation, run_concurrently
 from tests.conftest import Tables
+from tests.integration.test_ledger_conditions import before_first_write
+from tests.integration.world import SINGLE_CONFLICT, TRANSACTION_CONFLICT, World, failing_operation, run_concurrently
 
 # One image of replicate/sdxl of 512 × 512: 7 seconds × 975 micro-USD × a quarter of a megapixel, rounded up.
 ESTIMATE = 1707

@@ -17,8 +17,8 @@ from atelier.generations.pipelines import PIPELINES, StageOptions, build_pipelin
 from atelier.generations.ports import OutputLocation
 from atelier.generations.quote import Quote
 from atelier.generations.submit import AcceptedGeneration, Submission, submit_generation
-from tests.adapters.world import FakeMedia, World
 from tests.conftest import Tables
+from tests.integration.world import FakeMedia, World
 
 TYPES = {Kind.TEXT: ("text", "txt"), Kind.AUDIO: ("audio", "mp3"), Kind.VIDEO: ("video", "mp4")}
 TYPES |= {Kind.AVATAR: ("video", "mp4"), Kind.PAGE: ("page", "html")}

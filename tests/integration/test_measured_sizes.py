@@ -25,9 +25,9 @@ from atelier.generations.ports import OutputLocation
 from atelier.generations.quote import QuoteInput, quote
 from atelier.generations.submit import Submission, resolve_inputs, submit_generation
 from atelier.ids import new_id
-from tests.adapters.pipeline_world import PipelineWorld
-from tests.adapters.world import FakeMedia, World
 from tests.conftest import Tables
+from tests.integration.pipeline_world import PipelineWorld
+from tests.integration.world import FakeMedia, World
 
 SPEECH = "openai/gpt-4o-mini-tts"
 

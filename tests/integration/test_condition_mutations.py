@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.adapters import test_ledger_conditions as stories
-from tests.adapters.condition_mutator import clauses, collect_sites, disable_clause
-from tests.adapters.world import World
 from tests.conftest import Tables
+from tests.integration import test_ledger_conditions as stories
+from tests.integration.condition_mutator import clauses, collect_sites, disable_clause
+from tests.integration.world import World
 
 Story = Callable[[], None]
 

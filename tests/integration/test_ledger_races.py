@@ -11,8 +11,8 @@ from atelier.generations.cancel import cancel
 from atelier.generations.finish import expire_generation
 from atelier.generations.model import Generation, Status
 from atelier.generations.submit import AcceptedGeneration
-from tests.adapters.world import World, run_concurrently
 from tests.conftest import Tables
+from tests.integration.world import World, run_concurrently
 
 CALLERS, FUNDED, ROUNDS = 50, 10, 100
 ENDINGS = {"settled", "released", "expired"}

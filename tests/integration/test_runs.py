@@ -24,9 +24,9 @@ from atelier.generations.sweep import sweep
 from atelier.ledger.model import EndState, plan_settlement
 from atelier.provider_port import Accepted as ProviderAccepted
 from atelier.provider_port import Done, ErrorClass, Failed, Output, Pending
-from tests.adapters.pipeline_world import CREDITS, SMALL, STAGE_OPTIONS, PipelineWorld, stage_names
-from tests.adapters.world import DONE, NOON, run_concurrently
 from tests.conftest import Tables
+from tests.integration.pipeline_world import CREDITS, SMALL, STAGE_OPTIONS, PipelineWorld, stage_names
+from tests.integration.world import DONE, NOON, run_concurrently
 
 BROKEN = Outcome("failed", error_class=ErrorClass.TRANSIENT, message="It broke.")
 EVERY = list(PIPELINES)

@@ -22,7 +22,8 @@ from atelier.ids import new_id
 from atelier.library.model import Asset
 from atelier.provider_port import Accepted as ProviderAccepted
 from atelier.provider_port import ErrorClass, Failed, Job, Pending, Unknown
-from tests.adapters.world import (
+from tests.conftest import Tables
+from tests.integration.world import (
     DONE,
     SINGLE_CONFLICT,
     TRANSACTION_CONFLICT,
@@ -31,7 +32,6 @@ from tests.adapters.world import (
     failing_operation,
     run_concurrently,
 )
-from tests.conftest import Tables
 
 BOTH = frozenset({"local", "replicate"})
 

@@ -15,8 +15,8 @@ from atelier.generations.submit import Submission, submit_generation
 from atelier.generations.sweep import sweep
 from atelier.provider_port import Done, ErrorClass, Failed, FinishReason, Job, Output, SubmitOutcome
 from atelier.routing.circuit_breaker import Scope
-from tests.adapters.world import ScriptedProvider, World
 from tests.conftest import Tables
+from tests.integration.world import ScriptedProvider, World
 
 MODEL = "openai/gpt-5.4-mini"
 USAGE = {"tokens_input": 10, "tokens_output": 4000}

@@ -25,10 +25,10 @@ from atelier.routing.health_cache import HealthCache
 from atelier.routing.rank_offers import Routes
 from atelier.routing.rate_limit import SLOT_GRACE, RateLimit, RateWindow
 from atelier.routing.rate_limiter import CONTENTION_SECONDS
-from tests.adapters.test_routing import BROKEN, OWN, counted, take_down
-from tests.adapters.test_routing import submitted as submitted_for_now
-from tests.adapters.world import ScriptedProvider, World, run_concurrently
 from tests.conftest import Tables
+from tests.integration.test_routing import BROKEN, OWN, counted, take_down
+from tests.integration.test_routing import submitted as submitted_for_now
+from tests.integration.world import ScriptedProvider, World, run_concurrently
 
 TWO = RateLimit(2)
 SPAN = timedelta(milliseconds=TWO.span_ms)

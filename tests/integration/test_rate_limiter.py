@@ -11,9 +11,9 @@ from atelier.adapters.aws.dynamodb.rate_limits import DynamoRateWindows
 from atelier.routing.circuit_breaker import Scope
 from atelier.routing.rate_limit import ProviderRateLimits, RateLimit
 from atelier.routing.rate_limiter import RateLimiter, Reservation
-from tests.adapters.test_routing import counted
-from tests.adapters.world import NOON, run_concurrently
 from tests.conftest import Tables
+from tests.integration.test_routing import counted
+from tests.integration.world import NOON, run_concurrently
 
 REPLICATE = Scope("replicate")
 TEN = RateLimit(10)

@@ -2,7 +2,7 @@
 
 Every step may be repeated as a retry would; the clock jumps across midnights, deadlines and expiries; after every step
 the wallet equals the oracle and the sums of the entries. Each run uses another seed and prints it:
-`LEDGER_SEED=… pytest tests/adapters/test_ledger_machine.py` repeats a run, `LEDGER_EXAMPLES=1000` makes it longer.
+`LEDGER_SEED=… pytest tests/integration/test_ledger_machine.py` repeats a run, `LEDGER_EXAMPLES=1000` makes it longer.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from atelier.generations.ports import OutputLocation
 from atelier.generations.sweep import sweep
 from atelier.ledger.model import GrantSource
 from atelier.ledger.post import adjust, grant, revoke, transfer
-from tests.adapters.oracle import OracleGrant, OracleHold, OracleWallet
-from tests.adapters.world import World
 from tests.conftest import Tables
+from tests.integration.oracle import OracleGrant, OracleHold, OracleWallet
+from tests.integration.world import World
 
 SOURCES = {GrantSource.PURCHASE: 60, GrantSource.PROMO: 30, GrantSource.MONTHLY: 20, GrantSource.REFUND: 40}
 hours = st.sampled_from([None, 1, 5, 13, 26])

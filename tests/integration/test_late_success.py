@@ -22,8 +22,8 @@ from atelier.ledger.model import Movement
 from atelier.ledger.schemas import explanation_view
 from atelier.projects.model import Budget, Project
 from atelier.provider_port import Accepted, ErrorClass, Failed, Pending, Unknown
-from tests.adapters.world import DONE, TRANSACTION_CONFLICT, World, failing_operation, run_concurrently
 from tests.conftest import Tables
+from tests.integration.world import DONE, TRANSACTION_CONFLICT, World, failing_operation, run_concurrently
 
 DELIVERED = {"grant": 1, "hold": 1, "expired": 1, "late": 1}
 EXPIRED = {"grant": 1, "hold": 1, "expired": 1}

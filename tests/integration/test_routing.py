@@ -24,8 +24,8 @@ from atelier.routing.circuit_breaker import COOLDOWN_SECONDS, FAILURES_TO_DOWN, 
 from atelier.routing.circuit_breaker import HealthStatus as HealthStatus
 from atelier.routing.health_cache import SUCCESSES_PER_WRITE, HealthCache
 from atelier.routing.rank_offers import Routes
-from tests.adapters.world import DONE, ScriptedProvider, World, client_event_hook, run_concurrently
 from tests.conftest import Tables
+from tests.integration.world import DONE, ScriptedProvider, World, client_event_hook, run_concurrently
 
 BROKEN = Failed(ErrorClass.TRANSIENT, "It broke.")
 REPLICATE = Scope("replicate")

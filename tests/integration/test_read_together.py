@@ -19,9 +19,9 @@ from atelier.adapters.aws.dynamodb.ledger import wallet_address, wallet_from_ite
 from atelier.errors import Unavailable
 from atelier.identity.permissions import Role
 from atelier.ids import new_id
-from tests.adapters.world import NOON, World, client_event_hook
 from tests.conftest import Tables
 from tests.contracts.test_identity import account, bind
+from tests.integration.world import NOON, World, client_event_hook
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from atelier.adapters.aws.dynamodb.ledger import put_hold
 from atelier.generations.model import Generation, Status
 from atelier.generations.reconcile import Repairs, reconcile
 from atelier.ledger.model import EndState, plan_hold, plan_settlement
-from tests.adapters.world import World, run_concurrently
 from tests.conftest import Tables
+from tests.integration.world import World, run_concurrently
 
 
 @pytest.fixture

@@ -32,9 +32,9 @@ from atelier.moderation.prompts import PromptCheck
 from atelier.provider_port import Accepted as Taken
 from atelier.provider_port import Done, Output
 from infra.simulators._kit import sample_png, sample_video
-from tests.adapters.pipeline_world import PipelineWorld
-from tests.adapters.world import NOON, FakeMedia, World
 from tests.conftest import Tables
+from tests.integration.pipeline_world import PipelineWorld
+from tests.integration.world import NOON, FakeMedia, World
 
 REFUSED = "child porn"
 TWO = Done((Output(data=b"one"), Output(data=b"two")), {"predict_milliseconds": 2000})

@@ -12,10 +12,10 @@ from atelier.generations.model import Generation, Status
 from atelier.generations.outcome import Outcome
 from atelier.generations.sweep import sweep
 from atelier.provider_port import Accepted, ErrorClass
-from tests.adapters.pipeline_world import PipelineWorld
-from tests.adapters.test_routing import submitted
-from tests.adapters.world import World
 from tests.conftest import Tables
+from tests.integration.pipeline_world import PipelineWorld
+from tests.integration.test_routing import submitted
+from tests.integration.world import World
 
 
 @pytest.fixture

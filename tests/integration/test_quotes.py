@@ -27,8 +27,8 @@ from atelier.generations.quote import (
     verify_quote,
 )
 from atelier.generations.submit import AcceptedGeneration
-from tests.adapters.world import NOON, World, run_concurrently
 from tests.conftest import Tables
+from tests.integration.world import NOON, World, run_concurrently
 
 KEY = derive_quote_key(bytes(range(32)))
 ALL = frozenset({"local", "replicate", "openai", "fal", "xai", "stability", "anthropic"})

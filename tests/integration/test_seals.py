@@ -31,9 +31,9 @@ from atelier.ledger.post import adjust, grant, revoke, transfer
 from atelier.ledger.prove import build_proof_page
 from atelier.ledger.seal_movements import SealDeps, SealReport, unsealed_movements
 from atelier.ledger.verify import ProofMismatch, verify
-from tests.adapters.world import World, client_event_hook, run_concurrently
 from tests.bench.units import item_bytes
 from tests.conftest import Tables
+from tests.integration.world import World, client_event_hook, run_concurrently
 
 
 class Sealer(World):

@@ -11,8 +11,8 @@ from atelier.errors import Conflict, InsufficientCredits, NotFound
 from atelier.ledger.model import GrantSource, Movement
 from atelier.ledger.operations import GRANTS_MAX, OperationRecord, TransferShare, plan_transfer
 from atelier.ledger.post import adjust, grant, revoke, transfer
-from tests.adapters.world import World, run_concurrently
 from tests.conftest import Tables
+from tests.integration.world import World, run_concurrently
 
 BOUGHT = "grant#stripe#pi_1"
 

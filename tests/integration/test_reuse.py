@@ -14,10 +14,10 @@ from atelier.generations.ports import Filters
 from atelier.generations.submit import AcceptedGeneration
 from atelier.ids import new_id
 from atelier.projects.ports import ProjectInUse
-from tests.adapters.pipeline_world import SMALL, PipelineWorld
-from tests.adapters.test_budgets import project
-from tests.adapters.world import run_concurrently
 from tests.conftest import Tables
+from tests.integration.pipeline_world import SMALL, PipelineWorld
+from tests.integration.test_budgets import project
+from tests.integration.world import run_concurrently
 
 NAMED = Recipe(Kind.IMAGE, "a lighthouse", parameters={**SMALL, "seed": 7})
 UNNAMED = replace(NAMED, parameters=SMALL)

@@ -35,8 +35,8 @@ from atelier.ledger.operations import TransferShare, plan_adjustment, plan_grant
 from atelier.ledger.ports import OperationExists, StaleWallet
 from atelier.ledger.post import adjust, grant, revoke, transfer
 from atelier.projects.model import WORKSPACE, Budget, Project, month_of
-from tests.adapters.world import World, before_first_write
 from tests.conftest import Tables
+from tests.integration.world import World, before_first_write
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from atelier.routing.circuit_breaker import COOLDOWN_SECONDS, FAILURES_TO_DOWN, 
 from atelier.routing.circuit_breaker import HealthStatus as HealthStatus
 from atelier.routing.health_cache import SUCCESSES_PER_WRITE, HealthCache
 from atelier.routing.rank_offers import Routes
-from tests.adapters.test_routing import BROKEN, OWN, REPLICATE, counted, run, take_down
-from tests.adapters.world import DONE, ScriptedProvider, World
 from tests.conftest import Tables
+from tests.integration.test_routing import BROKEN, OWN, REPLICATE, counted, run, take_down
+from tests.integration.world import DONE, ScriptedProvider, World
 
 MODEL, OTHER = "replicate/sdxl", "replicate/photomaker"
 SDXL = replace(REPLICATE, model=MODEL)
