@@ -22,14 +22,19 @@ from typing import Any
 ROOT = Path(__file__).parent.parent.parent
 REQUESTS = 2000
 WARM_UP = 200
+ENVIRONMENT = {
+    "PYTHONPATH": f"{ROOT / 'layers/atelier/python'}:{ROOT}",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "POWERTOOLS_SERVICE_NAME": "bench",
+    "POWERTOOLS_METRICS_NAMESPACE": "Bench",
+}
 
 
 def rows() -> list[object]:
     from tests.bench.measure import Result, run_alternately
 
-    path = {"PYTHONPATH": f"{ROOT / 'layers/atelier/python'}:{ROOT}", "AWS_DEFAULT_REGION": "us-east-1"}
-    path |= {"POWERTOOLS_SERVICE_NAME": "bench", "POWERTOOLS_METRICS_NAMESPACE": "Bench"}
-    found = run_alternately({side: ([__file__, side], path) for side in ("ours", "typical")}, processes=5)
+    sides = {side: ([__file__, side], ENVIRONMENT) for side in ("ours", "typical")}
+    found = run_alternately(sides, processes=5)
     ours, typical = found["ours"]["microseconds"], found["typical"]["microseconds"]
     return [Result(3, "warm request", ours, typical, "µs", ratio_max=0.5)]
 
@@ -66,10 +71,11 @@ def ours() -> Callable[[], dict[str, Any]]:
     admission, ledger = ModuleType("atelier.wiring.auth"), ModuleType("atelier.wiring.ledger")
     admission.gate, admission.limiter = lambda: gate, lambda: limiter  # pyright: ignore
     ledger.wallets = Wallets  # pyright: ignore
-    ledger.refreshed = lambda workspace_id, now: refresh.refresh_wallet(  # pyright: ignore
+    ledger.daily_grant = lambda tier: DailyCreditRule(50)  # pyright: ignore
+    ledger.refresh_wallet = lambda workspace_id, now: refresh.refresh_wallet(  # pyright: ignore
         workspace_id,
         wallets=Wallets(),
-        daily_credits_of=lambda _: DailyCreditRule(50),
+        daily_credits_of=ledger.daily_grant,
         now=now,  # pyright: ignore
     )
     replace_wiring(admission, ledger)
