@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.local.client import Person
+from tests.local.client import AccountClient
 from tests.local.conftest import Stack
 
 ROOT = Path(__file__).parents[2]
@@ -28,21 +28,21 @@ class Shell:
     """Types the README's commands: `$TOKEN` and `proof.json` stay from one to the next; `gen_…` and `ast_…` are the
     newest generation and image of the account."""
 
-    def __init__(self, person: Person, base_url: str, folder: Path) -> None:
-        self._person, self._host, self._folder = person, base_url.removeprefix("http://"), folder
-        self._environment = {**os.environ, "TOKEN": person.http.headers["Authorization"].removeprefix("Bearer ")}
+    def __init__(self, account: AccountClient, base_url: str, folder: Path) -> None:
+        self._account, self._host, self._folder = account, base_url.removeprefix("http://"), folder
+        self._environment = {**os.environ, "TOKEN": account.http.headers["Authorization"].removeprefix("Bearer ")}
 
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
         """The command's result; curl's exit status is 22 where the answer is an error."""
         typed = command.replace("localhost:8080", self._host).replace("curl -s", "curl -sS --fail-with-body")
-        typed = typed.replace("you@example.com", f"readme.{self._person.email}")
+        typed = typed.replace("you@example.com", f"readme.{self._account.email}")
         # The stack's only other provider is a simulator, so that no request leaves this machine.
         typed = typed.replace('"openai"', '"replicate"').replace("sk-…", "r8-some-key")
         if "gen_…" in typed:
-            [newest, *_] = self._person.get("/api/generations").json()["data"]["items"]
+            [newest, *_] = self._account.get("/api/generations").json()["data"]["items"]
             typed = typed.replace("gen_…", newest["id"])
         if "ast_…" in typed:
-            assets = self._person.get("/api/assets").json()["data"]["items"]
+            assets = self._account.get("/api/assets").json()["data"]["items"]
             typed = typed.replace("ast_…", next(each["id"] for each in assets if each["format"] == "png"))
         shell = ["bash", "-c", typed]
         return subprocess.run(
@@ -53,7 +53,7 @@ class Shell:
 @pytest.fixture
 def shell(stack: Stack, tmp_path: Path) -> Shell:
     (tmp_path / "layers").symlink_to(ROOT / "layers")
-    return Shell(Person(stack.base_url), stack.base_url, tmp_path)
+    return Shell(AccountClient(stack.base_url), stack.base_url, tmp_path)
 
 
 def test_every_call_of_the_readme_works_as_typed(shell: Shell) -> None:
