@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from atelier.clock import system_clock
+from atelier.clock import rfc3339, system_clock
 from atelier.projects.model import WORKSPACE as WHOLE
 from atelier.wiring import budgets, generations, ledger
 from tests.functions.conftest import AwsResources
@@ -267,7 +267,8 @@ def test_an_ended_generation_that_crosses_a_threshold_raises_one_alert(
     create_project(2000)
     made = success_data(asked(generate, project_id=PROJECT))["generation"]
     before = generations.store().get(WORKSPACE, made["id"])
-    image = {"status": {"S": "queued"}, "budgets": {"S": json.dumps(list(before.budgets))}}
+    created_at = rfc3339(before.created_at)
+    image = {"status": {"S": "queued"}, "created_at": {"S": created_at}, "budgets": {"S": json.dumps(before.budgets)}}
     ended = {**image, "status": {"S": "cancelled"}}
     spend(PROJECT, 1700)
     stream = load_function("streams/generations")

@@ -78,6 +78,8 @@ def test_an_ended_generation_publishes_the_same_event_id_on_every_delivery(
     assert told[0]["detail"] == told[1]["detail"]
     assert told[0]["detail"] == {
         "id": f"{GENERATION}#succeeded",
+        "version": 1,
+        "occurred_at": "2026-11-20T21:10:13.902Z",
         **IDS,
         "status": "succeeded",
         "model": "local/canvas",

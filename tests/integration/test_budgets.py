@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from atelier.adapters.aws.dynamodb.generations import DynamoGenerations
 from atelier.adapters.aws.dynamodb.projects import BudgetItem
 from atelier.errors import AtelierError, BudgetExceeded, Conflict, NotFound, Unavailable
+from atelier.events.catalogue import BudgetAlert, Event
 from atelier.generations.cancel import cancel
 from atelier.generations.finish import expire_generation, finish
 from atelier.generations.model import Generation, Status
@@ -395,11 +396,22 @@ def test_budget_counters_equal_the_generations_after_random_crashes(world: World
 # ---- alerts ----------------------------------------------------------------------------------------------------------
 
 
-def watched(world: World, name: str, told: list[str]) -> None:
-    def publish(kind: str, detail: dict[str, str | int | None]) -> None:
-        told.append(f"{kind} {detail['threshold']}")
+@dataclass
+class Publisher:
+    """EventPublisher that keeps the alerts, or fails."""
 
-    publish_due_alerts(world.workspace_id, name, projects=world.projects, publish=publish, now=world.now)
+    alerts: list[str]
+    fails: bool = False
+
+    def publish(self, event: Event) -> None:
+        if self.fails:
+            raise ConnectionError
+        assert isinstance(event, BudgetAlert)
+        self.alerts.append(f"{event.type} {event.threshold}")
+
+
+def watched(world: World, name: str, told: list[str]) -> None:
+    publish_due_alerts(world.workspace_id, name, projects=world.projects, events=Publisher(told), now=world.now)
 
 
 def test_a_crossed_threshold_sends_one_alert_however_often_it_is_checked(world: World) -> None:
@@ -437,11 +449,9 @@ def test_an_alert_that_failed_to_publish_is_published_by_the_next_check(world: W
     world.attempt(generation)
     world.finish(generation, succeeded(1700))
 
-    def dies(kind: str, detail: dict[str, str | int | None]) -> None:
-        raise ConnectionError
-
+    silent = Publisher([], fails=True)
     with pytest.raises(ConnectionError):
-        publish_due_alerts(world.workspace_id, name, projects=world.projects, publish=dies, now=world.now)
+        publish_due_alerts(world.workspace_id, name, projects=world.projects, events=silent, now=world.now)
     (raised,) = world.projects.alerts(world.workspace_id, name)
     assert raised.published_at is None
     world.now += timedelta(minutes=5)

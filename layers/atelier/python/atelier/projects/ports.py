@@ -52,7 +52,23 @@ class Budgets(Protocol):
         ...
 
 
-class ProjectStore(Budgets, Protocol):
+class AlertStore(Protocol):
+    """The part of the store that raising alerts needs."""
+
+    def budget(self, workspace_id: str, name: str) -> Budget | None:
+        """The budget with this name (consistent read), None when there is none."""
+        ...
+
+    def raise_alert(self, alert: Alert) -> Alert:
+        """Write an alert unless it exists already; returns the stored alert."""
+        ...
+
+    def mark_published(self, alert: Alert, now: datetime) -> None:
+        """Mark an alert as published at `now`."""
+        ...
+
+
+class ProjectStore(Budgets, AlertStore, Protocol):
     """Projects with their budgets, and alerts. Every write is conditional."""
 
     def create(self, project: Project, budget: Budget) -> None:
@@ -88,14 +104,6 @@ class ProjectStore(Budgets, Protocol):
         """A budget's alerts, newest first."""
         ...
 
-    def raise_alert(self, alert: Alert) -> Alert:
-        """Write an alert unless it exists already; returns the stored alert."""
-        ...
-
     def acknowledge(self, workspace_id: str, name: str, alert_id: str, now: datetime) -> Alert:
         """Mark an alert as acknowledged at `now`, unless it is already; returns the stored alert. Raises NotFound."""
-        ...
-
-    def mark_published(self, alert: Alert, now: datetime) -> None:
-        """Mark an alert as published at `now`."""
         ...

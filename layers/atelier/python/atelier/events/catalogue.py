@@ -1,0 +1,166 @@
+"""The events that Atelier publishes on its event bus. Each class is one event: its types, version, id and payload.
+
+On the bus, `source` and the type are attributes of the entry, and the payload is its `detail`: `id`, `version`,
+`occurred_at` and the fields of the class, as JSON. An event may be delivered more than once, with the same id. Versions
+count incompatible changes; a new field is none, so a consumer ignores the fields that it does not know.
+
+The docstring of a class says when its event is published. `docs/events.md` and the section `webhooks` of the OpenAPI
+document are generated from this module.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Protocol, cast
+
+from atelier.dataclass import dataclass
+
+Scalar = str | int | None
+FINAL_STATUSES = ("succeeded", "failed", "cancelled", "expired")
+
+Workspace = Annotated[str, "the workspace"]
+FinalStatus = Annotated[str, f"one of {', '.join(FINAL_STATUSES)}"]
+Model = Annotated[str | None, "the model of the last attempt; null if there was none"]
+Charged = Annotated[int, "credits"]
+CostMicrousd = Annotated[int, "what the provider bills, in millionths of a US dollar"]
+Instant = Annotated[str, "RFC 3339, UTC"]
+
+
+class Event(Protocol):
+    """What every event has. `types`: the names it may have on the bus; `type`: the one that it has."""
+
+    source: ClassVar[str]
+    version: ClassVar[int]
+    types: ClassVar[tuple[str, ...]]
+
+    @property
+    def type(self) -> str: ...
+
+    @property
+    def id(self) -> str:
+        """One id for each fact, so that a consumer recognises a repeated event."""
+        ...
+
+    @property
+    def occurred_at(self) -> str:
+        """RFC 3339, UTC."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationEnded:
+    """A generation or a run reached its final status. When the result of an expired generation comes late, a second
+    event follows, of the type `generation.succeeded`."""
+
+    source: ClassVar[str] = "atelier.generations"
+    version: ClassVar[int] = 1
+    types: ClassVar[tuple[str, ...]] = tuple(f"generation.{status}" for status in FINAL_STATUSES)
+
+    workspace_id: Workspace
+    generation_id: Annotated[str, "the generation"]
+    status: FinalStatus
+    model: Model
+    credits_charged: Charged
+    cost_microusd: CostMicrousd
+    completed_at: Instant
+
+    @property
+    def type(self) -> str:
+        return f"generation.{self.status}"
+
+    @property
+    def id(self) -> str:
+        return f"{self.generation_id}#{self.status}"
+
+    @property
+    def occurred_at(self) -> str:
+        return self.completed_at
+
+
+@dataclass(frozen=True, slots=True)
+class StageEnded:
+    """A stage of a run reached its final status. The stage holds no credits of its own; the run's event has the sum."""
+
+    source: ClassVar[str] = "atelier.generations"
+    version: ClassVar[int] = 1
+    types: ClassVar[tuple[str, ...]] = tuple(f"stage.{status}" for status in FINAL_STATUSES)
+
+    workspace_id: Workspace
+    generation_id: Annotated[str, "the stage, which is a generation"]
+    status: FinalStatus
+    model: Model
+    credits_charged: Charged
+    cost_microusd: CostMicrousd
+    completed_at: Instant
+    run_id: Annotated[str, "the run, which is a generation too"]
+
+    @property
+    def type(self) -> str:
+        return f"stage.{self.status}"
+
+    @property
+    def id(self) -> str:
+        return f"{self.generation_id}#{self.status}"
+
+    @property
+    def occurred_at(self) -> str:
+        return self.completed_at
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetAlert:
+    """What was spent from a budget reached a threshold: once for each threshold and limit, and for a workspace once a
+    month."""
+
+    # The first version was published with the source of the generations, and rules match on it.
+    source: ClassVar[str] = "atelier.generations"
+    version: ClassVar[int] = 1
+    types: ClassVar[tuple[str, ...]] = ("budget.alert",)
+
+    id: Annotated[str, "the alert"]
+    workspace_id: Workspace
+    budget: Annotated[str, "the project's id, or `workspace`"]
+    alert_type: Annotated[str, "`threshold_reached`, or `budget_exceeded` for the whole limit"]
+    threshold: Annotated[int, "percent of the limit"]
+    budget_microusd: Annotated[int, "the limit, in millionths of a US dollar"]
+    current_spend_microusd: Annotated[int, "what was spent, in millionths of a US dollar"]
+    period: Annotated[str | None, "the month, such as `2026-11`; null for a project's budget"]
+    triggered_at: Instant
+
+    @property
+    def type(self) -> str:
+        return "budget.alert"
+
+    @property
+    def occurred_at(self) -> str:
+        return self.triggered_at
+
+
+EVENTS: tuple[type[Event], ...] = (GenerationEnded, StageEnded, BudgetAlert)
+
+
+class UnknownEvent(Exception):
+    """An event of a type or version that this build does not know, or whose payload lacks a field."""
+
+
+def payload(event: Event) -> dict[str, Scalar]:
+    """The event as JSON values, the `detail` on the bus."""
+    envelope: dict[str, Scalar] = {"id": event.id, "version": event.version, "occurred_at": event.occurred_at}
+    return envelope | {name: getattr(event, name) for name in field_names(type(event))}
+
+
+def parse(event_type: str, detail: Mapping[str, Any]) -> Event:
+    """The event with this type and payload. A payload without a version is of the first. Raises UnknownEvent."""
+    found = next((each for each in EVENTS if event_type in each.types), None)
+    if found is None or detail.get("version", 1) != found.version:
+        raise UnknownEvent(f"{event_type}, version {detail.get('version', 1)}")
+    try:
+        return found(**{name: detail[name] for name in field_names(found)})
+    except KeyError as error:
+        raise UnknownEvent(f"{event_type} without {error}") from error
+
+
+def field_names(event: type[Event]) -> tuple[str, ...]:
+    """The names of the fields of an event's class, in the order of their declaration."""
+    return tuple(field.name for field in dataclasses.fields(cast("Any", event)))
