@@ -17,6 +17,7 @@ from atelier.adapters.aws.clients import client
 from atelier.adapters.aws.dynamodb import transaction
 from atelier.adapters.aws.dynamodb.ledger import WalletItem, put_new_wallet, wallet_item
 from atelier.clock import system_clock
+from atelier.generations.create import accept
 from atelier.generations.model import Kind, Recipe
 from atelier.http import Caller
 from atelier.ids import new_id
@@ -68,7 +69,7 @@ def orphan(cloud: AwsResources, at: datetime) -> str:
     """A workspace with a hold of that time whose generation is deleted; the rest of its wallet is correct."""
     workspace_id, caller = workspace(at), Caller(USER, "", "owner")
     recipe = Recipe(Kind.IMAGE, PROMPT, "local/canvas", None, {"width": 512, "height": 512})
-    made = generations.submit_for_caller(replace(caller, workspace_id=workspace_id), recipe, None, at).generation
+    made = accept(generations.create_deps(at), replace(caller, workspace_id=workspace_id), recipe, None, at).generation
     key = {"pk": {"S": workspace_id}, "sk": {"S": made.id}}
     client("dynamodb").delete_item(TableName=cloud.tables.generations, Key=key)
     return workspace_id

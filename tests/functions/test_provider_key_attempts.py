@@ -7,6 +7,7 @@ import json
 import pytest
 
 from atelier.clock import system_clock
+from atelier.generations.create import accept
 from atelier.generations.model import Generation, Kind, Recipe, Status
 from atelier.http import Caller
 from atelier.wiring import generations, ledger
@@ -21,7 +22,9 @@ REMOTE = "replicate/sdxl"
 
 def submitted(model: str = REMOTE) -> Generation:
     recipe = Recipe(Kind.IMAGE, PROMPT, model, None, {"width": 512, "height": 512})
-    return generations.submit_for_caller(Caller(USER, WORKSPACE, "owner"), recipe, None, system_clock()).generation
+    return accept(
+        generations.create_deps(system_clock()), Caller(USER, WORKSPACE, "owner"), recipe, None, system_clock()
+    ).generation
 
 
 def test_a_workspaces_provider_key_reaches_only_the_provider(

@@ -16,6 +16,7 @@ from atelier.adapters.aws.clients import client
 from atelier.adapters.aws.dynamodb import transaction
 from atelier.adapters.aws.dynamodb.ledger import WalletItem, put_new_wallet
 from atelier.clock import rfc3339, system_clock
+from atelier.generations.create import accept
 from atelier.generations.model import Generation, Kind, Recipe, Status
 from atelier.http import Caller
 from atelier.ids import new_id
@@ -88,7 +89,7 @@ def everything(cloud: AwsResources) -> str:
 
 def submitted(workspace_id: str, at: datetime) -> Generation:
     recipe = Recipe(Kind.IMAGE, PROMPT, "local/canvas", None, {"width": 512, "height": 512})
-    return generations.submit_for_caller(Caller(USER, workspace_id, "owner"), recipe, None, at).generation
+    return accept(generations.create_deps(at), Caller(USER, workspace_id, "owner"), recipe, None, at).generation
 
 
 def status(generation: Generation) -> Status:

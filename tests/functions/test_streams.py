@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from atelier.adapters.aws.clients import client
+from atelier.generations.create import accept
 from atelier.generations.model import Attempt, AttemptStatus
 from atelier.generations.ports import TaskCallback
 from atelier.http import Caller
@@ -247,8 +248,8 @@ def test_a_removed_or_modified_webhook_resumes_no_workflow(
 def of_a_forgotten_provider() -> str:
     """A second generation that waits for the same attempt's id, of a provider that no longer exists."""
     now = stored_generation().created_at
-    made = generations.submit_for_caller(
-        Caller(USER, WORKSPACE, "owner"), replace(stored_generation().recipe), None, now
+    made = accept(
+        generations.create_deps(now), Caller(USER, WORKSPACE, "owner"), replace(stored_generation().recipe), None, now
     ).generation
     begun = Attempt(ATTEMPT, "nobody", "nobody/nothing", AttemptStatus.SUBMITTING, now)
     generations.store().save_progress(made, made.with_attempt(begun))

@@ -16,6 +16,7 @@ from atelier.adapters.aws.dynamodb.sunsets import DynamoSunsets
 from atelier.catalogue.ports import Sunsets
 from atelier.clock import system_clock
 from atelier.errors import ValidationFailed
+from atelier.generations.create import accept
 from atelier.generations.model import Kind, Recipe
 from atelier.http import Caller
 from atelier.wiring import generations, sunsets
@@ -63,8 +64,8 @@ def run(app: ModuleType) -> dict[str, int]:
 def asked() -> str:
     """The model that a new request for MODEL is routed to."""
     caller = Caller(USER, WORKSPACE, "owner")
-    return generations.submit_for_caller(
-        caller, Recipe(Kind.IMAGE, PROMPT, MODEL), None, system_clock()
+    return accept(
+        generations.create_deps(system_clock()), caller, Recipe(Kind.IMAGE, PROMPT, MODEL), None, system_clock()
     ).generation.candidates[0]
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
-from atelier import cursors
-from atelier.generations import schemas
+from atelier.generations import create, present, schemas
+from atelier.generations.create_quote import create_quote
 from atelier.generations.run_schemas import EnhancedView, EnhanceRequest, PipelineList, PipelineRequest, pipeline_list
-from atelier.http import Api, Empty, Request, Response
+from atelier.generations.schemas import MakeRequest
+from atelier.http import Api, Empty, Request, Response, created, progress_status
 from atelier.wiring import auth, generations
 
 api = Api("generations", gate=auth.spending_gate, limiter=auth.limiter)
@@ -18,39 +20,64 @@ generation_route = partial(post_route, answer=schemas.GenerationEnvelope)
 get_route = partial(api.route, "GET", permission="generations.read", errors=(404,))
 
 
+def created_generation(request: Request[Any], result: create.CreatedGeneration) -> Response:
+    """202 and the generation, or 200 when the caller has waited for its end."""
+    generation = result.generation
+    return created(
+        f"/api/generations/{generation.id}",
+        present.envelope(generations.present_deps(), generation, request.now),
+        replayed=result.replayed,
+        status=progress_status(is_final=result.waited_seconds is not None),
+        waited_seconds=result.waited_seconds,
+    )
+
+
+def create_options(request: Request[Any]) -> create.CreateOptions:
+    """How the caller wants the request handled."""
+    return create.CreateOptions(request.idempotency_key, request.wait_seconds)
+
+
+def create_generation(
+    request: Request[MakeRequest], *, kind: str | None = None, template_id: str | None = None
+) -> Response:
+    """Create the generation of a body. `kind` and `template_id` are those of the path."""
+    deps, options = generations.create_deps(request.now), create_options(request)
+    result = create.create(deps, request.caller, request.body, request.now, options, kind=kind, template_id=template_id)
+    return created_generation(request, result)
+
+
 @generation_route(
     "/api/quotes", body=schemas.QuoteRequest, answer=schemas.QuoteView, statuses=(200,), errors=(413, 415, 503)
 )
 def quote(request: Request[schemas.QuoteRequest]) -> Response:
     """Get a binding price: a signed quote, redeemed once and never exceeded."""
-    return Response(generations.create_quote(request.caller, request.body, request.now))
+    return Response(create_quote(generations.create_deps(request.now), request.caller, request.body, request.now))
 
 
-@generation_route("/api/generate", body=schemas.MakeRequest)
-def generate(request: Request[schemas.MakeRequest]) -> Response:
+@generation_route("/api/generate", body=MakeRequest)
+def generate(request: Request[MakeRequest]) -> Response:
     """Create a generation; its kind is given by the body or by a template."""
-    return generations.create(request)
+    return create_generation(request)
 
 
-@generation_route("/api/generate/<kind>", body=schemas.MakeRequest)
-def generate_kind(request: Request[schemas.MakeRequest]) -> Response:
+@generation_route("/api/generate/<kind>", body=MakeRequest)
+def generate_kind(request: Request[MakeRequest]) -> Response:
     """Create a text, an image, a video, audio (speech), a talking avatar, a page, or an upscale of an image."""
-    return generations.create(request, kind=request.path["kind"])
+    return create_generation(request, kind=request.path["kind"])
 
 
-@generation_route("/api/templates/<template_id>/run", body=schemas.MakeRequest)
-def run_template(request: Request[schemas.MakeRequest]) -> Response:
+@generation_route("/api/templates/<template_id>/run", body=MakeRequest)
+def run_template(request: Request[MakeRequest]) -> Response:
     """Create a generation from a template; values in the body override those of the template."""
-    return generations.create(request, template_id=request.path_id("template_id", "tpl"))
+    return create_generation(request, template_id=request.path_id("template_id", "tpl"))
 
 
 @generation_route("/api/pipelines", body=PipelineRequest)
 def run_pipeline(request: Request[PipelineRequest]) -> Response:
     """Create a run: several stages, each made from the result of the one before, under one hold of credits."""
-    (recipe, pipeline), body = request.body.recipe_and_pipeline(), request.body
-    return generations.accept_and_respond(
-        request, recipe, "generate", body.project_id, body.quote_id, pipeline=pipeline, reuse=body.reuse
-    )
+    deps, options = generations.create_deps(request.now), create_options(request)
+    result = create.create_run(deps, request.caller, request.body, request.now, options)
+    return created_generation(request, result)
 
 
 @get_route("/api/pipelines", answer=PipelineList, errors=())
@@ -64,37 +91,48 @@ def list_pipelines(_request: Request[Empty]) -> Response:
 )
 def enhance_prompt(request: Request[EnhanceRequest]) -> Response:
     """Have a prompt rewritten by a text model. If it takes longer than 25 s, poll its generation."""
-    return generations.enhance(request)
+    deps, key = generations.create_deps(request.now), request.idempotency_key
+    enhanced = create.enhance(deps, request.caller, request.body, request.now, key)
+    return created(
+        f"/api/generations/{enhanced.generation.id}",
+        enhanced.view,
+        replayed=enhanced.replayed,
+        status=progress_status(is_final=not enhanced.generation.is_open),
+    )
 
 
 @get_route("/api/generations", query=schemas.ListQuery, answer=schemas.GenerationList)
 def list_generations(request: Request[Empty]) -> Response:
     """List the workspace's generations, newest first."""
-    query, after = request.query, cursors.decode(request.query.cursor, "gen_")
-    page = generations.list_page(request.caller.workspace_id, query.filters(), after, query.limit)
-    items = [generations.view(generation, request.now, with_text=False) for generation in page.generations]
-    return Response(schemas.GenerationList(items=items, next_cursor=cursors.encode(page.next_id)))
+    workspace_id = request.caller.workspace_id
+    return Response(present.list_view(generations.present_deps(), workspace_id, request.query, request.now))
 
 
 @get_route("/api/generations/<generation_id>", answer=schemas.GenerationEnvelope)
 def get_generation(request: Request[Empty]) -> Response:
     """Get one generation: status, progress, attempts, cost, assets."""
     generation = generations.store().get(request.caller.workspace_id, request.path_id("generation_id", "gen"))
-    return Response(schemas.GenerationEnvelope(generation=generations.view(generation, request.now)))
+    return Response(present.envelope(generations.present_deps(), generation, request.now))
 
 
 @generation_route("/api/generations/<generation_id>/cancel")
 def cancel_generation(request: Request[Empty]) -> Response:
     """Cancel a generation: 200 when it has ended, 202 while its provider is asked to stop."""
-    generation = generations.cancel(request.caller.workspace_id, request.path_id("generation_id", "gen"), request.now)
-    view = schemas.GenerationEnvelope(generation=generations.view(generation, request.now))
-    return Response(view, status=202 if generation.is_open else 200)
+    # Imported here, because no other route of this function needs it.
+    from atelier.generations.cancel import cancel
+
+    workspace_id, generation_id = request.caller.workspace_id, request.path_id("generation_id", "gen")
+    generation = cancel(workspace_id, generation_id, deps=generations.close_deps(), now=request.now)
+    view = present.envelope(generations.present_deps(), generation, request.now)
+    return Response(view, status=progress_status(is_final=not generation.is_open))
 
 
 @generation_route("/api/generations/<generation_id>/retry")
 def retry_generation(request: Request[Empty]) -> Response:
     """Run the same recipe again, as a new generation."""
-    return generations.retry(request, request.path_id("generation_id", "gen"))
+    deps, generation_id = generations.create_deps(request.now), request.path_id("generation_id", "gen")
+    result = create.retry(deps, request.caller, generation_id, request.now, create_options(request))
+    return created_generation(request, result)
 
 
 @get_route("/api/generations/<generation_id>/recipe", answer=schemas.RecipeEnvelope)

@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
@@ -42,6 +42,9 @@ from atelier.errors import (
 from atelier.ids import is_id
 from atelier.settings import EdgeKey
 from atelier.telemetry import log_request, logger
+
+if TYPE_CHECKING:
+    from atelier.ledger.model import Wallet
 
 BODY_BYTES_MAX = 256 * 1024
 NAME_CHARACTERS_MAX = 200
@@ -70,8 +73,8 @@ class Caller:
     # Only of a program: the id of its API token, and the scopes that restrict the role.
     token_id: str | None = None
     scopes: tuple[str, ...] | None = None
-    # On routes that spend credits: the wallet, which the gate reads in the same request as the membership.
-    prefetched: object = None
+    # On routes that spend credits: the workspace's wallet, which the gate reads in the same request as the membership.
+    wallet: Wallet | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,27 @@ class Response:
     message: str = "OK"
     headers: dict[str, str] = field(default_factory=dict[str, str])
     cookies: tuple[str, ...] = ()
+
+
+def created(
+    location: str, data: Any, *, replayed: bool, status: int = 201, waited_seconds: int | None = None
+) -> Response:
+    """The response to a request that creates something.
+
+    location: the path of what was created. replayed: an earlier request with the same idempotency key had created it.
+    waited_seconds: the n of `Prefer: wait=n`, when the wait brought the final result."""
+    headers = {"Location": location}
+    if replayed:
+        headers["Idempotent-Replayed"] = "true"
+    if waited_seconds is not None:
+        headers["Preference-Applied"] = f"wait={waited_seconds}"
+    return Response(data, status=status, headers=headers)
+
+
+def progress_status(*, is_final: bool) -> int:
+    """The status of a response about work that outlives a request: 200 when the work has ended, 202 while it goes
+    on."""
+    return 200 if is_final else 202
 
 
 class Gate(Protocol):

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from atelier.dataclass import dataclass
 from atelier.generations.model import DeliveredFile, Generation, InputAsset
 from atelier.ledger.model import HoldPlan, Movement, SettlementPlan
 from atelier.provider_port import Input
+
+if TYPE_CHECKING:
+    from atelier.library.character import Character
+    from atelier.library.template import Template
 
 
 class GenerationExists(Exception):
@@ -251,6 +255,26 @@ class InputAssetStore(Protocol):
 
     def is_kept(self, workspace_id: str, asset_id: str) -> bool:
         """Whether an asset is in the library and not archived."""
+        ...
+
+
+class CharacterReads(Protocol):
+    """The characters that requests name."""
+
+    def get(self, workspace_id: str, character_id: str, /) -> Character:
+        """Raises NotFound."""
+        ...
+
+
+class TemplateReads(Protocol):
+    """The templates that requests run."""
+
+    def get(self, workspace_id: str, template_id: str, /) -> Template:
+        """Raises NotFound."""
+        ...
+
+    def count_use(self, workspace_id: str, template_id: str, /) -> None:
+        """Count one use of a template. Does nothing when the template no longer exists."""
         ...
 
 

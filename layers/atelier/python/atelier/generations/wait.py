@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from atelier.clock import Clock
-from atelier.errors import Unavailable
+from atelier.dataclass import dataclass
+from atelier.errors import RateLimited, Unavailable
 from atelier.generations.model import Generation
 from atelier.generations.ports import GenerationStore
 
@@ -17,6 +18,7 @@ FIRST_READ_DELAY_SECONDS = 0.2
 READ_DELAY_SECONDS_MAX = 1.0
 # A lease lasts this much longer than its wait, for the last read and for clocks that differ.
 LEASE_MARGIN = timedelta(seconds=5)
+RETRY_AFTER_SECONDS = 5
 
 
 class WaitSlots(Protocol):
@@ -30,6 +32,31 @@ class WaitSlots(Protocol):
     def end_lease(self, subject: str, slot: str, until: datetime) -> None:
         """End a lease before its time. Raises nothing."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class WaitDeps:
+    """The dependencies of waiting for a generation. waits_max: how many requests of one account may wait at the same
+    time. sleep: pauses for so many seconds."""
+
+    generations: GenerationStore
+    slots: WaitSlots
+    waits_max: int
+    sleep: Callable[[float], None]
+    clock: Clock
+
+
+def wait(deps: WaitDeps, generation: Generation, seconds: int, requested_at: datetime) -> Generation:
+    """Wait for the end of a generation, for a bounded time. When too many requests of the account wait already, the
+    generation is returned at once."""
+    if not generation.is_open:
+        return generation
+    with wait_slot(generation.user_id, deps.waits_max, seconds, slots=deps.slots, now=deps.clock()) as may_wait:
+        if not may_wait:
+            return generation
+        return wait_for_end(
+            generation, requested_at, seconds, generations=deps.generations, sleep=deps.sleep, clock=deps.clock
+        )
 
 
 @contextmanager
@@ -48,6 +75,16 @@ def wait_slot(subject: str, limit: int, seconds: int, *, slots: WaitSlots, now: 
     finally:
         if slot is not None:
             slots.end_lease(subject, slot, until)
+
+
+@contextmanager
+def required_wait_slot(user_id: str, limit: int, *, slots: WaitSlots, now: datetime) -> Generator[None]:
+    """Lease a wait slot while a request waits for a server that its caller has named. Raises RateLimited when `limit`
+    requests of the account do so already."""
+    with wait_slot(f"outside#{user_id}", limit, WAIT_SECONDS_MAX, slots=slots, now=now) as may_wait:
+        if not may_wait:
+            raise RateLimited(limit=limit, retry_after_seconds=RETRY_AFTER_SECONDS)
+        yield
 
 
 def wait_for_end(

@@ -21,6 +21,7 @@ from atelier.settings import CallerRateLimits, IdentityTable, RequestsTable
 if TYPE_CHECKING:
     from atelier.adapters.aws.dynamodb import Item, ItemAddress
     from atelier.adapters.aws.dynamodb.request_rates import DynamoRequestRates
+    from atelier.ledger.model import Wallet
 
 
 @cache
@@ -41,7 +42,7 @@ def spending_gate() -> Gate:
 
 
 def _gate(
-    place: Callable[[str], ItemAddress] | None = None, read: Callable[[Item | None], object] = lambda item: None
+    place: Callable[[str], ItemAddress] | None = None, read: Callable[[Item | None], Wallet | None] = lambda item: None
 ) -> Gate:
     from atelier.adapters.aws.dynamodb.identity import DynamoIdentity
 

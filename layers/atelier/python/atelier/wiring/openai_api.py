@@ -14,8 +14,10 @@ from atelier.adapters.media.keys import CONTENT_TYPES, media_key
 from atelier.catalogue.model import Model
 from atelier.clock import system_clock
 from atelier.errors import AtelierError, NotFound, PromptRefused, ValidationFailed
+from atelier.generations.create import accept
 from atelier.generations.model import Generation, InputAsset, Kind, Status
 from atelier.generations.ports import Filters
+from atelier.generations.present import list_page
 from atelier.generations.submit import AcceptedGeneration
 from atelier.http import ErrorResponse, Request, Response, parse_json_body
 from atelier.ids import is_id
@@ -174,7 +176,8 @@ def begin_generation(request: Request[Any], path: str, mapped: MappedRequest) ->
         )
 
         def submit(name: str) -> AcceptedGeneration:
-            return generations.submit_for_caller(caller, recipe, name, now, project_id=call.project_id)
+            deps = generations.create_deps(now)
+            return accept(deps, caller, recipe, name, now, project_id=call.project_id)
 
         order = accept_once(call, submit, _sdk_retries(), now)
     except ValidationFailed as error:
@@ -222,7 +225,8 @@ def get_video(request: Request[Any], video_id: str) -> Generation:
 def list_videos(request: Request[Any], query: videos.VideoQuery) -> dict[str, Any]:
     """A page of the workspace's videos, newest first."""
     filters = Filters(kind=Kind.VIDEO.value)
-    page = generations.list_page(request.caller.workspace_id, filters, videos.page_start(query), query.limit)
+    workspace_id, after_id = request.caller.workspace_id, videos.page_start(query)
+    page = list_page(generations.store(), workspace_id, filters, after_id, query.limit)
     return videos.list_body(page.generations, has_more=page.next_id is not None)
 
 
