@@ -5,7 +5,7 @@ PYTHON ?= python3
 PORT ?= 8080
 DATA ?= .local
 DEMO ?= 1
-STANDINS ?= 0
+SIMULATORS ?= 0
 STACK ?= atelier
 STAGE ?= production
 
@@ -91,8 +91,8 @@ browser:
 
 # ---- the product on this machine -------------------------------------------------------------------------------------
 
-run: $(run_ready) ## start the whole stack on this machine [PORT=8080] [DATA=.local] [DEMO=0] [STANDINS=1: all providers, offline]
-	@.venv/bin/python -m infra.local --port $(PORT) --data $(DATA) --demo $(DEMO) --standins $(STANDINS)
+run: $(run_ready) ## start the whole stack on this machine [PORT=8080] [DATA=.local] [DEMO=0] [SIMULATORS=1: all providers, offline]
+	@.venv/bin/python -m infra.local --port $(PORT) --data $(DATA) --demo $(DEMO) --simulators $(SIMULATORS)
 
 bench: $(test_ready) ## measure against references in the same run: a table, and .bench/results.json [ROWS=1,2,…]
 	@.venv/bin/python -m tests.bench $(if $(ROWS),--rows $(ROWS))

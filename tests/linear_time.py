@@ -23,7 +23,7 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 PRODUCT = ("layers/atelier/python", "functions", "infra")
-# Only the person who runs a stand-in sends text to it, so its patterns need no check.
+# Only the person who runs a simulator sends text to it, so its patterns need no check.
 EXCLUDED = ("infra/simulators",)
 FUNCTIONS = {"compile", "sub", "subn", "match", "fullmatch", "search", "split", "findall", "finditer"}
 CHARACTERS = 20_000

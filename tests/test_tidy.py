@@ -1,10 +1,16 @@
-"""The countable part of the house style: what a reader may rely on without checking."""
+"""The countable part of the house style: what a reader may rely on without checking.
+
+Each failure says the rule, what to do, and where.
+"""
 
 from __future__ import annotations
 
 import ast
+import io
 import re
-from collections.abc import Iterator
+import tokenize
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +22,92 @@ FOLDERS = {"docs", "functions", "layers", "statemachines", "infra", "events", "t
 # Folders that may be absent. `findings`: surprises about real libraries, one script each.
 OPTIONAL_FOLDERS = {"findings"}
 APP_LINES_MAX = 250
+HANDLER_LINES_MAX = 12
+TEST_NAME_CHARACTERS_MAX = 80
+# The lines of template.yaml for a function, on average.
+TEMPLATE_LINES_MAX = 18
 PRODUCT = ("functions", "layers")
 
 # Modules that a handler must not import: it calls use cases, and only wiring knows the adapters.
-ADAPTERS = re.compile(r"atelier\.(aws|providers|payments|media)\b")
+ADAPTERS = re.compile(r"atelier\.adapters\b")
 CLIENTS = re.compile(r"(boto3|botocore|pynamodb|stripe|openai|replicate|httpx|requests|urllib3)\b")
+# What still breaks a rule: whoever repairs it removes its entry. At the end of the work these are empty, and go.
+WIRING_TO_EMPTY = {
+    "audits.py",
+    "auth.py",
+    "budgets.py",
+    "characters.py",
+    "due_wallets.py",
+    "generations.py",
+    "identity.py",
+    "library.py",
+    "models.py",
+    "moderation.py",
+    "openai_api.py",
+    "outbox.py",
+    "prices.py",
+    "projects.py",
+    "provider_adapters.py",
+    "provider_keys.py",
+    "routing.py",
+    "seals.py",
+    "status.py",
+    "sunsets.py",
+    "templates.py",
+    "tokens.py",
+    "uploads.py",
+    "waiting.py",
+    "webhooks.py",
+}
+HANDLERS_TO_SHORTEN = {
+    "functions/authorizer/app.py",
+    "functions/queues/attempts/app.py",
+    "functions/queues/resets/app.py",
+    "functions/schedules/reconcile_generations/app.py",
+    "functions/schedules/refresh_sunsets/app.py",
+    "functions/streams/inbox/app.py",
+    "functions/streams/ledger/app.py",
+    "functions/tasks/attempt_generation/app.py",
+    "functions/tasks/finish_generation/app.py",
+    "functions/tasks/plan_stage/app.py",
+}
+CLASSES_TO_RENAME = {"Handler", "IdempotencyKeys", "Request", "Response", "StoredFile", "_Handler", "_NoRedirects"}
+NAMES_TO_CHANGE = {"functions/v1/app.py", "layers/atelier/python/atelier/wiring/generations.py"}
+
+# What decides: wiring must not.
+BRANCHES = (ast.If, ast.IfExp, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.Match, ast.BoolOp)
+# Words of a private language, and the word that the field uses. Names of variables, parameters, functions and classes.
+BANNED_NAMES = {
+    "asked": "request, recipe, or what it is",
+    "awake": "healthy, available",
+    "beside": "prefetched, or what it is",
+    "ill": "unhealthy",
+    "luck": "rng, jitter",
+    "patience": "timeout_seconds",
+    "standin": "simulator",
+    "standins": "simulators",
+    "told": "set_fields, or what it is",
+    "wish": "preference, option",
+    "wishes": "preferences, options",
+}
+# Tests, their assertions and their local variables may say what was asked and told; the rest is banned there too.
+# Names that are stored or sent.
+KEPT_NAMES = {"atelier/generations": {"asked"}, "atelier/ledger": {"asked"}}
+BANNED_NAMES_OF_TESTS = BANNED_NAMES.keys() - {"asked", "beside", "told"}
+# In comments, docstrings, documents and templates.
+BANNED_PROSE = re.compile(r"\b(awake|luck|patience|stand-ins?|wish(?:es)?)\b", re.IGNORECASE)
 FORBIDDEN_NAMES = {"base", "common", "core", "helper", "helpers", "misc", "util", "utils"}
 # Split so that this file does not name what it forbids.
 REGISTRIES = re.compile(r"\b(pypi|pythonhosted|npmjs|yarnpkg|crates)\.(org|com|io)\b", re.IGNORECASE)
 MACHINE_PATHS = re.compile(r"(?<![\w.}])/(work|root|home|Users)/\w")
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")
 TEXT = {"", ".asl", ".cfg", ".css", ".html", ".js", ".json", ".md", ".py", ".sh", ".toml", ".txt", ".yaml", ".yml"}
+
+
+def hold(rule: str, broken: Iterable[object]) -> None:
+    """Fails with the rule and every place where it is broken."""
+    places = [f"  {place}" for place in broken]
+    assert not places, "\n".join([rule, *places])
 
 
 def files(*folders: str, suffix: str = "") -> Iterator[Path]:
@@ -101,9 +182,23 @@ def function_folders() -> set[str]:
     return {str(path.parent.relative_to(ROOT)) for path in modules("functions")}
 
 
+def functions_of(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Every function and method of the module, in nested ones too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def at(path: Path, line: int) -> str:
+    return f"{path.relative_to(ROOT)}:{line}"
+
+
 def test_the_top_level_holds_the_known_folders_and_no_other() -> None:
     present = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")}
-    assert present - OPTIONAL_FOLDERS == FOLDERS
+    hold(
+        "the repository has the folders of FOLDERS in tests/test_tidy.py and no other: put the folder into one of them",
+        (present - OPTIONAL_FOLDERS) ^ FOLDERS,
+    )
 
 
 def test_every_module_has_a_docstring() -> None:
@@ -112,16 +207,132 @@ def test_every_module_has_a_docstring() -> None:
         for path in modules("functions", "layers", "infra", "tests")
         if path.read_text().strip() and not ast.get_docstring(ast.parse(path.read_text()))
     ]
-    assert named(silent) == []
+    hold("a module begins with a docstring that says what it is for: write one", named(silent))
 
 
 def test_no_module_has_a_meaningless_name() -> None:
-    assert named([path for path in modules() if {*path.relative_to(ROOT).parts, path.stem} & FORBIDDEN_NAMES]) == []
+    vague = [path for path in modules() if {*path.relative_to(ROOT).parts, path.stem} & FORBIDDEN_NAMES]
+    hold(f"a file is named for what it does, none is called {sorted(FORBIDDEN_NAMES)}: rename it", named(vague))
 
 
-def test_a_function_is_one_short_app_and_nothing_else() -> None:
-    assert named([path for path in files("functions") if path.name != "app.py"]) == []
-    assert named([path for path in modules("functions") if len(path.read_text().splitlines()) > APP_LINES_MAX]) == []
+def test_a_function_folder_holds_one_app_of_bounded_length() -> None:
+    others = [path for path in files("functions") if path.name != "app.py"]
+    hold("a folder under functions/ holds app.py and nothing else: move what is shared into the layer", named(others))
+    long = [path for path in modules("functions") if len(path.read_text().splitlines()) > APP_LINES_MAX]
+    hold(f"an app has at most {APP_LINES_MAX} lines: split the function, or move the work into a use case", named(long))
+
+
+def test_a_handler_is_short() -> None:
+    long = {
+        f"{at(path, function.lineno)} {function.name}: {lines} lines"
+        for path in modules("functions")
+        for function in functions_of(path)
+        if (lines := (function.end_lineno or 0) - function.lineno + 1) > HANDLER_LINES_MAX
+        and str(path.relative_to(ROOT)) not in HANDLERS_TO_SHORTEN
+    }
+    hold(
+        f"a handler has at most {HANDLER_LINES_MAX} lines: it reads the request, calls one use case and builds the "
+        "response; move what decides into the use case",
+        long,
+    )
+
+
+def test_wiring_decides_nothing() -> None:
+    deciding = [
+        f"{at(path, node.iter.lineno if isinstance(node, ast.comprehension) else node.lineno)}: {type(node).__name__}"
+        for path in modules("layers/atelier/python/atelier/wiring")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, BRANCHES) or (isinstance(node, ast.comprehension) and node.ifs)
+        if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
+        if path.name not in WIRING_TO_EMPTY
+    ]
+    hold(
+        "wiring composes and decides nothing: move the branch into the use case, into the settings object that knows "
+        "the choice, or into the adapter's constructor",
+        deciding,
+    )
+
+
+def test_wiring_knows_no_http() -> None:
+    knowing = [
+        path
+        for path in modules("layers/atelier/python/atelier/wiring")
+        if any(re.match(r"atelier\.http\b", name) for name in imported(path)) and path.name not in WIRING_TO_EMPTY
+    ]
+    hold("wiring imports no atelier.http: requests are read and responses are built in app.py", named(knowing))
+
+
+def test_a_class_name_has_one_meaning() -> None:
+    places = defaultdict[str, list[str]](list)
+    for path in modules("layers/atelier", "functions", "infra"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            # PynamoDB reads a model's table from a nested class of this name.
+            if isinstance(node, ast.ClassDef) and node.name != "Meta":
+                places[node.name].append(at(path, node.lineno))
+    doubled = [f"{name}: {', '.join(found)}" for name, found in sorted(places.items()) if len(found) > 1]
+    hold(
+        "two classes of one name mean two things to a reader: rename one, or use the same class",
+        [line for line in doubled if line.partition(":")[0] not in CLASSES_TO_RENAME],
+    )
+
+
+def words(name: str) -> set[str]:
+    """The words of an identifier, in lower case: `StandIn_wishes` → stand, in, wishes."""
+    return {word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)}
+
+
+def test_names_use_the_words_of_the_field() -> None:
+    private = [
+        f"{at(path, token.start[0])} {token.string}: use {BANNED_NAMES[word]}"
+        for folders, banned in (
+            (("layers", "functions", "infra"), BANNED_NAMES.keys()),
+            (("tests",), BANNED_NAMES_OF_TESTS),
+        )
+        for path in modules(*folders)
+        if path != Path(__file__) and str(path.relative_to(ROOT)) not in NAMES_TO_CHANGE
+        for token in tokenize.generate_tokens(io.StringIO(path.read_text()).readline)
+        if token.type == tokenize.NAME
+        for word in words(token.string) & banned
+        if not any(place in str(path) and token.string in kept for place, kept in KEPT_NAMES.items())
+    ]
+    hold("a name says the field's word (the glossary is in ARCHITECTURE.md): rename it", private)
+
+
+def test_prose_uses_the_words_of_the_field() -> None:
+    private = [
+        f"{at(path, number)}: {line.strip()[:100]}"
+        for path in files("layers", "functions", "infra", "docs", "statemachines")
+        if path.suffix in {".py", ".md", ".yaml"}
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if BANNED_PROSE.search(line.replace("own#wishes", "").replace('attr_name="wishes"', ""))
+    ]
+    hold(
+        "a comment names its subject, in the field's words (the glossary is in ARCHITECTURE.md): say it plainly",
+        private,
+    )
+
+
+def test_a_tests_name_is_one_short_sentence() -> None:
+    long = [
+        f"{at(path, function.lineno)} {function.name}: {len(function.name)}"
+        for path in modules("tests")
+        for function in functions_of(path)
+        if function.name.startswith("test_") and len(function.name) > TEST_NAME_CHARACTERS_MAX
+    ]
+    hold(f"a test's name has at most {TEST_NAME_CHARACTERS_MAX} characters, subject first, one fact: shorten it", long)
+
+
+def test_the_template_is_a_contents_page() -> None:
+    blocks = re.split(r"^(?=  \w+:)", (ROOT / "template.yaml").read_text(), flags=re.MULTILINE)
+    lines = [
+        len([line for line in block.splitlines() if line.strip()])
+        for block in blocks
+        if "Type: AWS::Serverless::Function" in block
+    ]
+    assert sum(lines) <= TEMPLATE_LINES_MAX * len(lines), (
+        f"template.yaml has {sum(lines) / len(lines):.1f} lines a function, and {TEMPLATE_LINES_MAX} are allowed on "
+        "average: variables of several functions belong in Globals, statements of several functions in a managed policy"
+    )
 
 
 def test_the_template_declares_exactly_the_function_folders() -> None:
@@ -131,7 +342,11 @@ def test_the_template_declares_exactly_the_function_folders() -> None:
         for resource in resources
         if resource["Type"] == "AWS::Serverless::Function"
     ]
-    assert sorted(declared) == sorted(function_folders())
+    hold(
+        "every folder under functions/ is one function of template.yaml: add the missing one, or remove it",
+        set(declared) ^ function_folders(),
+    )
+    hold("two functions of template.yaml have one folder", {each for each in declared if declared.count(each) > 1})
 
 
 def test_a_function_has_no_layer_that_it_does_not_import() -> None:
@@ -147,7 +362,7 @@ def test_a_function_has_no_layer_that_it_does_not_import() -> None:
         for names in [reached(ROOT / folder / "app.py")]
         if heavy[layer].isdisjoint(names | {name.partition(".")[0] for name in names})
     ]
-    assert idle == []
+    hold("a function has only layers whose packages it can import: remove the layer from its block", idle)
 
 
 def test_a_handler_imports_no_adapter_and_no_client() -> None:
@@ -156,21 +371,26 @@ def test_a_handler_imports_no_adapter_and_no_client() -> None:
         for path in modules("functions")
         if (names := sorted(name for name in imported(path) if ADAPTERS.match(name) or CLIENTS.match(name)))
     }
-    assert reaching == {}
+    hold(
+        "a handler imports use cases and wiring, no adapter and no client of a service: compose it in wiring",
+        [f"{path}: {', '.join(names)}" for path, names in reaching.items()],
+    )
 
 
 def test_the_environment_is_read_in_one_place() -> None:
     readers = [
         path for path in modules(*PRODUCT) if re.search(r"\bos\.(environ|getenv)\b|from os import", path.read_text())
     ]
-    assert set(named(readers)) <= {"layers/atelier/python/atelier/settings.py"}
+    elsewhere = set(named(readers)) - {"layers/atelier/python/atelier/settings.py"}
+    hold("the environment is read by settings.py alone: declare the variable there", elsewhere)
 
 
 def test_the_clock_is_read_in_one_place() -> None:
     readers = [
         path for path in modules(*PRODUCT) if re.search(r"\b(datetime|date)\.(now|utcnow|today)\(", path.read_text())
     ]
-    assert set(named(readers)) <= {"layers/atelier/python/atelier/clock.py"}
+    elsewhere = set(named(readers)) - {"layers/atelier/python/atelier/clock.py"}
+    hold("the time comes from clock.py alone: take `now` as a parameter", elsewhere)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +404,7 @@ def test_no_file_contains_a_forbidden_pattern(pattern: re.Pattern[str]) -> None:
         for number, line in enumerate(path.read_text().splitlines(), 1)
         if pattern.search(line)
     ]
-    assert found == []
+    hold("no file names a package registry's host, a path of one machine, or unfinished work: remove it", found)
 
 
 def pins(lock: Path) -> dict[str, str]:
@@ -194,7 +414,8 @@ def pins(lock: Path) -> dict[str, str]:
 def test_lambda_runs_the_tested_package_versions() -> None:
     tested = pins(ROOT / ".ci/locks/test.txt")
     for lock in (ROOT / "layers/dependencies").glob("*/requirements.txt"):
-        assert pins(lock).items() <= tested.items(), f"{lock.parent.name}: run `make lock`"
+        other = pins(lock).items() - tested.items()
+        hold(f"Lambda's {lock.parent.name} layer has the versions that the tests ran: run `make lock`", other)
 
 
 def test_the_runtime_layer_keeps_the_model_of_every_service_called() -> None:
@@ -209,4 +430,8 @@ def test_the_runtime_layer_keeps_the_model_of_every_service_called() -> None:
         for node in packer.body
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "SERVICES"
     )
-    assert called <= kept
+    hold(
+        "the runtime layer keeps botocore's model of every service called: name it in SERVICES of "
+        "layers/dependencies/pack.py",
+        called - kept,
+    )

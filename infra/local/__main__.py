@@ -28,25 +28,25 @@ def main(arguments: Sequence[str]) -> int:
             f"atelier: the Python module {error.name} is missing; `make run` installs what is needed", file=sys.stderr
         )
         return 1
-    with run_all() if chosen.standins else nullcontext() as standins:
+    with run_all() if chosen.simulators else nullcontext() as simulators:
         return serve(
             ServeOptions(
-                _options(chosen, standins),
+                _options(chosen, simulators),
                 chosen.port,
                 with_demo=bool(chosen.demo),
                 with_watch=bool(chosen.watch),
-                standins=standins,
+                simulators=simulators,
             )
         )
 
 
-def _options(arguments: argparse.Namespace, standins: Simulators | None) -> StackOptions:
+def _options(arguments: argparse.Namespace, simulators: Simulators | None) -> StackOptions:
     from infra.local.stack import StackOptions
 
     parameters: dict[str, str] = dict(pair.split("=", 1) for pair in arguments.parameter)
-    urls: dict[str, str] = standins.urls if standins else {}
+    urls: dict[str, str] = simulators.urls if simulators else {}
     urls |= dict(pair.split("=", 1) for pair in arguments.provider_url)
-    secrets: dict[str, object] = standins.secrets if standins else {}
+    secrets: dict[str, object] = simulators.secrets if simulators else {}
     if arguments.provider_secrets_file:
         secrets |= json.loads(Path(arguments.provider_secrets_file).read_text("utf-8"))
     if arguments.replicate_url:
@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", default=".local", help="folder that keeps the state")
     parser.add_argument("--demo", type=int, choices=(0, 1), default=1, help="make a picture before serving on")
     parser.add_argument("--watch", type=int, choices=(0, 1), default=1, help="redeploy what changes while it runs")
-    parser.add_argument("--standins", type=int, choices=(0, 1), default=0, help="enable all providers, stood in for")
+    parser.add_argument("--simulators", type=int, choices=(0, 1), default=0, help="enable all providers, stood in for")
     parser.add_argument(
         "--parameter", action="append", default=[], metavar="NAME=VALUE", help="a parameter of template.yaml"
     )

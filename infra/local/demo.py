@@ -24,7 +24,7 @@ class DemoFailed(Exception):
 
 async def run_demo(base_url: str, data: Path, fault_marker: str | None = None) -> None:
     """Runs the demo and prints its steps. A failure is printed as one sentence, and the stack goes on serving. trouble:
-    a marker for the prompt that makes the first candidate's stand-in refuse, which shows the fallback to the next."""
+    a marker for the prompt that makes the first candidate's simulator refuse, which shows the fallback to the next."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=35)) as session:
         try:
             await _run_steps(_ApiClient(session, base_url), data, fault_marker)

@@ -31,14 +31,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
-    """options: of the stack. port: 0 = any free one. with_watch: redeploy what changes. standins: the stand-ins that
+    """options: of the stack. port: 0 = any free one. with_watch: redeploy what changes. simulators: the simulators that
     the stack uses; their addresses are printed."""
 
     options: StackOptions
     port: int
     with_demo: bool
     with_watch: bool = True
-    standins: Simulators | None = None
+    simulators: Simulators | None = None
 
 
 class StopRequested(Exception):
@@ -83,14 +83,14 @@ async def _serve(serving: ServeOptions) -> None:
         _print_line(
             f"ready at http://localhost:{port} after {taken:.1f} s; state is kept in {options.data}; Ctrl-C stops it"
         )
-        for line in serving.standins.usage_lines(f"http://localhost:{port}") if serving.standins else ():
+        for line in serving.simulators.usage_lines(f"http://localhost:{port}") if serving.simulators else ():
             print(line, flush=True)
         work: list[Awaitable[None]] = [_watch_emulator(stack)]
         if serving.with_watch:
             work.append(_redeploy_changes(stack, edge, options.root, modified))
         if serving.with_demo:
             work.append(
-                demo.run_demo(f"http://localhost:{port}", options.data, FALLBACK_MARKER if serving.standins else None)
+                demo.run_demo(f"http://localhost:{port}", options.data, FALLBACK_MARKER if serving.simulators else None)
             )
         await _run_until_stopped(stop, asyncio.gather(*work))
     finally:

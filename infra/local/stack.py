@@ -22,7 +22,7 @@ PROVIDERS_SECRET = "DataProvidersSecret"
 # Web pages served from this machine may call the stack, on any port: front ends are developed that way.
 FRONTEND_ORIGINS = "http://localhost:*,http://127.0.0.1:*"
 # No e-mail can be sent here, so unverified accounts get daily credits too; and all callers have one address. Nobody
-# else pays for that: providers are stand-ins or the developer's own.
+# else pays for that: providers are simulators or the developer's own.
 PARAMETERS_WITHOUT_MAIL = {"DailyCredits": "everyone", "SignUpsPerAddress": "1000000"}
 # Exceptions that mean a mistake in the sources; a deployment that fails with one of them is rolled back.
 SOURCE_ERRORS = (BrokenSource, DeploymentError, TemplateError, FileNotFoundError)

@@ -185,7 +185,7 @@ def _drop_unsupported(template: Template) -> None:
     template.update(replaced)
     unknown = sorted({r["Type"] for r in template["Resources"].values() if r["Type"].startswith("AWS::CloudFront::")})
     if unknown:
-        raise TemplateError(f"the local stack has nothing that stands in for {', '.join(unknown)}")
+        raise TemplateError(f"the local stack has no replacement for {', '.join(unknown)}")
 
 
 def _allow_any_callback(template: Template) -> None:

@@ -1,2 +1,2 @@
-"""Stand-ins for the services that the product calls: they answer as the vendors' documentation says, and fail on
+"""Simulators for the services that the product calls: they answer as the vendors' documentation says, and fail on
 request."""

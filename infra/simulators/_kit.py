@@ -1,8 +1,8 @@
-"""What the stand-ins share: a loopback server with routes, a record of its requests, faults on request, sample files.
+"""What the simulators share: a loopback server with routes, a record of its requests, faults on request, sample files.
 
-A stand-in is a subclass of `StandIn` whose methods are marked with `@route`. A prompt asks for faults by markers in
+A simulator is a subclass of `Simulator` whose methods are marked with `@route`. A prompt asks for faults by markers in
 double brackets; it may hold several, as in `a lake [[create:429]] [[output:gone]]`. `[[fal/create:429]]` is for fal's
-stand-in only. These markers mean the same in all stand-ins:
+simulator only. These markers mean the same in all simulators:
 
     create:NAME                  the creation is refused with the answer NAME of the table `refusals`; no work begins
     create:500 502 lost hang     work begins, then the answer is: that status, a closed connection, never sent
@@ -11,10 +11,10 @@ stand-in only. These markers mean the same in all stand-ins:
     output:gone denied text svg broken bomb huge slow redirect    the result's file is faulty in that way
     output:private file          the result's URL is the cloud's metadata address, or a local file
 
-`POST /_standin/behave {"markers": [...], "creations": n}` applies markers to the next n creations, whatever their
-prompts. `GET /_standin/calls` lists the requests to the API (`method`, `path`, `headers` with lower-case names, and
-`body`, parsed), `GET /_standin/webhooks` the webhook deliveries, `GET /_standin/health` answers when the server runs,
-and `POST /_standin/reset` clears all records.
+`POST /_simulator/behave {"markers": [...], "creations": n}` applies markers to the next n creations, whatever their
+prompts. `GET /_simulator/calls` lists the requests to the API (`method`, `path`, `headers` with lower-case names, and
+`body`, parsed), `GET /_simulator/webhooks` the webhook deliveries, `GET /_simulator/health` answers when it runs,
+and `POST /_simulator/reset` clears all records.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class Request:
         return [part for name, part in self._parts if part.name and (not names or name in names)]
 
     def to_json(self) -> dict[str, Any]:
-        """The request as `GET /_standin/calls` lists it."""
+        """The request as `GET /_simulator/calls` lists it."""
         body: Any = self.body.decode(errors="replace")
         if self._parts:
             files = [
@@ -168,7 +168,7 @@ RouteFunction = Callable[..., Response]
 
 
 def route(method: str, pattern: str) -> Callable[[RouteFunction], RouteFunction]:
-    """Marks a method of a stand-in as a route. The method is called with the request and the pattern's groups."""
+    """Marks a method of a simulator as a route. The method is called with the request and the pattern's groups."""
 
     def mark(function: RouteFunction) -> RouteFunction:
         function.route = (method, re.compile(pattern))  # pyright: ignore[reportFunctionMemberAccess]
@@ -192,7 +192,7 @@ class Simulator:
     A subclass defines `refusals` (marker → answer, or a function that returns it). `refusal_of` may refuse a request
     before its route is called."""
 
-    api_key_default: ClassVar[str] = "standin"
+    api_key_default: ClassVar[str] = "simulator"
     refusals: ClassVar[dict[str, Response | Callable[[], Response]]] = {}
 
     def __init__(
@@ -214,16 +214,16 @@ class Simulator:
         self.deliveries: list[dict[str, Any]] = []
         self._behaviour: tuple[list[str], int] = ([], 0)
         self._files: dict[str, _ResultFile] = {}
-        # In the order of the methods' names: the patterns of a stand-in must not overlap.
+        # In the order of the methods' names: the patterns of a simulator must not overlap.
         self._routes = [
             (*marked.route, getattr(self, name))
             for name in dir(type(self))
             if hasattr(marked := getattr(type(self), name), "route")
         ]
-        stand_in = self
+        simulator = self
 
         class Handler(_Handler):
-            owner = stand_in
+            owner = simulator
 
         self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
@@ -371,21 +371,21 @@ class Simulator:
     # ---- control -----------------------------------------------------------------------------------------------------
 
     def serve_control(self, request: Request) -> Response | None:
-        """The routes that control the stand-in, below /_standin and /_files; a subclass may add some."""
+        """The routes that control the simulator, below /_simulator and /_files; a subclass may add some."""
         match request.method, request.path:
-            case "GET", "/_standin/health":
+            case "GET", "/_simulator/health":
                 return Response(200, {"status": "ok"})
-            case "GET", "/_standin/calls":
+            case "GET", "/_simulator/calls":
                 with self.lock:
                     return Response(200, {"calls": list(self.calls)})
-            case "GET", "/_standin/webhooks":
+            case "GET", "/_simulator/webhooks":
                 with self.lock:
                     return Response(200, {"webhooks": list(self.deliveries)})
-            case "POST", "/_standin/behave":
+            case "POST", "/_simulator/behave":
                 body = request.json()
                 self.behave(*body["markers"], creations=int(body.get("creations", 1)))
                 return Response(200, {})
-            case "POST", "/_standin/reset":
+            case "POST", "/_simulator/reset":
                 self.reset()
                 return Response(200, {})
             case "GET", path if path.startswith("/_files/"):
@@ -416,10 +416,10 @@ class _Handler(BaseHTTPRequestHandler):
     owner: Simulator
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    server_version = "standin"
+    server_version = "simulator"
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Log nothing: /_standin/calls lists the requests."""
+        """Log nothing: /_simulator/calls lists the requests."""
 
     def do_GET(self) -> None:
         if self.owner.stopping.is_set():
@@ -464,7 +464,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def markers_in(prompt: object, name: str) -> list[str]:
-    """The markers in double brackets that are for all stand-ins, or for the one called `name`."""
+    """The markers in double brackets that are for all simulators, or for the one called `name`."""
     found: list[tuple[str, str]] = re.findall(r"\[\[(?:([a-z]+)/)?([a-z0-9:=._-]+)\]\]", str(prompt))
     return [marker for whose, marker in found if whose in ("", name)]
 
@@ -476,7 +476,7 @@ def options_of(markers: list[str], kind: str) -> list[str]:
 
 def number_option(markers: list[str], kind: str, name: str, otherwise: float) -> float:
     """The number in the marker `kind:name=NUMBER`; `otherwise` when there is no such marker."""
-    values = [wish.removeprefix(f"{name}=") for wish in options_of(markers, kind) if wish.startswith(f"{name}=")]
+    values = [option.removeprefix(f"{name}=") for option in options_of(markers, kind) if option.startswith(f"{name}=")]
     return float(values[0]) if values else otherwise
 
 
@@ -494,7 +494,7 @@ _opener = urllib.request.build_opener(_NoRedirects, urllib.request.ProxyHandler(
 
 
 def _post(url: str, headers: dict[str, str], body: bytes) -> int:
-    request = urllib.request.Request(url, body, headers, method="POST")  # the caller of the stand-in chose it
+    request = urllib.request.Request(url, body, headers, method="POST")  # the caller of the simulator chose it
     try:
         with _opener.open(request, timeout=5) as response:
             return response.status
@@ -515,7 +515,7 @@ def sample_png(width: int, height: int, seed: object, *, declared: tuple[int, in
     rows = b"".join(b"\0" + ramp[y * 3 : (y + width) * 3] for y in range(height))
     parts = [
         (b"IHDR", struct.pack(">IIBBBBB", *(declared or (width, height)), 8, 2, 0, 0, 0)),
-        (b"tEXt", b"Comment\0made by the stand-in"),
+        (b"tEXt", b"Comment\0made by the simulator"),
         (b"IDAT", zlib.compress(rows, 1)),
         (b"IEND", b""),
     ]
@@ -619,6 +619,6 @@ def main(kind: type[Simulator], name: str) -> None:
     done = threading.Event()
     for number_of in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number_of, lambda *_: done.set())
-    with kind(arguments.port, api_key=arguments.api_key, run_seconds=arguments.run_seconds) as stand_in:
-        print(stand_in.url, flush=True)
+    with kind(arguments.port, api_key=arguments.api_key, run_seconds=arguments.run_seconds) as simulator:
+        print(simulator.url, flush=True)
         done.wait()

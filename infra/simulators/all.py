@@ -1,4 +1,4 @@
-"""All providers' stand-ins at once, in this process, and the settings by which a stack uses them."""
+"""All providers' simulators at once, in this process, and the settings by which a stack uses them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from infra.simulators.replicate import ReplicateSimulator
 from infra.simulators.stability import StabilitySimulator
 from infra.simulators.xai import XAISimulator
 
-# The path below a stand-in's address where the provider's API begins.
+# The path below a simulator's address where the provider's API begins.
 BASE_PATHS = {"openai": "/v1", "xai": "/v1", "custom": "/v1"}
-# One marker of each stand-in to try first; the docstring of its module lists them all.
+# One marker of each simulator to try first; the docstring of its module lists them all.
 EXAMPLE_MARKERS = {
     "anthropic": "create:529",
     "custom": "create:429",
@@ -32,7 +32,7 @@ FALLBACK_MARKER = "fal/create:503"
 
 @dataclass(frozen=True, slots=True)
 class Simulators:
-    """The running stand-ins by provider. `custom` stands in for an endpoint that a workspace brings itself, so the
+    """The running simulators by provider. `custom` stands in for an endpoint that a workspace brings itself, so the
     platform has no key for it."""
 
     by_provider: Mapping[str, Simulator | ReplicateSimulator]
@@ -44,7 +44,7 @@ class Simulators:
 
     @property
     def secrets(self) -> dict[str, object]:
-        """The platform's credentials for the stand-ins, by provider."""
+        """The platform's credentials for the simulators, by provider."""
         found: dict[str, object] = {}
         for provider, each in self.by_provider.items():
             if isinstance(each, ReplicateSimulator):
@@ -56,7 +56,7 @@ class Simulators:
         return found
 
     def usage_lines(self, base_url: str) -> list[str]:
-        """Lines to print for the user: the stand-ins' addresses, how to make them fail, and a fallback to try."""
+        """Lines to print for the user: the simulators' addresses, how to make them fail, and a fallback to try."""
         lines = [
             f"{provider:<10}{url:<28}say [[{provider}/{EXAMPLE_MARKERS[provider]}]] in a prompt to make it misbehave"
             for provider, url in sorted(self.urls.items())
@@ -88,7 +88,7 @@ def _fallback_commands(base_url: str) -> str:
 
 @contextmanager
 def run_all(*, run_seconds: float = 1.0) -> Generator[Simulators, None, None]:
-    """Runs all stand-ins on free loopback ports until the block ends. run_seconds: how long ordinary work takes."""
+    """Runs all simulators on free loopback ports until the block ends. run_seconds: how long ordinary work takes."""
     with ExitStack() as opened:
         yield Simulators(
             {

@@ -1,4 +1,4 @@
-"""A stand-in for Anthropic's HTTP API: messages, token counts, the list of models.
+"""A simulator for Anthropic's HTTP API: messages, token counts, the list of models.
 
     python -m infra.simulators.anthropic --port 9102        # prints its URL, serves until it is stopped
 

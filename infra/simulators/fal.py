@@ -1,4 +1,4 @@
-"""A stand-in for fal's queue: requests, their status, result and cancellation, signed webhooks, public signing keys.
+"""A simulator for fal's queue: requests, their status, result and cancellation, signed webhooks, public signing keys.
 
     python -m infra.simulators.fal --port 9104        # prints its URL, serves until it is stopped
 
@@ -53,7 +53,7 @@ from infra.simulators._kit import (
     sample_wav,
 )
 
-USER_ID = "standin-user"
+USER_ID = "simulator-user"
 OTHER_USER_ID = "somebody-else"
 APP = r"(?:(?:workflows|comfy)/)?[\w.-]+/[\w.-]+"
 VIDEO_APPS = re.compile(r"video|kling|wan-|veo|hailuo|luma|minimax|ltx|pixverse|seedance")
@@ -129,7 +129,7 @@ class QueuedRequest:
 class FalSimulator(Simulator):
     """fal, stood in for. `user_id`: the account that its webhooks name."""
 
-    api_key_default = "standin-id:standin-secret"
+    api_key_default = "simulator-id:simulator-secret"
     refusals: ClassVar[dict[str, Response | Callable[[], Response]]] = {
         "401": queue_error(401, "Authentication is required to access this application."),
         "402": queue_error(402, "Payment required."),
@@ -148,7 +148,7 @@ class FalSimulator(Simulator):
         super().__init__(port, **given)
         self.user_id = user_id
         self.requests: dict[str, QueuedRequest] = {}
-        self._seed = hashlib.sha256(b"the stand-in signs with this key").digest()
+        self._seed = hashlib.sha256(b"the simulator signs with this key").digest()
 
     def reset(self) -> None:
         with self.lock:
@@ -386,7 +386,7 @@ class FalSimulator(Simulator):
         self.send_webhook(queued.webhook or "", body, signed, request=queued.id)
 
     def serve_control(self, request: Request) -> Response | None:
-        again = re.fullmatch(r"/_standin/webhooks/([\w-]+)", request.path)
+        again = re.fullmatch(r"/_simulator/webhooks/([\w-]+)", request.path)
         if again and request.method == "POST" and again[1] in self.requests:
             self.send_result(self.requests[again[1]])
             return Response(200, {})

@@ -1,4 +1,4 @@
-"""A stand-in for OpenAI's HTTP API: models, responses, chat, image generation and edits, speech, moderations.
+"""A simulator for OpenAI's HTTP API: models, responses, chat, image generation and edits, speech, moderations.
 
     python -m infra.simulators.openai --port 9101        # prints its URL, serves until it is stopped
 
@@ -503,7 +503,7 @@ def _reply_to(conversation: Any, limit: int | None) -> tuple[str, str, bool]:
     last = conversation if isinstance(conversation, str) else conversation[-1].get("content")
     if isinstance(last, list):
         last = " ".join(str(part.get("text", "a picture")) for part in cast("list[dict[str, Any]]", last))
-    words = re.sub(r"\[\[[^\]]*\]\]", "", f"The stand-in heard: {last}").split()
+    words = re.sub(r"\[\[[^\]]*\]\]", "", f"The simulator heard: {last}").split()
     cut = limit is not None and len(words) > limit
     return str(conversation), " ".join(words[:limit] if cut else words), cut
 

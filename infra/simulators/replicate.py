@@ -1,4 +1,4 @@
-"""A stand-in for Replicate's HTTP API: predictions, their list, cancellation, webhooks and result files, in memory.
+"""A simulator for Replicate's HTTP API: predictions, their list, cancellation, webhooks and result files, in memory.
 
     python -m infra.simulators.replicate --port 9100        # prints its URL, serves until it is stopped
 
@@ -7,8 +7,8 @@ plain PNG files, or MP4 files for video models. Files can be uploaded. A model's
 uploaded file or an HTTPS address, and required inputs must be present.
 
 A prompt asks for faults by markers in double brackets; it may hold several, as in
-`a lake [[webhook:lost]] [[output:gone]]`. `[[replicate/run:fail]]` is for this stand-in only.
-`POST /_standin/behave {"markers": [...], "creations": n}` applies markers to the next n creations.
+`a lake [[webhook:lost]] [[output:gone]]`. `[[replicate/run:fail]]` is for this simulator only.
+`POST /_simulator/behave {"markers": [...], "creations": n}` applies markers to the next n creations.
 
     create:401 402 403 404 410 422 503   refused with that status, no work begins   create:gone   the version is gone
     create:429 429-header 429-body       refused; when to retry is in the text, the header, or a field of the body
@@ -23,9 +23,9 @@ A prompt asks for faults by markers in double brackets; it may hold several, as 
     webhook:lost twice forged stale      never sent, sent twice, with a wrong signature, with an old timestamp
     webhook:early late=SECONDS           sent before the creation is answered; so long after the end
 
-`GET /_standin/calls` lists the requests to the API (`method`, `path`, `headers`, and `body`, parsed),
-`GET /_standin/webhooks` the deliveries; `POST /_standin/webhooks/{prediction}` sends a webhook again and
-`POST /_standin/reset` clears everything.
+`GET /_simulator/calls` lists the requests to the API (`method`, `path`, `headers`, and `body`, parsed),
+`GET /_simulator/webhooks` the deliveries; `POST /_simulator/webhooks/{prediction}` sends a webhook again and
+`POST /_simulator/reset` clears everything.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from infra.simulators._kit import Request, markers_in, sample_video
 
-API_TOKEN = "r8_standin_of_nobody"  # a password of nothing
-WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"the stand-in signs with this key").decode()
+API_TOKEN = "r8_simulator_of_nobody"  # a password of nothing
+WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"the simulator signs with this key").decode()
 PAGE = 100
 FOREIGN_SECRET = "whsec_" + base64.b64encode(b"this is somebody else's key").decode()
 RETRIES_AFTER_SECONDS = (0.2, 0.5, 1.0)
@@ -111,7 +111,7 @@ class StoredFile:
 
 @dataclass
 class Prediction:
-    """A prediction: its representation in the API (`shown`), and the stand-in's own facts about it."""
+    """A prediction: its representation in the API (`shown`), and the simulator's own facts about it."""
 
     shown: dict[str, Any]
     markers: list[str]
@@ -154,10 +154,10 @@ class ReplicateSimulator:
         self.files: dict[str, StoredFile] = {}
         self.behaviour: tuple[list[str], int] = ([], 0)
         self.stopping = threading.Event()
-        stand_in = self
+        simulator = self
 
         class Handler(_Handler):
-            owner = stand_in
+            owner = simulator
 
         self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.server.daemon_threads = True
@@ -401,7 +401,7 @@ def sample_png(width: int, height: int, seed: int, *, declared: tuple[int, int] 
     rows = b"".join(b"\0" + ramp[y * 3 : (y + width) * 3] for y in range(height))
     parts = [
         (b"IHDR", struct.pack(">IIBBBBB", *(declared or (width, height)), 8, 2, 0, 0, 0)),
-        (b"tEXt", b"Comment\0made by the stand-in"),
+        (b"tEXt", b"Comment\0made by the simulator"),
         (b"IDAT", zlib.compress(rows, 1)),
         (b"IEND", b""),
     ]
@@ -417,7 +417,7 @@ class _Handler(BaseHTTPRequestHandler):
     owner: ReplicateSimulator
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    server_version = "standin"
+    server_version = "simulator"
 
     def do_GET(self) -> None:
         self._serve()
@@ -426,7 +426,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve()
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Log nothing: /_standin/calls lists the requests."""
+        """Log nothing: /_simulator/calls lists the requests."""
 
     def _serve(self) -> None:
         if self.owner.stopping.is_set():
@@ -460,12 +460,12 @@ class _Handler(BaseHTTPRequestHandler):
             ("GET", r"/v1/files/(\w+)", self._get_file),
             ("GET", r"/v1/account", self._account),
             ("GET", r"/_delivery/(\w+)/out-(\d+)\.(?:png|mp4)", self._file),
-            ("GET", r"/_standin/health", lambda: self._json(200, {"status": "ok"})),
-            ("GET", r"/_standin/calls", lambda: self._json(200, {"calls": self.owner.calls})),
-            ("GET", r"/_standin/webhooks", lambda: self._json(200, {"webhooks": self.owner.deliveries})),
-            ("POST", r"/_standin/webhooks/(\w+)", self._resend),
-            ("POST", r"/_standin/behave", lambda: self._behave(json.loads(body))),
-            ("POST", r"/_standin/reset", self._reset),
+            ("GET", r"/_simulator/health", lambda: self._json(200, {"status": "ok"})),
+            ("GET", r"/_simulator/calls", lambda: self._json(200, {"calls": self.owner.calls})),
+            ("GET", r"/_simulator/webhooks", lambda: self._json(200, {"webhooks": self.owner.deliveries})),
+            ("POST", r"/_simulator/webhooks/(\w+)", self._resend),
+            ("POST", r"/_simulator/behave", lambda: self._behave(json.loads(body))),
+            ("POST", r"/_simulator/reset", self._reset),
         )
         for method, pattern, answer in routes:
             match = re.fullmatch(pattern, path)
@@ -570,7 +570,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self._json(200, stored.shown)
 
     def _account(self) -> None:
-        self._json(200, {"type": "organization", "username": "standin", "name": "The stand-in", "github_url": None})
+        self._json(200, {"type": "organization", "username": "simulator", "name": "The simulator", "github_url": None})
 
     def _list(self) -> None:
         query = {name: values[-1] for name, values in parse_qs(urlsplit(self.path).query).items()}
@@ -789,14 +789,14 @@ def main() -> None:
     done = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: done.set())
-    stand_in = ReplicateSimulator(
+    simulator = ReplicateSimulator(
         arguments.port,
         api_token=arguments.api_token,
         webhook_secret=arguments.webhook_secret,
         run_seconds=arguments.run_seconds,
     )
-    with stand_in:
-        print(stand_in.url, flush=True)
+    with simulator:
+        print(simulator.url, flush=True)
         done.wait()
 
 

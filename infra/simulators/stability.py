@@ -1,4 +1,4 @@
-"""A stand-in for Stability's v2beta API: images, upscaling, audio, asynchronous results, the account's balance.
+"""A simulator for Stability's v2beta API: images, upscaling, audio, asynchronous results, the account's balance.
 
     python -m infra.simulators.stability --port 9103        # prints its URL, serves until it is stopped
 
@@ -13,7 +13,7 @@ minute after more than 150 requests in ten seconds. Markers in a prompt, besides
     output:filtered none bad             status 200 with a blurred image; without an image; with invalid base64
     output:gone                          an asynchronous result that has expired
 
-A service without a prompt gets its markers through `/_standin/behave`.
+A service without a prompt gets its markers through `/_simulator/behave`.
 """
 
 from __future__ import annotations

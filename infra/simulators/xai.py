@@ -1,4 +1,4 @@
-"""A stand-in for xAI's HTTP API: text, image generation and edits, videos, and the permissions of a key.
+"""A simulator for xAI's HTTP API: text, image generation and edits, videos, and the permissions of a key.
 
     python -m infra.simulators.xai --port 9102        # prints its URL, serves until it is stopped
 
@@ -145,7 +145,7 @@ class XAISimulator(OpenAISimulator):
 
     @route("GET", r"/v1/api-key")
     def get_api_key(self, request: Request) -> Response:
-        facts = {"redacted_api_key": "xai-...din", "name": "stand-in", "acls": ["api-key:model:*"], **self.key_facts}
+        facts = {"redacted_api_key": "xai-...din", "name": "simulator", "acls": ["api-key:model:*"], **self.key_facts}
         return Response(200, facts)
 
     # ---- images ------------------------------------------------------------------------------------------------------

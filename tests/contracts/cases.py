@@ -1,4 +1,4 @@
-"""The cases of the provider tests: each adapter with its stand-in, and the faults that can occur, as data."""
+"""The cases of the provider tests: each adapter with its simulator, and the faults that can occur, as data."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ CATALOGUE = catalogue(PROVIDERS)
 # Long enough for every answer that comes, short enough for tests of answers that never come.
 ANSWER_SECONDS_MAX = 3.0
 
-# Fault → provider → the marker for its stand-in. A fault cannot occur at a provider that is not listed.
+# Fault → provider → the marker for its simulator. A fault cannot occur at a provider that is not listed.
 REMOTE_PROVIDERS = ("anthropic", "custom", "fal", "openai", "replicate", "stability", "xai")
 FAULTS: dict[str, dict[str, str]] = {
     "bad parameters": {
@@ -124,7 +124,7 @@ UNKNOWN_OUTCOME_FAULTS = (
 
 @dataclass(frozen=True)
 class ProviderCase:
-    """A provider's adapter with a model of the catalogue, a kind, and its stand-in; the embedded provider has none."""
+    """A provider's adapter with a model of the catalogue, a kind, and its simulator; the embedded provider has none."""
 
     provider: Provider
     model: Model
@@ -141,7 +141,7 @@ class ProviderCase:
 
     @property
     def submitted_jobs(self) -> int:
-        """How many jobs were submitted to the stand-in."""
+        """How many jobs were submitted to the simulator."""
         assert self.simulator is not None
         paths = (call["path"] for call in self.simulator.calls if call["method"] == "POST")
         return sum(not path.partition("?")[0].endswith(("/cancel", "/files", "/token")) for path in paths)
@@ -149,7 +149,7 @@ class ProviderCase:
     def job(self, prompt: str = "a fox in the snow", *, webhook: str | None = None, **given: Any) -> Job:
         size = {"width": 512, "height": 640} if self.kind == "image" and "width" in self.model.parameters else {}
         voice = {"voice": "alloy"} if (self.provider_id, self.kind) == ("custom", "audio") else {}
-        # The stand-in needs long to encode long audio.
+        # The simulator needs long to encode long audio.
         short = {"duration_seconds": 1} if self.kind == "audio" and "duration_seconds" in self.model.parameters else {}
         parameters = CATALOGUE.parameters_for(self.model.id, size | voice | short | given, seed=11)
         return Job(
@@ -165,7 +165,7 @@ class ProviderCase:
 
 
 def faults_of(provider_id: str, kind: str, names: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Those of the named faults that can occur at a provider for a kind, each with the marker for its stand-in."""
+    """Those of the named faults that can occur at a provider for a kind, each with the marker for its simulator."""
     return [
         (name, FAULTS[name][provider_id])
         for name in names
@@ -175,61 +175,61 @@ def faults_of(provider_id: str, kind: str, names: tuple[str, ...]) -> list[tuple
 
 @contextmanager
 def run_simulator(provider_id: str) -> Generator[Simulator | ReplicateSimulator | None, None, None]:
-    """Runs a provider's stand-in until the block ends; None for the embedded provider."""
-    # fal's signing keys are cached by URL, and a new stand-in may get a port that was used before.
+    """Runs a provider's simulator until the block ends; None for the embedded provider."""
+    # fal's signing keys are cached by URL, and a new simulator may get a port that was used before.
     signing_keys.cache_clear()
     match provider_id:
         case "local":
             yield None
             return
         case "anthropic":
-            stand_in = AnthropicSimulator(run_seconds=0.02)
+            simulator = AnthropicSimulator(run_seconds=0.02)
         case "fal":
-            stand_in = FalSimulator(run_seconds=0.02)
+            simulator = FalSimulator(run_seconds=0.02)
         case "replicate":
-            stand_in = ReplicateSimulator(run_seconds=0.02)
+            simulator = ReplicateSimulator(run_seconds=0.02)
         case "stability":
-            stand_in = StabilitySimulator(run_seconds=0.02)
+            simulator = StabilitySimulator(run_seconds=0.02)
         case "xai":
-            stand_in = XAISimulator(run_seconds=0.02)
+            simulator = XAISimulator(run_seconds=0.02)
         case _:
-            stand_in = OpenAISimulator(run_seconds=0.02, name=provider_id)
-    with stand_in:
-        yield stand_in
+            simulator = OpenAISimulator(run_seconds=0.02, name=provider_id)
+    with simulator:
+        yield simulator
 
 
-def adapter(provider_id: str, stand_in: Simulator | ReplicateSimulator | None, key: str | None = None) -> Provider:
-    """The provider's adapter, with `key` or with the key that its stand-in accepts."""
-    if isinstance(stand_in, ReplicateSimulator):
+def adapter(provider_id: str, simulator: Simulator | ReplicateSimulator | None, key: str | None = None) -> Provider:
+    """The provider's adapter, with `key` or with the key that its simulator accepts."""
+    if isinstance(simulator, ReplicateSimulator):
         return Replicate(
             api_token=key or API_TOKEN,
             webhook_secret=WEBHOOK_SECRET,
-            base_url=stand_in.url,
+            base_url=simulator.url,
             answer_seconds_max=ANSWER_SECONDS_MAX,
         )
-    if stand_in is None:
+    if simulator is None:
         return Local()
 
-    known: dict[str, Any] = {"api_key": key or stand_in.api_key, "answer_seconds_max": ANSWER_SECONDS_MAX}
-    below = f"{stand_in.url}/v1"
-    match stand_in:
+    known: dict[str, Any] = {"api_key": key or simulator.api_key, "answer_seconds_max": ANSWER_SECONDS_MAX}
+    below = f"{simulator.url}/v1"
+    match simulator:
         case FalSimulator():
-            return Fal(user_id=stand_in.user_id, base_url=stand_in.url, rest_url=stand_in.url, **known)
+            return Fal(user_id=simulator.user_id, base_url=simulator.url, rest_url=simulator.url, **known)
         case AnthropicSimulator():
-            return Anthropic(base_url=stand_in.url, **known)
+            return Anthropic(base_url=simulator.url, **known)
         case StabilitySimulator():
-            return Stability(base_url=stand_in.url, **known)
+            return Stability(base_url=simulator.url, **known)
         case XAISimulator():
             return XAI(base_url=below, **known)
         case _ if provider_id == "custom":
-            return Custom(base_url=below, local_hosts=frozenset({stand_in.host}), **known)
+            return Custom(base_url=below, local_hosts=frozenset({simulator.host}), **known)
         case _:
             return OpenAI(base_url=below, **known)
 
 
 @contextmanager
 def provider_case(model_id: str, kind: str) -> Generator[ProviderCase, None, None]:
-    """The case of a model and kind, with its stand-in running until the block ends."""
+    """The case of a model and kind, with its simulator running until the block ends."""
     model = CATALOGUE.model(model_id)
-    with run_simulator(model.provider) as stand_in:
-        yield ProviderCase(adapter(model.provider, stand_in), model, kind, stand_in)
+    with run_simulator(model.provider) as simulator:
+        yield ProviderCase(adapter(model.provider, simulator), model, kind, simulator)

@@ -73,7 +73,7 @@ NEXT = "nobody/else"
 HEAD = """# What becomes of a generation when its provider fails
 
 Made by `pytest tests/contracts/test_fallback_matrix.py --write-fallbacks`, by submitting, attempting and finishing for
-real, with the real adapters before the stand-ins; the test fails when this is no longer true. Each row is one attempt
+real, with the real adapters before the simulators; the test fails when this is no longer true. Each row is one attempt
 with one model of each kind at its defaults, of which there is nobody else who could be asked just then; who takes no
 more requests for now is waited for, and asked a second time. In the columns of the kinds: what the creator pays, of the
 credits held, and what the provider bills for it as far as we know, in micro-USD, with where the figure comes from; the
@@ -141,7 +141,7 @@ class Files(FakeMedia):
 
 
 class Trial:
-    """One generation in its own workspace, whose provider's stand-in follows a marker."""
+    """One generation in its own workspace, whose provider's simulator follows a marker."""
 
     numbers = count(1)
 
@@ -151,7 +151,7 @@ class Trial:
         self._world.book = HealthCache(OneRow())
         self._providers: Mapping[str, Provider] = {provider_id: provider}
         if provider_id == "replicate":
-            # Replicate's `find` searches by creation time on the stand-in's clock, which is the real one.
+            # Replicate's `find` searches by creation time on the simulator's clock, which is the real one.
             self._world.now = system_clock()
         world = self._world
         world.refreshed()
@@ -234,15 +234,15 @@ class Trial:
 def rows(tables: Tables, provider_id: str) -> dict[str, list[Row]]:
     """The rows of every failure of this provider, by kind."""
     found: dict[str, list[Row]] = {}
-    with run_simulator(provider_id) as stand_in:
-        assert stand_in is not None
-        provider = adapter(provider_id, stand_in)
+    with run_simulator(provider_id) as simulator:
+        assert simulator is not None
+        provider = adapter(provider_id, simulator)
         for kind, model in ASKED[provider_id].items():
             words = MORE | dict(faults_of(provider_id, kind, tuple(FAULTS)))
             if provider_id not in STOPPABLE:
                 del words["stopped by its creator"]
             found[kind] = [
-                one_row(tables, provider_id, provider, stand_in, kind, model, *each) for each in words.items()
+                one_row(tables, provider_id, provider, simulator, kind, model, *each) for each in words.items()
             ]
     return found
 
@@ -251,15 +251,15 @@ def one_row(
     tables: Tables,
     provider_id: str,
     provider: Provider,
-    stand_in: Simulator | ReplicateSimulator,
+    simulator: Simulator | ReplicateSimulator,
     kind: str,
     model: str,
     trouble: str,
     word: str,
 ) -> Row:
-    """One trial. The marker goes to the stand-in directly, since not every model's request has a prompt."""
+    """One trial. The marker goes to the simulator directly, since not every model's request has a prompt."""
     if word:
-        stand_in.behave(word)
+        simulator.behave(word)
     return Trial(tables, provider_id, provider).row(trouble, kind, model)
 
 

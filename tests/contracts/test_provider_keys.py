@@ -160,7 +160,7 @@ def test_provider_preferences_are_replaced_as_a_whole(store: ProviderKeys) -> No
     store.add(key())
     first = [ProviderPreference("openai", enabled=False, priority=3, own_key_id=KEY_ID), ProviderPreference("local")]
     store.save_preferences(WORKSPACE, first)
-    assert store.read_workspace(WORKSPACE).preferences == {wish.provider: wish for wish in first}
+    assert store.read_workspace(WORKSPACE).preferences == {preference.provider: preference for preference in first}
     store.save_preferences(WORKSPACE, [ProviderPreference("fal")])
     assert store.read_workspace(WORKSPACE).preferences == {"fal": ProviderPreference("fal")}
     store.save_preferences(WORKSPACE, [])

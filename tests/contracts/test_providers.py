@@ -182,7 +182,7 @@ def test_a_failure_has_its_error_class_and_is_sent_once(model: str, kind: str, t
         assert isinstance(end, Failed), end
         assert end.error_class in ERROR_CLASSES[trouble]
         assert end.message
-        assert "standin" not in end.message
+        assert "simulator" not in end.message
         assert all(type(count) is int and count >= 0 for count in end.usage.values())
         assert case.submitted_jobs == 1
 
@@ -403,7 +403,7 @@ def test_a_webhook_of_another_job_is_invalid_or_has_another_reference(case: Prov
         {"webhook-id": "msg_1", "webhook-timestamp": "1000", "webhook-signature": "v1,AAAA"},
         {"webhook-id": "msg_1", "webhook-timestamp": "soon", "webhook-signature": "v1,AAAA"},
         {"webhook-id": "msg_1", "webhook-timestamp": "1000", "webhook-signature": "\udcff"},
-        {"x-fal-webhook-request-id": "r", "x-fal-webhook-user-id": "standin-user", "x-fal-webhook-timestamp": "1000"},
+        {"x-fal-webhook-request-id": "r", "x-fal-webhook-user-id": "simulator-user", "x-fal-webhook-timestamp": "1000"},
     ],
 )
 def test_an_unsigned_webhook_is_invalid_for_every_provider(case: ProviderCase, headers: dict[str, str]) -> None:

@@ -1,6 +1,6 @@
 """The deployment that the crash tests explore: one on the emulator for all runs, with a new workspace for each run.
 
-Its tables have streams, which are read through the emulator's API; its provider is the stand-in for Replicate.
+Its tables have streams, which are read through the emulator's API; its provider is the simulator for Replicate.
 """
 
 from __future__ import annotations

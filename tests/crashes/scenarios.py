@@ -8,7 +8,7 @@ from tests.crashes.interceptor import Call
 from tests.crashes.scenario_run import JobScript, Scenario, ScenarioRun
 
 SIZE = {"width": 512, "height": 512, "seed": 7}
-# The stand-in neither ends jobs nor sends webhooks by itself: the run decides about both.
+# The simulator neither ends jobs nor sends webhooks by itself: the run decides about both.
 QUIET = "[[run:hang]] [[webhook:lost]]"
 LOCAL = {"prompt": "a lighthouse", "model": "local/canvas", "parameters": {"width": 64, "height": 64, "seed": 7}}
 REMOTE = {"prompt": f"a lighthouse {QUIET}", "model": "replicate/sdxl", "parameters": SIZE}

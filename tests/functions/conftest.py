@@ -197,7 +197,7 @@ def cloud(
 
 @pytest.fixture
 def replicate(cloud: AwsResources, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReplicateSimulator]:
-    """Replicate's stand-in. It sends no webhooks, because nothing listens on the public URL."""
+    """Replicate's simulator. It sends no webhooks, because nothing listens on the public URL."""
     with ReplicateSimulator(run_seconds=0.02) as running:
         running.behave("webhook:lost", creations=100)
         monkeypatch.setenv("ATELIER_PROVIDER_URLS", f"replicate={running.url}")

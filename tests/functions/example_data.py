@@ -132,7 +132,7 @@ def start_attempt(generation: Generation, task_token: str | None = None, referen
 
 
 def submit_to_replicate(task_token: str) -> str:
-    """Submits the example's generation and its attempt to Replicate (or its stand-in); returns the reference."""
+    """Submits the example's generation and its attempt to Replicate (or its simulator); returns the reference."""
     generation = start_attempt(submit_example(model="replicate/sdxl"))
     assert generation.attempt is not None
     attempting = workflow.attempt_deps()

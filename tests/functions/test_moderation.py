@@ -30,7 +30,7 @@ def app(cloud: AwsResources) -> ModuleType:
 
 @pytest.fixture
 def openai(cloud: AwsResources, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAISimulator]:
-    """The stand-in as the moderator of a deployment that refuses more categories than the mandatory ones."""
+    """The simulator as the moderator of a deployment that refuses more categories than the mandatory ones."""
     with OpenAISimulator() as running:
         monkeypatch.setenv("ATELIER_PROVIDER_URLS", f"openai={running.base_url}")
         monkeypatch.setenv("ATELIER_MODERATOR", "openai")

@@ -75,7 +75,7 @@ def test_simulator_hosts_are_allowed_only_in_the_local_stage(
 ) -> None:
     monkeypatch.setenv("ATELIER_PROVIDER_URLS", f"openai={NOWHERE}/v1,fal=http://localhost:8000")
     clear_wiring_caches(clients=False)
-    assert provider_adapters.standin_hosts() == {"127.0.0.1:9", "localhost:8000"}
+    assert provider_adapters.simulator_hosts() == {"127.0.0.1:9", "localhost:8000"}
     monkeypatch.setenv("ATELIER_STAGE", "production")
     clear_wiring_caches(clients=False)
-    assert provider_adapters.standin_hosts() == set()
+    assert provider_adapters.simulator_hosts() == set()

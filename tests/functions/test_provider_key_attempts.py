@@ -30,7 +30,7 @@ def submitted(model: str = REMOTE) -> Generation:
 def test_a_workspaces_provider_key_reaches_only_the_provider(
     cloud: AwsResources, replicate: ReplicateSimulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # The stand-in refuses the platform's own token here.
+    # The simulator refuses the platform's own token here.
     replicate.api_token = OWN_KEY
     add_provider_key()
     asked = submitted()

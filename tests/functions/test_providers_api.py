@@ -294,7 +294,7 @@ def test_provider_health_is_listed_by_scope(app: ModuleType) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "path"),
+    ("setting", "path"),
     [
         ({"id": "nobody"}, "providers.0.id"),
         ({"id": "replicate", "priority": -1}, "providers.0.priority"),
@@ -303,9 +303,9 @@ def test_provider_health_is_listed_by_scope(app: ModuleType) -> None:
         ({"id": "openai", "key": OWN_KEY}, "providers.0.key"),
     ],
 )
-def test_invalid_provider_settings_are_refused(app: ModuleType, wish: dict[str, Any], path: str) -> None:
+def test_invalid_provider_settings_are_refused(app: ModuleType, setting: dict[str, Any], path: str) -> None:
     add_provider_key()
-    response = invoke_app(app, event("api/providers/put_providers", body={"providers": [wish]}))
+    response = invoke_app(app, event("api/providers/put_providers", body={"providers": [setting]}))
     assert error_of(response) == (422, "VALIDATION_FAILED")
     assert [field["path"] for field in json.loads(response["body"])["details"]["fields"]] == [path]
     assert provider_keys.keys().read_workspace(WORKSPACE).preferences == {}

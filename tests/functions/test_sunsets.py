@@ -32,16 +32,16 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def openai(cloud: AwsResources, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAISimulator]:
-    """A deployment with OpenAI enabled, whose requests go to the stand-in."""
-    with OpenAISimulator() as stand_in:
+    """A deployment with OpenAI enabled, whose requests go to the simulator."""
+    with OpenAISimulator() as simulator:
         name = f"providers-of-{cloud.tables.providers}"
-        access = {"openai": {"api_key": stand_in.api_key}}
+        access = {"openai": {"api_key": simulator.api_key}}
         client("secretsmanager").create_secret(Name=name, SecretString=json.dumps(access))
         monkeypatch.setenv("ATELIER_SECRET_PROVIDERS", name)
-        monkeypatch.setenv("ATELIER_PROVIDER_URLS", f"openai={stand_in.base_url}")
+        monkeypatch.setenv("ATELIER_PROVIDER_URLS", f"openai={simulator.base_url}")
         monkeypatch.setenv("ATELIER_PROVIDERS", "local,openai")
         clear_wiring_caches(clients=False)
-        yield stand_in
+        yield simulator
 
 
 @pytest.fixture

@@ -331,8 +331,8 @@ def test_a_repeated_submission_replays_the_accepted_generation(world: World) -> 
 class Dies(DynamoGenerations):
     """Crashes at random after a write, before the caller gets the answer."""
 
-    def __init__(self, luck: random.Random) -> None:
-        self.luck = luck
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
 
     def open_with_hold(self, generation: Generation, opening: HoldPlan) -> None:
         super().open_with_hold(generation, opening)
@@ -347,42 +347,42 @@ class Dies(DynamoGenerations):
         self.die()
 
     def die(self) -> None:
-        if self.luck.random() < 0.3:
+        if self.rng.random() < 0.3:
             raise ConnectionError
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_budget_counters_equal_the_generations_after_random_crashes(world: World, seed: int) -> None:
-    luck = random.Random(seed)
-    world.generations = Dies(luck)
+    rng = random.Random(seed)
+    world.generations = Dies(rng)
     names = [project(world), project(world, 12 * ESTIMATE)]
     for_workspace(world, 20 * ESTIMATE)
     made: list[Generation] = []
 
     def ask_one() -> None:
-        key = f"k{luck.randrange(40)}"
-        made.append(ask(world, luck.choice([*names, None]), key=key))
+        key = f"k{rng.randrange(40)}"
+        made.append(ask(world, rng.choice([*names, None]), key=key))
 
     def end_one() -> None:
-        generation = world.get(luck.choice(made))
+        generation = world.get(rng.choice(made))
         if not generation.attempts and generation.is_open:
             world.attempt(generation)
         ends = [
-            lambda: world.finish(generation, succeeded(luck.choice([None, 0, 900, 5000]))),
+            lambda: world.finish(generation, succeeded(rng.choice([None, 0, 900, 5000]))),
             lambda: world.finish(generation, Outcome("failed", error_class="transient", message="It broke.")),
             lambda: expire_generation(world.get(generation), deps=world.finish_deps, now=generation.deadline_at),
             lambda: cancel(world.workspace_id, generation.id, deps=world.finish_deps, now=world.now),
         ]
-        luck.choice(ends)()
+        rng.choice(ends)()
 
     def limit_one() -> None:
-        seen = world.projects.budget(world.workspace_id, luck.choice([*names, WORKSPACE]))
+        seen = world.projects.budget(world.workspace_id, rng.choice([*names, WORKSPACE]))
         assert seen is not None
-        world.projects.change_budget(seen, replace(seen, limit_microusd=luck.choice([None, 0, 15 * ESTIMATE])))
+        world.projects.change_budget(seen, replace(seen, limit_microusd=rng.choice([None, 0, 15 * ESTIMATE])))
 
     for _ in range(120):
         with suppress(ConnectionError, AtelierError, IndexError, GenerationChanged):
-            luck.choices([ask_one, end_one, limit_one], [4, 5, 1])[0]()
+            rng.choices([ask_one, end_one, limit_one], [4, 5, 1])[0]()
     kept = {each.id: each for each in world.generations.list(world.workspace_id, Filters(), None, 100).generations}
     assert len(kept) > 10
     for name in [*names, WORKSPACE]:

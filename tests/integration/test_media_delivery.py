@@ -1,4 +1,4 @@
-"""From an output to stored objects: over the real bucket of the embedded AWS, and from the stand-in's result URLs."""
+"""From an output to stored objects: over the real bucket of the embedded AWS, and from the simulator's result URLs."""
 
 from __future__ import annotations
 
@@ -67,23 +67,23 @@ def generation(kind: Kind = Kind.IMAGE, *, watermark: bool = False) -> Generatio
 
 
 @pytest.fixture
-def stand_in() -> Iterator[ReplicateSimulator]:
+def simulator() -> Iterator[ReplicateSimulator]:
     with ReplicateSimulator(run_seconds=0) as running:
         yield running
 
 
-def output_url(stand_in: ReplicateSimulator, marker: str = "") -> str:
+def output_url(simulator: ReplicateSimulator, marker: str = "") -> str:
     """The URL of a finished prediction's image."""
     answer = httpx.post(
-        f"{stand_in.url}/v1/predictions",
+        f"{simulator.url}/v1/predictions",
         json={"version": "f" * 64, "input": {"prompt": f"a fox [[{marker}]]", "width": 96, "height": 64, "seed": 3}},
         headers={"authorization": f"Bearer {API_TOKEN}", "prefer": "wait=5"},
     )
     return answer.json()["output"][0]
 
 
-def delivering(objects: Objects, stand_in: ReplicateSimulator | None = None) -> Delivery:
-    hosts = frozenset({stand_in.host}) if stand_in else frozenset[str]()
+def delivering(objects: Objects, simulator: ReplicateSimulator | None = None) -> Delivery:
+    hosts = frozenset({simulator.host}) if simulator else frozenset[str]()
     return Delivery(objects, Fetcher(local_hosts=hosts), pause=lambda seconds: None)
 
 
@@ -250,33 +250,33 @@ def test_the_watermark_flag_changes_the_delivered_image() -> None:
     assert plain.sha256 != marked.sha256
 
 
-def test_a_result_is_fetched_from_its_url_and_stored_without_its_metadata(stand_in: ReplicateSimulator) -> None:
+def test_a_result_is_fetched_from_its_url_and_stored_without_its_metadata(simulator: ReplicateSimulator) -> None:
     objects = Objects()
-    picture = delivering(objects, stand_in).deliver(generation(), 0, OutputLocation(url=output_url(stand_in)), ())
+    picture = delivering(objects, simulator).deliver(generation(), 0, OutputLocation(url=output_url(simulator)), ())
     data, _ = objects.kept[media_key(WORKSPACE, picture.sha256, "png")]
     assert (picture.width, picture.height) == (96, 64)
-    assert b"stand-in" not in data
+    assert b"simulator" not in data
 
 
 @pytest.mark.parametrize(
     "marker", ["gone", "denied", "text", "svg", "broken", "bomb", "huge", "redirect", "private", "file"]
 )
 def test_a_result_that_cannot_be_used_is_undeliverable_and_stores_nothing(
-    stand_in: ReplicateSimulator, marker: str
+    simulator: ReplicateSimulator, marker: str
 ) -> None:
-    objects, output = Objects(), OutputLocation(url=output_url(stand_in, f"output:{marker}"))
+    objects, output = Objects(), OutputLocation(url=output_url(simulator, f"output:{marker}"))
     with pytest.raises(UndeliverableMedia) as failed:
-        delivering(objects, stand_in).deliver(generation(), 0, output, ("replicate.delivery",))
+        delivering(objects, simulator).deliver(generation(), 0, output, ("replicate.delivery",))
     assert objects.kept == {}
     assert "127.0.0.1" not in str(failed.value)
     assert "169.254" not in str(failed.value)
 
 
-def test_a_failed_fetch_is_retried_once_and_a_refused_one_is_not(stand_in: ReplicateSimulator) -> None:
+def test_a_failed_fetch_is_retried_once_and_a_refused_one_is_not(simulator: ReplicateSimulator) -> None:
     pauses: list[float] = []
-    stand_in.stop()
-    delivery = Delivery(Objects(), Fetcher(local_hosts=frozenset({stand_in.host})), pause=pauses.append)
-    for url, expected in ((f"{stand_in.url}/x.png", 1), ("https://elsewhere.example/x.png", 1)):
+    simulator.stop()
+    delivery = Delivery(Objects(), Fetcher(local_hosts=frozenset({simulator.host})), pause=pauses.append)
+    for url, expected in ((f"{simulator.url}/x.png", 1), ("https://elsewhere.example/x.png", 1)):
         with pytest.raises(UndeliverableMedia):
             delivery.deliver(generation(), 0, OutputLocation(url=url), ("replicate.delivery",))
         assert len(pauses) == expected

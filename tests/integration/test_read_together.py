@@ -76,8 +76,8 @@ def test_reading_a_callers_standing_prefetches_the_workspaces_wallet(world: Worl
     DynamoIdentity().create(credentials, user, workspace, session)
     standings = DynamoIdentity(wallet_address)
     assert standings.session_and_role(user.id, session.id, workspace.id) == (session, Role.OWNER)
-    wallet = wallet_from_item(standings.beside)
+    wallet = wallet_from_item(standings.prefetched)
     assert wallet is not None
     assert (wallet.workspace_id, wallet.own_routes) == (workspace.id, False)
     assert standings.session_and_role(user.id, session.id, new_id("wsp", NOON)) == (session, None)
-    assert wallet_from_item(standings.beside) is None
+    assert wallet_from_item(standings.prefetched) is None

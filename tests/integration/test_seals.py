@@ -151,13 +151,13 @@ def live(world: Sealer, other: World) -> Iterator[None]:
 
 
 def test_movements_seen_twice_late_or_out_of_order_are_sealed_once(world: Sealer, tables: Tables) -> None:
-    luck = random.Random(7)
+    rng = random.Random(7)
     told: list[PublicForm] = []
     for _ in live(world, World(tables)):
         fresh = [form for form in world.forms() if form not in told]
         told += fresh
-        batch = [form for form in told if luck.random() < 0.3] + luck.sample(fresh, len(fresh) // 2)
-        luck.shuffle(batch)
+        batch = [form for form in told if rng.random() < 0.3] + rng.sample(fresh, len(fresh) // 2)
+        rng.shuffle(batch)
         if batch:
             assert world.seal(*batch).mismatch is None
     world.seal()
@@ -257,14 +257,14 @@ def told(grant: Grant) -> tuple[object, ...]:
 
 
 def test_a_past_balance_equals_the_wallet_at_that_time(world: Sealer, tables: Tables) -> None:
-    luck = random.Random(11)
+    rng = random.Random(11)
     then: list[tuple[datetime, Balance]] = []
     for _ in live(world, World(tables)):
         wallet = world.wallet()
         grants = tuple(each for each in wallet.grants if each.remaining or each.held)
         then.append((world.now, Balance(wallet.available, wallet.held, wallet.debt, grants)))
-        if luck.random() < 0.5:
-            world.seal(*luck.sample(world.forms(), k=min(3, wallet.written)))
+        if rng.random() < 0.5:
+            world.seal(*rng.sample(world.forms(), k=min(3, wallet.written)))
         world.now += timedelta(minutes=1)
     for sealed in (False, True):
         if sealed:

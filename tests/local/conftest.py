@@ -1,4 +1,4 @@
-"""One local stack for all tests of this folder: embedded AWS, deployed template, edge, and a Replicate stand-in."""
+"""One local stack for all tests of this folder: embedded AWS, deployed template, edge, and a Replicate simulator."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ PARAMETERS = {
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """base_url: of the edge. standin_url: of Replicate's stand-in. running: the process, with access to its AWS."""
+    """base_url: of the edge. simulator_url: of Replicate's simulator. running: the process, with access to its AWS."""
 
     base_url: str
-    standin_url: str
+    simulator_url: str
     running: RunningStack
 
 
@@ -34,7 +34,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("stack")
     secret = folder / "replicate.json"
     secret.write_text(json.dumps({"api_token": API_TOKEN, "webhook_secret": WEBHOOK_SECRET}))
-    with ReplicateSimulator(0) as standin:
-        arguments = ["--replicate-url", standin.url, "--replicate-secret-file", str(secret)]
+    with ReplicateSimulator(0) as simulator:
+        arguments = ["--replicate-url", simulator.url, "--replicate-secret-file", str(secret)]
         with RunningStack(folder / "data", parameters=PARAMETERS, arguments=arguments) as running:
-            yield Stack(running.base_url, standin.url, running)
+            yield Stack(running.base_url, simulator.url, running)

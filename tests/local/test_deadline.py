@@ -20,10 +20,10 @@ def stack(folder: Path, deadline_seconds: int) -> Iterator[tuple[RunningStack, R
     secret = folder / "replicate.json"
     secret.write_text(json.dumps({"api_token": API_TOKEN, "webhook_secret": WEBHOOK_SECRET}))
     parameters = {"GenerationDeadlineSeconds": str(deadline_seconds), "AttemptPollSeconds": "1"}
-    with ReplicateSimulator(0) as standin:
-        arguments = ["--replicate-url", standin.url, "--replicate-secret-file", str(secret)]
+    with ReplicateSimulator(0) as simulator:
+        arguments = ["--replicate-url", simulator.url, "--replicate-secret-file", str(secret)]
         with RunningStack(folder / "data", parameters=parameters, arguments=arguments) as running:
-            yield running, standin
+            yield running, simulator
 
 
 def start(person: AccountClient, prompt: str) -> str:
@@ -57,13 +57,13 @@ def test_a_job_that_never_ends_expires_and_is_free(tmp_path: Path) -> None:
 
 def test_a_job_that_ends_after_the_deadline_is_delivered_free(tmp_path: Path) -> None:
     prompts = ("a lake [[run:hang]]", "a lake [[run:hang]] [[webhook:lost]]")
-    with stack(tmp_path, 15) as (running, standin):
+    with stack(tmp_path, 15) as (running, simulator):
         begun = [(person, start(person, prompt)) for prompt in prompts if (person := AccountClient(running.base_url))]
-        poll_until(lambda: len(standin.predictions), lambda count: count == len(prompts))
+        poll_until(lambda: len(simulator.predictions), lambda count: count == len(prompts))
         for person, generation_id in begun:
             expire(running, person, generation_id)
-        for prediction in standin.predictions.values():
-            standin.end(prediction, "succeeded")
+        for prediction in simulator.predictions.values():
+            simulator.end(prediction, "succeeded")
         for person, generation_id in begun:
             delivered = poll_until(
                 lambda person=person, generation_id=generation_id: person.generation(generation_id),

@@ -96,7 +96,7 @@ def test_a_characters_images_reach_the_provider_and_outlive_the_character(stack:
     asked = {"prompt": "a woman on a pier", "model": "replicate/photomaker", "character_id": character_id}
     generation = person.http.post("/api/generate/image", json=asked).json()["data"]["generation"]
     assert person.wait_for_end(generation["id"])["status"] == "succeeded"
-    calls = httpx.get(f"{stack.standin_url}/_standin/calls").json()["calls"]
+    calls = httpx.get(f"{stack.simulator_url}/_simulator/calls").json()["calls"]
     inputs = [call["body"]["input"] for call in calls if call["method"] == "POST" and "input" in (call["body"] or {})]
     (given,) = [each for each in inputs if each.get("prompt") == "a woman img on a pier"]
     assert given["input_image"].startswith("data:image/png;base64,")

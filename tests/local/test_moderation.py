@@ -1,4 +1,4 @@
-"""Moderation over the whole stack, with a stand-in for OpenAI's endpoint: before anything is held or stored."""
+"""Moderation over the whole stack, with a simulator for OpenAI's endpoint: before anything is held or stored."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ PARAMETERS = {
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     data = tmp_path_factory.mktemp("moderated") / "data"
-    with RunningStack(data, parameters=PARAMETERS, arguments=["--standins", "1"]) as stack:
+    with RunningStack(data, parameters=PARAMETERS, arguments=["--simulators", "1"]) as stack:
         poll_until(lambda: stack.lines, lambda lines: lines[-1].startswith("curl "))
         yield stack
 
 
 @pytest.fixture
 def openai(running: RunningStack) -> Iterator[httpx.Client]:
-    """The stand-in, with its recorded calls cleared."""
+    """The simulator, with its recorded calls cleared."""
     url = next(match[1] for line in running.lines if (match := re.match(r"openai +(http://[^/ ]+)", line)))
     with httpx.Client(base_url=url) as client:
-        client.post("/_standin/reset")
+        client.post("/_simulator/reset")
         yield client
 
 
 def judged(openai: httpx.Client) -> list[object]:
-    calls = openai.get("/_standin/calls").json()["calls"]
+    calls = openai.get("/_simulator/calls").json()["calls"]
     return [call["body"]["input"] for call in calls if call["path"] == "/v1/moderations"]
 
 
 def behave(openai: httpx.Client, *markers: str, creations: int) -> None:
-    openai.post("/_standin/behave", json={"markers": markers, "creations": creations}).raise_for_status()
+    openai.post("/_simulator/behave", json={"markers": markers, "creations": creations}).raise_for_status()
 
 
 def test_a_refused_prompt_creates_no_generation_and_is_free(running: RunningStack, openai: httpx.Client) -> None:

@@ -1,4 +1,4 @@
-"""Own provider keys over the whole stack, with a stand-in for every provider; a key occurs only in its request."""
+"""Own provider keys over the whole stack, with a simulator for every provider; a key occurs only in its request."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def new_key(provider: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """A stack, the stand-in of each provider, and the one key that each stand-in accepts."""
+    """A stack, the simulator of each provider, and the one key that each simulator accepts."""
 
     running: RunningStack
-    standins: dict[str, Any]
+    simulators: dict[str, Any]
     keys: dict[str, str]
 
     def person(self) -> AccountClient:
@@ -48,7 +48,7 @@ class House:
     def add(self, person: AccountClient, provider: str, key: str, name: str = "ours", **headers: str) -> httpx.Response:
         body: dict[str, Any] = {"provider": provider, "key_name": name, "key": key}
         if provider == "custom":
-            body |= {"base_url": self.standins["custom"].url + BELOW["custom"], "models": MODELS}
+            body |= {"base_url": self.simulators["custom"].url + BELOW["custom"], "models": MODELS}
         return person.http.post("/api/api-keys", json=body, headers=headers)
 
 
@@ -56,7 +56,7 @@ class House:
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     keys = {name: new_key(name) for name in ("anthropic", "custom", "fal", "openai", "replicate", "stability", "xai")}
     with ExitStack() as opened:
-        standins = {
+        simulators = {
             "anthropic": opened.enter_context(AnthropicSimulator(api_key=keys["anthropic"])),
             "custom": opened.enter_context(OpenAISimulator(api_key=keys["custom"])),
             "fal": opened.enter_context(FalSimulator(api_key=keys["fal"])),
@@ -66,13 +66,13 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             "xai": opened.enter_context(XAISimulator(api_key=keys["xai"])),
         }
         arguments: list[str] = []
-        for provider, standin in standins.items():
-            arguments += ["--provider-url", f"{provider}={standin.url}{BELOW.get(provider, '')}"]
+        for provider, simulator in simulators.items():
+            arguments += ["--provider-url", f"{provider}={simulator.url}{BELOW.get(provider, '')}"]
         parameters = {"RequestsPerMinute": "100000", "SignInsPerAddress": "100000", "Providers": "local"}
         data = tmp_path_factory.mktemp("own-keys") / "data"
         running = RunningStack(data, parameters=parameters, arguments=arguments)
         opened.enter_context(running)
-        yield House(running, standins, keys)
+        yield House(running, simulators, keys)
 
 
 def key_of(answer: httpx.Response) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def test_a_provider_key_appears_only_in_its_providers_requests(house: House) -> 
     told = b"".join(answer.content + str(answer.headers).encode() for answer in answers)
     assert [key for key in (good, wrong, repeated) for dress in encodings(key) if dress in told] == []
     assert find_in_stack(house.running, keys) == []
-    calls = httpx.get(f"{house.standins['openai'].url}/_standin/calls").json()["calls"]
+    calls = httpx.get(f"{house.simulators['openai'].url}/_simulator/calls").json()["calls"]
     assert [call for call in calls if good in json.dumps(call)]
     for call in calls:
         elsewhere = json.dumps({**call, "headers": {**call["headers"], "Authorization": "", "authorization": ""}})
@@ -158,8 +158,8 @@ def test_a_foreign_provider_key_gets_the_response_of_a_missing_one(house: House)
         assert len({json.dumps({**answer.json(), "request_id": ""}) for answer in answers}) == 1
     for path in ("/api/api-keys", "/api/settings/providers", "/api/models"):
         assert stranger.http.get(path, headers={"Atelier-Workspace": owner.workspace_id}).status_code == 404
-    wish = {"providers": [{"id": "openai", "use_own_key": key_id}]}
-    assert stranger.http.put("/api/settings/providers", json=wish).status_code == 422
+    settings = {"providers": [{"id": "openai", "use_own_key": key_id}]}
+    assert stranger.http.put("/api/settings/providers", json=settings).status_code == 422
     [still] = owner.get("/api/api-keys").json()["data"]["items"]
     assert (still["id"], still["is_active"], still["last_test"]) == (key_id, True, None)
 
@@ -198,8 +198,8 @@ def test_concurrent_requests_with_one_idempotency_key_add_one_provider_key(house
 
 def test_provider_keys_are_sealed_with_kms_and_stored_nowhere_in_plain_text(tmp_path: Path) -> None:
     key = new_key("openai")
-    with OpenAISimulator(api_key=key) as standin:
-        arguments = ["--provider-url", f"openai={standin.url}/v1"]
+    with OpenAISimulator(api_key=key) as simulator:
+        arguments = ["--provider-url", f"openai={simulator.url}/v1"]
         parameters = {"Providers": "local"}
         with RunningStack(tmp_path / "data", parameters=parameters, arguments=arguments) as running:
             arn = running.aws().client("kms").create_key()["KeyMetadata"]["Arn"]

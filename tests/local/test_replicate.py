@@ -1,5 +1,5 @@
 """An asynchronous provider that misbehaves, seen from outside: whatever it does, the books balance and an image is
-charged once. The stand-in implements Replicate's documented API; markers in [[…]] make it misbehave."""
+charged once. The simulator implements Replicate's documented API; markers in [[…]] make it misbehave."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def well(stack: Stack) -> None:
     dynamodb = stack.running.aws().client("dynamodb")
     key = {"pk": {"S": "health"}, "sk": {"S": "replicate"}}
     found = dynamodb.get_item(TableName=table, Key=key).get("Item")
-    ill = ("failures_in_a_row", "cooldown_until")
-    if found is None or not any(sign in found["seen"]["S"] for sign in ill):
+    signs_of_failure = ("failures_in_a_row", "cooldown_until")
+    if found is None or not any(sign in found["seen"]["S"] for sign in signs_of_failure):
         return
     dynamodb.delete_item(TableName=table, Key=key)
     forgotten_at = time.monotonic() + REMEMBERED_SECONDS
@@ -41,8 +41,8 @@ def start(person: AccountClient, prompt: str) -> str:
 
 
 def predictions(stack: Stack, word: str) -> list[dict[str, Any]]:
-    """The submissions to the stand-in with this word in their prompt."""
-    calls = httpx.get(f"{stack.standin_url}/_standin/calls").json()
+    """The submissions to the simulator with this word in their prompt."""
+    calls = httpx.get(f"{stack.simulator_url}/_simulator/calls").json()
     calls = calls["calls"] if isinstance(calls, dict) else calls
     return [
         call for call in calls if call["method"] == "POST" and word in str((call.get("body") or {}).get("input", {}))

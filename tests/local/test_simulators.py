@@ -1,4 +1,4 @@
-"""All providers, offline: what `make run STANDINS=1` prints is true, and no process is left when it ends."""
+"""All providers, offline: what `make run SIMULATORS=1` prints is true, and no process is left when it ends."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ PARAMETERS = {
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    data = tmp_path_factory.mktemp("standins") / "data"
-    with RunningStack(data, parameters=PARAMETERS, arguments=["--standins", "1"]) as stack:
+    data = tmp_path_factory.mktemp("simulators") / "data"
+    with RunningStack(data, parameters=PARAMETERS, arguments=["--simulators", "1"]) as stack:
         poll_until(lambda: stack.lines, lambda lines: lines[-1].startswith("curl "))
         yield stack
 
@@ -53,7 +53,7 @@ def told(running: RunningStack) -> dict[str, tuple[str, str]]:
 def test_every_provider_simulator_is_printed_and_responds(running: RunningStack) -> None:
     assert told(running).keys() == PROVIDERS
     for url, _ in told(running).values():
-        assert httpx.get(httpx.URL(url).join("/_standin/calls")).status_code == 200
+        assert httpx.get(httpx.URL(url).join("/_simulator/calls")).status_code == 200
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="not run: the printed command is curl's, and there is none")
@@ -142,7 +142,7 @@ def test_openais_sdk_reaches_every_provider(running: RunningStack) -> None:
 
 
 def test_a_stopped_stack_leaves_no_simulator_listening(tmp_path: Path) -> None:
-    stack = RunningStack(tmp_path / "data", arguments=["--standins", "1"]).start()
+    stack = RunningStack(tmp_path / "data", arguments=["--simulators", "1"]).start()
     poll_until(lambda: stack.lines, lambda lines: lines[-1].startswith("curl "))
     emulator = Path(f"/proc/{stack.emulator_process_id}")
     assert stack.stop(signal.SIGINT) == 0

@@ -1,4 +1,4 @@
-"""Our adapters against a third-party stand-in: `@copilotkit/aimock` speaks OpenAI's API and xAI's video API.
+"""Our adapters against a third-party simulator: `@copilotkit/aimock` speaks OpenAI's API and xAI's video API.
 
 These tests need Node.js and `npm ci --prefix tests/judges`; without them they are skipped with a message.
 """

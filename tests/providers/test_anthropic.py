@@ -1,4 +1,4 @@
-"""The Anthropic adapter against its stand-in: it sends documented requests and returns typed outcomes."""
+"""The Anthropic adapter against its simulator: it sends documented requests and returns typed outcomes."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ MODEL = "claude-of-the-tests"
 
 
 @pytest.fixture
-def stand_in() -> Iterator[AnthropicSimulator]:
+def simulator() -> Iterator[AnthropicSimulator]:
     with AnthropicSimulator() as running:
         yield running
 
 
 @pytest.fixture
-def provider(stand_in: AnthropicSimulator) -> Anthropic:
-    return Anthropic(api_key=stand_in.api_key, base_url=stand_in.url, answer_seconds_max=3)
+def provider(simulator: AnthropicSimulator) -> Anthropic:
+    return Anthropic(api_key=simulator.api_key, base_url=simulator.url, answer_seconds_max=3)
 
 
 def job(prompt: str = "Write a line about a fox.", kind: str = "text", **parameters: Any) -> Job:
@@ -58,11 +58,13 @@ def job(prompt: str = "Write a line about a fox.", kind: str = "text", **paramet
 # ---- requests --------------------------------------------------------------------------------------------------------
 
 
-def test_a_prompt_is_the_documented_request_and_is_sent_once(provider: Anthropic, stand_in: AnthropicSimulator) -> None:
+def test_a_prompt_is_the_documented_request_and_is_sent_once(
+    provider: Anthropic, simulator: AnthropicSimulator
+) -> None:
     provider.submit(job("A fox.", max_tokens=100, system="Be brief.", temperature_percent=50, stop=["END"]))
-    (call,) = stand_in.calls
+    (call,) = simulator.calls
     assert (call["method"], call["path"]) == ("POST", "/v1/messages")
-    assert call["headers"]["x-api-key"] == stand_in.api_key
+    assert call["headers"]["x-api-key"] == simulator.api_key
     assert call["headers"]["anthropic-version"] == "2023-06-01"
     assert call["headers"]["content-type"] == "application/json"
     assert call["body"] == {
@@ -76,16 +78,16 @@ def test_a_prompt_is_the_documented_request_and_is_sent_once(provider: Anthropic
 
 
 def test_max_tokens_is_always_sent_because_the_api_requires_it(
-    provider: Anthropic, stand_in: AnthropicSimulator
+    provider: Anthropic, simulator: AnthropicSimulator
 ) -> None:
     provider.submit(job())
     provider.submit(replace(job(), settings={"model": MODEL, "input": {"max_tokens": 9, "thinking": {"type": "x"}}}))
-    assert [call["body"]["max_tokens"] for call in stand_in.calls] == [1024, 9]
-    assert stand_in.calls[1]["body"]["thinking"] == {"type": "x"}
+    assert [call["body"]["max_tokens"] for call in simulator.calls] == [1024, 9]
+    assert simulator.calls[1]["body"]["thinking"] == {"type": "x"}
 
 
 def test_messages_keep_their_order_and_the_system_message_has_its_own_field(
-    provider: Anthropic, stand_in: AnthropicSimulator
+    provider: Anthropic, simulator: AnthropicSimulator
 ) -> None:
     parts = [{"type": "image", "image": 1}, {"type": "text", "text": "And this?"}]
     messages = [
@@ -97,7 +99,7 @@ def test_messages_keep_their_order_and_the_system_message_has_its_own_field(
     pictures = (Input(b"first", "image/png"), Input(b"second", "image/jpeg"))
     work = replace(job("", messages=messages), inputs={"image": pictures})
     assert isinstance(provider.submit(work), Done)
-    body = stand_in.calls[0]["body"]
+    body = simulator.calls[0]["body"]
     assert body["system"] == "Be brief."
 
     def shown(data: bytes, media_type: str) -> dict[str, Any]:
@@ -111,10 +113,10 @@ def test_messages_keep_their_order_and_the_system_message_has_its_own_field(
     ]
 
 
-def test_an_input_image_is_sent_in_the_message(provider: Anthropic, stand_in: AnthropicSimulator) -> None:
+def test_an_input_image_is_sent_in_the_message(provider: Anthropic, simulator: AnthropicSimulator) -> None:
     picture = Input(sample_png(8, 8, 1), "image/png")
     assert isinstance(provider.submit(replace(job(), inputs={"image": (picture,)})), Done)
-    shown, text = stand_in.calls[0]["body"]["messages"][0]["content"]
+    shown, text = simulator.calls[0]["body"]["messages"][0]["content"]
     assert shown["source"]["media_type"] == "image/png"
     assert text["type"] == "text"
 
@@ -218,13 +220,13 @@ def test_a_conversation_that_is_too_long_fails_with_the_providers_message(provid
     ],
 )
 def test_a_rejected_request_maps_to_an_error_class_and_is_sent_once(
-    provider: Anthropic, stand_in: AnthropicSimulator, marker: str, error_class: ErrorClass, retry_after: int | None
+    provider: Anthropic, simulator: AnthropicSimulator, marker: str, error_class: ErrorClass, retry_after: int | None
 ) -> None:
     failed = provider.submit(job(f"A fox. [[create:{marker}]]"))
     assert isinstance(failed, Failed)
     assert (failed.error_class, failed.retry_after_seconds) == (error_class, retry_after)
     assert "anthropic" not in failed.message.lower()
-    assert len(stand_in.calls) == 1
+    assert len(simulator.calls) == 1
 
 
 @pytest.mark.parametrize("marker", ["429-date", "429-reset"])
@@ -250,10 +252,10 @@ def test_a_removed_model_fails_as_model_gone(provider: Anthropic) -> None:
 
 @pytest.mark.parametrize("marker", ["lost", "hang", "500", "502", "garbage", "empty"])
 def test_a_request_with_a_lost_response_is_unknown_and_never_resent(
-    provider: Anthropic, stand_in: AnthropicSimulator, marker: str
+    provider: Anthropic, simulator: AnthropicSimulator, marker: str
 ) -> None:
     assert isinstance(provider.submit(job(f"A fox. [[create:{marker}]]")), Unknown)
-    assert len(stand_in.calls) == 1
+    assert len(simulator.calls) == 1
 
 
 def test_a_slow_response_is_awaited_until_the_timeout(provider: Anthropic) -> None:
@@ -284,13 +286,13 @@ def test_poll_cancel_find_and_webhooks_are_unsupported(provider: Anthropic) -> N
 # ---- the key check and the list of models ----------------------------------------------------------------------------
 
 
-def test_the_key_is_checked_by_a_call_that_costs_nothing(provider: Anthropic, stand_in: AnthropicSimulator) -> None:
+def test_the_key_is_checked_by_a_call_that_costs_nothing(provider: Anthropic, simulator: AnthropicSimulator) -> None:
     assert provider.check() is None
-    assert [(call["method"], call["path"]) for call in stand_in.calls] == [("GET", "/v1/models?limit=1")]
-    wrong = Anthropic(api_key="other", base_url=stand_in.url).check()
+    assert [(call["method"], call["path"]) for call in simulator.calls] == [("GET", "/v1/models?limit=1")]
+    wrong = Anthropic(api_key="other", base_url=simulator.url).check()
     assert isinstance(wrong, Failed)
     assert wrong.error_class is ErrorClass.AUTH
-    stand_in.stop()
+    simulator.stop()
     gone = provider.check()
     assert isinstance(gone, Failed)
     assert gone.error_class is ErrorClass.TRANSIENT
@@ -298,19 +300,19 @@ def test_the_key_is_checked_by_a_call_that_costs_nothing(provider: Anthropic, st
 
 def test_the_list_of_models_is_read_page_by_page_and_has_no_dates() -> None:
     names = tuple(f"claude-{number}" for number in range(2100))
-    with AnthropicSimulator(models=names) as stand_in:
-        provider = Anthropic(api_key=stand_in.api_key, base_url=stand_in.url)
+    with AnthropicSimulator(models=names) as simulator:
+        provider = Anthropic(api_key=simulator.api_key, base_url=simulator.url)
         assert provider.models() == tuple(ListedModel(name, None) for name in names)
-        assert len(stand_in.calls) == 3
-        wrong = Anthropic(api_key="other", base_url=stand_in.url)
+        assert len(simulator.calls) == 3
+        wrong = Anthropic(api_key="other", base_url=simulator.url)
         assert wrong.models() is None
 
 
-# ---- the stand-in ----------------------------------------------------------------------------------------------------
+# ---- the simulator ---------------------------------------------------------------------------------------------------
 
 
-def test_the_stand_in_refuses_what_the_api_refuses(stand_in: AnthropicSimulator) -> None:
-    headers = {"x-api-key": stand_in.api_key, "anthropic-version": "2023-06-01"}
+def test_the_simulator_refuses_what_the_api_refuses(simulator: AnthropicSimulator) -> None:
+    headers = {"x-api-key": simulator.api_key, "anthropic-version": "2023-06-01"}
     good = {"model": MODEL, "max_tokens": 10, "messages": [{"role": "user", "content": "Hello."}]}
     bad: list[dict[str, Any]] = [
         {key: value for key, value in good.items() if key != "max_tokens"},
@@ -322,19 +324,19 @@ def test_the_stand_in_refuses_what_the_api_refuses(stand_in: AnthropicSimulator)
     ]
 
     def asked(body: dict[str, Any], **more: str) -> httpx.Response:
-        return httpx.post(f"{stand_in.url}/v1/messages", json=body, headers=headers | more)
+        return httpx.post(f"{simulator.url}/v1/messages", json=body, headers=headers | more)
 
     assert asked(good).status_code == 200
     for body in bad:
         refused = asked(body)
         assert (refused.status_code, refused.json()["error"]["type"]) == (400, "invalid_request_error")
     assert asked(good, **{"x-api-key": "other"}).status_code == 401
-    counted = httpx.post(f"{stand_in.url}/v1/messages/count_tokens", json=good, headers=headers)
+    counted = httpx.post(f"{simulator.url}/v1/messages/count_tokens", json=good, headers=headers)
     assert counted.json() == {"input_tokens": asked(good).json()["usage"]["input_tokens"]}
 
 
 @pytest.mark.parametrize("name", ["anthropic", "stability", "fal"])
-def test_a_stand_in_runs_as_a_program_that_prints_its_url(name: str) -> None:
+def test_a_simulator_runs_as_a_program_that_prints_its_url(name: str) -> None:
     child = subprocess.Popen(
         [sys.executable, "-m", f"infra.simulators.{name}", "--port", "0"],
         cwd=Path(__file__).parents[2],
@@ -348,7 +350,7 @@ def test_a_stand_in_runs_as_a_program_that_prints_its_url(name: str) -> None:
     try:
         assert child.stdout is not None
         url = child.stdout.readline().strip()
-        with urllib.request.urlopen(f"{url}/_standin/health") as answer:
+        with urllib.request.urlopen(f"{url}/_simulator/health") as answer:
             assert answer.status == 200
     finally:
         watchdog.cancel()

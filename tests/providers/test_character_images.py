@@ -29,7 +29,7 @@ PICTURES = tuple(Input(sample_png(32, 32, number), "image/png") for number in ra
 
 @pytest.fixture(scope="module")
 def providers() -> Iterator[dict[str, tuple[Any, Any]]]:
-    """Stand-in and adapter by provider."""
+    """Simulator and adapter by provider."""
     with ExitStack() as running:
         fal = running.enter_context(FalSimulator(run_seconds=0.02))
         openai = running.enter_context(OpenAISimulator())
@@ -45,9 +45,9 @@ def providers() -> Iterator[dict[str, tuple[Any, Any]]]:
 def test_a_model_gets_as_many_character_images_as_it_takes_in_order(
     model: Model, providers: dict[str, tuple[Any, Any]]
 ) -> None:
-    stand_in, provider = providers[model.provider]
+    simulator, provider = providers[model.provider]
     room = model.inputs["reference"]["maximum"]
-    before = len(stand_in.calls)
+    before = len(simulator.calls)
     work = Job(
         new_id("att", system_clock()),
         "image",
@@ -59,7 +59,7 @@ def test_a_model_gets_as_many_character_images_as_it_takes_in_order(
     )
     answer = provider.submit(work)
     assert isinstance(answer, Accepted | Done), answer
-    call = stand_in.calls[before]
+    call = simulator.calls[before]
     sent = call["body"]["files"] if "files" in call["body"] else _urls(call["body"])
     assert len(sent) == min(room, len(PICTURES)) >= 1
     if "files" not in call["body"]:

@@ -1,5 +1,5 @@
 """A provider gets exactly the conversation that was submitted and priced: random conversations, through our own API and
-the OpenAI-compatible one, to each adapter that takes images, against its stand-in."""
+the OpenAI-compatible one, to each adapter that takes images, against its simulator."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def providers() -> Iterator[dict[str, tuple[Provider, Simulator]]]:
 
 
 def sent(providers: dict[str, tuple[Provider, Simulator]], recipe: Recipe, model: str) -> dict[str, Any]:
-    """The request body that the stand-in received for a recipe; raises ValidationFailed as a submission does."""
+    """The request body that the simulator received for a recipe; raises ValidationFailed as a submission does."""
     ask = QuoteInput.of(recipe)
     parameters, _ = price_request(ask, catalogue=CATALOGUE, now=NOW)
     entry = CATALOGUE.model(model)
@@ -78,11 +78,11 @@ def sent(providers: dict[str, tuple[Provider, Simulator]], recipe: Recipe, model
         for role, sources in accepted_inputs(entry, recipe.inputs).items()
     }
     job = Job("att_x", "text", model, recipe.prompt, parameters=parameters, settings=entry.settings, inputs=files)
-    provider, stand_in = providers[model.partition("/")[0]]
-    before = len(stand_in.calls)
+    provider, simulator = providers[model.partition("/")[0]]
+    before = len(simulator.calls)
     end = provider.submit(job)
     assert isinstance(end, Done), end
-    (call,) = stand_in.calls[before:]
+    (call,) = simulator.calls[before:]
     return call["body"]
 
 

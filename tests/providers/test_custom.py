@@ -31,7 +31,7 @@ OUTSIDE = "151.101.1.91"
 
 
 @pytest.fixture
-def stand_in() -> Iterator[OpenAISimulator]:
+def simulator() -> Iterator[OpenAISimulator]:
     with OpenAISimulator() as running:
         yield running
 
@@ -60,49 +60,49 @@ def leading(*addresses: str) -> Resolver:
 # ---- an endpoint that speaks the API ---------------------------------------------------------------------------------
 
 
-def test_the_kind_selects_the_chat_images_or_speech_endpoint(stand_in: OpenAISimulator) -> None:
-    provider = at(stand_in.base_url)
+def test_the_kind_selects_the_chat_images_or_speech_endpoint(simulator: OpenAISimulator) -> None:
+    provider = at(simulator.base_url)
     text = provider.submit(job("text", "say hello", max_tokens=50, system="be brief"))
     picture = provider.submit(job("image", n=2, width=64, height=32))
     sound = provider.submit(job("audio", "hello", voice="nova", format="wav"))
     assert isinstance(text, Done)
     assert isinstance(picture, Done)
     assert isinstance(sound, Done)
-    assert text.outputs[0].data == b"The stand-in heard: say hello"
+    assert text.outputs[0].data == b"The simulator heard: say hello"
     assert [Image.open(io.BytesIO(output.data or b"")).size for output in picture.outputs] == [(64, 32)] * 2
     assert (sound.outputs[0].data or b"")[:4] == b"RIFF"
-    assert [call["path"] for call in stand_in.calls] == [
+    assert [call["path"] for call in simulator.calls] == [
         "/v1/chat/completions",
         "/v1/images/generations",
         "/v1/audio/speech",
     ]
-    assert stand_in.calls[0]["body"] == {
+    assert simulator.calls[0]["body"] == {
         "model": "llama-4",
         "messages": [{"role": "system", "content": "be brief"}, {"role": "user", "content": "say hello"}],
         "max_tokens": 50,
     }
-    assert all(call["headers"]["authorization"] == "Bearer sk-standin" for call in stand_in.calls)
+    assert all(call["headers"]["authorization"] == "Bearer sk-standin" for call in simulator.calls)
 
 
-def test_an_input_image_is_sent_to_the_edits_endpoint(stand_in: OpenAISimulator) -> None:
+def test_an_input_image_is_sent_to_the_edits_endpoint(simulator: OpenAISimulator) -> None:
     work = replace(job("image"), inputs={"image": (Input(sample_png(64, 32, 1), "image/png"),)})
-    end = at(stand_in.base_url).submit(work)
+    end = at(simulator.base_url).submit(work)
     assert isinstance(end, Done)
     assert Image.open(io.BytesIO(end.outputs[0].data or b"")).size == (64, 32)
-    assert stand_in.calls[0]["path"] == "/v1/images/edits"
+    assert simulator.calls[0]["path"] == "/v1/images/edits"
 
 
-def test_a_page_is_an_html_chat_response(stand_in: OpenAISimulator) -> None:
-    end = at(stand_in.base_url).submit(job("page"))
+def test_a_page_is_an_html_chat_response(simulator: OpenAISimulator) -> None:
+    end = at(simulator.base_url).submit(job("page"))
     assert isinstance(end, Done)
     assert end.outputs[0].content_type == "text/html"
 
 
-def test_an_unsupported_kind_fails_as_model_gone(stand_in: OpenAISimulator) -> None:
-    end = at(stand_in.base_url).submit(job("video"))
+def test_an_unsupported_kind_fails_as_model_gone(simulator: OpenAISimulator) -> None:
+    end = at(simulator.base_url).submit(job("video"))
     assert isinstance(end, Failed)
     assert end.error_class is ErrorClass.MODEL_GONE
-    assert stand_in.calls == []
+    assert simulator.calls == []
 
 
 def test_an_image_url_in_the_response_is_fetched() -> None:
@@ -127,31 +127,31 @@ def test_an_image_url_at_an_internal_address_is_not_fetched() -> None:
         assert heads == []
 
 
-def test_a_rejection_has_an_error_class_and_a_lost_response_is_unknown(stand_in: OpenAISimulator) -> None:
+def test_a_rejection_has_an_error_class_and_a_lost_response_is_unknown(simulator: OpenAISimulator) -> None:
     for marker, error_class in (
         ("429-header", ErrorClass.RATE_LIMITED),
         ("quota", ErrorClass.PROVIDER_BILLING),
         ("moderated", ErrorClass.MODERATED),
     ):
-        end = at(stand_in.base_url).submit(job("text", f"[[create:{marker}]]"))
+        end = at(simulator.base_url).submit(job("text", f"[[create:{marker}]]"))
         assert isinstance(end, Failed)
         assert end.error_class is error_class
     for marker in ("lost", "500", "hang", "garbage"):
-        assert isinstance(at(stand_in.base_url).submit(job("text", f"[[create:{marker}]]")), Unknown)
+        assert isinstance(at(simulator.base_url).submit(job("text", f"[[create:{marker}]]")), Unknown)
 
 
-def test_the_key_check_names_a_wrong_key_path_or_scheme(stand_in: OpenAISimulator) -> None:
-    assert at(stand_in.base_url).check() is None
+def test_the_key_check_names_a_wrong_key_path_or_scheme(simulator: OpenAISimulator) -> None:
+    assert at(simulator.base_url).check() is None
     for provider, error_class, word in (
-        (at(stand_in.base_url, "sk-wrong"), ErrorClass.AUTH, "key"),
-        (at(f"{stand_in.url}/v2"), ErrorClass.MODEL_GONE, "address"),
+        (at(simulator.base_url, "sk-wrong"), ErrorClass.AUTH, "key"),
+        (at(f"{simulator.url}/v2"), ErrorClass.MODEL_GONE, "address"),
         (Custom(api_key="k", base_url="https://localhost/v1"), ErrorClass.AUTH, "https"),
     ):
         end = provider.check()
         assert end is not None
         assert end.error_class is error_class
         assert word in end.message
-    listed = at(stand_in.base_url).models()
+    listed = at(simulator.base_url).models()
     assert listed is not None
     assert "gpt-image-2" in {model.name for model in listed}
 

@@ -1,4 +1,4 @@
-"""The fal adapter against its stand-in: the queue, failures behind COMPLETED, cancellation, and signed webhooks."""
+"""The fal adapter against its simulator: the queue, failures behind COMPLETED, cancellation, and signed webhooks."""
 
 from __future__ import annotations
 
@@ -49,19 +49,19 @@ def no_keys_of_an_earlier_test() -> None:
 
 
 @pytest.fixture
-def stand_in() -> Iterator[FalSimulator]:
+def simulator() -> Iterator[FalSimulator]:
     with FalSimulator(run_seconds=0.02) as running:
         yield running
 
 
-def adapter(stand_in: FalSimulator, **given: Any) -> Fal:
-    known = {"api_key": stand_in.api_key, "user_id": stand_in.user_id}
-    return Fal(**{**known, "base_url": stand_in.url, "rest_url": stand_in.url, "answer_seconds_max": 3, **given})
+def adapter(simulator: FalSimulator, **given: Any) -> Fal:
+    known = {"api_key": simulator.api_key, "user_id": simulator.user_id}
+    return Fal(**{**known, "base_url": simulator.url, "rest_url": simulator.url, "answer_seconds_max": 3, **given})
 
 
 @pytest.fixture
-def provider(stand_in: FalSimulator) -> Fal:
-    return adapter(stand_in)
+def provider(simulator: FalSimulator) -> Fal:
+    return adapter(simulator)
 
 
 @pytest.fixture
@@ -108,15 +108,15 @@ def made(provider: Fal, work: Job) -> PollOutcome:
 
 
 def test_a_submission_is_the_documented_request_and_is_sent_once(
-    provider: Fal, stand_in: FalSimulator, receiver: WebhookReceiver
+    provider: Fal, simulator: FalSimulator, receiver: WebhookReceiver
 ) -> None:
     webhook = f"{receiver.url}/hook?of=a&b=c"
     accepted(provider, job("a red fox", webhook=webhook, n=2))
-    (call,) = stand_in.calls
+    (call,) = simulator.calls
     parts = urlsplit(call["path"])
     assert (call["method"], parts.path) == ("POST", "/fal-ai/flux/schnell")
     assert parse_qs(parts.query) == {"fal_webhook": [webhook]}
-    assert call["headers"]["authorization"] == f"Key {stand_in.api_key}"
+    assert call["headers"]["authorization"] == f"Key {simulator.api_key}"
     assert call["headers"]["x-fal-request-timeout"] == "300"
     assert json.loads(call["headers"]["x-fal-object-lifecycle-preference"]) == {"expiration_duration_seconds": 86400}
     assert call["body"] == {
@@ -129,16 +129,16 @@ def test_a_submission_is_the_documented_request_and_is_sent_once(
     }
 
 
-def test_a_submission_without_a_webhook_requests_none(provider: Fal, stand_in: FalSimulator) -> None:
+def test_a_submission_without_a_webhook_requests_none(provider: Fal, simulator: FalSimulator) -> None:
     accepted(provider, job())
-    assert stand_in.calls[0]["path"] == "/fal-ai/flux/schnell"
+    assert simulator.calls[0]["path"] == "/fal-ai/flux/schnell"
 
 
-def test_inputs_choices_and_numbers_are_sent_in_the_models_own_form(provider: Fal, stand_in: FalSimulator) -> None:
+def test_inputs_choices_and_numbers_are_sent_in_the_models_own_form(provider: Fal, simulator: FalSimulator) -> None:
     inputs = {"image": (Input(b"\x89PNG", "image/png"),)}
     work = replace(job("it moves", "kling-2.6-pro", duration_seconds=5, sound="on"), inputs=inputs)
     accepted(provider, work)
-    assert stand_in.calls[0]["body"] == {
+    assert simulator.calls[0]["body"] == {
         "prompt": "it moves",
         "duration": "5",
         "generate_audio": True,
@@ -152,7 +152,7 @@ def test_inputs_choices_and_numbers_are_sent_in_the_models_own_form(provider: Fa
         },
     )
     accepted(provider, several)
-    assert stand_in.calls[1]["body"] == {
+    assert simulator.calls[1]["body"] == {
         "text": "it moves",
         "image_urls": ["https://a.example/1", "https://a.example/2"],
     }
@@ -180,14 +180,14 @@ def test_a_submission_does_not_modify_the_catalogues_settings(provider: Fal) -> 
     ],
 )
 def test_a_rejected_submission_has_an_error_class_and_starts_no_request(
-    provider: Fal, stand_in: FalSimulator, marker: str, error_class: ErrorClass, retry_after: int | None
+    provider: Fal, simulator: FalSimulator, marker: str, error_class: ErrorClass, retry_after: int | None
 ) -> None:
     failed = provider.submit(job(f"a fox [[create:{marker}]]"))
     assert isinstance(failed, Failed)
     assert (failed.error_class, failed.retry_after_seconds) == (error_class, retry_after)
     assert "fal" not in failed.message.lower().split()
-    assert len(stand_in.calls) == 1
-    assert stand_in.requests == {}
+    assert len(simulator.calls) == 1
+    assert simulator.requests == {}
 
 
 def test_retry_after_may_be_a_date(provider: Fal) -> None:
@@ -199,12 +199,12 @@ def test_retry_after_may_be_a_date(provider: Fal) -> None:
 
 @pytest.mark.parametrize("marker", ["lost", "hang", "500", "502", "garbage", "empty"])
 def test_a_submission_with_a_lost_response_is_unknown_and_never_resent(
-    provider: Fal, stand_in: FalSimulator, marker: str
+    provider: Fal, simulator: FalSimulator, marker: str
 ) -> None:
     work = job(f"a fox [[create:{marker}]]")
     assert isinstance(provider.submit(work), Unknown)
-    assert len(stand_in.calls) == 1
-    assert len(stand_in.requests) == 1
+    assert len(simulator.calls) == 1
+    assert len(simulator.requests) == 1
     # fal has no list of requests; a webhook may still arrive.
     assert provider.find(work) is None
     assert provider.resend_safe is False
@@ -222,14 +222,14 @@ def test_a_submission_that_cannot_be_sent_is_transient() -> None:
 # ---- the URLs of a request -------------------------------------------------------------------------------------------
 
 
-def test_a_requests_url_has_the_owner_and_app_but_not_the_sub_path(provider: Fal, stand_in: FalSimulator) -> None:
+def test_a_requests_url_has_the_owner_and_app_but_not_the_sub_path(provider: Fal, simulator: FalSimulator) -> None:
     work = job()
     reference = accepted(provider, work)
-    (request_id,) = stand_in.requests
+    (request_id,) = simulator.requests
     assert reference == f"fal-ai/flux#{request_id}"
     ended(provider, reference, work)
-    assert stand_in.calls[-2]["path"] == f"/fal-ai/flux/requests/{request_id}/status?logs=1"
-    assert stand_in.calls[-1]["path"] == f"/fal-ai/flux/requests/{request_id}"
+    assert simulator.calls[-2]["path"] == f"/fal-ai/flux/requests/{request_id}/status?logs=1"
+    assert simulator.calls[-1]["path"] == f"/fal-ai/flux/requests/{request_id}"
 
 
 @pytest.mark.parametrize(
@@ -244,24 +244,24 @@ def test_a_namespace_is_kept_in_a_requests_url(provider: Fal, app: str, prefix: 
 
 
 @pytest.mark.parametrize("marker", ["foreign", "odd"])
-def test_the_api_key_is_sent_only_to_fals_own_urls(provider: Fal, stand_in: FalSimulator, marker: str) -> None:
+def test_the_api_key_is_sent_only_to_fals_own_urls(provider: Fal, simulator: FalSimulator, marker: str) -> None:
     work = job(f"a fox [[urls:{marker}]]")
     reference = accepted(provider, work)
     assert reference.startswith("fal-ai/flux#")
     assert isinstance(ended(provider, reference, work), Done)
-    assert len(stand_in.calls) >= 3
+    assert len(simulator.calls) >= 3
 
 
 @pytest.mark.parametrize(
     "reference",
     ["neverwas", "fal-ai/flux#neverwas", "../secret#1", "a/../b#1", "https://evil.example/a#1", "a/b#1/../2", ""],
 )
-def test_an_unknown_reference_fails_as_unknown_outcome(provider: Fal, stand_in: FalSimulator, reference: str) -> None:
+def test_an_unknown_reference_fails_as_unknown_outcome(provider: Fal, simulator: FalSimulator, reference: str) -> None:
     failed = provider.poll(reference, job())
     assert isinstance(failed, Failed)
     assert failed.error_class is ErrorClass.UNKNOWN_OUTCOME
     assert provider.cancel(reference) is CancelResult.TOO_LATE
-    assert all("/requests/neverwas" in call["path"] for call in stand_in.calls)
+    assert all("/requests/neverwas" in call["path"] for call in simulator.calls)
 
 
 # ---- poll ------------------------------------------------------------------------------------------------------------
@@ -357,19 +357,19 @@ def test_a_queued_request_is_pending(provider: Fal) -> None:
     assert provider.poll(accepted(provider, work), work) == Pending(0)
 
 
-def test_an_unanswered_poll_leaves_the_outcome_unknown(provider: Fal, stand_in: FalSimulator) -> None:
+def test_an_unanswered_poll_leaves_the_outcome_unknown(provider: Fal, simulator: FalSimulator) -> None:
     work = job("a fox [[run:hang]]")
     reference = accepted(provider, work)
-    assert isinstance(adapter(stand_in, api_key="revoked").poll(reference, work), Unknown)
-    stand_in.stop()
+    assert isinstance(adapter(simulator, api_key="revoked").poll(reference, work), Unknown)
+    simulator.stop()
     assert isinstance(provider.poll(reference, work), Unknown)
 
 
-def test_a_request_that_fal_no_longer_has_fails_as_unknown_outcome(provider: Fal, stand_in: FalSimulator) -> None:
+def test_a_request_that_fal_no_longer_has_fails_as_unknown_outcome(provider: Fal, simulator: FalSimulator) -> None:
     work = job()
     reference = accepted(provider, work)
     ended(provider, reference, work)
-    stand_in.expire()
+    simulator.expire()
     failed = provider.poll(reference, work)
     assert isinstance(failed, Failed)
     assert failed.error_class is ErrorClass.UNKNOWN_OUTCOME
@@ -396,20 +396,20 @@ def test_an_unrecognised_status_leaves_the_outcome_unknown(status: Any) -> None:
 # ---- cancel ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_queued_request_is_cancelled_and_never_runs(provider: Fal, stand_in: FalSimulator) -> None:
+def test_a_queued_request_is_cancelled_and_never_runs(provider: Fal, simulator: FalSimulator) -> None:
     work = job("a fox [[run:queue]]")
     reference = accepted(provider, work)
     assert provider.cancel(reference) is CancelResult.CANCELLED
     assert provider.poll(reference, work) == Cancelled({})
-    call = stand_in.calls[1]
+    call = simulator.calls[1]
     assert call["method"] == "PUT"
     assert call["path"].endswith("/cancel")
 
 
-def test_a_running_request_is_cancelled_later_and_reports_its_usage(provider: Fal, stand_in: FalSimulator) -> None:
+def test_a_running_request_is_cancelled_later_and_reports_its_usage(provider: Fal, simulator: FalSimulator) -> None:
     work = job("a fox [[run:hang]]")
     reference = accepted(provider, work)
-    wait_until(lambda: [one for one in stand_in.requests.values() if one.status == "IN_PROGRESS"])
+    wait_until(lambda: [one for one in simulator.requests.values() if one.status == "IN_PROGRESS"])
     assert provider.cancel(reference) is CancelResult.PENDING
     assert provider.poll(reference, work) == Cancelled({"predict_milliseconds": 625})
 
@@ -421,9 +421,9 @@ def test_a_finished_request_is_too_late_to_cancel(provider: Fal) -> None:
     assert provider.cancel(reference) is CancelResult.TOO_LATE
 
 
-def test_an_unanswered_cancellation_is_pending(provider: Fal, stand_in: FalSimulator) -> None:
+def test_an_unanswered_cancellation_is_pending(provider: Fal, simulator: FalSimulator) -> None:
     reference = accepted(provider, job("a fox [[run:hang]]"))
-    stand_in.stop()
+    simulator.stop()
     assert provider.cancel(reference) is CancelResult.PENDING
 
 
@@ -554,14 +554,14 @@ def test_signing_keys_are_cached_for_a_day_and_refetched_rarely_for_forgeries(pu
     assert fetched() == 3
 
 
-def test_a_rotated_signing_key_is_fetched(stand_in: FalSimulator) -> None:
-    keys = SigningKeys(f"{stand_in.url}/.well-known/jwks.json")
+def test_a_rotated_signing_key_is_fetched(simulator: FalSimulator) -> None:
+    keys = SigningKeys(f"{simulator.url}/.well-known/jwks.json")
     assert not keys.verify(b"\0" * 64, b"m", 1000)
-    stand_in.rotate()
+    simulator.rotate()
     with webhook_receiver() as receiver:
-        accepted(adapter(stand_in), job(webhook=receiver.url))
+        accepted(adapter(simulator), job(webhook=receiver.url))
         ((_, headers, body),) = receiver.wait_for(1)
-        assert adapter(stand_in).parse_webhook(headers, body, int(time.time())).event_id
+        assert adapter(simulator).parse_webhook(headers, body, int(time.time())).event_id
 
 
 def test_a_webhook_has_the_same_outputs_as_a_poll(provider: Fal, receiver: WebhookReceiver) -> None:
@@ -663,26 +663,26 @@ def test_a_signed_body_that_is_not_an_event_is_invalid(published: _Keys, body: b
 # ---- the key check ---------------------------------------------------------------------------------------------------
 
 
-def test_the_key_is_checked_by_a_call_that_costs_nothing(provider: Fal, stand_in: FalSimulator) -> None:
+def test_the_key_is_checked_by_a_call_that_costs_nothing(provider: Fal, simulator: FalSimulator) -> None:
     assert provider.check() is None
-    assert stand_in.requests == {}
-    wrong = adapter(stand_in, api_key="other").check()
+    assert simulator.requests == {}
+    wrong = adapter(simulator, api_key="other").check()
     assert isinstance(wrong, Failed)
     assert wrong.error_class is ErrorClass.AUTH
-    stand_in.stop()
+    simulator.stop()
     gone = provider.check()
     assert isinstance(gone, Failed)
     assert gone.error_class is ErrorClass.TRANSIENT
     assert provider.models() is None
 
 
-# ---- the stand-in ----------------------------------------------------------------------------------------------------
+# ---- the simulator ---------------------------------------------------------------------------------------------------
 
 
-def test_the_stand_in_sends_webhooks_early_late_and_again_after_an_error(
-    stand_in: FalSimulator, receiver: WebhookReceiver
+def test_the_simulator_sends_webhooks_early_late_and_again_after_an_error(
+    simulator: FalSimulator, receiver: WebhookReceiver
 ) -> None:
-    provider = adapter(stand_in)
+    provider = adapter(simulator)
     accepted(provider, job("a fox [[webhook:early]]", webhook=receiver.url))
     assert len(receiver.posts) == 1
     receiver.statuses += [500, 503]
@@ -691,13 +691,13 @@ def test_the_stand_in_sends_webhooks_early_late_and_again_after_an_error(
     assert len({headers["x-fal-webhook-request-id"] for _, headers, _ in posts}) == 2
 
 
-def test_the_stand_in_sends_a_lost_webhook_on_request(stand_in: FalSimulator, receiver: WebhookReceiver) -> None:
+def test_the_simulator_sends_a_lost_webhook_on_request(simulator: FalSimulator, receiver: WebhookReceiver) -> None:
     work = job("a fox [[webhook:lost]]", webhook=receiver.url)
-    provider = adapter(stand_in)
+    provider = adapter(simulator)
     reference = accepted(provider, work)
     assert isinstance(ended(provider, reference, work), Done)
     assert receiver.posts == []
-    httpx.post(f"{stand_in.url}/_standin/webhooks/{reference.partition('#')[2]}")
+    httpx.post(f"{simulator.url}/_simulator/webhooks/{reference.partition('#')[2]}")
     ((_, headers, _),) = receiver.wait_for(1)
     assert headers["x-fal-webhook-user-id"] not in ("", OTHER_USER_ID)
 

@@ -1,4 +1,4 @@
-"""The OpenAI adapter against the stand-in, and the stand-in against the unmodified SDK."""
+"""The OpenAI adapter against the simulator, and the simulator against the unmodified SDK."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ KINDS = {"images": "image", "responses": "text", "chat": "text", "speech": "audi
 
 
 @pytest.fixture
-def stand_in() -> Iterator[OpenAISimulator]:
+def simulator() -> Iterator[OpenAISimulator]:
     with OpenAISimulator() as running:
         yield running
 
 
 @pytest.fixture
-def provider(stand_in: OpenAISimulator) -> OpenAI:
-    return OpenAI(api_key=stand_in.api_key, base_url=stand_in.base_url, answer_seconds_max=5)
+def provider(simulator: OpenAISimulator) -> OpenAI:
+    return OpenAI(api_key=simulator.api_key, base_url=simulator.base_url, answer_seconds_max=5)
 
 
 def job(settings: dict[str, Any], prompt: str = "a fox", **parameters: Any) -> Job:
@@ -101,7 +101,7 @@ def test_every_model_of_the_catalogue_is_accepted_and_settled(provider: OpenAI, 
 
 
 def test_an_image_job_becomes_the_documented_request_and_returns_bytes_and_tokens(
-    provider: OpenAI, stand_in: OpenAISimulator
+    provider: OpenAI, simulator: OpenAISimulator
 ) -> None:
     work = replace(job(IMAGES, "a red fox", width=512, height=768, n=2, quality="low", seed=7), negative_prompt="snow")
     end = done(provider, work)
@@ -109,9 +109,9 @@ def test_an_image_job_becomes_the_documented_request_and_returns_bytes_and_token
     assert [output.content_type for output in end.outputs] == ["image/png"] * 2
     assert end.usage == {"tokens_input": 7, "tokens_image": 0, "tokens_output": 204, "images": 2}
     assert end.cost_microusd is None
-    (call,) = stand_in.calls
+    (call,) = simulator.calls
     assert (call["method"], call["path"]) == ("POST", "/v1/images/generations")
-    assert call["headers"]["authorization"] == f"Bearer {stand_in.api_key}"
+    assert call["headers"]["authorization"] == f"Bearer {simulator.api_key}"
     assert call["body"] == {
         "model": "gpt-image-2.5-flare",
         "prompt": "a red fox\n\nWithout: snow",
@@ -122,16 +122,16 @@ def test_an_image_job_becomes_the_documented_request_and_returns_bytes_and_token
 
 
 def test_the_catalogues_settings_of_a_model_are_sent_in_each_request(
-    provider: OpenAI, stand_in: OpenAISimulator
+    provider: OpenAI, simulator: OpenAISimulator
 ) -> None:
     settings = IMAGES | {"input": {"output_format": "webp", "moderation": "low"}}
     end = done(provider, job(settings, width=64, height=64))
     assert Image.open(io.BytesIO(data(end))).format == "WEBP"
     assert end.outputs[0].content_type == "image/webp"
-    assert stand_in.calls[0]["body"]["moderation"] == "low"
+    assert simulator.calls[0]["body"]["moderation"] == "low"
 
 
-def test_input_images_and_a_mask_are_sent_to_the_edits_endpoint(provider: OpenAI, stand_in: OpenAISimulator) -> None:
+def test_input_images_and_a_mask_are_sent_to_the_edits_endpoint(provider: OpenAI, simulator: OpenAISimulator) -> None:
     inputs = {
         "image": (Input(sample_png(96, 64, 1), "image/png"),),
         "reference": (Input(sample_image(32, 32, 2, "jpeg"), "image/jpeg"),),
@@ -141,7 +141,7 @@ def test_input_images_and_a_mask_are_sent_to_the_edits_endpoint(provider: OpenAI
     end = done(provider, work)
     assert len(end.outputs) == 2
     assert end.usage["tokens_image"] == 2 * 765
-    (call,) = stand_in.calls
+    (call,) = simulator.calls
     assert call["path"] == "/v1/images/edits"
     assert call["body"]["fields"] == {
         "model": "gpt-image-2.5-flare",
@@ -181,14 +181,14 @@ def test_a_response_without_an_image_fails_with_its_usage(provider: OpenAI) -> N
 @pytest.mark.parametrize("settings", [RESPONSES, CHAT], ids=["responses", "chat"])
 def test_a_text_is_returned_with_its_token_counts(provider: OpenAI, settings: dict[str, Any]) -> None:
     end = done(provider, job(settings, "say hello", system="be brief", temperature=0.5))
-    assert data(end) == b"The stand-in heard: say hello"
+    assert data(end) == b"The simulator heard: say hello"
     assert end.outputs[0].content_type == "text/plain"
     assert set(end.usage) - {"tokens_cache_write"} == {"tokens_input", "tokens_output", "tokens_cached"}
     assert end.usage["tokens_output"] == 5
 
 
 def test_the_responses_request_is_the_documented_one_and_is_not_stored(
-    provider: OpenAI, stand_in: OpenAISimulator
+    provider: OpenAI, simulator: OpenAISimulator
 ) -> None:
     talk = [
         {"role": "user", "content": "what is this?"},
@@ -200,7 +200,7 @@ def test_the_responses_request_is_the_documented_one_and_is_not_stored(
     )
     done(provider, replace(work, inputs={"image": (Input(b"picture", "image/png"),)}))
     url = f"data:image/png;base64,{base64.b64encode(b'picture').decode()}"
-    assert stand_in.calls[0]["body"] == {
+    assert simulator.calls[0]["body"] == {
         "model": "gpt-5.5",
         "input": [
             {"role": "user", "content": "what is this?"},
@@ -219,10 +219,10 @@ def test_the_responses_request_is_the_documented_one_and_is_not_stored(
     }
 
 
-def test_the_chat_request_is_the_documented_one(provider: OpenAI, stand_in: OpenAISimulator) -> None:
+def test_the_chat_request_is_the_documented_one(provider: OpenAI, simulator: OpenAISimulator) -> None:
     talk = [{"role": "user", "content": "hello"}]
     done(provider, job(CHAT, system="be brief", messages=talk, max_tokens=50, temperature=0, stop=["!"]))
-    assert stand_in.calls[0]["body"] == {
+    assert simulator.calls[0]["body"] == {
         "model": "gpt-4o",
         "messages": [{"role": "system", "content": "be brief"}, *talk],
         "max_completion_tokens": 50,
@@ -231,29 +231,29 @@ def test_the_chat_request_is_the_documented_one(provider: OpenAI, stand_in: Open
     }
 
 
-def test_a_job_with_stop_sequences_uses_the_chat_api(provider: OpenAI, stand_in: OpenAISimulator) -> None:
+def test_a_job_with_stop_sequences_uses_the_chat_api(provider: OpenAI, simulator: OpenAISimulator) -> None:
     settings = {"model": "gpt-4o", "api": "responses"}
     end = done(provider, job(settings, "one two three four", stop=["three"]))
-    assert (stand_in.calls[0]["path"], stand_in.calls[0]["body"]["stop"]) == ("/v1/chat/completions", ["three"])
-    assert data(end) == b"The stand-in heard: one two "
+    assert (simulator.calls[0]["path"], simulator.calls[0]["body"]["stop"]) == ("/v1/chat/completions", ["three"])
+    assert data(end) == b"The simulator heard: one two "
     # Only the tokens before the stop sequence are counted.
     assert end.usage["tokens_output"] == 5
 
 
-def test_verbosity_is_sent_in_each_apis_own_field(provider: OpenAI, stand_in: OpenAISimulator) -> None:
+def test_verbosity_is_sent_in_each_apis_own_field(provider: OpenAI, simulator: OpenAISimulator) -> None:
     done(provider, job(RESPONSES, verbosity="low"))
     done(provider, job(CHAT, verbosity="low"))
-    assert stand_in.calls[0]["body"]["text"] == {"verbosity": "low"}
-    assert stand_in.calls[1]["body"]["verbosity"] == "low"
+    assert simulator.calls[0]["body"]["text"] == {"verbosity": "low"}
+    assert simulator.calls[1]["body"]["verbosity"] == "low"
 
 
 @pytest.mark.parametrize("settings", [RESPONSES, CHAT], ids=["responses", "chat"])
 def test_an_input_image_is_sent_as_a_data_url(
-    provider: OpenAI, stand_in: OpenAISimulator, settings: dict[str, Any]
+    provider: OpenAI, simulator: OpenAISimulator, settings: dict[str, Any]
 ) -> None:
     shown = Input(b"picture", "image/png")
     done(provider, replace(job(settings, "what is this?"), inputs={"image": (shown,)}))
-    sent = json.dumps(stand_in.calls[0]["body"])
+    sent = json.dumps(simulator.calls[0]["body"])
     assert f"data:image/png;base64,{base64.b64encode(b'picture').decode()}" in sent
     assert "what is this?" in sent
 
@@ -261,7 +261,7 @@ def test_an_input_image_is_sent_as_a_data_url(
 @pytest.mark.parametrize("settings", [RESPONSES, CHAT], ids=["responses", "chat"])
 def test_a_text_cut_at_max_tokens_is_delivered(provider: OpenAI, settings: dict[str, Any]) -> None:
     end = done(provider, job(settings, "one two three four five", max_tokens=4))
-    assert data(end) == b"The stand-in heard: one"
+    assert data(end) == b"The simulator heard: one"
     assert end.usage["tokens_output"] == 4
 
 
@@ -281,7 +281,7 @@ def test_a_text_cut_by_the_content_filter_is_delivered_up_to_the_cut(
     provider: OpenAI, settings: dict[str, Any]
 ) -> None:
     end = done(provider, job(settings, "a fox [[run:filter]]"))
-    assert (data(end), end.finish_reason) == (b"The stand-in heard: a fox", FinishReason.CONTENT_FILTER)
+    assert (data(end), end.finish_reason) == (b"The simulator heard: a fox", FinishReason.CONTENT_FILTER)
 
 
 def test_an_empty_text_after_the_content_filter_fails_as_moderated_and_billed(provider: OpenAI) -> None:
@@ -343,9 +343,9 @@ def seconds(sound: bytes) -> float:
         return sum(frame.samples / frame.sample_rate for frame in opened.decode(audio=0))
 
 
-def test_the_speech_request_is_the_documented_one(provider: OpenAI, stand_in: OpenAISimulator) -> None:
+def test_the_speech_request_is_the_documented_one(provider: OpenAI, simulator: OpenAISimulator) -> None:
     done(provider, job(SPEECH, "hello", voice="nova", speed=1.5, instructions="softly"))
-    assert stand_in.calls[0]["body"] == {
+    assert simulator.calls[0]["body"] == {
         "model": "gpt-4o-mini-tts",
         "input": "hello",
         "voice": "nova",
@@ -357,11 +357,11 @@ def test_the_speech_request_is_the_documented_one(provider: OpenAI, stand_in: Op
 
 @pytest.mark.parametrize("form", ["mp3", "wav", "pcm", "flac", "opus", "aac"])
 def test_a_long_speech_text_is_sent_in_parts_and_the_audio_is_joined(
-    provider: OpenAI, stand_in: OpenAISimulator, form: str
+    provider: OpenAI, simulator: OpenAISimulator, form: str
 ) -> None:
     text = " ".join(["A sentence of some length, spoken slowly."] * 150)
     end = done(provider, job(SPEECH, text, format=form))
-    parts = [call["body"]["input"] for call in stand_in.calls]
+    parts = [call["body"]["input"] for call in simulator.calls]
     assert len(parts) == 2
     assert all(len(part) <= 4096 for part in parts)
     assert end.usage["characters"] == sum(len(part) for part in parts)
@@ -381,7 +381,7 @@ def test_speech_parts_keep_every_word_in_order_within_the_limit() -> None:
 
 
 def test_a_refused_speech_part_fails_with_the_usage_of_the_earlier_parts(
-    provider: OpenAI, stand_in: OpenAISimulator
+    provider: OpenAI, simulator: OpenAISimulator
 ) -> None:
     text = "x " * 2048 + "[[create:moderated]]"
     end = provider.submit(job(SPEECH, text))
@@ -390,11 +390,11 @@ def test_a_refused_speech_part_fails_with_the_usage_of_the_earlier_parts(
     assert end.usage["characters"] >= 4000
 
 
-def test_an_unsupported_audio_format_is_refused_before_sending(provider: OpenAI, stand_in: OpenAISimulator) -> None:
+def test_an_unsupported_audio_format_is_refused_before_sending(provider: OpenAI, simulator: OpenAISimulator) -> None:
     end = provider.submit(job(SPEECH, format="midi"))
     assert isinstance(end, Failed)
     assert end.error_class is ErrorClass.INVALID_INPUT
-    assert stand_in.calls == []
+    assert simulator.calls == []
 
 
 # ---- rejected requests and lost responses ----------------------------------------------------------------------------
@@ -425,7 +425,7 @@ REFUSALS = [
 @pytest.mark.parametrize("settings", [IMAGES, RESPONSES, SPEECH], ids=["images", "responses", "speech"])
 def test_a_rejected_request_has_an_error_class_and_is_sent_once(
     provider: OpenAI,
-    stand_in: OpenAISimulator,
+    simulator: OpenAISimulator,
     settings: dict[str, Any],
     marker: str,
     error_class: ErrorClass,
@@ -436,7 +436,7 @@ def test_a_rejected_request_has_an_error_class_and_is_sent_once(
     assert end.error_class is error_class
     # An HTTP date has whole seconds, and a second may pass during the test.
     assert end.retry_after_seconds == retry_after or (retry_after == 30 and end.retry_after_seconds in (29, 31))
-    assert len(stand_in.calls) == 1
+    assert len(simulator.calls) == 1
 
 
 @pytest.mark.parametrize(
@@ -469,12 +469,12 @@ def test_a_rejection_message_does_not_reveal_our_accounts_billing_state(provider
 @pytest.mark.parametrize("settings", [IMAGES, RESPONSES, CHAT, SPEECH], ids=["images", "responses", "chat", "speech"])
 @pytest.mark.parametrize("marker", ["500", "502", "lost", "hang"])
 def test_a_request_with_a_lost_response_is_unknown_and_never_resent(
-    stand_in: OpenAISimulator, settings: dict[str, Any], marker: str
+    simulator: OpenAISimulator, settings: dict[str, Any], marker: str
 ) -> None:
-    impatient = OpenAI(api_key=stand_in.api_key, base_url=stand_in.base_url, answer_seconds_max=0.5)
+    impatient = OpenAI(api_key=simulator.api_key, base_url=simulator.base_url, answer_seconds_max=0.5)
     small = {"width": 64, "height": 64} if settings is IMAGES else {}
     assert isinstance(impatient.submit(job(settings, f"a fox [[create:{marker}]]", **small)), Unknown)
-    assert len(stand_in.calls) == 1
+    assert len(simulator.calls) == 1
 
 
 @pytest.mark.parametrize("marker", ["garbage", "empty"])
@@ -482,8 +482,8 @@ def test_an_unreadable_response_leaves_the_outcome_unknown(provider: OpenAI, mar
     assert isinstance(provider.submit(job(RESPONSES, f"a fox [[create:{marker}]]")), Unknown)
 
 
-def test_a_response_after_the_timeout_is_unknown(stand_in: OpenAISimulator) -> None:
-    impatient = OpenAI(api_key=stand_in.api_key, base_url=stand_in.base_url, answer_seconds_max=0.2)
+def test_a_response_after_the_timeout_is_unknown(simulator: OpenAISimulator) -> None:
+    impatient = OpenAI(api_key=simulator.api_key, base_url=simulator.base_url, answer_seconds_max=0.2)
     assert isinstance(impatient.submit(job(RESPONSES, "a fox [[run:slow=2]]")), Unknown)
 
 
@@ -503,9 +503,9 @@ def test_an_unknown_model_or_api_fails_as_model_gone(provider: OpenAI) -> None:
         assert end.error_class is ErrorClass.MODEL_GONE
 
 
-def test_a_key_that_is_not_a_valid_header_value_fails_as_auth(stand_in: OpenAISimulator) -> None:
+def test_a_key_that_is_not_a_valid_header_value_fails_as_auth(simulator: OpenAISimulator) -> None:
     for key in ("sk-other", "sk\n-evil: yes", "schlüssel", ""):
-        end = OpenAI(api_key=key, base_url=stand_in.base_url).submit(job(RESPONSES))
+        end = OpenAI(api_key=key, base_url=simulator.base_url).submit(job(RESPONSES))
         assert isinstance(end, Failed)
         assert end.error_class is ErrorClass.AUTH
 
@@ -518,22 +518,22 @@ def test_a_callers_words_in_an_error_message_do_not_change_its_class() -> None:
 # ---- the rest of the provider port -----------------------------------------------------------------------------------
 
 
-def test_the_key_check_lists_the_models_and_reports_a_wrong_key(provider: OpenAI, stand_in: OpenAISimulator) -> None:
+def test_the_key_check_lists_the_models_and_reports_a_wrong_key(provider: OpenAI, simulator: OpenAISimulator) -> None:
     assert provider.check() is None
-    assert [(call["method"], call["path"]) for call in stand_in.calls] == [("GET", "/v1/models")]
-    wrong = OpenAI(api_key="sk-wrong", base_url=stand_in.base_url).check()
+    assert [(call["method"], call["path"]) for call in simulator.calls] == [("GET", "/v1/models")]
+    wrong = OpenAI(api_key="sk-wrong", base_url=simulator.base_url).check()
     assert wrong is not None
     assert wrong.error_class is ErrorClass.AUTH
 
 
-def test_the_list_of_models_has_their_shutdown_dates(provider: OpenAI, stand_in: OpenAISimulator) -> None:
-    stand_in.shutdown_dates = {"gpt-image-2": None, "gpt-4o": "2027-01-14", "gpt-odd": "soon"}
+def test_the_list_of_models_has_their_shutdown_dates(provider: OpenAI, simulator: OpenAISimulator) -> None:
+    simulator.shutdown_dates = {"gpt-image-2": None, "gpt-4o": "2027-01-14", "gpt-odd": "soon"}
     assert provider.models() == (
         ListedModel("gpt-image-2", None),
         ListedModel("gpt-4o", date(2027, 1, 14)),
         ListedModel("gpt-odd", None),
     )
-    assert OpenAI(api_key="sk-wrong", base_url=stand_in.base_url).models() is None
+    assert OpenAI(api_key="sk-wrong", base_url=simulator.base_url).models() is None
 
 
 def test_poll_cancel_find_and_webhooks_are_unsupported(provider: OpenAI) -> None:
@@ -547,12 +547,12 @@ def test_poll_cancel_find_and_webhooks_are_unsupported(provider: OpenAI) -> None
         provider.parse_webhook({}, b"{}", 0)
 
 
-# ---- the stand-in, tested with the SDK -------------------------------------------------------------------------------
+# ---- the simulator, tested with the SDK ------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def client(stand_in: OpenAISimulator) -> Iterator[sdk.OpenAI]:
-    with sdk.OpenAI(api_key=stand_in.api_key, base_url=stand_in.base_url, max_retries=0, timeout=10) as made:
+def client(simulator: OpenAISimulator) -> Iterator[sdk.OpenAI]:
+    with sdk.OpenAI(api_key=simulator.api_key, base_url=simulator.base_url, max_retries=0, timeout=10) as made:
         yield made
 
 
@@ -585,7 +585,7 @@ def test_the_sdk_generates_and_edits_images(client: sdk.OpenAI) -> None:
 
 def test_the_sdk_gets_a_response_and_a_chat(client: sdk.OpenAI) -> None:
     response = client.responses.create(model="gpt-5.5", input="say hello", instructions="be brief")
-    assert (response.status, response.output_text) == ("completed", "The stand-in heard: say hello")
+    assert (response.status, response.output_text) == ("completed", "The simulator heard: say hello")
     assert response.usage is not None
     assert response.usage.total_tokens == response.usage.input_tokens + response.usage.output_tokens
     assert client.responses.retrieve(response.id).output_text == response.output_text
@@ -593,7 +593,7 @@ def test_the_sdk_gets_a_response_and_a_chat(client: sdk.OpenAI) -> None:
     with pytest.raises(sdk.NotFoundError):
         client.responses.retrieve(response.id)
     chat = client.chat.completions.create(model="gpt-5.5", messages=[{"role": "user", "content": "say hello"}])
-    assert chat.choices[0].message.content == "The stand-in heard: say hello"
+    assert chat.choices[0].message.content == "The simulator heard: say hello"
     assert chat.choices[0].finish_reason == "stop"
     assert chat.usage is not None
     assert chat.usage.completion_tokens == 5
@@ -639,13 +639,13 @@ def test_the_sdk_reads_refusals_as_its_errors(
     assert refused.value.code == code
 
 
-def test_the_sdk_retries_after_the_time_that_a_429_gives(stand_in: OpenAISimulator) -> None:
-    stand_in.behave("create:429-ms")
-    with sdk.OpenAI(api_key=stand_in.api_key, base_url=stand_in.base_url, max_retries=1) as patient:
+def test_the_sdk_retries_after_the_time_that_a_429_gives(simulator: OpenAISimulator) -> None:
+    simulator.behave("create:429-ms")
+    with sdk.OpenAI(api_key=simulator.api_key, base_url=simulator.base_url, max_retries=1) as patient:
         began = time.monotonic()
         assert patient.responses.create(model="gpt-5.5", input="hello").status == "completed"
     assert time.monotonic() - began >= 1.4
-    assert len(stand_in.calls) == 2
+    assert len(simulator.calls) == 2
 
 
 @pytest.mark.parametrize(
@@ -664,32 +664,32 @@ def test_the_sdk_retries_after_the_time_that_a_429_gives(stand_in: OpenAISimulat
     ],
     ids=lambda given: next(iter(given)),
 )
-def test_the_stand_in_refuses_what_the_documentation_does_not_allow(
-    stand_in: OpenAISimulator, given: dict[str, Any]
+def test_the_simulator_refuses_what_the_documentation_does_not_allow(
+    simulator: OpenAISimulator, given: dict[str, Any]
 ) -> None:
-    with sdk.OpenAI(api_key=stand_in.api_key, base_url=stand_in.base_url, max_retries=0) as client:
+    with sdk.OpenAI(api_key=simulator.api_key, base_url=simulator.base_url, max_retries=0) as client:
         order: dict[str, Any] = {"model": "gpt-image-2", "prompt": "a fox", **given}
         with pytest.raises(sdk.BadRequestError):
             client.post("/images/generations", body=order, cast_to=object)
 
 
-def test_the_stand_ins_behaviour_is_set_and_reset_over_http(stand_in: OpenAISimulator, client: sdk.OpenAI) -> None:
-    control(stand_in, "behave", {"markers": ["create:503"], "creations": 1})
+def test_the_simulators_behaviour_is_set_and_reset_over_http(simulator: OpenAISimulator, client: sdk.OpenAI) -> None:
+    control(simulator, "behave", {"markers": ["create:503"], "creations": 1})
     with pytest.raises(sdk.InternalServerError):
         client.responses.create(model="gpt-5.5", input="hello")
     client.responses.create(model="gpt-5.5", input="hello")
-    assert len(stand_in.calls) == 2
-    control(stand_in, "reset", {})
-    assert stand_in.calls == []
+    assert len(simulator.calls) == 2
+    control(simulator, "reset", {})
+    assert simulator.calls == []
 
 
-def control(stand_in: OpenAISimulator, verb: str, body: dict[str, Any]) -> None:
-    request = urllib.request.Request(f"{stand_in.url}/_standin/{verb}", json.dumps(body).encode(), method="POST")
+def control(simulator: OpenAISimulator, verb: str, body: dict[str, Any]) -> None:
+    request = urllib.request.Request(f"{simulator.url}/_simulator/{verb}", json.dumps(body).encode(), method="POST")
     with urllib.request.urlopen(request) as answer:
         assert answer.status == 200
 
 
-def test_the_stand_in_runs_as_a_program_that_prints_its_url() -> None:
+def test_the_simulator_runs_as_a_program_that_prints_its_url() -> None:
     child = subprocess.Popen(
         [sys.executable, "-m", "infra.simulators.openai", "--port", "0"],
         cwd=Path(__file__).parents[2],
@@ -703,7 +703,7 @@ def test_the_stand_in_runs_as_a_program_that_prints_its_url() -> None:
     try:
         assert child.stdout is not None
         url = child.stdout.readline().strip()
-        with urllib.request.urlopen(f"{url}/_standin/health") as answer:
+        with urllib.request.urlopen(f"{url}/_simulator/health") as answer:
             assert json.load(answer) == {"status": "ok"}
     finally:
         watchdog.cancel()

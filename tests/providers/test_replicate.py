@@ -1,4 +1,4 @@
-"""The Replicate adapter against the stand-in: it sends documented requests and returns typed outcomes."""
+"""The Replicate adapter against the simulator: it sends documented requests and returns typed outcomes."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ EVENTS = Path(__file__).parents[2] / "events" / "replicate"
 
 
 @pytest.fixture
-def stand_in() -> Iterator[ReplicateSimulator]:
+def simulator() -> Iterator[ReplicateSimulator]:
     with ReplicateSimulator(run_seconds=0.02) as running:
         yield running
 
 
 @pytest.fixture
-def provider(stand_in: ReplicateSimulator) -> Replicate:
-    return Replicate(api_token=API_TOKEN, webhook_secret=WEBHOOK_SECRET, base_url=stand_in.url, answer_seconds_max=3)
+def provider(simulator: ReplicateSimulator) -> Replicate:
+    return Replicate(api_token=API_TOKEN, webhook_secret=WEBHOOK_SECRET, base_url=simulator.url, answer_seconds_max=3)
 
 
 def job(prompt: str = "a fox", *, webhook: str | None = None, **parameters: int) -> Job:
@@ -93,11 +93,11 @@ def ended(provider: Replicate, reference: str, work: Job) -> PollOutcome:
 
 
 def test_a_creation_is_the_documented_request_and_is_sent_once(
-    provider: Replicate, stand_in: ReplicateSimulator
+    provider: Replicate, simulator: ReplicateSimulator
 ) -> None:
     with webhook_receiver() as receiver:
         accepted(provider, job("a red fox", webhook=f"{receiver.url}/hook", n=2, seed=9))
-        (call,) = stand_in.calls
+        (call,) = simulator.calls
         assert (call["method"], call["path"]) == ("POST", "/v1/predictions")
         headers = {name.lower(): value for name, value in call["headers"].items()}
         assert headers["authorization"] == f"Bearer {API_TOKEN}"
@@ -120,10 +120,10 @@ def test_a_creation_is_the_documented_request_and_is_sent_once(
 
 
 def test_a_negative_prompt_is_sent_and_an_absent_webhook_is_not(
-    provider: Replicate, stand_in: ReplicateSimulator
+    provider: Replicate, simulator: ReplicateSimulator
 ) -> None:
     accepted(provider, replace(job(), negative_prompt="blur"))
-    body = stand_in.calls[0]["body"]
+    body = simulator.calls[0]["body"]
     assert body["input"]["negative_prompt"] == "blur"
     assert set(body) == {"version", "input"}
 
@@ -145,13 +145,13 @@ def test_a_negative_prompt_is_sent_and_an_absent_webhook_is_not(
     ],
 )
 def test_a_rejected_submission_has_an_error_class_and_starts_no_prediction(
-    provider: Replicate, stand_in: ReplicateSimulator, marker: str, error_class: ErrorClass, retry_after: int | None
+    provider: Replicate, simulator: ReplicateSimulator, marker: str, error_class: ErrorClass, retry_after: int | None
 ) -> None:
     failed = provider.submit(job(f"a fox [[create:{marker}]]"))
     assert isinstance(failed, Failed)
     assert (failed.error_class, failed.retry_after_seconds) == (error_class, retry_after)
-    assert len(stand_in.calls) == 1
-    assert stand_in.predictions == {}
+    assert len(simulator.calls) == 1
+    assert simulator.predictions == {}
 
 
 def test_a_rejection_message_does_not_name_the_provider_or_its_credit(provider: Replicate) -> None:
@@ -169,11 +169,11 @@ def test_a_removed_version_fails_as_model_gone(provider: Replicate) -> None:
 
 @pytest.mark.parametrize("marker", ["lost", "500", "hang", "garbage"])
 def test_a_submission_with_a_lost_response_is_unknown_and_never_resent(
-    provider: Replicate, stand_in: ReplicateSimulator, marker: str
+    provider: Replicate, simulator: ReplicateSimulator, marker: str
 ) -> None:
     assert isinstance(provider.submit(job(f"a fox [[create:{marker}]]")), Unknown)
-    assert len(stand_in.calls) == 1
-    assert len(stand_in.predictions) == 1
+    assert len(simulator.calls) == 1
+    assert len(simulator.predictions) == 1
 
 
 def test_a_submission_that_cannot_be_sent_is_transient() -> None:
@@ -189,11 +189,11 @@ def test_a_submission_that_cannot_be_sent_is_transient() -> None:
 
 
 def test_a_finished_prediction_returns_its_files_and_run_time(
-    provider: Replicate, stand_in: ReplicateSimulator
+    provider: Replicate, simulator: ReplicateSimulator
 ) -> None:
     work = job(n=2)
     reference = accepted(provider, work)
-    files = tuple(Output(url=f"{stand_in.url}/_delivery/{reference}/out-{number}.png") for number in range(2))
+    files = tuple(Output(url=f"{simulator.url}/_delivery/{reference}/out-{number}.png") for number in range(2))
     assert ended(provider, reference, work) == Done(files, {"predict_milliseconds": 3500})
 
 
@@ -244,12 +244,12 @@ def test_a_prediction_past_its_deadline_timed_out_and_is_not_cancelled(provider:
     assert failed.usage
 
 
-def test_an_unanswered_poll_leaves_the_outcome_unknown(provider: Replicate, stand_in: ReplicateSimulator) -> None:
+def test_an_unanswered_poll_leaves_the_outcome_unknown(provider: Replicate, simulator: ReplicateSimulator) -> None:
     work = job("a fox [[run:hang]]")
     reference = accepted(provider, work)
-    wrong = Replicate(api_token="r8_revoked", webhook_secret=WEBHOOK_SECRET, base_url=stand_in.url)
+    wrong = Replicate(api_token="r8_revoked", webhook_secret=WEBHOOK_SECRET, base_url=simulator.url)
     assert isinstance(wrong.poll(reference, work), Unknown)
-    stand_in.stop()
+    simulator.stop()
     assert isinstance(provider.poll(reference, work), Unknown)
 
 
@@ -263,15 +263,15 @@ def test_a_missing_prediction_fails_as_unknown_outcome(provider: Replicate) -> N
 
 
 def test_a_running_prediction_is_cancelled_and_reports_its_usage(
-    provider: Replicate, stand_in: ReplicateSimulator
+    provider: Replicate, simulator: ReplicateSimulator
 ) -> None:
     work = job("a fox [[run:hang]]")
     reference = accepted(provider, work)
-    while stand_in.predictions[reference].shown["started_at"] is None:
+    while simulator.predictions[reference].shown["started_at"] is None:
         pass
     assert provider.cancel(reference) is CancelResult.CANCELLED
     assert provider.poll(reference, work) == Cancelled({"predict_milliseconds": 1750})
-    assert [(call["method"], call["path"]) for call in stand_in.calls[1:2]] == [
+    assert [(call["method"], call["path"]) for call in simulator.calls[1:2]] == [
         ("POST", f"/v1/predictions/{reference}/cancel")
     ]
 
@@ -291,22 +291,24 @@ def test_a_finished_or_unknown_prediction_is_too_late_to_cancel(provider: Replic
     assert provider.cancel("neverwas") is CancelResult.TOO_LATE
 
 
-def test_an_unanswered_cancellation_is_pending(provider: Replicate, stand_in: ReplicateSimulator) -> None:
+def test_an_unanswered_cancellation_is_pending(provider: Replicate, simulator: ReplicateSimulator) -> None:
     reference = accepted(provider, job("a fox [[run:hang]]"))
-    stand_in.stop()
+    simulator.stop()
     assert provider.cancel(reference) is CancelResult.PENDING
 
 
 # ---- find ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_lost_prediction_is_found_by_its_version_and_input(provider: Replicate, stand_in: ReplicateSimulator) -> None:
+def test_a_lost_prediction_is_found_by_its_version_and_input(
+    provider: Replicate, simulator: ReplicateSimulator
+) -> None:
     accepted(provider, job("another fox"))
     work = job("a fox [[create:lost]]")
     assert isinstance(provider.submit(work), Unknown)
-    (lost,) = [one.id for one in stand_in.predictions.values() if "lost" in one.shown["input"]["prompt"]]
+    (lost,) = [one.id for one in simulator.predictions.values() if "lost" in one.shown["input"]["prompt"]]
     assert provider.find(work) == lost
-    path = stand_in.calls[-1]["path"]
+    path = simulator.calls[-1]["path"]
     assert path.startswith("/v1/predictions?created_after=")
     assert "created_before=" in path
 
@@ -319,12 +321,12 @@ def test_two_equal_predictions_match_no_job(provider: Replicate) -> None:
 
 
 def test_the_webhook_url_identifies_one_of_two_equal_predictions(
-    provider: Replicate, stand_in: ReplicateSimulator
+    provider: Replicate, simulator: ReplicateSimulator
 ) -> None:
     mine = job("a fox", webhook="https://edge.example/attempt-1")
     references = [accepted(provider, mine), accepted(provider, replace(mine, webhook_url="https://edge.example/2"))]
     for reference in references:
-        prediction = stand_in.predictions[reference]
+        prediction = simulator.predictions[reference]
         prediction.shown["webhook"] = prediction.webhook
     assert provider.find(mine) == references[0]
 
@@ -344,20 +346,20 @@ def test_a_lost_prediction_is_found_beyond_the_first_page(provider: Replicate) -
     assert provider.find(work) == reference
 
 
-def test_an_unreadable_list_finds_no_prediction(provider: Replicate, stand_in: ReplicateSimulator) -> None:
+def test_an_unreadable_list_finds_no_prediction(provider: Replicate, simulator: ReplicateSimulator) -> None:
     work = job()
     accepted(provider, work)
-    stand_in.stop()
+    simulator.stop()
     assert provider.find(work) is None
 
 
 def test_the_api_token_is_not_sent_to_another_host_by_list_paging(
-    stand_in: ReplicateSimulator,
+    simulator: ReplicateSimulator,
 ) -> None:
     with ReplicateSimulator() as other:
         # The list's next page is on another server.
-        stand_in.url = other.url
-        provider = Replicate(api_token=API_TOKEN, webhook_secret=WEBHOOK_SECRET, base_url=f"http://{stand_in.host}")
+        simulator.url = other.url
+        provider = Replicate(api_token=API_TOKEN, webhook_secret=WEBHOOK_SECRET, base_url=f"http://{simulator.host}")
         work = job("the first one")
         for number in range(101):
             accepted(provider, job(f"fox {number}"))
@@ -387,20 +389,20 @@ def of(model: str, prompt: str = "", *, inputs: dict[str, tuple[Input, ...]], **
     )
 
 
-def sent(stand_in: ReplicateSimulator) -> dict[str, Any]:
+def sent(simulator: ReplicateSimulator) -> dict[str, Any]:
     """The input of the last prediction that was submitted."""
-    return [call["body"]["input"] for call in stand_in.calls if call["path"] == "/v1/predictions"][-1]
+    return [call["body"]["input"] for call in simulator.calls if call["path"] == "/v1/predictions"][-1]
 
 
 def test_small_files_are_sent_as_data_urls_under_the_models_input_names(
-    provider: Replicate, stand_in: ReplicateSimulator
+    provider: Replicate, simulator: ReplicateSimulator
 ) -> None:
     work = of("photomaker", "a man img on a horse", inputs={"reference": (SMALL, SMALL)}, n=2, seed=5)
     done = ended(provider, accepted(provider, work), work)
     assert isinstance(done, Done)
     assert len(done.outputs) == 2
     url = f"data:image/png;base64,{base64.b64encode(SMALL.data).decode()}"
-    given = sent(stand_in)
+    given = sent(simulator)
     assert (given["input_image"], given["input_image2"]) == (url, url)
     assert "input_image3" not in given
     assert (given["num_outputs"], given["seed"], given["num_steps"]) == (2, 5, 30)
@@ -417,21 +419,21 @@ def test_small_files_are_sent_as_data_urls_under_the_models_input_names(
     ],
 )
 def test_the_models_trigger_word_follows_the_person_in_the_prompt(
-    provider: Replicate, stand_in: ReplicateSimulator, prompt: str, expected: str
+    provider: Replicate, simulator: ReplicateSimulator, prompt: str, expected: str
 ) -> None:
     work = of("photomaker", prompt, inputs={"reference": (SMALL,)})
     assert isinstance(ended(provider, accepted(provider, work), work), Done)
-    assert sent(stand_in)["prompt"] == expected
+    assert sent(simulator)["prompt"] == expected
 
 
-def test_a_large_file_is_uploaded_first_and_sent_as_its_url(provider: Replicate, stand_in: ReplicateSimulator) -> None:
+def test_a_large_file_is_uploaded_first_and_sent_as_its_url(provider: Replicate, simulator: ReplicateSimulator) -> None:
     work = of("stable-video-diffusion", inputs={"image": (LARGE,)}, frames_per_second=7)
     reference = accepted(provider, work)
-    assert [call["path"] for call in stand_in.calls] == ["/v1/files", "/v1/predictions"]
-    (stored,) = stand_in.files.values()
+    assert [call["path"] for call in simulator.calls] == ["/v1/files", "/v1/predictions"]
+    (stored,) = simulator.files.values()
     assert stored.data == LARGE.data
     assert (stored.shown["name"], stored.shown["content_type"]) == ("input_image.png", "image/png")
-    assert sent(stand_in)["input_image"] == stored.shown["urls"]["get"]
+    assert sent(simulator)["input_image"] == stored.shown["urls"]["get"]
     done = ended(provider, reference, work)
     assert isinstance(done, Done)
     (output,) = done.outputs
@@ -440,22 +442,22 @@ def test_a_large_file_is_uploaded_first_and_sent_as_its_url(provider: Replicate,
 
 
 def test_a_file_above_the_documented_data_url_size_is_uploaded(
-    provider: Replicate, stand_in: ReplicateSimulator
+    provider: Replicate, simulator: ReplicateSimulator
 ) -> None:
     for size, uploads in ((191_000, 0), (192_100, 1)):
         accepted(provider, of("stable-video-diffusion", inputs={"image": (Input(bytes(size), "image/png"),)}))
-        assert len(stand_in.files) == uploads
+        assert len(simulator.files) == uploads
 
 
 def test_an_avatar_job_sends_image_and_audio_and_returns_a_video(
-    provider: Replicate, stand_in: ReplicateSimulator
+    provider: Replicate, simulator: ReplicateSimulator
 ) -> None:
     work = of("sadtalker", inputs={"image": (SMALL,), "audio": (SPOKEN,)}, still=True)
     done = ended(provider, accepted(provider, work), work)
     assert isinstance(done, Done)
     (output,) = done.outputs
     assert str(output.url).endswith(".mp4")
-    given = sent(stand_in)
+    given = sent(simulator)
     assert given["source_image"].startswith("data:image/png;base64,")
     assert given["driven_audio"].startswith("data:audio/wav;base64,")
     assert "prompt" not in given
@@ -465,13 +467,13 @@ def test_an_avatar_job_sends_image_and_audio_and_returns_a_video(
     ("marker", "error_class"), [("upload:503", ErrorClass.TRANSIENT), ("upload:lost", ErrorClass.TRANSIENT)]
 )
 def test_a_failed_upload_fails_before_a_prediction_starts(
-    provider: Replicate, stand_in: ReplicateSimulator, marker: str, error_class: ErrorClass
+    provider: Replicate, simulator: ReplicateSimulator, marker: str, error_class: ErrorClass
 ) -> None:
-    stand_in.behave(marker)
+    simulator.behave(marker)
     failed = provider.submit(of("stable-video-diffusion", inputs={"image": (LARGE,)}))
     assert isinstance(failed, Failed)
     assert failed.error_class is error_class
-    assert stand_in.predictions == {}
+    assert simulator.predictions == {}
 
 
 def test_a_missing_required_file_fails_as_invalid_input(provider: Replicate) -> None:
@@ -494,26 +496,28 @@ def test_an_output_object_gives_the_files_at_the_configured_path(
     assert isinstance(end, Done if count else Failed)
 
 
-def test_a_lost_prediction_with_files_is_found_by_its_files(provider: Replicate, stand_in: ReplicateSimulator) -> None:
+def test_a_lost_prediction_with_files_is_found_by_its_files(provider: Replicate, simulator: ReplicateSimulator) -> None:
     other = Input(sample_png(8, 8, 2), "image/png")
     theirs, ours = (of("stable-video-diffusion", inputs={"image": (file,)}, seed=3) for file in (SMALL, other))
     accepted(provider, theirs)
     assert provider.find(ours) is None
-    stand_in.behave("create:lost")
+    simulator.behave("create:lost")
     assert isinstance(provider.submit(ours), Unknown)
     found = provider.find(ours)
     assert found is not None
     assert found != provider.find(theirs)
 
 
-def test_jobs_that_differ_only_in_an_upload_are_not_confused(provider: Replicate, stand_in: ReplicateSimulator) -> None:
+def test_jobs_that_differ_only_in_an_upload_are_not_confused(
+    provider: Replicate, simulator: ReplicateSimulator
+) -> None:
     accepted(provider, of("stable-video-diffusion", inputs={"image": (LARGE,)}, seed=3))
     other = Input(bytes([1]) * 200_000, "image/png")
     ours = of("stable-video-diffusion", inputs={"image": (other,)}, seed=3)
     assert provider.find(ours) is None
     with_webhook = replace(ours, webhook_url="https://edge.example/attempt-1")
     reference = accepted(provider, with_webhook)
-    stand_in.predictions[reference].shown["webhook"] = with_webhook.webhook_url
+    simulator.predictions[reference].shown["webhook"] = with_webhook.webhook_url
     assert provider.find(with_webhook) == reference
 
 
@@ -529,18 +533,18 @@ def test_a_webhook_of_a_job_with_files_matches_its_job(provider: Replicate) -> N
 # ---- the key check ---------------------------------------------------------------------------------------------------
 
 
-def test_the_key_check_reads_the_account_and_starts_nothing(provider: Replicate, stand_in: ReplicateSimulator) -> None:
+def test_the_key_check_reads_the_account_and_starts_nothing(provider: Replicate, simulator: ReplicateSimulator) -> None:
     assert provider.check() is None
-    assert [(call["method"], call["path"]) for call in stand_in.calls] == [("GET", "/v1/account")]
+    assert [(call["method"], call["path"]) for call in simulator.calls] == [("GET", "/v1/account")]
     assert provider.models() is None
 
 
-def test_the_key_check_distinguishes_a_wrong_token_from_an_unreachable_provider(stand_in: ReplicateSimulator) -> None:
-    wrong = Replicate(api_token="r8_revoked", webhook_secret=WEBHOOK_SECRET, base_url=stand_in.url)
+def test_the_key_check_distinguishes_a_wrong_token_from_an_unreachable_provider(simulator: ReplicateSimulator) -> None:
+    wrong = Replicate(api_token="r8_revoked", webhook_secret=WEBHOOK_SECRET, base_url=simulator.url)
     refused = wrong.check()
     assert refused is not None
     assert refused.error_class is ErrorClass.AUTH
-    stand_in.stop()
+    simulator.stop()
     silent = wrong.check()
     assert silent is not None
     assert silent.error_class is ErrorClass.TRANSIENT

@@ -1,4 +1,4 @@
-"""The stand-in speaks Replicate's API: tested with the unmodified SDK and the reference verifier of its signatures."""
+"""The simulator speaks Replicate's API: tested with the unmodified SDK and the reference verifier of its signatures."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ VERSION = "7762fd07cf82c948538e41f63f77d685e02b063e37e496e96eefd46c929f9bdc"
 
 
 @pytest.fixture
-def stand_in() -> Iterator[ReplicateSimulator]:
+def simulator() -> Iterator[ReplicateSimulator]:
     with ReplicateSimulator(run_seconds=0.02) as running:
         yield running
 
 
 @pytest.fixture
-def sdk(stand_in: ReplicateSimulator) -> Client:
-    client = Client(API_TOKEN, base_url=stand_in.url)
+def sdk(simulator: ReplicateSimulator) -> Client:
+    client = Client(API_TOKEN, base_url=simulator.url)
     client.poll_interval = 0.01
     return client
 
@@ -87,9 +87,9 @@ def test_the_sdk_pages_through_more_predictions_than_fit_one_page(sdk: Client) -
     assert second.previous is not None
 
 
-def test_the_list_of_predictions_is_filtered_by_time(sdk: Client, stand_in: ReplicateSimulator) -> None:
+def test_the_list_of_predictions_is_filtered_by_time(sdk: Client, simulator: ReplicateSimulator) -> None:
     prediction = sdk.predictions.create(version=VERSION, input={"prompt": "a fox"})
-    at = stand_in.predictions[prediction.id].shown["created_at"]
+    at = simulator.predictions[prediction.id].shown["created_at"]
     assert len(sdk.predictions.list(f"/v1/predictions?created_after={at}")) == 1
     assert len(sdk.predictions.list(f"/v1/predictions?created_before={at}")) == 0
 
@@ -118,7 +118,7 @@ def test_the_sdk_reads_rejections_with_status_and_title(
     assert (refused.value.status, refused.value.title) == (status, title)
 
 
-def test_the_sdk_uploads_a_file_and_runs_a_model_on_it(sdk: Client, stand_in: ReplicateSimulator) -> None:
+def test_the_sdk_uploads_a_file_and_runs_a_model_on_it(sdk: Client, simulator: ReplicateSimulator) -> None:
     file = sdk.files.create(io.BytesIO(b"a picture, say"), filename="still.png", content_type="image/png")
     assert (file.name, file.content_type, file.size) == ("still.png", "image/png", 14)
     assert sdk.files.get(file.id).checksums == file.checksums
@@ -138,21 +138,21 @@ def test_a_missing_or_unreachable_input_file_is_refused(sdk: Client, url: str | 
     assert refused.value.status == 422
 
 
-def test_a_file_that_was_never_uploaded_fails_the_run(sdk: Client, stand_in: ReplicateSimulator) -> None:
+def test_a_file_that_was_never_uploaded_fails_the_run(sdk: Client, simulator: ReplicateSimulator) -> None:
     with pytest.raises(ModelError, match="could not be found"):
-        sdk.run(f"a/b:{FILMS}", input={"input_image": f"{stand_in.url}/v1/files/nothing"})
+        sdk.run(f"a/b:{FILMS}", input={"input_image": f"{simulator.url}/v1/files/nothing"})
 
 
-def test_a_wrong_token_and_an_unknown_route_are_refused(stand_in: ReplicateSimulator) -> None:
+def test_a_wrong_token_and_an_unknown_route_are_refused(simulator: ReplicateSimulator) -> None:
     with pytest.raises(ReplicateError) as refused:
-        Client("r8_other", base_url=stand_in.url).predictions.list()
+        Client("r8_other", base_url=simulator.url).predictions.list()
     assert refused.value.status == 401
-    assert httpx.get(f"{stand_in.url}/v2/anything").status_code == 404
+    assert httpx.get(f"{simulator.url}/v2/anything").status_code == 404
 
 
-def test_an_unknown_field_is_refused(stand_in: ReplicateSimulator) -> None:
+def test_an_unknown_field_is_refused(simulator: ReplicateSimulator) -> None:
     answer = httpx.post(
-        f"{stand_in.url}/v1/predictions",
+        f"{simulator.url}/v1/predictions",
         json={"version": VERSION, "input": {}, "model": "x/y"},
         headers={"authorization": f"Bearer {API_TOKEN}"},
     )
@@ -221,7 +221,7 @@ def test_an_early_webhook_arrives_before_the_create_response(sdk: Client, receiv
 
 
 def test_a_lost_webhook_is_sent_only_on_request(
-    sdk: Client, stand_in: ReplicateSimulator, receiver: WebhookReceiver
+    sdk: Client, simulator: ReplicateSimulator, receiver: WebhookReceiver
 ) -> None:
     prediction = sdk.predictions.create(
         version=VERSION,
@@ -232,21 +232,21 @@ def test_a_lost_webhook_is_sent_only_on_request(
     )
     assert prediction.status == "succeeded"
     assert receiver.posts == []
-    assert httpx.post(f"{stand_in.url}/_standin/webhooks/{prediction.id}").status_code == 200
+    assert httpx.post(f"{simulator.url}/_simulator/webhooks/{prediction.id}").status_code == 200
     receiver.wait_for(1)
 
 
-def test_the_stand_ins_behaviour_is_set_and_reset_over_http(sdk: Client, stand_in: ReplicateSimulator) -> None:
-    httpx.post(f"{stand_in.url}/_standin/behave", json={"markers": ["create:503"], "creations": 1})
+def test_the_simulators_behaviour_is_set_and_reset_over_http(sdk: Client, simulator: ReplicateSimulator) -> None:
+    httpx.post(f"{simulator.url}/_simulator/behave", json={"markers": ["create:503"], "creations": 1})
     with pytest.raises(ReplicateError):
         sdk.predictions.create(version=VERSION, input={"prompt": "a fox"})
     assert sdk.predictions.create(version=VERSION, input={"prompt": "a fox"}, wait=5).status == "succeeded"
-    assert len(httpx.get(f"{stand_in.url}/_standin/calls").json()["calls"]) == 2
-    httpx.post(f"{stand_in.url}/_standin/reset")
-    assert httpx.get(f"{stand_in.url}/_standin/calls").json()["calls"] == []
+    assert len(httpx.get(f"{simulator.url}/_simulator/calls").json()["calls"]) == 2
+    httpx.post(f"{simulator.url}/_simulator/reset")
+    assert httpx.get(f"{simulator.url}/_simulator/calls").json()["calls"] == []
 
 
-def test_the_stand_in_runs_as_a_program_that_prints_its_url() -> None:
+def test_the_simulator_runs_as_a_program_that_prints_its_url() -> None:
     root = Path(__file__).parents[2]
     child = subprocess.Popen(
         [sys.executable, "-m", "infra.simulators.replicate", "--port", "0"],
@@ -261,7 +261,7 @@ def test_the_stand_in_runs_as_a_program_that_prints_its_url() -> None:
     try:
         assert child.stdout is not None
         url = child.stdout.readline().strip()
-        with urllib.request.urlopen(f"{url}/_standin/health") as answer:
+        with urllib.request.urlopen(f"{url}/_simulator/health") as answer:
             assert json.load(answer) == {"status": "ok"}
     finally:
         watchdog.cancel()

@@ -1,4 +1,4 @@
-"""The Stability adapter against its stand-in: multipart requests, immediate and polled results, filtered results."""
+"""The Stability adapter against its simulator: multipart requests, immediate and polled results, filtered results."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ PICTURE = Input(sample_png(96, 64, 1), "image/png")
 
 
 @pytest.fixture
-def stand_in() -> Iterator[StabilitySimulator]:
+def simulator() -> Iterator[StabilitySimulator]:
     with StabilitySimulator(run_seconds=0.05) as running:
         yield running
 
 
 @pytest.fixture
-def provider(stand_in: StabilitySimulator) -> Stability:
-    return Stability(api_key=stand_in.api_key, base_url=stand_in.url, answer_seconds_max=3)
+def provider(simulator: StabilitySimulator) -> Stability:
+    return Stability(api_key=simulator.api_key, base_url=simulator.url, answer_seconds_max=3)
 
 
 def job(
@@ -89,13 +89,13 @@ def pictured(done: object) -> Image.Image:
 
 
 def test_a_request_without_a_file_is_multipart_and_is_sent_once(
-    provider: Stability, stand_in: StabilitySimulator
+    provider: Stability, simulator: StabilitySimulator
 ) -> None:
     work = replace(job(aspect_ratio="16:9", seed=7, style="anime", format="webp"), negative_prompt="blur")
     done = provider.submit(work)
-    (call,) = stand_in.calls
+    (call,) = simulator.calls
     assert (call["method"], call["path"]) == ("POST", "/v2beta/stable-image/generate/core")
-    assert call["headers"]["authorization"] == f"Bearer {stand_in.api_key}"
+    assert call["headers"]["authorization"] == f"Bearer {simulator.api_key}"
     assert call["headers"]["accept"] == "application/json"
     assert call["headers"]["content-type"].startswith("multipart/form-data")
     fields = {name: value for name, value in call["body"]["fields"].items() if name != "none"}
@@ -124,18 +124,20 @@ def test_a_request_without_a_file_is_multipart_and_is_sent_once(
     ],
 )
 def test_width_and_height_become_the_nearest_aspect_ratio(
-    provider: Stability, stand_in: StabilitySimulator, width: int, height: int, ratio: str
+    provider: Stability, simulator: StabilitySimulator, width: int, height: int, ratio: str
 ) -> None:
     provider.submit(job(width=width, height=height))
-    fields = stand_in.calls[0]["body"]["fields"]
+    fields = simulator.calls[0]["body"]["fields"]
     assert fields["aspect_ratio"] == ratio
     assert "width" not in fields
 
 
-def test_an_input_image_sends_a_strength_and_no_aspect_ratio(provider: Stability, stand_in: StabilitySimulator) -> None:
+def test_an_input_image_sends_a_strength_and_no_aspect_ratio(
+    provider: Stability, simulator: StabilitySimulator
+) -> None:
     done = provider.submit(job("ultra", inputs={"image": (PICTURE,)}, aspect_ratio="1:1"))
     assert pictured(done).size == (96, 64)
-    body = stand_in.calls[0]["body"]
+    body = simulator.calls[0]["body"]
     assert body["files"] == [
         {"field": "image", "name": "image.png", "content_type": "image/png", "bytes": len(PICTURE.data)}
     ]
@@ -169,9 +171,9 @@ def test_audio_is_returned_at_once_without_usage(provider: Stability) -> None:
     assert (output.data or b"").startswith(b"RIFF")
 
 
-def test_a_creative_upscale_is_polled_until_it_is_done(provider: Stability, stand_in: StabilitySimulator) -> None:
+def test_a_creative_upscale_is_polled_until_it_is_done(provider: Stability, simulator: StabilitySimulator) -> None:
     assert pictured(ended(provider, upscaling("a fox [[run:slow=1]]"))).size == (384, 256)
-    polls = [call for call in stand_in.calls if call["method"] == "GET"]
+    polls = [call for call in simulator.calls if call["method"] == "GET"]
     assert len(polls) > 1
     assert polls[0]["path"].startswith("/v2beta/results/")
     assert polls[0]["headers"]["accept"] == "application/json"
@@ -204,14 +206,14 @@ def test_a_filtered_result_of_status_200_fails_as_moderated_without_usage(provid
     ],
 )
 def test_a_rejected_request_has_an_error_class_is_sent_once_and_costs_nothing(
-    provider: Stability, stand_in: StabilitySimulator, marker: str, error_class: ErrorClass, retry_after: int | None
+    provider: Stability, simulator: StabilitySimulator, marker: str, error_class: ErrorClass, retry_after: int | None
 ) -> None:
-    before = stand_in.credits
+    before = simulator.credits
     failed = provider.submit(job(prompt=f"a fox [[create:{marker}]]"))
     assert isinstance(failed, Failed)
     assert (failed.error_class, failed.retry_after_seconds) == (error_class, retry_after)
-    assert len(stand_in.calls) == 1
-    assert stand_in.credits == before
+    assert len(simulator.calls) == 1
+    assert simulator.credits == before
 
 
 def test_retry_after_may_be_a_date(provider: Stability) -> None:
@@ -235,13 +237,13 @@ def test_retry_after_may_be_a_date(provider: Stability) -> None:
     ],
 )
 def test_a_request_without_a_usable_response_is_unknown_and_never_resent(
-    provider: Stability, stand_in: StabilitySimulator, marker: str
+    provider: Stability, simulator: StabilitySimulator, marker: str
 ) -> None:
     assert isinstance(provider.submit(job(prompt=f"a fox [[{marker}]]")), Unknown)
-    assert len(stand_in.calls) == 1
+    assert len(simulator.calls) == 1
     if marker.startswith("create:"):
         assert isinstance(provider.submit(upscaling(f"a fox [[{marker}]]")), Unknown)
-        assert len(stand_in.calls) == 2
+        assert len(simulator.calls) == 2
 
 
 def test_a_request_that_cannot_be_sent_is_transient() -> None:
@@ -270,13 +272,13 @@ def test_a_polled_result_can_be_a_failure(provider: Stability, marker: str, erro
     assert failed.error_class is error_class
 
 
-def test_an_unanswered_poll_leaves_the_outcome_unknown(provider: Stability, stand_in: StabilitySimulator) -> None:
+def test_an_unanswered_poll_leaves_the_outcome_unknown(provider: Stability, simulator: StabilitySimulator) -> None:
     work = upscaling("a fox [[run:hang]]")
     answer = provider.submit(work)
     assert isinstance(answer, Accepted)
     assert isinstance(provider.poll(answer.reference, work), Pending)
-    assert isinstance(Stability(api_key="other", base_url=stand_in.url).poll(answer.reference, work), Unknown)
-    stand_in.stop()
+    assert isinstance(Stability(api_key="other", base_url=simulator.url).poll(answer.reference, work), Unknown)
+    simulator.stop()
     assert isinstance(provider.poll(answer.reference, work), Unknown)
 
 
@@ -299,27 +301,30 @@ def test_cancel_find_models_and_webhooks_are_unsupported(provider: Stability) ->
 # ---- the key check ---------------------------------------------------------------------------------------------------
 
 
-def test_the_key_is_checked_by_the_balance(provider: Stability, stand_in: StabilitySimulator) -> None:
+def test_the_key_is_checked_by_the_balance(provider: Stability, simulator: StabilitySimulator) -> None:
     assert provider.check() is None
-    assert [(call["method"], call["path"]) for call in stand_in.calls] == [("GET", "/v1/user/balance")]
-    stand_in.credits = 0.0
+    assert [(call["method"], call["path"]) for call in simulator.calls] == [("GET", "/v1/user/balance")]
+    simulator.credits = 0.0
     broke = provider.check()
     assert isinstance(broke, Failed)
     assert broke.error_class is ErrorClass.PROVIDER_BILLING
-    wrong = Stability(api_key="other", base_url=stand_in.url).check()
+    wrong = Stability(api_key="other", base_url=simulator.url).check()
     assert isinstance(wrong, Failed)
     assert wrong.error_class is ErrorClass.AUTH
-    stand_in.stop()
+    simulator.stop()
     gone = provider.check()
     assert isinstance(gone, Failed)
     assert gone.error_class is ErrorClass.TRANSIENT
 
 
-# ---- the stand-in ----------------------------------------------------------------------------------------------------
+# ---- the simulator ---------------------------------------------------------------------------------------------------
 
 
-def test_the_stand_in_accepts_only_multipart_and_returns_bytes_on_request(stand_in: StabilitySimulator) -> None:
-    url, headers = f"{stand_in.url}/v2beta/stable-image/generate/ultra", {"authorization": f"Bearer {stand_in.api_key}"}
+def test_the_simulator_accepts_only_multipart_and_returns_bytes_on_request(simulator: StabilitySimulator) -> None:
+    url, headers = (
+        f"{simulator.url}/v2beta/stable-image/generate/ultra",
+        {"authorization": f"Bearer {simulator.api_key}"},
+    )
     plain = httpx.post(url, data={"prompt": "a fox"}, headers=headers)
     assert (plain.status_code, plain.json()["name"]) == (400, "bad_request")
     answer = httpx.post(
@@ -330,24 +335,26 @@ def test_the_stand_in_accepts_only_multipart_and_returns_bytes_on_request(stand_
     assert httpx.post(url, files={"none": ""}, headers=headers).json()["errors"] == ["prompt: is required"]
 
 
-def test_the_stand_in_charges_its_account_for_successes_only(provider: Stability, stand_in: StabilitySimulator) -> None:
-    stand_in.credits = 6.0
+def test_the_simulator_charges_its_account_for_successes_only(
+    provider: Stability, simulator: StabilitySimulator
+) -> None:
+    simulator.credits = 6.0
     provider.submit(job(prompt="a fox [[output:filtered]]"))
-    assert stand_in.credits == 6.0
+    assert simulator.credits == 6.0
     assert isinstance(provider.submit(job()), Done)
     assert isinstance(provider.submit(job()), Done)
     failed = provider.submit(job())
     assert isinstance(failed, Failed)
     assert failed.error_class is ErrorClass.PROVIDER_BILLING
-    assert stand_in.credits == 0.0
+    assert simulator.credits == 0.0
 
 
-def test_the_stand_in_rate_limits_a_key() -> None:
-    with StabilitySimulator(requests_max=3) as stand_in:
-        provider = Stability(api_key=stand_in.api_key, base_url=stand_in.url)
+def test_the_simulator_rate_limits_a_key() -> None:
+    with StabilitySimulator(requests_max=3) as simulator:
+        provider = Stability(api_key=simulator.api_key, base_url=simulator.url)
         assert [provider.check() for _ in range(3)] == [None] * 3
         failed = provider.check()
         assert isinstance(failed, Failed)
         assert (failed.error_class, failed.retry_after_seconds) == (ErrorClass.RATE_LIMITED, 60)
-        httpx.post(f"{stand_in.url}/_standin/reset")
+        httpx.post(f"{simulator.url}/_simulator/reset")
         assert provider.check() is None

@@ -1,4 +1,4 @@
-"""The xAI adapter against the stand-in: its own request formats, exact costs, and videos that are polled."""
+"""The xAI adapter against the simulator: its own request formats, exact costs, and videos that are polled."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ KINDS = {"images": "image", "responses": "text", "chat": "text", "videos": "vide
 
 
 @pytest.fixture
-def stand_in() -> Iterator[XAISimulator]:
+def simulator() -> Iterator[XAISimulator]:
     with XAISimulator(run_seconds=0.02) as running:
         yield running
 
 
 @pytest.fixture
-def provider(stand_in: XAISimulator) -> XAI:
-    return XAI(api_key=stand_in.api_key, base_url=stand_in.base_url, answer_seconds_max=5)
+def provider(simulator: XAISimulator) -> XAI:
+    return XAI(api_key=simulator.api_key, base_url=simulator.base_url, answer_seconds_max=5)
 
 
 def job(settings: dict[str, Any], prompt: str = "a fox", **parameters: Any) -> Job:
@@ -109,15 +109,15 @@ def test_every_model_of_the_catalogue_is_accepted_and_settled(provider: XAI, mod
 
 
 def test_an_image_job_becomes_the_documented_request_and_returns_its_exact_cost(
-    provider: XAI, stand_in: XAISimulator
+    provider: XAI, simulator: XAISimulator
 ) -> None:
     end = done(provider, job(IMAGES, width=1280, height=720, n=2, quality="low", seed=7))
     assert end.usage == {"images": 2}
     assert end.cost_microusd == 2 * 20_000
     assert [Image.open(io.BytesIO(output.data or b"")).size for output in end.outputs] == [(1024, 576)] * 2
-    (call,) = stand_in.calls
+    (call,) = simulator.calls
     assert (call["method"], call["path"]) == ("POST", "/v1/images/generations")
-    assert call["headers"]["authorization"] == f"Bearer {stand_in.api_key}"
+    assert call["headers"]["authorization"] == f"Bearer {simulator.api_key}"
     assert call["body"] == {
         "model": "grok-imagine-image-2.0",
         "prompt": "a fox",
@@ -129,15 +129,15 @@ def test_an_image_job_becomes_the_documented_request_and_returns_its_exact_cost(
     }
 
 
-def test_aspect_ratio_and_resolution_are_sent_unchanged(provider: XAI, stand_in: XAISimulator) -> None:
+def test_aspect_ratio_and_resolution_are_sent_unchanged(provider: XAI, simulator: XAISimulator) -> None:
     done(provider, job(IMAGES, aspect_ratio="2:3", resolution="2k"))
-    body = stand_in.calls[0]["body"]
+    body = simulator.calls[0]["body"]
     assert (body["aspect_ratio"], body["resolution"]) == ("2:3", "2k")
 
 
-def test_a_result_by_url_can_be_fetched_until_it_expires(provider: XAI, stand_in: XAISimulator) -> None:
+def test_a_result_by_url_can_be_fetched_until_it_expires(provider: XAI, simulator: XAISimulator) -> None:
     settings = IMAGES | {"input": {"response_format": "url"}}
-    fetcher = Fetcher(local_hosts=frozenset({stand_in.host}))
+    fetcher = Fetcher(local_hosts=frozenset({simulator.host}))
     (output,) = done(provider, job(settings)).outputs
     assert output.url is not None
     assert Image.open(io.BytesIO(fetcher.fetch(output.url, hosts=()))).size == (1024, 1024)
@@ -146,14 +146,14 @@ def test_a_result_by_url_can_be_fetched_until_it_expires(provider: XAI, stand_in
         fetcher.fetch(gone.url or "", hosts=())
 
 
-def test_an_image_edit_is_sent_as_json(provider: XAI, stand_in: XAISimulator) -> None:
+def test_an_image_edit_is_sent_as_json(provider: XAI, simulator: XAISimulator) -> None:
     drawn, far = Input(sample_png(64, 64, 1), "image/png"), Input(b"", "image/png", url="https://a.example/b.png")
     end = done(provider, replace(job(IMAGES), inputs={"image": (drawn,)}))
     assert end.cost_microusd == 22_000
     done(provider, replace(job(IMAGES), inputs={"image": (drawn,), "reference": (far,)}))
-    first, second = (call["body"] for call in stand_in.calls)
+    first, second = (call["body"] for call in simulator.calls)
     encoded = f"data:image/png;base64,{base64.b64encode(drawn.data).decode()}"
-    assert {call["path"] for call in stand_in.calls} == {"/v1/images/edits"}
+    assert {call["path"] for call in simulator.calls} == {"/v1/images/edits"}
     assert first["image"] == {"url": encoded}
     assert second["images"] == [{"url": encoded}, {"url": "https://a.example/b.png"}]
 
@@ -194,14 +194,14 @@ def test_a_size_maps_to_the_nearest_aspect_ratio() -> None:
 
 @pytest.mark.parametrize("settings", [CHAT, RESPONSES], ids=["chat", "responses"])
 def test_a_texts_cost_is_its_reported_ticks_rounded_up(
-    provider: XAI, stand_in: XAISimulator, settings: dict[str, Any]
+    provider: XAI, simulator: XAISimulator, settings: dict[str, Any]
 ) -> None:
     end = done(provider, job(settings, "say hello", system="be brief", max_tokens=100))
-    assert end.outputs[0].data == b"The stand-in heard: say hello"
+    assert end.outputs[0].data == b"The simulator heard: say hello"
     ticks = (end.usage["tokens_input"] + end.usage["tokens_output"]) * TOKEN_TICKS
     assert ticks % 10_000 != 0
     assert end.cost_microusd == ticks // 10_000 + 1
-    assert "max_tokens" not in stand_in.calls[0]["body"]
+    assert "max_tokens" not in simulator.calls[0]["body"]
 
 
 @pytest.mark.parametrize(("marker", "cost"), [("none", None), ("zero", 0), ("times=10", 200_000)])
@@ -225,7 +225,7 @@ def test_a_filtered_text_fails_as_moderated_with_its_cost(provider: XAI) -> None
 
 
 def test_a_video_job_becomes_the_documented_request_and_returns_a_playable_url(
-    provider: XAI, stand_in: XAISimulator
+    provider: XAI, simulator: XAISimulator
 ) -> None:
     picture = Input(sample_png(64, 64, 1), "image/png", url="https://a.example/b.png")
     work = job(VIDEOS, width=1280, height=720, duration_seconds=2)
@@ -233,8 +233,8 @@ def test_a_video_job_becomes_the_documented_request_and_returns_a_playable_url(
     end = ended(provider, work)
     assert isinstance(end, Done)
     assert (end.usage, end.cost_microusd) == ({"output_milliseconds": 2000}, 2 * 70_000 + 2_000)
-    assert stand_in.calls[0]["path"] == "/v1/videos/generations"
-    assert stand_in.calls[0]["body"] == {
+    assert simulator.calls[0]["path"] == "/v1/videos/generations"
+    assert simulator.calls[0]["body"] == {
         "model": "grok-imagine-video",
         "prompt": "a fox",
         "duration": 2,
@@ -243,18 +243,18 @@ def test_a_video_job_becomes_the_documented_request_and_returns_a_playable_url(
         "image": {"url": "https://a.example/b.png"},
         "reference_images": [{"url": "https://a.example/b.png"}],
     }
-    file = Fetcher(local_hosts=frozenset({stand_in.host})).fetch(end.outputs[0].url or "", hosts=())
+    file = Fetcher(local_hosts=frozenset({simulator.host})).fetch(end.outputs[0].url or "", hosts=())
     with av.open(io.BytesIO(file)) as film:
         shown = film.streams.video[0]
         assert (shown.codec_context.width, shown.codec_context.height) == (1280, 720)
         assert float(film.duration or 0) / 1e6 == pytest.approx(2, abs=0.2)
 
 
-def test_a_videos_resolution_follows_its_shorter_side_or_its_parameter(provider: XAI, stand_in: XAISimulator) -> None:
+def test_a_videos_resolution_follows_its_shorter_side_or_its_parameter(provider: XAI, simulator: XAISimulator) -> None:
     for size in ((640, 480), (720, 1280), (1920, 1080)):
         accepted(provider, job(VIDEOS, width=size[0], height=size[1]))
     accepted(provider, job(VIDEOS, resolution="1080p", aspect_ratio="1:1"))
-    assert [call["body"]["resolution"] for call in stand_in.calls] == ["480p", "720p", "1080p", "1080p"]
+    assert [call["body"]["resolution"] for call in simulator.calls] == ["480p", "720p", "1080p", "1080p"]
 
 
 def test_a_running_video_reports_its_progress(provider: XAI) -> None:
@@ -286,29 +286,29 @@ def test_a_response_of_status_200_can_be_a_failure(
     assert (end.error_class, end.cost_microusd) == (error_class, cost)
 
 
-def test_a_missing_video_fails_as_unknown_outcome(provider: XAI, stand_in: XAISimulator) -> None:
+def test_a_missing_video_fails_as_unknown_outcome(provider: XAI, simulator: XAISimulator) -> None:
     for reference in ("neverwas", "../images", "a/b", ""):
         end = provider.poll(reference, job(VIDEOS))
         assert isinstance(end, Failed)
         assert end.error_class is ErrorClass.UNKNOWN_OUTCOME
-    assert [call["path"] for call in stand_in.calls] == ["/v1/videos/neverwas"]
+    assert [call["path"] for call in simulator.calls] == ["/v1/videos/neverwas"]
 
 
-def test_an_unanswered_poll_leaves_the_outcome_unknown(provider: XAI, stand_in: XAISimulator) -> None:
+def test_an_unanswered_poll_leaves_the_outcome_unknown(provider: XAI, simulator: XAISimulator) -> None:
     work = job(VIDEOS, "a fox [[run:hang]]")
     reference = accepted(provider, work)
     assert isinstance(provider.poll(reference, work), Pending)
-    assert isinstance(XAI(api_key="xai-revoked", base_url=stand_in.base_url).poll(reference, work), Unknown)
-    stand_in.stop()
+    assert isinstance(XAI(api_key="xai-revoked", base_url=simulator.base_url).poll(reference, work), Unknown)
+    simulator.stop()
     assert isinstance(provider.poll(reference, work), Unknown)
 
 
 @pytest.mark.parametrize("marker", ["500", "502", "lost", "hang", "garbage", "empty"])
-def test_a_submission_with_a_lost_response_is_unknown_and_never_resent(stand_in: XAISimulator, marker: str) -> None:
-    impatient = XAI(api_key=stand_in.api_key, base_url=stand_in.base_url, answer_seconds_max=0.5)
+def test_a_submission_with_a_lost_response_is_unknown_and_never_resent(simulator: XAISimulator, marker: str) -> None:
+    impatient = XAI(api_key=simulator.api_key, base_url=simulator.base_url, answer_seconds_max=0.5)
     assert isinstance(impatient.submit(job(VIDEOS, f"a fox [[create:{marker}]]")), Unknown)
-    assert len(stand_in.calls) == 1
-    assert len(stand_in.films) == 1
+    assert len(simulator.calls) == 1
+    assert len(simulator.films) == 1
 
 
 # ---- rejected requests -----------------------------------------------------------------------------------------------
@@ -337,7 +337,7 @@ REFUSALS = [
 @pytest.mark.parametrize("settings", [IMAGES, VIDEOS, CHAT], ids=["images", "videos", "chat"])
 def test_a_rejected_submission_has_an_error_class_and_starts_nothing(
     provider: XAI,
-    stand_in: XAISimulator,
+    simulator: XAISimulator,
     settings: dict[str, Any],
     marker: str,
     error_class: ErrorClass,
@@ -348,12 +348,12 @@ def test_a_rejected_submission_has_an_error_class_and_starts_nothing(
     assert end.error_class is error_class
     # An HTTP date has whole seconds, and a second may pass during the test.
     assert end.retry_after_seconds == retry_after or (retry_after == 30 and end.retry_after_seconds in (29, 31))
-    assert len(stand_in.calls) == 1
-    assert stand_in.films == {}
+    assert len(simulator.calls) == 1
+    assert simulator.films == {}
 
 
-def test_a_wrong_key_answered_with_400_fails_as_auth(stand_in: XAISimulator) -> None:
-    wrong = XAI(api_key="xai-wrong", base_url=stand_in.base_url)
+def test_a_wrong_key_answered_with_400_fails_as_auth(simulator: XAISimulator) -> None:
+    wrong = XAI(api_key="xai-wrong", base_url=simulator.base_url)
     for end in (wrong.submit(job(IMAGES)), wrong.check()):
         assert isinstance(end, Failed)
         assert end.error_class is ErrorClass.AUTH
@@ -377,11 +377,11 @@ def test_a_submission_that_cannot_be_sent_is_transient() -> None:
 # ---- the rest of the provider port -----------------------------------------------------------------------------------
 
 
-def test_the_key_check_reads_the_keys_state_and_reports_a_blocked_one(provider: XAI, stand_in: XAISimulator) -> None:
+def test_the_key_check_reads_the_keys_state_and_reports_a_blocked_one(provider: XAI, simulator: XAISimulator) -> None:
     assert provider.check() is None
-    assert [(call["method"], call["path"]) for call in stand_in.calls] == [("GET", "/v1/api-key")]
+    assert [(call["method"], call["path"]) for call in simulator.calls] == [("GET", "/v1/api-key")]
     for fact in ("api_key_blocked", "api_key_disabled", "team_blocked"):
-        stand_in.key_facts = {fact: True}
+        simulator.key_facts = {fact: True}
         stopped = provider.check()
         assert stopped is not None
         assert stopped.error_class is ErrorClass.AUTH
@@ -399,12 +399,12 @@ def test_models_cancel_find_webhooks_and_speech_are_unsupported(provider: XAI) -
     assert gone.error_class is ErrorClass.MODEL_GONE
 
 
-# ---- the stand-in, tested with the OpenAI SDK ------------------------------------------------------------------------
+# ---- the simulator, tested with the OpenAI SDK -----------------------------------------------------------------------
 
 
 @pytest.fixture
-def client(stand_in: XAISimulator) -> Iterator[sdk.OpenAI]:
-    with sdk.OpenAI(api_key=stand_in.api_key, base_url=stand_in.base_url, max_retries=0, timeout=10) as made:
+def client(simulator: XAISimulator) -> Iterator[sdk.OpenAI]:
+    with sdk.OpenAI(api_key=simulator.api_key, base_url=simulator.base_url, max_retries=0, timeout=10) as made:
         yield made
 
 
@@ -412,7 +412,7 @@ def test_the_openai_sdk_can_chat_respond_generate_images_and_list_models(client:
     chat = client.chat.completions.create(model="grok-4.6", messages=[{"role": "user", "content": "hello"}])
     assert chat.usage is not None
     assert json.loads(chat.usage.to_json())["cost_in_usd_ticks"] == chat.usage.total_tokens * TOKEN_TICKS
-    assert client.responses.create(model="grok-4.6", input="hello").output_text == "The stand-in heard: hello"
+    assert client.responses.create(model="grok-4.6", input="hello").output_text == "The simulator heard: hello"
     drawn = client.images.generate(model="grok-imagine-image", prompt="a fox", n=2)
     assert drawn.data is not None
     assert all((one.url or "").endswith(".png") for one in drawn.data)
@@ -430,7 +430,7 @@ def test_the_openai_sdk_cannot_edit_because_edits_are_json(client: sdk.OpenAI) -
     [{"size": "64x64"}, {"aspect_ratio": "5:4"}, {"resolution": "4k"}, {"n": 11}, {"prompt": ""}],
     ids=lambda given: next(iter(given)),
 )
-def test_the_stand_in_refuses_undocumented_parameters_in_xais_error_format(
+def test_the_simulator_refuses_undocumented_parameters_in_xais_error_format(
     client: sdk.OpenAI, given: dict[str, Any]
 ) -> None:
     body: dict[str, Any] = {"model": "grok-imagine-image", "prompt": "a fox", **given}

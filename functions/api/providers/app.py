@@ -10,10 +10,10 @@ from atelier.provider_keys.schemas import (
     AddKeyRequest,
     KeyEnvelope,
     KeyList,
+    PreferencesRequest,
     ProvidersView,
     SwitchKeyRequest,
     TestEnvelope,
-    WishesRequest,
     key_view,
     providers_view,
     test_view,
@@ -74,8 +74,10 @@ def get_providers(request: Request[Empty]) -> Response:
     return Response(providers_view(provider_keys.provider_statuses(request.caller.workspace_id, request.now)))
 
 
-@api.route("PUT", "/api/settings/providers", permission="providers.manage", body=WishesRequest, answer=ProvidersView)
-def put_providers(request: Request[WishesRequest]) -> Response:
+@api.route(
+    "PUT", "/api/settings/providers", permission="providers.manage", body=PreferencesRequest, answer=ProvidersView
+)
+def put_providers(request: Request[PreferencesRequest]) -> Response:
     """Set which providers are used, in which order, and with whose key."""
     workspace_id = request.caller.workspace_id
     provider_keys.change_preferences(workspace_id, (each.preference() for each in request.body.providers))

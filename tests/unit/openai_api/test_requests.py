@@ -198,13 +198,13 @@ def at(door: str, **more: Any) -> MappedRequest:
 
 @pytest.mark.parametrize("door", BODIES)
 def test_every_endpoint_ignores_and_reports_client_metadata_fields(door: str) -> None:
-    wishes = {
+    ignorable = {
         "user": "u", "metadata": {"a": "b"}, "store": False, "service_tier": "auto", "safety_identifier": "s",
         "prompt_cache_key": "k", "prompt_cache_retention": "24h", "parallel_tool_calls": True, "truncation": "auto",
         "include": ["reasoning.encrypted_content"],
     }  # fmt: skip
-    asked = at(door, **wishes)
-    assert asked.ignored == tuple(sorted(wishes))
+    asked = at(door, **ignorable)
+    assert asked.ignored == tuple(sorted(ignorable))
     assert replace(asked, ignored=()) == at(door)
     assert fit_to_models(asked, [])[1] == asked.ignored
 

@@ -100,7 +100,7 @@ class InMemoryProviderKeys:
 
     def __init__(self) -> None:
         self.keys: dict[tuple[str, str], ProviderKey] = {}
-        self.wishes: dict[str, dict[str, ProviderPreference]] = {}
+        self.preferences: dict[str, dict[str, ProviderPreference]] = {}
         self.removed: set[tuple[str, str]] = set()
         self.claims: dict[str, datetime] = {}
         self.writes = 0
@@ -126,7 +126,7 @@ class InMemoryProviderKeys:
 
     def read_workspace(self, workspace_id: str) -> WorkspaceProviders:
         keys = sorted((key for (owner, _), key in self.keys.items() if owner == workspace_id), key=lambda key: key.id)
-        return WorkspaceProviders(tuple(keys), self.wishes.get(workspace_id, {}))
+        return WorkspaceProviders(tuple(keys), self.preferences.get(workspace_id, {}))
 
     def remove(self, key: ProviderKey, now: datetime) -> None:
         if self.keys.pop((key.workspace_id, key.id), None) is None:
@@ -145,8 +145,8 @@ class InMemoryProviderKeys:
         if (workspace_id, key_id) in self.keys:
             self._write(replace(self.keys[workspace_id, key_id], last_test=test))
 
-    def save_preferences(self, workspace_id: str, wishes: Iterable[ProviderPreference]) -> None:
-        self.wishes[workspace_id] = by_provider(wishes)
+    def save_preferences(self, workspace_id: str, preferences: Iterable[ProviderPreference]) -> None:
+        self.preferences[workspace_id] = by_provider(preferences)
 
     def list_sealed_by(self, kid: str) -> Iterator[tuple[str, str]]:
         yield from [place for place, key in self.keys.items() if key.sealed_by == kid]

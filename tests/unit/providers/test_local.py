@@ -21,7 +21,7 @@ from atelier.adapters.providers.local.provider import Local
 from atelier.catalogue.catalogue import catalogue
 from atelier.catalogue.sizes import InputFacts
 from atelier.provider_port import CancelResult, Done, ErrorClass, Failed, Input, Job, WebhookInvalid
-from infra.simulators._kit import sample_png as standin_png
+from infra.simulators._kit import sample_png as simulator_png
 
 ATTEMPT = "att_01K9ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -212,7 +212,7 @@ def test_an_input_that_is_not_an_image_is_refused(data: bytes) -> None:
 
 def test_an_image_bomb_is_refused_by_its_declared_size() -> None:
     assert "pixels" in refused(
-        replace(job(), inputs={"image": (Input(standin_png(30, 30, 1, declared=(30_000, 30_000)), "image/png"),)})
+        replace(job(), inputs={"image": (Input(simulator_png(30, 30, 1, declared=(30_000, 30_000)), "image/png"),)})
     )
 
 

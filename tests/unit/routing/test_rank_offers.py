@@ -38,8 +38,8 @@ def failing(scope: Scope, times: int) -> Health:
     return health
 
 
-def routes(*wishes: ProviderPreference, keys: tuple[ProviderKey, ...] = (), **failures: int) -> Routes:
-    own = WorkspaceProviders(keys, {wish.provider: wish for wish in wishes})
+def routes(*preferences: ProviderPreference, keys: tuple[ProviderKey, ...] = (), **failures: int) -> Routes:
+    own = WorkspaceProviders(keys, {preference.provider: preference for preference in preferences})
     return Routes(WORKSPACE, own, lambda scope: failing(scope, failures.get(scope.key_id or scope.provider, 0)), NOON)
 
 
@@ -69,9 +69,9 @@ def test_a_workspaces_provider_key_replaces_the_platforms_and_costs_no_credits()
 
 
 def test_the_platform_is_a_fallback_for_a_workspaces_key_only_if_enabled() -> None:
-    wish = ProviderPreference("openai", own_key_id="key_1", platform_fallback=True)
-    assert order(routes(wish, keys=(key("openai"),)))[::3] == ["openai/picture@key_1", "openai/picture"]
-    elsewhere = routes(wish, keys=(key("openai"),)).rank("auto", OFFERS, frozenset())
+    preference = ProviderPreference("openai", own_key_id="key_1", platform_fallback=True)
+    assert order(routes(preference, keys=(key("openai"),)))[::3] == ["openai/picture@key_1", "openai/picture"]
+    elsewhere = routes(preference, keys=(key("openai"),)).rank("auto", OFFERS, frozenset())
     assert [way.candidate for way in elsewhere] == ["openai/picture@key_1"]
 
 
@@ -125,11 +125,11 @@ def test_every_offer_is_ranked_once_and_those_in_cooldown_last(
 ) -> None:
     keys = tuple(key(provider, number) for number, provider in enumerate(sorted(with_key)))
     chosen = {each.provider: each.id for each in keys}
-    wishes = [
+    preferences = [
         ProviderPreference(name, priority=priority, own_key_id=chosen.get(name))
         for name, priority in priorities.items()
     ]
-    router = routes(*wishes, keys=keys, **failures)
+    router = routes(*preferences, keys=keys, **failures)
     ways = router.rank("auto", OFFERS, PLATFORM)
     assert sorted(way.model for way in ways) == sorted(offer.model for offer in OFFERS)
     assert {way.provider for way in ways if way.key} == with_key

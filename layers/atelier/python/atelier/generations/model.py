@@ -231,8 +231,8 @@ class Pipeline:
         """A digest that is equal for equal stages with equal options."""
         facts: list[Any] = [self.name]
         for stage in self.stages:
-            asked = {role: [source.asset_id for source in sources] for role, sources in stage.inputs.items()}
-            facts.append([stage.name, stage.model, stage.parameters, stage.negative_prompt, asked, stage.made_by])
+            inputs = {role: [source.asset_id for source in sources] for role, sources in stage.inputs.items()}
+            facts.append([stage.name, stage.model, stage.parameters, stage.negative_prompt, inputs, stage.made_by])
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
 

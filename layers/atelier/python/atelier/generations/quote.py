@@ -89,8 +89,8 @@ class QuoteInput:
         prompt."""
         if self.prompt is None:
             return None
-        beside = self.facts.negative_prompt
-        text = json.dumps([self.prompt, beside]) if beside else self.prompt
+        negative_prompt = self.facts.negative_prompt
+        text = json.dumps([self.prompt, negative_prompt]) if negative_prompt else self.prompt
         return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:32]
 
 

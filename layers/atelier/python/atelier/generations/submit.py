@@ -63,8 +63,8 @@ class Submission:
         if self.pipeline is not None and self.recipe.asked is None:
             own += self.pipeline.fingerprint()
         own += "+reuse" if self.reuse else ""
-        beside = [self.project_id, self.quote.id if self.quote else None]
-        return f"{own}#{beside}" if any(beside) else own
+        context = [self.project_id, self.quote.id if self.quote else None]
+        return f"{own}#{context}" if any(context) else own
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,10 +361,10 @@ def resolve_files(workspace_id: str, requested: InputAssets, sources: InputAsset
     """The input files with their hashes and facts. Raises ValidationFailed for a file that the workspace does not have,
     or whose type does not fit its role."""
     files: InputAssets = {}
-    for role, asked in requested.items():
+    for role, assets in requested.items():
         asset_type = ROLE_TYPES[role]
         try:
-            files[role] = tuple(sources.input_asset(workspace_id, source.asset_id, asset_type) for source in asked)
+            files[role] = tuple(sources.input_asset(workspace_id, source.asset_id, asset_type) for source in assets)
         except NotFound:
             path = f"parameters.{role}_asset_id" + ("s" if role == "reference" else "")
             path = "character_id" if role == CHARACTER else path

@@ -105,20 +105,20 @@ class SparseLimiter:
         self.limit = limit
         self.share = max(1, limit // SHARES_PER_LIMIT)
         self._window = -1
-        self._untold: dict[str, int] = {}
+        self._unwritten: dict[str, int] = {}
         self._sums: dict[str, int] = {}
 
     def __call__(self, subject: str, now: datetime) -> None:
         """Count one request of `subject`; raises RateLimited above the limit."""
         window = int(now.timestamp()) // REQUEST_WINDOW_SECONDS
-        if window != self._window or len(self._untold) >= SUBJECTS_MAX:
+        if window != self._window or len(self._unwritten) >= SUBJECTS_MAX:
             self._window = window
-            self._untold.clear()
+            self._unwritten.clear()
             self._sums.clear()
-        not_added = self._untold.get(subject, 0)
+        not_added = self._unwritten.get(subject, 0)
         if self._sums.get(subject, 0) + not_added >= self.limit:
             raise _rate_limited(self.limit, REQUEST_WINDOW_SECONDS, now)
-        self._untold[subject] = not_added + 1
+        self._unwritten[subject] = not_added + 1
         if not_added + 1 >= self.share:
             self._add_to_shared(subject, not_added + 1, now)
 
@@ -126,14 +126,14 @@ class SparseLimiter:
         """The number of requests that still pass in this window, as far as this worker knows."""
         if int(now.timestamp()) // REQUEST_WINDOW_SECONDS != self._window:
             return self.limit
-        return max(self.limit - self._sums.get(subject, 0) - self._untold.get(subject, 0), 0)
+        return max(self.limit - self._sums.get(subject, 0) - self._unwritten.get(subject, 0), 0)
 
     def reset_seconds(self, now: datetime) -> int:
         """Seconds until the next window."""
         return REQUEST_WINDOW_SECONDS - int(now.timestamp()) % REQUEST_WINDOW_SECONDS
 
     def _add_to_shared(self, subject: str, count: int, now: datetime) -> None:
-        self._untold[subject] = 0
+        self._unwritten[subject] = 0
         try:
             self._sums[subject] = self._windows().add(subject, count, REQUEST_WINDOW_SECONDS, now)
         except Unavailable:

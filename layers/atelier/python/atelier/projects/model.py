@@ -73,7 +73,7 @@ class AlertType(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Alert:
     """A threshold (percent of the limit) that the spent amount has reached. Raised once for each threshold and limit;
-    on a workspace's budget, once a month. `told_at`: when its event was published."""
+    on a workspace's budget, once a month. `published_at`: when its event was published."""
 
     id: str
     workspace_id: str

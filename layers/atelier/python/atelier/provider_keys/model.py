@@ -156,4 +156,4 @@ def last_four(key: str) -> str:
 
 def by_provider(preferences: Iterable[ProviderPreference]) -> dict[str, ProviderPreference]:
     """The preferences by provider."""
-    return {wish.provider: wish for wish in preferences}
+    return {preference.provider: preference for preference in preferences}

@@ -106,7 +106,7 @@ class TestEnvelope(BaseModel):
     test: TestedView
 
 
-class ProviderWish(BaseModel):
+class ProviderPreferenceInput(BaseModel):
     """The workspace's preferences for one provider."""
 
     model_config = ConfigDict(extra="forbid")
@@ -127,12 +127,12 @@ class ProviderWish(BaseModel):
         return ProviderPreference(self.id, self.enabled, self.priority, self.use_own_key, self.platform_fallback)
 
 
-class WishesRequest(BaseModel):
+class PreferencesRequest(BaseModel):
     """Replaces all preferences: a provider that is not named gets the defaults."""
 
     model_config = ConfigDict(extra="forbid")
 
-    providers: Annotated[list[ProviderWish], Field(max_length=50)]
+    providers: Annotated[list[ProviderPreferenceInput], Field(max_length=50)]
 
 
 class ProviderView(BaseModel):

@@ -60,14 +60,14 @@ def _gate(
             found.session_id,
             found.token_id,
             found.scopes,
-            read(standings.beside),
+            read(standings.prefetched),
         )
 
     return authorize_caller
 
 
 def has_permission(caller: Caller, permission: str) -> bool:
-    """Whether an authorised caller has a further permission, beside the one that the route requires."""
+    """Whether an authorised caller has a permission in addition to the one that the route requires."""
     return permits(Role(caller.role), permission) and (caller.scopes is None or covers(caller.scopes, permission))
 
 

@@ -34,7 +34,7 @@ def make_adapter(
         case "custom":
             from atelier.adapters.providers.custom import Custom
 
-            return Custom(api_key=credentials.key, local_hosts=standin_hosts(), **options)
+            return Custom(api_key=credentials.key, local_hosts=simulator_hosts(), **options)
         case "fal":
             from atelier.adapters.providers.fal import Fal
 
@@ -76,8 +76,8 @@ def platform_adapters(*, for_attempts: bool = False) -> Mapping[str, Provider]:
         for provider_id in sorted(enabled & access.keys()):
             credentials = _credentials(access[provider_id])
             if credentials:
-                patience = timeout_seconds(provider_id) if for_attempts else None
-                adapters_by_id[provider_id] = make_adapter(provider_id, credentials, answer_seconds_max=patience)
+                answer_seconds = timeout_seconds(provider_id) if for_attempts else None
+                adapters_by_id[provider_id] = make_adapter(provider_id, credentials, answer_seconds_max=answer_seconds)
             else:
                 logger.warning("the secret names a provider without a key", provider=provider_id)
     return adapters_by_id
@@ -93,8 +93,8 @@ def base_urls() -> Mapping[str, str]:
     return ProviderUrls.read().by_provider()
 
 
-def standin_hosts() -> frozenset[str]:
-    """`host:port` of the configured stand-ins, the only loopback addresses that may be called; empty unless the stage
+def simulator_hosts() -> frozenset[str]:
+    """`host:port` of the configured simulators, the only loopback addresses that may be called; empty unless the stage
     is a developer's machine."""
     if Deployment.read().stage != "local":
         return frozenset()

@@ -140,7 +140,7 @@ def _is_public(url: str) -> bool:
     """Whether every address of a base URL is public. It is checked again whenever the key is used, because DNS can
     change."""
     parts = urlsplit(url)
-    if parts.netloc in provider_adapters.standin_hosts():
+    if parts.netloc in provider_adapters.simulator_hosts():
         return True
     if parts.scheme != "https" or not parts.hostname:
         return False

@@ -81,7 +81,7 @@ def media() -> Media:
 
     store = S3MediaStore(MediaBucket.read().bucket)
     return Delivery(
-        store, Fetcher(local_hosts=provider_adapters.standin_hosts()), inspect_output=moderation.output_check()
+        store, Fetcher(local_hosts=provider_adapters.simulator_hosts()), inspect_output=moderation.output_check()
     )
 
 

@@ -22,15 +22,15 @@ class Secret:
         self._name = name
         self._seconds = seconds
         self._value: dict[str, Any] | None = None
-        self._asked_at = 0.0
+        self._requested_at = 0.0
 
     def value(self, *, fresh: bool = False) -> dict[str, Any]:
         """The secret's value, at most 5 minutes old, or 30 s when `fresh`. When reading fails, the older value is used;
         the error is raised only when there is none."""
-        age_seconds = self._seconds() - self._asked_at
+        age_seconds = self._seconds() - self._requested_at
         if self._value is not None and age_seconds < (FRESH_CACHE_SECONDS if fresh else CACHE_SECONDS):
             return self._value
-        self._asked_at = self._seconds()
+        self._requested_at = self._seconds()
         try:
             text: str = client("secretsmanager").get_secret_value(SecretId=self._name)["SecretString"]
         except Exception:

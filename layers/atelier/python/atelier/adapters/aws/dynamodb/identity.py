@@ -147,11 +147,11 @@ class DynamoIdentity:
     """Accounts, Sessions, ApiTokens and Standings on DynamoDB.
 
     `place`: workspace id → address of one more item, of any table, that each authorization reads in its batch. After
-    the read, `beside` is that item, or None when it does not exist."""
+    the read, `prefetched` is that item, or None when it does not exist."""
 
     def __init__(self, prefetch_address: Callable[[str], ItemAddress] | None = None) -> None:
         self._place = prefetch_address
-        self.beside: Item | None = None
+        self.prefetched: Item | None = None
 
     @staticmethod
     def bind(table_name: str) -> None:
@@ -326,7 +326,7 @@ class DynamoIdentity:
             return _batch_get(keys, consistent=True)
         place = self._place(workspace_id)
         found = batch_read([place, *((IdentityItem, *key) for key in keys)])
-        self.beside = found.pop(place, None)
+        self.prefetched = found.pop(place, None)
         return {(pk, sk): item for (_, pk, sk), item in found.items()}
 
     def session_and_role(self, user_id: str, session_id: str, workspace_id: str) -> tuple[Session | None, Role | None]:

@@ -72,7 +72,7 @@ class AlertItem(Item):
     period = UnicodeAttribute(null=True)
     triggered_at = UnicodeAttribute()
     acknowledged_at = UnicodeAttribute(null=True)
-    told_at = UnicodeAttribute(null=True)
+    published_at = UnicodeAttribute(null=True, attr_name="told_at")
 
 
 def bind(table_name: str) -> None:
@@ -275,7 +275,7 @@ class DynamoProjects:
 
     def mark_published(self, alert: Alert, now: datetime) -> None:
         item = AlertItem(alert.workspace_id, f"alert#{alert.budget}#{alert.id}")
-        _update_if(item, [AlertItem.told_at.set(rfc3339(now))], AlertItem.pk.exists())
+        _update_if(item, [AlertItem.published_at.set(rfc3339(now))], AlertItem.pk.exists())
 
 
 def _update_if(item: Item, actions: list[Action], condition: Condition) -> None:
@@ -370,7 +370,7 @@ def _alert(item: AlertItem) -> Alert:
         triggered_at=parse_rfc3339(item.triggered_at),
         period=item.period,
         acknowledged_at=_time(item.acknowledged_at),
-        published_at=_time(item.told_at),
+        published_at=_time(item.published_at),
     )
 
 

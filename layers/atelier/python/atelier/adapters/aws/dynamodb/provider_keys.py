@@ -41,7 +41,7 @@ from atelier.provider_keys.model import (
 )
 from atelier.provider_keys.ports import KeyExists
 
-OWN, WISHES, NAMES, COUNT, REMOVED = "own#", "own#wishes", "own-names#", "own-count", "own-removed#"
+OWN, PREFERENCES, NAMES, COUNT, REMOVED = "own#", "own#wishes", "own-names#", "own-count", "own-removed#"
 ROTATION, ROTATION_CLAIMED_FOR = "rotation", timedelta(minutes=5)
 TRIES_MAX = 10
 PAGE = 100
@@ -72,14 +72,14 @@ class ProviderKeyItem(Item):
     last_used_at = UnicodeAttribute(null=True)
     last_test_at = UnicodeAttribute(null=True)
     last_test_error = UnicodeAttribute(null=True)
-    wishes = UnicodeAttribute(null=True)
+    preferences = UnicodeAttribute(null=True, attr_name="wishes")
     sealed_by = _SealedBy()
 
 
 class PreferencesItem(Item):
     """All provider preferences of a workspace, as JSON; they are replaced as a whole."""
 
-    wishes = UnicodeAttribute()
+    preferences = UnicodeAttribute(attr_name="wishes")
 
 
 class KeyNameItem(Item):
@@ -146,8 +146,8 @@ class DynamoProviderKeys:
 
     def read_workspace(self, workspace_id: str) -> WorkspaceProviders:
         items = list(ProviderKeyItem.query(workspace_id, ProviderKeyItem.sk.startswith(OWN), consistent_read=True))
-        preferences = next((item.wishes for item in items if item.wishes), "[]")
-        keys = tuple(_key(item) for item in items if item.sk != WISHES)
+        preferences = next((item.preferences for item in items if item.preferences), "[]")
+        keys = tuple(_key(item) for item in items if item.sk != PREFERENCES)
         return WorkspaceProviders(keys, by_provider(ProviderPreference(*facts) for facts in json.loads(preferences)))
 
     def remove(self, key: ProviderKey, now: datetime) -> None:
@@ -187,10 +187,10 @@ class DynamoProviderKeys:
 
     def save_preferences(self, workspace_id: str, preferences: Iterable[ProviderPreference]) -> None:
         facts = [
-            [wish.provider, wish.enabled, wish.priority, wish.own_key_id, wish.platform_fallback]
-            for wish in preferences
+            [each.provider, each.enabled, each.priority, each.own_key_id, each.platform_fallback]
+            for each in preferences
         ]
-        PreferencesItem(workspace_id, WISHES, wishes=json.dumps(facts)).save()
+        PreferencesItem(workspace_id, PREFERENCES, preferences=json.dumps(facts)).save()
 
     def list_sealed_by(self, kid: str) -> Iterator[tuple[str, str]]:
         for item in ProviderKeyItem.sealed_by.query(kid, page_size=PAGE):
