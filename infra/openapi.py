@@ -15,7 +15,7 @@ TARGET = LAYER / "atelier/openapi.json"
 def render_document() -> str:
     """The document made from the routes, ending in a newline."""
     sys.path.insert(0, str(LAYER))
-    from atelier.http import Api
+    from atelier.http.api import Api
     from atelier.openapi import document
 
     apps = sorted([*ROOT.glob("functions/api/*/app.py"), *ROOT.glob("functions/webhooks/*/app.py")])

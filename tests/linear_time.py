@@ -172,7 +172,7 @@ def text_parsers() -> dict[str, Callable[[str], object]]:
     from atelier.adapters.providers.local.text import write_text
     from atelier.errors import AtelierError
     from atelier.generations.pipelines import rewritten_prompt
-    from atelier.http import Request
+    from atelier.http.request import Request
     from atelier.identity import credentials
     from atelier.library import template
     from atelier.moderation.blocklist import DEFAULT_BLOCKLIST

@@ -5,11 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from atelier.http import Api, Empty, Request, Response
+from atelier.http.api import Api
+from atelier.http.request import Empty, Request
+from atelier.http.response import Response
 from atelier.openai_api import chat, images, responses, speech, videos
+from atelier.openai_api.errors import error_response
 from atelier.wiring import auth, openai_api
 
-api = Api("v1", gate=auth.spending_gate, limiter=auth.limiter, error_response=openai_api.error_response)
+api = Api("v1", gate=auth.spending_gate, limiter=auth.limiter, error_response=error_response)
 handler = api.handler
 get_route = partial(api.route, "GET", permission="generations.read", raw=True)
 post_route = partial(

@@ -70,13 +70,13 @@ DIFFERENCES = (
         "cookies_are_left_in_their_header",
         "Payload format 2.0 moves cookies into the event's list `cookies`.",
         "The event has no such list; the header keeps them.",
-        "atelier/http.py reads both.",
+        "atelier/http reads both.",
     ),
     Difference(
         "a_lambda_crash_is_shown_to_the_caller",
         "A handler's exception is a 500 with a general message.",
         "It is a 502 with the exception's text.",
-        "atelier/http.py lets no exception out.",
+        "atelier/http lets no exception out.",
     ),
     Difference(
         "every_request_comes_from_loopback",
@@ -94,7 +94,7 @@ DIFFERENCES = (
         "a_compressed_text_body_is_corrupted",
         "A compressed body reaches the function in base64, whatever its type.",
         "A body of a text type is decoded as text, and what is no UTF-8 in it is replaced.",
-        "The local edge unpacks gzip before it passes a body on; atelier/http.py does so on AWS.",
+        "The local edge unpacks gzip before it passes a body on; atelier/http does so on AWS.",
     ),
     Difference(
         "options_is_answered_by_the_gateway",

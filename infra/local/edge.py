@@ -325,7 +325,7 @@ class Edge:
 
 def _decompress(body: bytes, headers: CIMultiDict[str]) -> bytes:
     """Decompresses the body of a gzip request, up to one byte beyond the limit. The emulator would decode compressed
-    bytes as text and damage them; on AWS they reach the function, which decompresses them (`atelier/http.py`)."""
+    bytes as text and damage them; on AWS they reach the function, which decompresses them (`atelier/http`)."""
     reader = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
         plain = reader.decompress(body, BODY_BYTES_MAX + 1)

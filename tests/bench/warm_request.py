@@ -42,7 +42,7 @@ def rows() -> list[object]:
 def ours() -> Callable[[], dict[str, Any]]:
     """A call that serves a request by the credits function, with a wallet in memory."""
     from atelier.clock import system_clock
-    from atelier.http import Caller
+    from atelier.http.request import Caller
     from atelier.identity.authorize import authorize
     from atelier.identity.rate_limit import SparseLimiter
     from atelier.ids import new_id

@@ -6,7 +6,7 @@ import json
 from types import ModuleType
 from typing import Any
 
-from atelier.http import Api
+from atelier.http.api import Api
 from tests.invoke import event
 
 Reply = dict[str, Any]

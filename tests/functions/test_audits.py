@@ -19,7 +19,7 @@ from atelier.adapters.aws.dynamodb.ledger import WalletItem, put_new_wallet, wal
 from atelier.clock import system_clock
 from atelier.generations.create import accept
 from atelier.generations.model import Kind, Recipe
-from atelier.http import Caller
+from atelier.http.request import Caller
 from atelier.ids import new_id
 from atelier.ledger.model import new_wallet
 from atelier.ledger.verify import verify

@@ -10,7 +10,8 @@ from typing import Any
 import botocore.session
 import pytest
 
-from atelier.http import Api, Response
+from atelier.http.api import Api
+from atelier.http.response import Response
 from atelier.identity.refresh_cookie import COOKIE_NAME
 from atelier.wiring.auth import gate, limiter
 from tests.embedded_aws import Tables, clear_wiring_caches

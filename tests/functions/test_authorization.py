@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from atelier.http import Api, Route
+from atelier.http.api import Api, Route
 from atelier.identity.permissions import WEAKEST
 from tests.invoke import ROOT, load_function
 

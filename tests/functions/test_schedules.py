@@ -18,7 +18,7 @@ from atelier.adapters.aws.dynamodb.ledger import WalletItem, put_new_wallet
 from atelier.clock import rfc3339, system_clock
 from atelier.generations.create import accept
 from atelier.generations.model import Generation, Kind, Recipe, Status
-from atelier.http import Caller
+from atelier.http.request import Caller
 from atelier.ids import new_id
 from atelier.ledger.model import Movement, new_wallet
 from atelier.wiring import due_wallets as reconciling

@@ -18,7 +18,7 @@ from atelier.clock import system_clock
 from atelier.errors import ValidationFailed
 from atelier.generations.create import accept
 from atelier.generations.model import Kind, Recipe
-from atelier.http import Caller
+from atelier.http.request import Caller
 from atelier.wiring import generations, sunsets
 from infra.simulators.openai import OpenAISimulator
 from tests.embedded_aws import clear_wiring_caches

@@ -20,7 +20,7 @@ from atelier.clock import system_clock
 from atelier.errors import ValidationFailed
 from atelier.generations.model import Generation, Kind, Status
 from atelier.generations.ports import Filters
-from atelier.http import Caller, Request
+from atelier.http.request import Caller, Request
 from atelier.openai_api.request import InputFile, MappedRequest
 from atelier.openai_api.result import Result
 from atelier.wiring import generations, library, openai_api

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from atelier.http import Api, Request, Response
+from atelier.http.api import Api
+from atelier.http.request import Request
+from atelier.http.response import Response
 from atelier.identity.schemas import AccountView, account_view
 from atelier.wiring import identity
 from atelier.wiring.auth import gate, limiter

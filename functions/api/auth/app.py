@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from atelier.errors import Unauthenticated
-from atelier.http import Api, Request, Response
+from atelier.http.api import Api
+from atelier.http.request import Request
+from atelier.http.response import Response
 from atelier.identity import refresh_cookie
 from atelier.identity.authenticate import bearer_token
 from atelier.identity.log_in import LogIn

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from atelier.http import Api, Empty, Request, Response
+from atelier.http.api import Api
+from atelier.http.request import Empty, Request
+from atelier.http.response import Response
 from atelier.library.character_schemas import (
     ChangeCharacterRequest,
     CharacterEnvelope,

@@ -6,7 +6,9 @@ import re
 
 from atelier import cursors
 from atelier.errors import NotFound, ValidationFailed
-from atelier.http import Api, Empty, Request, Response
+from atelier.http.api import Api
+from atelier.http.request import Empty, Request
+from atelier.http.response import Response
 from atelier.ledger.schemas import (
     BalanceQuery,
     BalanceView,

@@ -9,7 +9,9 @@ from atelier.generations import create, present, schemas
 from atelier.generations.create_quote import create_quote
 from atelier.generations.run_schemas import EnhancedView, EnhanceRequest, PipelineList, PipelineRequest, pipeline_list
 from atelier.generations.schemas import MakeRequest
-from atelier.http import Api, Empty, Request, Response, created, progress_status
+from atelier.http.api import Api
+from atelier.http.request import Empty, Request
+from atelier.http.response import Response, created, progress_status
 from atelier.wiring import auth, generations
 
 api = Api("generations", gate=auth.spending_gate, limiter=auth.limiter)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from atelier import cursors
-from atelier.http import Api, Empty, Request, Response
+from atelier.http.api import Api
+from atelier.http.request import Empty, Request
+from atelier.http.response import Response
 from atelier.library.schemas import AssetEnvelope, AssetList, AssetQuery
 from atelier.wiring import auth, library
 

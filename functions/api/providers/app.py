@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from atelier.catalogue.schemas import ModelList, ModelQuery
-from atelier.http import Api, Empty, Request, Response
+from atelier.http.api import Api
+from atelier.http.request import Empty, Request
+from atelier.http.response import Response
 from atelier.provider_keys.schemas import (
     AddKeyRequest,
     KeyEnvelope,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from atelier.http import Api, Empty, Request, Response
+from atelier.http.api import Api
+from atelier.http.request import Empty, Request
+from atelier.http.response import Response
 from atelier.wiring import auth, status
 
 api = Api("status", limiter=auth.limiter)

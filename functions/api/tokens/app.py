@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from atelier.http import Api, Empty, Request, Response
+from atelier.http.api import Api
+from atelier.http.request import Empty, Request
+from atelier.http.response import Response
 from atelier.identity.token_schemas import IssuedTokenView, IssueTokenRequest, TokenList, TokenQuery, issued_token_view
 from atelier.wiring import auth, tokens
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from atelier.http import Api, Empty, Request, Response
+from atelier.http.api import Api
+from atelier.http.request import Empty, Request
+from atelier.http.response import Response
 from atelier.wiring import webhooks
 
 # No rate limit by address: a provider sends all its webhooks from a few addresses. A path that we have not signed is

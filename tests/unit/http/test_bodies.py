@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from atelier.http import Api, Request, Response
+from atelier.http.api import Api
+from atelier.http.request import Request
+from atelier.http.response import Response
 
 
 class Anything(BaseModel):
@@ -26,18 +28,20 @@ class Anything(BaseModel):
 
 
 class Measured(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
     value: float
 
 
-def answer_to(body: str, answer: Any = None) -> dict[str, Any]:
+def answer_to(text: str, answer: Any = None, body: type[BaseModel] = Anything) -> dict[str, Any]:
     api = Api("tests")
 
-    def take(request: Request[Anything]) -> Response:
+    def take(request: Request[Any]) -> Response:
         return Response(request.body if answer is None else answer)
 
-    api.route("POST", "/things", body=Anything)(take)
+    api.route("POST", "/things", body=body)(take)
     context = {"requestId": "r-1", "http": {"method": "POST", "path": "/things"}}
-    return api.handler({"requestContext": context, "headers": {"content-type": "application/json"}, "body": body}, None)
+    return api.handler({"requestContext": context, "headers": {"content-type": "application/json"}, "body": text}, None)
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400", "-1e400", "9" * 400, "9" * 5000])
@@ -62,6 +66,19 @@ def test_a_stored_number_that_json_does_not_have_is_returned_as_null(kept: Any) 
     answered = answer_to("{}", kept)
     assert "null" in answered["body"]
     json.loads(answered["body"], parse_constant=pytest.fail)
+
+
+def test_an_unknown_field_is_refused_in_plain_words() -> None:
+    refused = json.loads(answer_to('{"value": 1, "colour": "red"}', body=Measured)["body"])
+    assert refused["error"] == "VALIDATION_FAILED"
+    assert refused["details"] == {"fields": [{"path": "colour", "message": "is not a field of this request"}]}
+
+
+def test_a_refusal_names_at_most_50_fields_by_short_paths() -> None:
+    said = {"value": 1} | {f"{number:03}{'k' * 300}": number for number in range(60)}
+    fields = json.loads(answer_to(json.dumps(said), body=Measured)["body"])["details"]["fields"]
+    assert len(fields) == 50
+    assert fields[0]["path"] == "000" + "k" * 197
 
 
 def test_a_refused_field_shows_only_the_validators_message() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from atelier.http import source_address
+from atelier.http.request import source_address
 from atelier.settings import EdgeKey
 
 GATEWAY = {"requestContext": {"http": {"sourceIp": "198.51.100.1"}}}

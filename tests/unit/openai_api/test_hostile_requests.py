@@ -13,16 +13,17 @@ from pydantic import BaseModel, ValidationError
 
 from atelier.catalogue.catalogue import FOLDER, load
 from atelier.errors import AtelierError, BadRequest, ValidationFailed
-from atelier.http import Api, Response
+from atelier.http.api import Api
+from atelier.http.response import Response
 from atelier.openai_api import model_names
 from atelier.openai_api.chat import ChatRequest
+from atelier.openai_api.errors import error_response
 from atelier.openai_api.images import ImageRequest, parse_edit_form
 from atelier.openai_api.multipart import collect_values, parse_multipart
 from atelier.openai_api.request import MappedRequest, image_from_url
 from atelier.openai_api.responses import ResponseRequest
 from atelier.openai_api.speech import SpeechRequest
 from atelier.openai_api.videos import VideoRequest, parse_video_form
-from atelier.wiring.openai_api import error_response
 
 DATA = load(FOLDER, frozenset({"local"})).data
 WORDS = st.sampled_from(

@@ -25,10 +25,18 @@ from atelier.errors import (
     ValidationFailed,
 )
 from atelier.generations.model import Failure, Kind, Status
-from atelier.http import Api, Request, Response
+from atelier.http.api import Api
+from atelier.http.request import Request
+from atelier.http.response import Response
 from atelier.openai_api import errors
-from atelier.openai_api.errors import GenerationInProgress, ModelNotFound, UnsupportedParameter, generation_error
-from atelier.wiring.openai_api import error_response
+from atelier.openai_api.chat import ChatRequest
+from atelier.openai_api.errors import (
+    GenerationInProgress,
+    ModelNotFound,
+    UnsupportedParameter,
+    error_response,
+    generation_error,
+)
 from tests.unit.openai_api.test_responses import generation
 
 GENERATION = "gen_01M7XCQ90TTWV90RHCSAQSAH7Q"
@@ -99,24 +107,29 @@ class Sent:
             (400, "invalid_request_error", "size", "invalid_value"),
         ),
         (
-            ValidationFailed([{"path": "messages", "message": "Field required"}]),
+            ValidationFailed([{"path": "messages", "message": "Field required"}], types=["missing"]),
             openai.BadRequestError,
             (400, "invalid_request_error", "messages", "missing_required_parameter"),
         ),
         (
             ValidationFailed(
-                [{"path": "messages.0.content.list[dict[str,any]].1", "message": "Input should be an object"}]
+                [{"path": "messages.0.content.list[dict[str,any]].1", "message": "Input should be an object"}],
+                types=["dict_type"],
             ),
             openai.BadRequestError,
-            (400, "invalid_request_error", "messages[0].content[1]", "invalid_value"),
+            (400, "invalid_request_error", "messages[0].content[1]", "invalid_type"),
         ),
         (
-            ValidationFailed([{"path": "voice.constrained-str", "message": "Input should be a valid string"}]),
+            ValidationFailed(
+                [{"path": "voice.constrained-str", "message": "Input should be a valid string"}], types=["string_type"]
+            ),
             openai.BadRequestError,
             (400, "invalid_request_error", "voice", "invalid_type"),
         ),
         (
-            ValidationFailed([{"path": "surprise", "message": "Extra inputs are not permitted"}]),
+            ValidationFailed(
+                [{"path": "surprise", "message": "is not a field of this request"}], types=["extra_forbidden"]
+            ),
             openai.BadRequestError,
             (400, "invalid_request_error", "surprise", "unknown_parameter"),
         ),
@@ -279,3 +292,32 @@ def test_the_retry_delay_of_a_running_generation_grows_with_its_age(age_seconds:
 )
 def test_a_client_that_does_not_retry_409_gets_408(user_agent: str, status: int) -> None:
     assert GenerationInProgress(GENERATION, user_agent=user_agent).status == status
+
+
+@pytest.mark.parametrize(
+    ("body", "param", "code"),
+    [
+        ({"model": "auto"}, "messages", "missing_required_parameter"),
+        ({"model": 5, "messages": [{"role": "user", "content": "a"}]}, "model", "invalid_type"),
+        ({"model": "auto", "messages": 5}, "messages", "invalid_type"),
+        ({"model": "auto", "messages": [5]}, "messages[0]", "invalid_type"),
+        ({"model": "auto", "messages": [{"role": "user", "content": "a"}], "seed": 1.5}, "seed", "invalid_type"),
+        ({"model": "auto", "messages": [{"role": "user", "content": "a"}], "seed": "a"}, "seed", "invalid_type"),
+        ({"model": "auto", "messages": [{"role": "user", "content": "a"}], "n": 0}, "n", "unsupported_parameter"),
+        ({"model": "", "messages": [{"role": "user", "content": "a"}]}, "model", "invalid_value"),
+        (
+            {"model": "auto", "messages": [{"role": "user", "content": "a"}], "max_token": 5},
+            "max_token",
+            "unknown_parameter",
+        ),
+    ],
+)
+def test_a_refused_field_has_the_code_of_its_error(body: dict[str, Any], param: str, code: str) -> None:
+    api = Api("tests", error_response=errors.error_response)
+    take = api.route("POST", "/v1/chat/completions", body=ChatRequest, raw=True)
+    take(lambda request: Response(str(request.body.to_mapped_request())))
+    context = {"requestId": "r-1", "http": {"method": "POST", "path": "/v1/chat/completions"}}
+    headers = {"content-type": "application/json"}
+    answer = api.handler({"requestContext": context, "headers": headers, "body": json.dumps(body)}, None)
+    error = json.loads(answer["body"])["error"]
+    assert (answer["statusCode"], error["param"], error["code"]) == (400, param, code)

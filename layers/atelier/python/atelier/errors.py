@@ -1,12 +1,26 @@
 """The expected errors: each class names its code, its HTTP status and whether a retry can help; facts become fields.
 
-Codes and statuses are part of the API and do not change. `http.py` is the one place that turns errors into responses.
+Codes and statuses are part of the API and do not change. `http/errors.py` is the one place that turns errors into
+responses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from atelier.dataclass import dataclass
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+# Of a refusal by a model: how many of its errors are named, and how long a part of their paths may be.
+FIELDS_MAX = 50
+NAME_CHARACTERS_MAX = 200
+# pydantic's type of the error for a field that the model does not have, and our text for it.
+UNKNOWN_FIELD = "extra_forbidden"
+UNKNOWN_FIELD_MESSAGE = "is not a field of this request"
 
 
 class AtelierError(Exception):
@@ -20,6 +34,15 @@ class AtelierError(Exception):
         super().__init__(message)
         self.message = message
         self.facts: dict[str, Any] = facts
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorResponse:
+    """The response to a failed request; `status` None means the status of the error's class."""
+
+    body: Any
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    status: int | None = None
 
 
 class Internal(AtelierError):
@@ -116,14 +139,45 @@ class UnsupportedEncoding(UnsupportedMediaType):
 
 class ValidationFailed(AtelierError):
     """The request is invalid. `fields` is a list of `{"path": "parameters.width", "message": "…"}`; a path starts at
-    the request's root."""
+    the request's root.
+
+    types: pydantic's type of the error of each field (`missing`, `string_type` …), as far as it is known; it is not
+    part of the response."""
 
     code, status = "VALIDATION_FAILED", 422
 
-    def __init__(self, fields: list[dict[str, str]], message: str = "The request is not valid.") -> None:
-        # pydantic puts "Value error, " before the text of a ValueError. It tells a caller nothing.
-        plain = [{**field, "message": field["message"].removeprefix("Value error, ")} for field in fields]
-        super().__init__(message, fields=plain)
+    def __init__(
+        self,
+        fields: list[dict[str, str]],
+        message: str = "The request is not valid.",
+        *,
+        types: Sequence[str] = (),
+    ) -> None:
+        super().__init__(message, fields=fields)
+        self.types = tuple(types)
+
+    @classmethod
+    def of_model(cls, error: ValidationError, root: str = "") -> ValidationFailed:
+        """A model's refusal as ours, at most FIELDS_MAX of its errors. root: what stands before each path, `query`.
+
+        Parts of a path come from the sender, so they are cut to NAME_CHARACTERS_MAX to keep the response small."""
+        found = error.errors(include_url=False, include_input=False, include_context=False)[:FIELDS_MAX]
+        start = [root] if root else []
+        fields = [
+            {
+                "path": ".".join([*start, *(str(part)[:NAME_CHARACTERS_MAX] for part in each["loc"])]),
+                "message": _plain_message(each["type"], each["msg"]),
+            }
+            for each in found
+        ]
+        return cls(fields, types=[each["type"] for each in found])
+
+
+def _plain_message(type: str, message: str) -> str:
+    if type == UNKNOWN_FIELD:
+        return UNKNOWN_FIELD_MESSAGE
+    # pydantic puts "Value error, " before the text of a ValueError. It tells a caller nothing.
+    return message.removeprefix("Value error, ") if type == "value_error" else message
 
 
 class PromptRefused(ValidationFailed):

@@ -10,7 +10,8 @@ from typing import Any, cast
 from pydantic import BaseModel, TypeAdapter
 from typing_extensions import is_typeddict
 
-from atelier.http import IDEMPOTENCY_KEY_PATTERN, Empty, Route
+from atelier.http.api import Route
+from atelier.http.request import IDEMPOTENCY_KEY_PATTERN, Empty
 
 Json = dict[str, Any]
 SCHEMA_REF = "#/components/schemas/{model}"

@@ -183,11 +183,7 @@ def _validate_parameters(parameters: dict[str, Any]) -> Parameters:
     try:
         return Parameters.model_validate(parameters)
     except ValidationError as error:
-        errors = error.errors(include_url=False, include_input=False, include_context=False)[:50]
-        paths = [".".join(["parameters", *map(str, each["loc"])]) for each in errors]
-        raise ValidationFailed(
-            [{"path": path, "message": each["msg"]} for path, each in zip(paths, errors, strict=True)]
-        ) from None
+        raise ValidationFailed.of_model(error, "parameters") from None
 
 
 class QuoteRequest(DeferredModel):

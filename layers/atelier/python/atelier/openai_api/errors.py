@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from atelier.errors import AtelierError, NotFound, ValidationFailed
+from atelier.errors import UNKNOWN_FIELD, AtelierError, ErrorResponse, NotFound, ValidationFailed
 from atelier.generations.model import Generation, Status
 
 INVALID = "invalid_request_error"
@@ -26,8 +26,9 @@ OPENAI_ERRORS = {
     "CONTENT_REFUSED": (INVALID, "content_policy_violation"),
     "GENERATION_IN_PROGRESS": ("generation_pending", "generation_in_progress"),
 }
-WRONG_TYPE = "Input should be a valid "
-FIELD_CODES = {"Field required": "missing_required_parameter", "Extra inputs are not permitted": "unknown_parameter"}
+# pydantic's type of an error → OpenAI's error code; the types of values of a wrong type end alike.
+FIELD_CODES = {"missing": "missing_required_parameter", UNKNOWN_FIELD: "unknown_parameter"}
+WRONG_TYPES = ("_type", "_parsing", "int_from_float")
 # The steps that pydantic adds to an error's path for each type of a union; they are no fields of the request.
 PYDANTIC_TYPE_STEP = re.compile(r"(?:str|int|float|bool|VoiceId|Reference)$|constrained-|(?:list|dict)\[[a-z]")
 # OpenAI's own codes for a refusal by moderation.
@@ -149,6 +150,11 @@ def generation_error(generation: Generation) -> AtelierError:
     return AllProvidersFailed(message, **facts)
 
 
+def error_response(error: AtelierError, _request_id: str) -> ErrorResponse:
+    """An error as a response in OpenAI's form."""
+    return ErrorResponse(body(error), headers(error), status(error))
+
+
 def body(error: AtelierError) -> dict[str, Any]:
     """The response body of an error: `{"error": {"message", "type", "param", "code"}}`."""
     default = (INVALID, None) if error.status < 500 else ("server_error", error.code.lower())
@@ -157,13 +163,17 @@ def body(error: AtelierError) -> dict[str, Any]:
     if "provider_code" in error.facts and error.status < 500:
         code = _provider_code(error)
     if isinstance(error, ValidationFailed):
-        first = error.facts["fields"][0]
-        default_code = "invalid_type" if first["message"].startswith(WRONG_TYPE) else "invalid_value"
-        param, code = _openai_path(first["path"]) or None, FIELD_CODES.get(first["message"], default_code)
+        param = _openai_path(error.facts["fields"][0]["path"]) or None
+        code = _field_code(error.types[0]) if error.types else "invalid_value"
         message = "; ".join(f"{_openai_path(each['path'])}: {each['message']}" for each in error.facts["fields"])
     elif code is None and not isinstance(error, NotFound):
         code = error.code.lower()
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def _field_code(type: str) -> str:
+    """OpenAI's code for a field's error, by pydantic's type of that error."""
+    return FIELD_CODES.get(type, "invalid_type" if type.endswith(WRONG_TYPES) else "invalid_value")
 
 
 def _openai_path(path: str) -> str:

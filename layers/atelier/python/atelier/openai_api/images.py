@@ -80,7 +80,7 @@ def parse_edit_form(parts: list[FormPart]) -> EditRequest:
     """Parse the form of an edit. Raises ValidationFailed."""
     values = collect_values(parts, files=("image", "mask"))
     if not values.get("image"):
-        raise ValidationFailed([{"path": "image", "message": "Field required"}])
+        raise ValidationFailed([{"path": "image", "message": "Field required"}], types=["missing"])
     return validate_fields(EditRequest, values)
 
 

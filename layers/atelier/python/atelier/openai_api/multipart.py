@@ -90,6 +90,4 @@ def validate_fields(model: type[ModelT], values: dict[str, Any]) -> ModelT:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        errors = error.errors(include_url=False, include_input=False, include_context=False)
-        messages = [{"path": ".".join(map(str, each["loc"])), "message": each["msg"]} for each in errors[:50]]
-        raise ValidationFailed(messages) from None
+        raise ValidationFailed.of_model(error) from None

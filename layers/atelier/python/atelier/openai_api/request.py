@@ -14,7 +14,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from atelier.catalogue.model import Model
 from atelier.catalogue.parameters import SEED
 from atelier.catalogue.sizes import SHAPE_PARAMETERS, SIZE
-from atelier.errors import AtelierError, PromptRefused, ValidationFailed
+from atelier.errors import (
+    NAME_CHARACTERS_MAX,
+    UNKNOWN_FIELD,
+    UNKNOWN_FIELD_MESSAGE,
+    AtelierError,
+    PromptRefused,
+    ValidationFailed,
+)
 from atelier.generations.model import InputAsset, Kind, Recipe
 from atelier.openai_api.errors import ContentRefused, UnsupportedParameter
 
@@ -44,8 +51,6 @@ NEUTRAL_VALUES: Mapping[str, tuple[Any, ...]] = {
     "speed": (1,),
 }
 
-NAME_CHARACTERS_MAX = 200
-UNKNOWN_FIELD_MESSAGE = "Extra inputs are not permitted"
 ModelName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -130,7 +135,8 @@ class OpenAIRequest(BaseModel):
         unknown = [name for name in extra_fields if name not in IGNORED_FIELDS and name not in self.REFUSED]
         for number, name in enumerate(unknown):
             if number == UNKNOWN_FIELDS_MAX or self._is_binding(name, extra_fields[name]):
-                raise ValidationFailed([{"path": name[:NAME_CHARACTERS_MAX], "message": UNKNOWN_FIELD_MESSAGE}])
+                field = {"path": name[:NAME_CHARACTERS_MAX], "message": UNKNOWN_FIELD_MESSAGE}
+                raise ValidationFailed([field], types=[UNKNOWN_FIELD])
         echoed = {"user": self.user, "metadata": self.metadata}
         ignored = {
             name for name, value in echoed.items() if value is not None
@@ -190,7 +196,9 @@ class MappedRequest:
             param = self._field_name(fields[0]["path"].partition("[")[0])
             message = f"This was refused by moderation for {error.words}, in {param}. Nothing was charged."
             return ContentRefused(message, param=param)
-        return ValidationFailed([{**each, "path": self._field_name(each["path"])} for each in fields])
+        return ValidationFailed(
+            [{**each, "path": self._field_name(each["path"])} for each in fields], types=error.types
+        )
 
     def _field_name(self, path: str) -> str:
         name = path.removeprefix("parameters.").removeprefix("inputs.")

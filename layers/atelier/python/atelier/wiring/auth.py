@@ -11,7 +11,8 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from atelier.http import Caller, Gate, Limiter
+from atelier.http.api import Gate, Limiter
+from atelier.http.request import Caller
 from atelier.identity.authorize import authorize
 from atelier.identity.permissions import Role, permits
 from atelier.identity.rate_limit import SparseLimiter, subscriber_network

@@ -13,13 +13,14 @@ from urllib.parse import urlsplit
 from atelier.adapters.media.keys import CONTENT_TYPES, media_key
 from atelier.catalogue.model import Model
 from atelier.clock import system_clock
-from atelier.errors import AtelierError, NotFound, PromptRefused, ValidationFailed
+from atelier.errors import NotFound, PromptRefused, ValidationFailed
 from atelier.generations.create import accept
 from atelier.generations.model import Generation, InputAsset, Kind, Status
 from atelier.generations.ports import Filters
 from atelier.generations.present import list_page
 from atelier.generations.submit import AcceptedGeneration
-from atelier.http import ErrorResponse, Request, Response, parse_json_body
+from atelier.http.request import Request, parse_json_body
+from atelier.http.response import Response
 from atelier.ids import is_id
 from atelier.openai_api import errors, model_names, models, sse, videos
 from atelier.openai_api.errors import GenerationInProgress, ModelNotFound, generation_error
@@ -47,11 +48,6 @@ FETCH_SECONDS_MAX = 6.0
 # No input image is processed later than this after the request. An image that was begun before takes some seconds more,
 # and the response still arrives in time.
 INPUT_FILES_SECONDS_MAX = 12
-
-
-def error_response(error: AtelierError, _request_id: str) -> ErrorResponse:
-    """An error as a response in OpenAI's format."""
-    return ErrorResponse(errors.body(error), errors.headers(error), errors.status(error))
 
 
 def form_parts(request: Request[Any]) -> list[FormPart]:

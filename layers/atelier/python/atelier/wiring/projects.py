@@ -7,7 +7,7 @@ from typing import Any
 
 from atelier import cursors
 from atelier.errors import Forbidden
-from atelier.http import Caller, Request
+from atelier.http.request import Caller, Request
 from atelier.projects import alert as alerting
 from atelier.projects import manage
 from atelier.projects.schemas import (

@@ -1,0 +1,209 @@
+"""A request: the caller, the validated body and query, and the facts that come in headers."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+import sys
+import zlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+
+from atelier.dataclass import dataclass
+from atelier.errors import (
+    BadRequest,
+    NotFound,
+    PayloadTooLarge,
+    Unauthenticated,
+    UnsupportedEncoding,
+    UnsupportedMediaType,
+    ValidationFailed,
+)
+from atelier.ids import is_id
+from atelier.settings import EdgeKey
+
+if TYPE_CHECKING:
+    from atelier.ledger.model import Wallet
+
+IDEMPOTENCY_KEY_PATTERN = r"[!-~](?:[ -~]{0,253}[!-~])?"
+BodyT = TypeVar("BodyT")
+ModelT = TypeVar("ModelT", bound=BaseModel)
+Event = dict[str, Any]
+
+
+class Empty(BaseModel):
+    """The model of a route that takes no body, or no query."""
+
+    model_config = {"extra": "ignore"}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The verified sender of a request. The gate builds it from the authorizer's context, never from the request
+    alone."""
+
+    user_id: str
+    workspace_id: str
+    role: str
+    session_id: str | None = None
+    # Only of a program: the id of its API token, and the scopes that restrict the role.
+    token_id: str | None = None
+    scopes: tuple[str, ...] | None = None
+    # On routes that spend credits: the workspace's wallet, which the gate reads in the same request as the membership.
+    wallet: Wallet | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Generic[BodyT]):
+    """One parsed request. Header names are lower-case; `query` is an instance of the route's query model; `claims` is
+    what the authorizer verified."""
+
+    now: datetime
+    body: BodyT
+    query: Any
+    path: dict[str, str]
+    headers: Mapping[str, str]
+    cookies: Mapping[str, str]
+    source_address: str
+    request_id: str
+    claims: Mapping[str, Any]
+    idempotency_key: str | None = None
+    raw_body: bytes = b""
+    _caller: Caller | None = None  # None on a public route
+
+    @property
+    def caller(self) -> Caller:
+        """The verified caller. Raises Unauthenticated on a route without a permission, which has none."""
+        if self._caller is None:
+            raise Unauthenticated("This call needs an access token.")
+        return self._caller
+
+    def path_id(self, name: str, prefix: str) -> str:
+        """The path parameter `name`. Raises NotFound when it is no id with this prefix, as for an id of another
+        workspace."""
+        if not is_id(self.path[name], prefix):
+            raise NotFound
+        return self.path[name]
+
+    @property
+    def wait_seconds(self) -> int | None:
+        """n of the header `Prefer: wait=n` (RFC 7240), None without it."""
+        wait = re.search(r"(?:^|[,;\s])wait=(\d{1,4})(?:$|[,;\s])", self.headers.get("prefer", ""))
+        return int(wait[1]) if wait else None
+
+
+def source_address(event: Event, headers: Mapping[str, str]) -> str:
+    """The client's IP address. The edge (CloudFront) sends it in the header `Atelier-Viewer-Address`. The header is
+    used only when the edge's key comes with it, since clients can reach the gateway directly; otherwise the address is
+    the gateway's peer. X-Forwarded-For is not read, because the client can write its first entries."""
+    digest = EdgeKey.read().digest
+    key_digest = hashlib.sha256(headers.get("atelier-edge-key", "").encode()).hexdigest()
+    if not digest or hmac.compare_digest(key_digest, digest):
+        viewer_address = headers.get("atelier-viewer-address")
+        if viewer_address:
+            return viewer_address
+    return str(event["requestContext"].get("http", {}).get("sourceIp", ""))
+
+
+def idempotency_key(headers: Mapping[str, str]) -> str | None:
+    key = headers.get("idempotency-key")
+    if key is not None and not re.fullmatch(IDEMPOTENCY_KEY_PATTERN, key):
+        fields = [{"path": "header.Idempotency-Key", "message": "must be 1 to 255 printable ASCII characters"}]
+        raise ValidationFailed(fields)
+    return key
+
+
+def read_cookies(event: Event, headers: Mapping[str, str]) -> dict[str, str]:
+    # The gateway moves cookies into a list of the event; the local emulator leaves them in the header.
+    parts: list[str] = event.get("cookies") or headers.get("cookie", "").split(";")
+    pairs = (part.strip().partition("=") for part in parts)
+    return {name: value for name, _, value in pairs if name}
+
+
+def read_body(event: Event, headers: Mapping[str, str], bytes_max: int) -> bytes:
+    raw: str | bytes = event.get("body") or ""
+    if event.get("isBase64Encoded"):
+        try:
+            raw = base64.b64decode(raw, validate=True)
+        except binascii.Error as error:
+            raise BadRequest("The body is not valid.") from error
+    raw = raw.encode() if isinstance(raw, str) else raw
+    if len(raw) <= bytes_max:
+        raw = _decompress(raw, headers.get("content-encoding", "").strip().lower(), bytes_max)
+    if len(raw) > bytes_max:
+        raise PayloadTooLarge(f"The body is larger than {bytes_max} bytes.", bytes_max=bytes_max)
+    return raw
+
+
+def _decompress(raw: bytes, encoding: str, bytes_max: int) -> bytes:
+    """The decompressed body, at most `bytes_max` + 1 bytes of it, so that a small body cannot expand without bound.
+    Raises UnsupportedEncoding, and BadRequest for invalid gzip."""
+    if encoding in ("", "identity"):
+        return raw
+    if encoding not in ("gzip", "x-gzip"):
+        raise UnsupportedEncoding("Send the body as it is, or compressed with gzip.")
+    reader = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        plain = reader.decompress(raw, bytes_max + 1)
+    except zlib.error as error:
+        raise BadRequest("The body is not valid gzip.") from error
+    if len(plain) <= bytes_max and (not reader.eof or reader.unused_data):
+        raise BadRequest("The body is not valid gzip.")
+    return plain
+
+
+def parse_json_body(model: type[ModelT], request: Request[Any]) -> ModelT:
+    """Parse the JSON body of a request of a `raw_body` route, which also takes other content types. Raises
+    UnsupportedMediaType, BadRequest or ValidationFailed."""
+    return parse_body(model, request.raw_body, request.headers)
+
+
+def parse_body(model: type[ModelT], raw: bytes, headers: Mapping[str, str]) -> ModelT:
+    if raw and not _is_json(headers.get("content-type", "")):
+        raise UnsupportedMediaType("Send the body as JSON, with the header Content-Type: application/json.")
+    text = raw or b"{}"
+    _check_json(text)
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        raise ValidationFailed.of_model(error) from error
+
+
+def _check_json(text: bytes) -> None:
+    """Raises BadRequest for invalid JSON, and for numbers that JSON parsers cannot read: NaN, Infinity, and numbers too
+    large for a double, at any depth. Such a number, once stored, would make every later response invalid JSON."""
+    try:
+        pending: list[Any] = [from_json(text, allow_inf_nan=False)]
+    except ValueError as error:
+        raise BadRequest("The body is not valid JSON.") from error
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            pending += cast("dict[str, Any]", value).values()
+        elif isinstance(value, list):
+            pending += cast("list[Any]", value)
+        elif isinstance(value, int | float) and not abs(value) <= sys.float_info.max:
+            raise BadRequest("The body is not valid JSON: a number in it is too large.")
+
+
+def _is_json(content_type: str) -> bool:
+    """Whether a Content-Type is JSON, also by its suffix `+json` (RFC 6839). An absent one is not: a page of another
+    origin can make a browser send a body without a type, or as a form or plain text, and no CORS preflight prevents
+    it."""
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+
+
+def validate_query(model: type[ModelT], values: Mapping[str, Any]) -> ModelT:
+    """The query parameters as the route's model. Raises ValidationFailed."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise ValidationFailed.of_model(error, "query") from error

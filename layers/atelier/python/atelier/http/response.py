@@ -1,0 +1,92 @@
+"""A response, and its form in the gateway's payload format."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import field
+from datetime import datetime
+from typing import Any, cast
+
+from pydantic import BaseModel
+
+from atelier.dataclass import dataclass
+
+GatewayResponse = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The response of a route. `data` (a pydantic model or plain JSON values) goes into the envelope. Bytes are the
+    whole body, and `headers` then contain their Content-Type. `cookies` are values of Set-Cookie headers."""
+
+    data: Any = None
+    status: int = 200
+    message: str = "OK"
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+    cookies: tuple[str, ...] = ()
+
+
+def created(
+    location: str, data: Any, *, replayed: bool, status: int = 201, waited_seconds: int | None = None
+) -> Response:
+    """The response to a request that creates something.
+
+    location: the path of what was created. replayed: an earlier request with the same idempotency key had created it.
+    waited_seconds: the n of `Prefer: wait=n`, when the wait brought the final result."""
+    headers = {"Location": location}
+    if replayed:
+        headers["Idempotent-Replayed"] = "true"
+    if waited_seconds is not None:
+        headers["Preference-Applied"] = f"wait={waited_seconds}"
+    return Response(data, status=status, headers=headers)
+
+
+def progress_status(*, is_final: bool) -> int:
+    """The status of a response about work that outlives a request: 200 when the work has ended, 202 while it goes
+    on."""
+    return 200 if is_final else 202
+
+
+def render(result: Response, *, raw: bool) -> GatewayResponse:
+    if result.status == 204:
+        return gateway_response(204, "", result.headers, result.cookies)
+    if isinstance(result.data, bytes):
+        response = gateway_response(result.status, "", result.headers, result.cookies)
+        return {**response, "body": base64.b64encode(result.data).decode(), "isBase64Encoded": True}
+    data = _json_value(result.data)
+    body = data if raw else {"success": True, "data": data, "message": result.message}
+    return gateway_response(result.status, json.dumps(body, separators=(",", ":")), result.headers, result.cookies)
+
+
+def _json_value(value: Any) -> Any:
+    """A value with its models and times turned into plain JSON values.
+
+    Routes may return a TypedDict, which serves the OpenAPI document only and is not validated here: the type checker
+    has checked our code, and building a validator takes long. Times must be aware and in UTC. NaN and Infinity, which
+    may be stored from before such numbers were refused, become null."""
+    if isinstance(value, BaseModel):
+        return _json_value(value.model_dump(mode="json"))
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _json_value(each) for name, each in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list | tuple):
+        return [_json_value(each) for each in cast("list[Any]", value)]
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
+
+
+def gateway_response(
+    status: int, body: str, headers: Mapping[str, str], cookies: tuple[str, ...] = ()
+) -> GatewayResponse:
+    content_type = {"Content-Type": "application/json"} if body else {}
+    # A response is for its caller only, so caches must not store it, unless the route sets its own Cache-Control.
+    return {
+        "statusCode": status,
+        "headers": {"Cache-Control": "no-store", **content_type, **headers},
+        "cookies": list(cookies),
+        "body": body,
+        "isBase64Encoded": False,
+    }
