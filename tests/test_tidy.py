@@ -35,16 +35,13 @@ CLIENTS = re.compile(r"(boto3|botocore|pynamodb|stripe|openai|replicate|httpx|re
 WIRING_TO_EMPTY = {
     "audits.py",
     "auth.py",
-    "budgets.py",
     "characters.py",
     "due_wallets.py",
-    "generations.py",
     "identity.py",
     "library.py",
     "models.py",
     "moderation.py",
     "openai_api.py",
-    "outbox.py",
     "prices.py",
     "projects.py",
     "provider_adapters.py",
@@ -56,11 +53,9 @@ WIRING_TO_EMPTY = {
     "templates.py",
     "tokens.py",
     "uploads.py",
-    "waiting.py",
     "webhooks.py",
 }
 HANDLERS_TO_SHORTEN = {
-    "functions/authorizer/app.py",
     "functions/queues/attempts/app.py",
     "functions/queues/resets/app.py",
     "functions/schedules/reconcile_generations/app.py",
@@ -71,7 +66,16 @@ HANDLERS_TO_SHORTEN = {
     "functions/tasks/finish_generation/app.py",
     "functions/tasks/plan_stage/app.py",
 }
-CLASSES_TO_RENAME = {"Handler", "IdempotencyKeys", "Request", "Response", "StoredFile", "_Handler", "_NoRedirects"}
+CLASSES_TO_RENAME = {
+    "Caller",
+    "Handler",
+    "IdempotencyKeys",
+    "Request",
+    "Response",
+    "StoredFile",
+    "_Handler",
+    "_NoRedirects",
+}
 NAMES_TO_CHANGE = {"functions/v1/app.py", "layers/atelier/python/atelier/wiring/generations.py"}
 
 # What decides: wiring must not.

@@ -34,7 +34,7 @@ async def run_demo(base_url: str, data: Path, fault_marker: str | None = None) -
 
 async def _run_steps(api: _ApiClient, data: Path, fault_marker: str | None) -> None:
     await _sign_in(api, data / "demo.json")
-    _print_line(f"asking for a picture of “{PROMPT}”")
+    _print_line(f"asking for an image of “{PROMPT}”")
     body = {"prompt": PROMPT, "parameters": {"width": 1024, "height": 1024}}
     generation = await _wait_for_end(api, (await api.call("POST", "/api/generate/image", body))["generation"])
     asset = generation["assets"][0]
