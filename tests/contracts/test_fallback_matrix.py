@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from atelier.adapters.aws.dynamodb.generations import GenerationItem
+from atelier.adapters.aws.dynamodb.generations.items import GenerationItem
 from atelier.clock import system_clock
 from atelier.generations.attempt import attempt
 from atelier.generations.cancel import cancel

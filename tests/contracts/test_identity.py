@@ -11,8 +11,8 @@ import botocore.session
 import pytest
 from moto import mock_aws
 
-from atelier.adapters.aws.dynamodb.identity import DynamoIdentity
-from atelier.adapters.aws.dynamodb.ledger import DynamoWallets
+from atelier.adapters.aws.dynamodb.identity.store import DynamoIdentity
+from atelier.adapters.aws.dynamodb.ledger.store import DynamoWallets
 from atelier.adapters.aws.dynamodb.request_rates import DynamoRequestRates
 from atelier.errors import NotFound
 from atelier.identity.api_tokens import (

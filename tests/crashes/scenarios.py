@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from atelier.adapters.aws.dynamodb.generations import GenerationItem
+from atelier.adapters.aws.dynamodb.generations.items import GenerationItem
 from atelier.generations.model import Status
 from tests.crashes.interceptor import Call
 from tests.crashes.scenario_run import JobScript, Scenario, ScenarioRun

@@ -15,7 +15,8 @@ import pytest
 
 from atelier.adapters.aws.clients import client
 from atelier.adapters.aws.dynamodb import transaction
-from atelier.adapters.aws.dynamodb.ledger import WalletItem, put_new_wallet, wallet_item
+from atelier.adapters.aws.dynamodb.ledger.items import WalletItem, wallet_item
+from atelier.adapters.aws.dynamodb.ledger.transactions import put_new_wallet
 from atelier.clock import system_clock
 from atelier.generations.create import accept
 from atelier.generations.model import Kind, Recipe

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from atelier.adapters.aws.dynamodb.identity import IdentityItem
-from atelier.adapters.aws.dynamodb.ledger import WalletItem
+from atelier.adapters.aws.dynamodb.identity.items import IdentityItem
+from atelier.adapters.aws.dynamodb.ledger.items import WalletItem
 from infra.verify_email import verify
 from tests.embedded_aws import Tables, clear_wiring_caches
 from tests.functions.responses import authorized_event, invoke_app, success_data

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from atelier.adapters.aws.dynamodb import transaction
-from atelier.adapters.aws.dynamodb.ledger import SHARDS, WalletItem, put_new_wallet, wallet_item
+from atelier.adapters.aws.dynamodb.ledger.items import SHARDS, WalletItem, wallet_item
+from atelier.adapters.aws.dynamodb.ledger.transactions import put_new_wallet
 from atelier.clock import next_midnight, system_clock
 from atelier.ids import new_id
 from atelier.ledger.model import new_wallet

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from atelier.adapters.aws.clients import client
-from atelier.adapters.aws.dynamodb.generations import GenerationItem
+from atelier.adapters.aws.dynamodb.generations.items import GenerationItem
 from atelier.generations.model import AttemptStatus, Status
 from atelier.generations.webhook_token import verify
 from atelier.wiring import generations, ledger

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from atelier.adapters.aws.dynamodb.generations import DynamoGenerations
+from atelier.adapters.aws.dynamodb.generations.store import DynamoGenerations
 from atelier.adapters.aws.dynamodb.projects import BudgetItem
 from atelier.errors import AtelierError, BudgetExceeded, Conflict, NotFound, Unavailable
 from atelier.events.catalogue import BudgetAlert, Event

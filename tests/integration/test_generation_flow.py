@@ -8,7 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from atelier.adapters.aws.dynamodb.generations import DynamoGenerations, GenerationItem
+from atelier.adapters.aws.dynamodb.generations.items import GenerationItem
+from atelier.adapters.aws.dynamodb.generations.store import DynamoGenerations
 from atelier.errors import Conflict, IdempotencyMismatch, InsufficientCredits, NotFound, Unavailable
 from atelier.generations.attempt import attempt
 from atelier.generations.cancel import cancel

@@ -12,8 +12,8 @@ import botocore.session
 import pytest
 
 from atelier.adapters.aws.dynamodb.idempotency import DynamoIdempotencyKeys
-from atelier.adapters.aws.dynamodb.identity import DynamoIdentity
-from atelier.adapters.aws.dynamodb.ledger import DynamoWallets
+from atelier.adapters.aws.dynamodb.identity.store import DynamoIdentity
+from atelier.adapters.aws.dynamodb.ledger.store import DynamoWallets
 from atelier.adapters.aws.dynamodb.request_rates import DynamoRequestRates
 from atelier.errors import Unauthenticated
 from atelier.identity.access_tokens import AccessTokens

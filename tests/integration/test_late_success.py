@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from atelier.adapters.aws.dynamodb.generations import DynamoGenerations
+from atelier.adapters.aws.dynamodb.generations.store import DynamoGenerations
 from atelier.errors import Conflict, Unavailable
 from atelier.generations.attempt import LATE_POLLING_SECONDS_MAX, NO_WAITER_POLLS, attempt
 from atelier.generations.cancel import cancel

@@ -11,11 +11,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from pynamodb.exceptions import TransactWriteError
 
-from atelier.adapters.aws.dynamodb import connection, transaction
-from atelier.adapters.aws.dynamodb.generations import GenerationItem
-from atelier.adapters.aws.dynamodb.ledger import WalletItem, put_hold, put_new_wallet, put_settlement
+from atelier.adapters.aws.dynamodb import ConditionsFailed, connection, transaction
+from atelier.adapters.aws.dynamodb.generations.items import GenerationItem
+from atelier.adapters.aws.dynamodb.ledger.items import WalletItem
+from atelier.adapters.aws.dynamodb.ledger.transactions import put_hold, put_new_wallet, put_settlement
 from atelier.clock import rfc3339
 from atelier.errors import AtelierError, BudgetExceeded, Conflict, InsufficientCredits, NotFound, RateLimited
 from atelier.generations.model import Generation, Status
@@ -105,7 +105,7 @@ def write_opening(world: World, planned: HoldPlan) -> None:
 
 def test_an_existing_wallet_is_not_created_again(world: World) -> None:
     before = world.refreshed()
-    with pytest.raises(TransactWriteError), transaction() as write:
+    with pytest.raises(ConditionsFailed), transaction() as write:
         put_new_wallet(write, new_wallet(world.workspace_id, "free", world.now))
     assert world.wallet() == before
 
@@ -116,7 +116,7 @@ def test_an_existing_wallet_is_not_created_again(world: World) -> None:
 def test_a_hold_is_written_once(world: World) -> None:
     planned = opening(world, 4)
     write_opening(world, planned)
-    with pytest.raises(TransactWriteError):
+    with pytest.raises(ConditionsFailed):
         write_opening(world, planned)
     assert world.wallet().held == 4
 
@@ -147,7 +147,7 @@ def test_a_hold_spends_a_concurrent_grant_that_expires_sooner_first(world: World
 def test_a_hold_above_the_wallets_available_credits_is_refused(world: World) -> None:
     planned = opening(world, 8)
     drift(world, available=7)
-    with pytest.raises(TransactWriteError):
+    with pytest.raises(ConditionsFailed):
         write_opening(world, planned)
     assert world.wallet().available == 7
 
@@ -156,7 +156,7 @@ def test_a_concurrent_debt_stops_a_hold(world: World) -> None:
     give(world, "a", 8, hours=1)
     hold(world, 8)
     planned = opening(world, 48)
-    with before_first_write(lambda: take_back(world, 8, "a", "a")), pytest.raises(TransactWriteError):
+    with before_first_write(lambda: take_back(world, 8, "a", "a")), pytest.raises(ConditionsFailed):
         write_opening(world, planned)
     assert (world.wallet().available, world.wallet().debt) == (50, 8)
 
@@ -174,7 +174,7 @@ def test_a_later_deadline_does_not_overwrite_an_earlier_sweep_time(world: World)
     first, soon = opening(world, 4), world.now + timedelta(seconds=30)
     sooner = plan_hold(world.refreshed(), "gen_" + "A" * 26, 4, soon, {}, world.now, holds_open_max=25)
     # Both were planned on a wallet without a hold; the later deadline must not be written over the earlier one.
-    with before_first_write(lambda: write_opening(world, sooner)), pytest.raises(TransactWriteError):
+    with before_first_write(lambda: write_opening(world, sooner)), pytest.raises(ConditionsFailed):
         write_opening(world, first)
     assert world.wallet().sweep_at == soon
 
@@ -186,7 +186,7 @@ def test_a_hold_planned_with_an_outdated_sweep_time_is_refused(world: World) -> 
 
     later = replace(planned, sweep_at=None)
     world.wallets.postpone_sweep(world.wallet(), world.now + timedelta(hours=9))
-    with pytest.raises(TransactWriteError):
+    with pytest.raises(ConditionsFailed):
         write_opening(world, later)
 
 
@@ -227,7 +227,7 @@ def test_a_hold_is_settled_once(world: World) -> None:
             put_settlement(write, world.workspace_id, ending)
 
     write_ending()
-    with pytest.raises(TransactWriteError):
+    with pytest.raises(ConditionsFailed):
         write_ending()
     assert (world.wallet().available, world.wallet().held) == (46, 4)
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 import botocore.session
 import pytest
 
-from atelier.adapters.aws.dynamodb.generations import DynamoGenerations
+from atelier.adapters.aws.dynamodb.generations.store import DynamoGenerations
 from atelier.adapters.media.delivery import Delivery
 from atelier.adapters.media.fetch import Fetcher
 from atelier.adapters.media.keys import staging_key

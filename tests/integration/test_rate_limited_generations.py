@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from atelier.adapters.aws.dynamodb.generations import GenerationItem
+from atelier.adapters.aws.dynamodb.generations.items import GenerationItem
 from atelier.adapters.aws.dynamodb.rate_limits import DynamoRateWindows
 from atelier.catalogue.catalogue import catalogue
 from atelier.clock import rfc3339

@@ -13,9 +13,9 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from urllib3.response import HTTPResponse
 
 from atelier.adapters.aws.dynamodb import READ_ATTEMPTS_MAX, batch_read
-from atelier.adapters.aws.dynamodb.generations import GenerationItem
-from atelier.adapters.aws.dynamodb.identity import DynamoIdentity
-from atelier.adapters.aws.dynamodb.ledger import wallet_address, wallet_from_item
+from atelier.adapters.aws.dynamodb.generations.items import GenerationItem
+from atelier.adapters.aws.dynamodb.identity.store import DynamoIdentity
+from atelier.adapters.aws.dynamodb.ledger.items import wallet_address, wallet_from_item
 from atelier.errors import Unavailable
 from atelier.identity.permissions import Role
 from atelier.ids import new_id

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from atelier.adapters.aws.dynamodb import transaction
-from atelier.adapters.aws.dynamodb.generations import GenerationItem
-from atelier.adapters.aws.dynamodb.ledger import put_hold
+from atelier.adapters.aws.dynamodb.generations.items import GenerationItem
+from atelier.adapters.aws.dynamodb.ledger.transactions import put_hold
 from atelier.generations.model import Generation, Status
 from atelier.generations.reconcile import Repairs, reconcile
 from atelier.ledger.model import EndState, plan_hold, plan_settlement

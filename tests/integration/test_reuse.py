@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from atelier.adapters.aws.dynamodb.generations import GenerationItem, ReuseItem
+from atelier.adapters.aws.dynamodb.generations.items import GenerationItem, ReuseItem
 from atelier.adapters.aws.dynamodb.library import AssetItem
 from atelier.errors import Conflict, IdempotencyMismatch, NotFound
 from atelier.generations.model import Generation, Kind, Recipe, Status

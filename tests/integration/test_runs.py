@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from atelier.adapters.aws.dynamodb.generations import GenerationItem
+from atelier.adapters.aws.dynamodb.generations.items import GenerationItem
 from atelier.catalogue.catalogue import catalogue
 from atelier.errors import Conflict, IdempotencyMismatch, InsufficientCredits, ValidationFailed
 from atelier.generations.cancel import cancel

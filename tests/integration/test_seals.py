@@ -17,7 +17,7 @@ from botocore.awsrequest import AWSPreparedRequest
 from pynamodb.expressions.operand import Path
 
 from atelier.adapters.aws.dynamodb import connection
-from atelier.adapters.aws.dynamodb.ledger import MovementItem, WalletItem, wallet_item
+from atelier.adapters.aws.dynamodb.ledger.items import MovementItem, WalletItem, wallet_item
 from atelier.adapters.aws.dynamodb.seals import DynamoSeals, SealItem
 from atelier.clock import rfc3339
 from atelier.errors import InsufficientCredits, Unavailable, ValidationFailed

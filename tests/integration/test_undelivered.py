@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from atelier.adapters.aws.dynamodb.generations import GenerationItem
+from atelier.adapters.aws.dynamodb.generations.items import GenerationItem
 from atelier.generations.cancel import cancel
 from atelier.generations.model import Generation, Status
 from atelier.generations.outcome import Outcome

@@ -15,11 +15,12 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from urllib3.response import HTTPResponse
 
 from atelier.adapters.aws.dynamodb import connection, pause_with_jitter, transaction
-from atelier.adapters.aws.dynamodb.generations import DynamoGenerations
+from atelier.adapters.aws.dynamodb.generations.store import DynamoGenerations
 from atelier.adapters.aws.dynamodb.health import DynamoHealth
 from atelier.adapters.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 from atelier.adapters.aws.dynamodb.inbox import DynamoInbox
-from atelier.adapters.aws.dynamodb.ledger import DynamoWallets, put_new_wallet
+from atelier.adapters.aws.dynamodb.ledger.store import DynamoWallets
+from atelier.adapters.aws.dynamodb.ledger.transactions import put_new_wallet
 from atelier.adapters.aws.dynamodb.library import DynamoAssets
 from atelier.adapters.aws.dynamodb.projects import DynamoProjects
 from atelier.adapters.aws.dynamodb.rate_limits import DynamoRateWindows

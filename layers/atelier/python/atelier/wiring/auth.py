@@ -35,7 +35,7 @@ def gate() -> Gate:
 def spending_gate() -> Gate:
     """The gate of functions whose callers spend credits. It reads the wallet in the same request as session and
     membership, and attaches it to the caller; needs ATELIER_TABLE_LEDGER as well."""
-    from atelier.adapters.aws.dynamodb.ledger import wallet_address, wallet_from_item
+    from atelier.adapters.aws.dynamodb.ledger.items import wallet_address, wallet_from_item
     from atelier.wiring.ledger import wallets
 
     wallets()  # Binds the wallet's items to their table.
@@ -45,7 +45,7 @@ def spending_gate() -> Gate:
 def _gate(
     place: Callable[[str], ItemAddress] | None = None, read: Callable[[Item | None], Wallet | None] = lambda item: None
 ) -> Gate:
-    from atelier.adapters.aws.dynamodb.identity import DynamoIdentity
+    from atelier.adapters.aws.dynamodb.identity.store import DynamoIdentity
 
     DynamoIdentity.bind(IdentityTable.read().name)
 

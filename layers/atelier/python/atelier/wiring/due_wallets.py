@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from atelier.adapters.aws.dynamodb.ledger import SHARDS
+from atelier.adapters.aws.dynamodb.ledger.items import SHARDS
 from atelier.adapters.aws.sqs import SqsResetQueue
 from atelier.ledger.ports import DueWallet
 from atelier.settings import ResetsQueue

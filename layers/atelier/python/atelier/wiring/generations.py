@@ -8,7 +8,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from atelier.adapters.aws.dynamodb import pause_with_jitter
-from atelier.adapters.aws.dynamodb.generations import DynamoGenerations
+from atelier.adapters.aws.dynamodb.generations.store import DynamoGenerations
 from atelier.adapters.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 from atelier.adapters.aws.secrets import Secret
 from atelier.adapters.media.keys import media_key

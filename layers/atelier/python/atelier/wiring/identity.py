@@ -30,7 +30,7 @@ from atelier.settings import (
 )
 
 if TYPE_CHECKING:
-    from atelier.adapters.aws.dynamodb.identity import DynamoIdentity
+    from atelier.adapters.aws.dynamodb.identity.store import DynamoIdentity
     from atelier.adapters.aws.secrets import Secret
 
 
@@ -96,7 +96,7 @@ def allows_origin(origin: str) -> bool:
 @cache
 def store() -> DynamoIdentity:
     """The store of accounts, sessions and memberships."""
-    from atelier.adapters.aws.dynamodb.identity import DynamoIdentity
+    from atelier.adapters.aws.dynamodb.identity.store import DynamoIdentity
 
     DynamoIdentity.bind(IdentityTable.read().name)
     return DynamoIdentity()
@@ -104,7 +104,7 @@ def store() -> DynamoIdentity:
 
 @cache
 def _bind_wallets() -> None:
-    from atelier.adapters.aws.dynamodb.ledger import DynamoWallets
+    from atelier.adapters.aws.dynamodb.ledger.store import DynamoWallets
 
     DynamoWallets.bind(LedgerTable.read().name)
 

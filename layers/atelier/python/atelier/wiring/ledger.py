@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from functools import cache
 
-from atelier.adapters.aws.dynamodb.ledger import DynamoWallets
+from atelier.adapters.aws.dynamodb.ledger.store import DynamoWallets
 from atelier.ledger import refresh
 from atelier.ledger.model import DailyCreditRule, Wallet
 from atelier.settings import DailyCredits, LedgerTable

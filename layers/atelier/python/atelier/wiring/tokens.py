@@ -14,7 +14,7 @@ from atelier.identity.token_schemas import TokenList, token_view
 from atelier.settings import IdentityTable, RequestsTable
 
 if TYPE_CHECKING:
-    from atelier.adapters.aws.dynamodb.identity import DynamoIdentity
+    from atelier.adapters.aws.dynamodb.identity.store import DynamoIdentity
 
 
 def list_tokens(workspace_id: str, cursor: str | None, limit: int) -> TokenList:
@@ -51,7 +51,7 @@ def revoke(caller: Caller, token_id: str, now: datetime) -> None:
 @cache
 def store() -> DynamoIdentity:
     """The tokens of this deployment."""
-    from atelier.adapters.aws.dynamodb.identity import DynamoIdentity
+    from atelier.adapters.aws.dynamodb.identity.store import DynamoIdentity
 
     DynamoIdentity.bind(IdentityTable.read().name)
     return DynamoIdentity()

@@ -8,22 +8,24 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
-from itertools import islice
-from typing import Any, TypeVar, cast
+from itertools import chain, islice
+from typing import Any, Self, TypeVar, cast
 
 from botocore.session import Session
 from pynamodb.attributes import JSONAttribute, UnicodeAttribute
 from pynamodb.connection import Connection
 from pynamodb.connection.table import TableConnection
-from pynamodb.exceptions import TransactWriteError
+from pynamodb.exceptions import DeleteError, PutError, TransactWriteError, UpdateError
 from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
 from atelier.adapters.aws.clients import session
 from atelier.errors import Unavailable
+from atelier.retrying import retrying
 
 
 class _Connection(Connection):
@@ -33,9 +35,25 @@ class _Connection(Connection):
 
 
 ItemT = TypeVar("ItemT", bound="Item")
+ResultT = TypeVar("ResultT")
 FILTERED_PAGE_SIZE = 100
 PAGES_MAX = 10
 READ_ATTEMPTS_MAX = 5
+# Error codes of a single write whose condition did not hold; and of one that failed because the item has changed, or is
+# just being changed by a transaction.
+CONDITION_FAILED = frozenset(["ConditionalCheckFailedException"])
+CONFLICT_CODES = CONDITION_FAILED | {"TransactionConflictException"}
+RETRYABLE_CODES = {
+    "TransactionConflict",
+    "TransactionConflictException",
+    "TransactionInProgressException",
+    "ThrottlingError",
+    "ThrottlingException",
+    "ProvisionedThroughputExceeded",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "InternalServerError",
+}
 # The address of an item in any table: its model class, `pk` and `sk`.
 ItemAddress = tuple[type["Item"], str, str]
 
@@ -94,10 +112,22 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
+def conditional(write: Callable[[], object], failures: frozenset[str] = CONDITION_FAILED) -> bool:
+    """Do a single write, and return whether its condition held. failures: the error codes that count as a condition
+    that did not hold; other errors are raised."""
+    try:
+        write()
+    except (PutError, UpdateError, DeleteError) as error:
+        if error.cause_response_code not in failures:
+            raise
+        return False
+    return True
+
+
 def batch_read(addresses: Iterable[ItemAddress]) -> dict[ItemAddress, Item]:
     """Read up to 100 items of several tables in one consistent batch; PynamoDB's own batch reads a single table.
-    Returns the existing items by their address. Raises Unavailable when DynamoDB leaves some unprocessed READS_MAX
-    times."""
+    Returns the existing items by their address. Raises Unavailable when DynamoDB leaves some unprocessed at every
+    attempt."""
     address_of_key = {(model.Meta.table_name, pk, sk): (model, pk, sk) for model, pk, sk in addresses}
     unprocessed: dict[str, Any] = {}
     for table, pk, sk in address_of_key:
@@ -118,42 +148,98 @@ def batch_read(addresses: Iterable[ItemAddress]) -> dict[ItemAddress, Item]:
     raise Unavailable("The database is busy. Try again.")
 
 
-def transaction(token: str | None = None) -> TransactWrite:
-    """A write transaction, used as a context manager. With a `token`, a repetition within 10 minutes is not written
-    twice; independent of that, the conditions of the parts protect against repetition."""
-    return TransactWrite(connection=connection(), client_request_token=token)
+class TransactionFailed(Exception):
+    """Nothing of a transaction was written."""
 
 
-def failed_conditions(error: TransactWriteError) -> set[int]:
-    """The positions of the transaction's parts whose condition did not hold.
-
-    PynamoDB sends the parts in this order: condition checks, deletes, puts, updates. The set is empty when the
-    transaction failed because of a conflict or throttling and can simply be retried. Raises the error itself when the
-    cause is neither."""
-    reasons = error.cancellation_reasons
-    if not reasons:
-        if error.cause_response_code in RETRYABLE_CODES:
-            return set()
-        raise error
-    codes = {reason.code for reason in reasons if reason}
-    if not codes <= RETRYABLE_CODES | {"ConditionalCheckFailed"}:
-        raise error
-    return {place for place, reason in enumerate(reasons) if reason and reason.code == "ConditionalCheckFailed"}
+class TransactionConflict(TransactionFailed):
+    """A parallel write or throttling stopped the transaction; the same transaction can be tried again."""
 
 
-# Error codes of a single write that failed because the item has changed, or is just being changed by a transaction.
-CONFLICT_CODES = {"ConditionalCheckFailedException", "TransactionConflictException"}
-RETRYABLE_CODES = {
-    "TransactionConflict",
-    "TransactionConflictException",
-    "TransactionInProgressException",
-    "ThrottlingError",
-    "ThrottlingException",
-    "ProvisionedThroughputExceeded",
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
-    "InternalServerError",
-}
+class ConditionsFailed(TransactionFailed):
+    """Conditions of a transaction did not hold. `parts`: the names of the parts that they belong to."""
+
+    def __init__(self, parts: frozenset[str]) -> None:
+        super().__init__(", ".join(sorted(parts)))
+        self.parts = parts
+
+
+class Transaction:
+    """A write transaction, used as a context manager: written at the end of the block, all or nothing.
+
+    Each part with a condition has a name, by which ConditionsFailed tells what failed; parts may share a name. Raises
+    TransactionConflict or ConditionsFailed; the error of PynamoDB when the cause is neither."""
+
+    def __init__(self) -> None:
+        self._write = TransactWrite(connection=connection())
+        # PynamoDB sends the parts in this order of their kinds, and DynamoDB answers in the order of what was sent.
+        self._parts: dict[str, list[str]] = {"check": [], "delete": [], "put": [], "update": []}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, error_type: object, error: object, traceback: object) -> None:
+        if error_type is not None:
+            return
+        try:
+            with self._write:
+                pass
+        except TransactWriteError as failure:
+            parts = self._failed_parts(failure)
+            raise (ConditionsFailed(parts) if parts else TransactionConflict()) from failure
+
+    def check(self, model: type[Item], pk: str, sk: str, condition: Condition, *, part: str) -> None:
+        """Write nothing, but require a condition of an item."""
+        self._write.condition_check(model, pk, sk, condition=condition)
+        self._parts["check"].append(part)
+
+    def delete(self, item: Item, condition: Condition | None = None, *, part: str = "") -> None:
+        """Delete an item."""
+        self._write.delete(item, condition=condition)
+        self._add("delete", condition, part)
+
+    def save(self, item: Item, condition: Condition | None = None, *, part: str = "") -> None:
+        """Write a whole item."""
+        self._write.save(item, condition=condition)
+        self._add("put", condition, part)
+
+    def update(
+        self, item: Item, actions: Sequence[Action], condition: Condition | None = None, *, part: str = ""
+    ) -> None:
+        """Change attributes of an item, which is created when it does not exist."""
+        self._write.update(item, actions=list(actions), condition=condition)
+        self._add("update", condition, part)
+
+    def _add(self, kind: str, condition: Condition | None, part: str) -> None:
+        assert part or condition is None, "A part with a condition needs a name."
+        self._parts[kind].append(part)
+
+    def _failed_parts(self, error: TransactWriteError) -> frozenset[str]:
+        reasons = error.cancellation_reasons
+        if not reasons:
+            if error.cause_response_code in RETRYABLE_CODES:
+                return frozenset()
+            raise error
+        codes = {reason.code for reason in reasons if reason}
+        if not codes <= RETRYABLE_CODES | {"ConditionalCheckFailed"}:
+            raise error
+        names = chain.from_iterable(self._parts.values())
+        return frozenset(
+            name
+            for name, reason in zip(names, reasons, strict=False)
+            if reason and reason.code == "ConditionalCheckFailed"
+        )
+
+
+def transaction() -> Transaction:
+    """A new write transaction."""
+    return Transaction()
+
+
+def retry_conflicts(write: Callable[[], ResultT], *, busy: str, tries_max: int) -> ResultT:
+    """The result of `write`, which is called again, after a pause, when it raises TransactionConflict. Raises
+    Unavailable with the text `busy` after `tries_max` attempts."""
+    return retrying(write, on=TransactionConflict, busy=busy, tries_max=tries_max, pause=pause_with_jitter)
 
 
 def pause_with_jitter(tries: int) -> None:

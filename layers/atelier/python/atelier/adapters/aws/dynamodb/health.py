@@ -13,9 +13,9 @@ from datetime import datetime
 from typing import Any
 
 from pynamodb.attributes import NumberAttribute
-from pynamodb.exceptions import DoesNotExist, PutError
+from pynamodb.exceptions import DoesNotExist
 
-from atelier.adapters.aws.dynamodb import CONFLICT_CODES, CompactJSON, Item
+from atelier.adapters.aws.dynamodb import CONFLICT_CODES, CompactJSON, Item, conditional
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.routing.circuit_breaker import Bucket, Health, Scope
 
@@ -63,13 +63,7 @@ class DynamoHealth:
         scope = before.scope
         item = HealthItem(_pk(scope.workspace_id), _sk(scope), version=after.version, seen=_data(after))
         condition = HealthItem.version == before.version if before.version else HealthItem.pk.does_not_exist()
-        try:
-            item.save(condition=condition)
-        except PutError as error:
-            if error.cause_response_code not in CONFLICT_CODES:
-                raise
-            return False
-        return True
+        return conditional(lambda: item.save(condition=condition), CONFLICT_CODES)
 
 
 def _pk(workspace_id: str | None) -> str:

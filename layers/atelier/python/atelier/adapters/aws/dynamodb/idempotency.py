@@ -13,9 +13,9 @@ import hashlib
 from datetime import timedelta
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
-from pynamodb.exceptions import DoesNotExist, PutError
+from pynamodb.exceptions import DoesNotExist
 
-from atelier.adapters.aws.dynamodb import Item
+from atelier.adapters.aws.dynamodb import Item, conditional
 from atelier.errors import IdempotencyMismatch
 from atelier.ids import created_at
 
@@ -49,16 +49,12 @@ class DynamoIdempotencyKeys:
         item = IdempotencyItem(
             _pk(workspace_id, key), SK, reserved_id=new_id, fingerprint=fingerprint, expires_at_seconds=until
         )
-        try:
-            item.save(condition=IdempotencyItem.pk.does_not_exist())
-        except PutError as error:
-            if error.cause_response_code != "ConditionalCheckFailedException":
-                raise
-            bound = IdempotencyItem.get(item.pk, item.sk, consistent_read=True)
-            if bound.fingerprint != fingerprint:
-                raise IdempotencyMismatch("This Idempotency-Key was used for another request.") from error
-            return bound.reserved_id
-        return new_id
+        if conditional(lambda: item.save(condition=IdempotencyItem.pk.does_not_exist())):
+            return new_id
+        bound = IdempotencyItem.get(item.pk, item.sk, consistent_read=True)
+        if bound.fingerprint != fingerprint:
+            raise IdempotencyMismatch("This Idempotency-Key was used for another request.")
+        return bound.reserved_id
 
     def find(self, workspace_id: str, key: str) -> str | None:
         try:

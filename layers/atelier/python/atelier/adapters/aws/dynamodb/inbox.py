@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from pynamodb.attributes import BinaryAttribute, JSONAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.exceptions import PutError
 
-from atelier.adapters.aws.dynamodb import Item
+from atelier.adapters.aws.dynamodb import Item, conditional
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.generations.ports import StoredWebhook
 
@@ -55,14 +54,7 @@ class DynamoInbox:
             received_at=rfc3339(now),
             expires_at_seconds=int((now + LIFETIME).timestamp()),
         )
-
-        try:
-            item.save(condition=WebhookItem.pk.does_not_exist())
-        except PutError as error:
-            if error.cause_response_code == "ConditionalCheckFailedException":
-                return False
-            raise
-        return True
+        return conditional(lambda: item.save(condition=WebhookItem.pk.does_not_exist()))
 
     def find(self, provider: str, attempt_id: str) -> list[StoredWebhook]:
         items = WebhookItem.query(f"{provider}#{attempt_id}", consistent_read=True, limit=50)

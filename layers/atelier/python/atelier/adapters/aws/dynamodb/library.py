@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
-from pynamodb.exceptions import DoesNotExist, PutError
+from pynamodb.exceptions import DoesNotExist
 
-from atelier.adapters.aws.dynamodb import CompactJSON, Item, newest_page
+from atelier.adapters.aws.dynamodb import CompactJSON, Item, conditional, newest_page
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound
 from atelier.generations.model import DeliveredFile, Generation, InputAsset
@@ -71,11 +71,7 @@ class DynamoAssets:
             created_at=rfc3339(generation.created_at),
         )
 
-        try:
-            item.save(condition=AssetItem.pk.does_not_exist())
-        except PutError as error:
-            if error.cause_response_code != "ConditionalCheckFailedException":
-                raise
+        conditional(lambda: item.save(condition=AssetItem.pk.does_not_exist()))
 
     def input_asset(self, workspace_id: str, asset_id: str, asset_type: str) -> InputAsset:
         asset = self.get(workspace_id, asset_id)
@@ -117,13 +113,8 @@ class DynamoAssets:
             project_id=asset.project_id,
             created_at=rfc3339(asset.created_at),
         )
-        try:
-            item.save(condition=AssetItem.pk.does_not_exist())
-        except PutError as error:
-            if error.cause_response_code != "ConditionalCheckFailedException":
-                raise
-            return self.get(asset.workspace_id, asset.id)
-        return asset
+        is_new = conditional(lambda: item.save(condition=AssetItem.pk.does_not_exist()))
+        return asset if is_new else self.get(asset.workspace_id, asset.id)
 
     def list(
         self,

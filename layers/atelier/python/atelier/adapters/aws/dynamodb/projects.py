@@ -15,15 +15,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.exceptions import DoesNotExist, PutError, TransactWriteError, UpdateError
+from pynamodb.exceptions import DoesNotExist
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
-from pynamodb.transactions import TransactWrite
 
 from atelier.adapters.aws.dynamodb import (
     CONFLICT_CODES,
+    ConditionsFailed,
     Item,
-    failed_conditions,
+    Transaction,
+    TransactionConflict,
+    TransactionFailed,
+    conditional,
     newest_page,
     pause_with_jitter,
     transaction,
@@ -81,9 +84,14 @@ def bind(table_name: str) -> None:
         item.bind(table_name)
 
 
-def put_reservations(write: TransactWrite, workspace_id: str, names: Sequence[str], microusd: int, period: str) -> None:
-    """Add to a hold's transaction the reservation of an amount on each of these budgets: one update each, in their
-    order. `period`: the current month, which a workspace's budget must have reached."""
+def budget_part(name: str) -> str:
+    """The name of a budget's part of a transaction."""
+    return f"budget {name}"
+
+
+def put_reservations(write: Transaction, workspace_id: str, names: Sequence[str], microusd: int, period: str) -> None:
+    """Add to a hold's transaction the reservation of an amount on each of these budgets: one update each (part
+    `budget_part`). `period`: the current month, which a workspace's budget must have reached."""
     for name in names:
         condition = BudgetItem.pk.exists() & BudgetItem.archived.does_not_exist()
         if microusd:
@@ -95,10 +103,10 @@ def put_reservations(write: TransactWrite, workspace_id: str, names: Sequence[st
             BudgetItem.reserved_microusd.set(BudgetItem.reserved_microusd + microusd),
             BudgetItem.generations.set(BudgetItem.generations + 1),
         ]
-        write.update(BudgetItem(workspace_id, f"budget#{name}"), actions=actions, condition=condition)
+        write.update(BudgetItem(workspace_id, f"budget#{name}"), actions, condition, part=budget_part(name))
 
 
-def put_spending(write: TransactWrite, workspace_id: str, names: Sequence[str], *, released: int, spent: int) -> None:
+def put_spending(write: Transaction, workspace_id: str, names: Sequence[str], *, released: int, spent: int) -> None:
     """Add to the transaction of a generation's end the change of its budgets: `released` of the reserved amount is free
     again, `spent` is spent (micro-USD). No condition is needed: the generation's own condition makes the end happen
     once."""
@@ -110,7 +118,7 @@ def put_spending(write: TransactWrite, workspace_id: str, names: Sequence[str], 
             BudgetItem.reserved_microusd.set(BudgetItem.reserved_microusd - released),
             BudgetItem.spent_microusd.set(BudgetItem.spent_microusd + spent),
         ]
-        write.update(BudgetItem(workspace_id, f"budget#{name}"), actions=actions)
+        write.update(BudgetItem(workspace_id, f"budget#{name}"), actions)
 
 
 class DynamoProjects:
@@ -141,17 +149,16 @@ class DynamoProjects:
             BudgetItem.left_microusd.set(BudgetItem.left_microusd + before.spent_microusd),
         ]
         unchanged = (BudgetItem.period == before.period) & (BudgetItem.spent_microusd == before.spent_microusd)
-        _update_if(BudgetItem(before.workspace_id, f"budget#{before.name}"), actions, unchanged)
+        item = BudgetItem(before.workspace_id, f"budget#{before.name}")
+        conditional(lambda: item.update(actions, condition=unchanged), CONFLICT_CODES)
 
     def create(self, project: Project, budget: Budget) -> None:
         try:
             with transaction() as write:
-                write.save(_project_item(project), condition=ProjectItem.pk.does_not_exist())
-                write.save(_budget_item(budget), condition=BudgetItem.pk.does_not_exist())
-        except TransactWriteError as error:
-            if failed_conditions(error):
-                raise ProjectExists from error
-            raise
+                write.save(_project_item(project), ProjectItem.pk.does_not_exist(), part="project")
+                write.save(_budget_item(budget), BudgetItem.pk.does_not_exist(), part="budget")
+        except ConditionsFailed as error:
+            raise ProjectExists from error
 
     def get(self, workspace_id: str, project_id: str) -> Project:
         try:
@@ -192,49 +199,44 @@ class DynamoProjects:
             with transaction() as write:
                 write.update(
                     ProjectItem(project.workspace_id, project.id),
-                    actions=actions,
-                    condition=ProjectItem.updated_at == rfc3339(seen_project.updated_at),
+                    actions,
+                    ProjectItem.updated_at == rfc3339(seen_project.updated_at),
+                    part="project",
                 )
                 write.update(
                     BudgetItem(budget.workspace_id, f"budget#{budget.name}"),
-                    actions=budget_actions,
-                    condition=_limit_condition(seen_budget),
+                    budget_actions,
+                    _limit_condition(seen_budget),
+                    part="budget",
                 )
-        except TransactWriteError as error:
-            if not failed_conditions(error):
+        except TransactionFailed as error:
+            if isinstance(error, TransactionConflict):
                 pause_with_jitter(BUSY_PAUSE)
             raise StaleProject from error
 
     def delete(self, workspace_id: str, project_id: str) -> None:
         try:
             with transaction() as write:
-                write.delete(ProjectItem(workspace_id, project_id), condition=ProjectItem.pk.exists())
-                write.delete(BudgetItem(workspace_id, f"budget#{project_id}"), condition=BudgetItem.generations == 0)
-        except TransactWriteError as error:
-            failed = failed_conditions(error)
-            if 0 in failed:
-                raise NotFound from error
-            if failed:
-                raise ProjectInUse from error
+                write.delete(ProjectItem(workspace_id, project_id), ProjectItem.pk.exists(), part="project")
+                write.delete(
+                    BudgetItem(workspace_id, f"budget#{project_id}"), BudgetItem.generations == 0, part="budget"
+                )
+        except ConditionsFailed as error:
+            raise (NotFound if "project" in error.parts else ProjectInUse) from error
+        except TransactionConflict as error:
             pause_with_jitter(BUSY_PAUSE)
             raise StaleProject from error
 
     def create_budget(self, budget: Budget) -> None:
-        try:
-            _budget_item(budget).save(condition=BudgetItem.pk.does_not_exist())
-        except PutError as error:
-            if error.cause_response_code not in CONFLICT_CODES:
-                raise
+        item = _budget_item(budget)
+        conditional(lambda: item.save(condition=BudgetItem.pk.does_not_exist()), CONFLICT_CODES)
 
     def change_budget(self, before: Budget, after: Budget) -> None:
         item = BudgetItem(before.workspace_id, f"budget#{before.name}")
-        try:
-            item.update(_limit_actions(before, after), condition=_limit_condition(before))
-        except UpdateError as error:
-            if error.cause_response_code in CONFLICT_CODES:
-                pause_with_jitter(BUSY_PAUSE)
-                raise StaleProject from error
-            raise
+        actions, unchanged = _limit_actions(before, after), _limit_condition(before)
+        if not conditional(lambda: item.update(actions, condition=unchanged), CONFLICT_CODES):
+            pause_with_jitter(BUSY_PAUSE)
+            raise StaleProject
 
     def alerts(self, workspace_id: str, name: str) -> tuple[Alert, ...]:
         prefix = f"alert#{name}#"
@@ -256,18 +258,15 @@ class DynamoProjects:
             return _alert(AlertItem.get(item.pk, item.sk, consistent_read=True))
         except DoesNotExist:
             pass
-        try:
-            item.save(condition=AlertItem.pk.does_not_exist())
-        except PutError as error:
-            if error.cause_response_code not in CONFLICT_CODES:
-                raise
-            return _alert(AlertItem.get(item.pk, item.sk, consistent_read=True))
-        return alert
+        if conditional(lambda: item.save(condition=AlertItem.pk.does_not_exist()), CONFLICT_CODES):
+            return alert
+        return _alert(AlertItem.get(item.pk, item.sk, consistent_read=True))
 
     def acknowledge(self, workspace_id: str, name: str, alert_id: str, now: datetime) -> Alert:
         item = AlertItem(workspace_id, f"alert#{name}#{alert_id}")
         first = AlertItem.pk.exists() & AlertItem.acknowledged_at.does_not_exist()
-        _update_if(item, [AlertItem.acknowledged_at.set(rfc3339(now))], first)
+        acknowledgement: list[Action] = [AlertItem.acknowledged_at.set(rfc3339(now))]
+        conditional(lambda: item.update(acknowledgement, condition=first), CONFLICT_CODES)
         try:
             return _alert(AlertItem.get(item.pk, item.sk, consistent_read=True))
         except DoesNotExist as error:
@@ -275,15 +274,8 @@ class DynamoProjects:
 
     def mark_published(self, alert: Alert, now: datetime) -> None:
         item = AlertItem(alert.workspace_id, f"alert#{alert.budget}#{alert.id}")
-        _update_if(item, [AlertItem.published_at.set(rfc3339(now))], AlertItem.pk.exists())
-
-
-def _update_if(item: Item, actions: list[Action], condition: Condition) -> None:
-    try:
-        item.update(actions, condition=condition)
-    except UpdateError as error:
-        if error.cause_response_code not in CONFLICT_CODES:
-            raise
+        publication: list[Action] = [AlertItem.published_at.set(rfc3339(now))]
+        conditional(lambda: item.update(publication, condition=AlertItem.pk.exists()), CONFLICT_CODES)
 
 
 def _limit_actions(before: Budget, after: Budget) -> list[Action]:

@@ -20,12 +20,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.exceptions import DoesNotExist, PutError, TransactWriteError, UpdateError
+from pynamodb.exceptions import DoesNotExist
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
-from atelier.adapters.aws.dynamodb import Item, failed_conditions, pause_with_jitter, transaction
+from atelier.adapters.aws.dynamodb import (
+    ConditionsFailed,
+    Item,
+    conditional,
+    retry_conflicts,
+    transaction,
+)
 from atelier.clock import parse_rfc3339, rfc3339
-from atelier.errors import NotFound, Unavailable
+from atelier.errors import NotFound
 from atelier.provider_keys.model import (
     KEYS_PER_WORKSPACE_MAX,
     USE_STORED_EVERY,
@@ -115,28 +121,26 @@ class DynamoProviderKeys:
 
     def add(self, key: ProviderKey) -> None:
         item = _item(key)
-        for tries in range(TRIES_MAX):
-            try:
-                with transaction() as write:
-                    write.condition_check(
-                        RemovedKeyItem, key.workspace_id, REMOVED + key.id, condition=RemovedKeyItem.pk.does_not_exist()
-                    )
-                    write.save(item, condition=ProviderKeyItem.pk.does_not_exist())
-                    write.save(KeyNameItem(key.workspace_id, _name_key(key)), condition=KeyNameItem.pk.does_not_exist())
-                    write.update(
-                        KeyCountItem(key.workspace_id, COUNT),
-                        actions=[KeyCountItem.keys.add(1)],
-                        condition=KeyCountItem.keys.does_not_exist() | (KeyCountItem.keys < KEYS_PER_WORKSPACE_MAX),
-                    )
-                return
-            except TransactWriteError as error:
-                failed = failed_conditions(error)
-                # Checked in this order, because a key that exists already also holds its name.
-                for place, reason in enumerate((KeyRemoved, KeyExists, KeyNameTaken, TooManyKeys)):
-                    if place in failed:
-                        raise reason from error
-                pause_with_jitter(tries)
-        raise Unavailable("The keys are busy. Try again.")
+
+        def write_all() -> None:
+            with transaction() as write:
+                never_removed = RemovedKeyItem.pk.does_not_exist()
+                write.check(RemovedKeyItem, key.workspace_id, REMOVED + key.id, never_removed, part="removed")
+                write.save(item, ProviderKeyItem.pk.does_not_exist(), part="key")
+                write.save(KeyNameItem(key.workspace_id, _name_key(key)), KeyNameItem.pk.does_not_exist(), part="name")
+                write.update(
+                    KeyCountItem(key.workspace_id, COUNT),
+                    [KeyCountItem.keys.add(1)],
+                    KeyCountItem.keys.does_not_exist() | (KeyCountItem.keys < KEYS_PER_WORKSPACE_MAX),
+                    part="count",
+                )
+
+        # In this order, because a key that exists already also holds its name.
+        reasons = {"removed": KeyRemoved, "key": KeyExists, "name": KeyNameTaken, "count": TooManyKeys}
+        try:
+            retry_conflicts(write_all, busy="The keys are busy. Try again.", tries_max=TRIES_MAX)
+        except ConditionsFailed as error:
+            raise next(reason for part, reason in reasons.items() if part in error.parts) from error
 
     def get(self, workspace_id: str, key_id: str) -> ProviderKey:
         try:
@@ -151,19 +155,18 @@ class DynamoProviderKeys:
         return WorkspaceProviders(keys, by_provider(ProviderPreference(*facts) for facts in json.loads(preferences)))
 
     def remove(self, key: ProviderKey, now: datetime) -> None:
-        for tries in range(TRIES_MAX):
-            try:
-                with transaction() as write:
-                    write.delete(ProviderKeyItem(key.workspace_id, OWN + key.id), condition=ProviderKeyItem.pk.exists())
-                    write.delete(KeyNameItem(key.workspace_id, _name_key(key)))
-                    write.save(RemovedKeyItem(key.workspace_id, REMOVED + key.id, removed_at=rfc3339(now)))
-                    write.update(KeyCountItem(key.workspace_id, COUNT), actions=[KeyCountItem.keys.add(-1)])
-                return
-            except TransactWriteError as error:
-                if failed_conditions(error):
-                    raise NotFound from error
-                pause_with_jitter(tries)
-        raise Unavailable("The keys are busy. Try again.")
+        def write_all() -> None:
+            with transaction() as write:
+                stored = ProviderKeyItem(key.workspace_id, OWN + key.id)
+                write.delete(stored, ProviderKeyItem.pk.exists(), part="key")
+                write.delete(KeyNameItem(key.workspace_id, _name_key(key)))
+                write.save(RemovedKeyItem(key.workspace_id, REMOVED + key.id, removed_at=rfc3339(now)))
+                write.update(KeyCountItem(key.workspace_id, COUNT), [KeyCountItem.keys.add(-1)])
+
+        try:
+            retry_conflicts(write_all, busy="The keys are busy. Try again.", tries_max=TRIES_MAX)
+        except ConditionsFailed as error:
+            raise NotFound from error
 
     def set_active(self, workspace_id: str, key_id: str, *, is_active: bool) -> None:
         if not _update(workspace_id, key_id, [ProviderKeyItem.is_active.set(is_active)], ProviderKeyItem.pk.exists()):
@@ -199,13 +202,7 @@ class DynamoProviderKeys:
     def claim_rotation(self, kid: str, now: datetime) -> bool:
         item = RotationItem(ROTATION, kid, claimed_at=rfc3339(now))
         abandoned = RotationItem.claimed_at < rfc3339(now - ROTATION_CLAIMED_FOR)
-        try:
-            item.save(condition=RotationItem.pk.does_not_exist() | abandoned)
-        except PutError as error:
-            if error.cause_response_code != "ConditionalCheckFailedException":
-                raise
-            return False
-        return True
+        return conditional(lambda: item.save(condition=RotationItem.pk.does_not_exist() | abandoned))
 
     def replace_record(self, before: ProviderKey, after: ProviderKey) -> bool:
         actions = [ProviderKeyItem.record.set(_encode_record(after.record)), ProviderKeyItem.kid.set(after.sealed_by)]
@@ -214,13 +211,8 @@ class DynamoProviderKeys:
 
 def _update(workspace_id: str, key_id: str, actions: list[Any], condition: Any) -> bool:
     """Whether the condition held."""
-    try:
-        ProviderKeyItem(workspace_id, OWN + key_id).update(actions, condition=condition)
-    except UpdateError as error:
-        if error.cause_response_code != "ConditionalCheckFailedException":
-            raise
-        return False
-    return True
+    item = ProviderKeyItem(workspace_id, OWN + key_id)
+    return conditional(lambda: item.update(actions, condition=condition))
 
 
 def _name_key(key: ProviderKey) -> str:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from pynamodb.attributes import NumberAttribute
-from pynamodb.exceptions import DoesNotExist, PutError
+from pynamodb.exceptions import DoesNotExist
 
-from atelier.adapters.aws.dynamodb import CONFLICT_CODES, CompactJSON, Item
+from atelier.adapters.aws.dynamodb import CONFLICT_CODES, CompactJSON, Item, conditional
 from atelier.routing.circuit_breaker import Scope
 from atelier.routing.rate_limit import RateWindow
 
@@ -51,13 +51,7 @@ class DynamoRateWindows:
         condition = (
             ProviderRateItem.version == before.version if before.version else ProviderRateItem.pk.does_not_exist()
         )
-        try:
-            item.save(condition=condition)
-        except PutError as error:
-            if error.cause_response_code not in CONFLICT_CODES:
-                raise
-            return False
-        return True
+        return conditional(lambda: item.save(condition=condition), CONFLICT_CODES)
 
 
 def _pk(scope: Scope) -> str:

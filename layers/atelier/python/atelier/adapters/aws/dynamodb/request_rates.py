@@ -10,9 +10,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from pynamodb.attributes import NumberAttribute
-from pynamodb.exceptions import PynamoDBException, UpdateError
+from pynamodb.exceptions import PynamoDBException
 
-from atelier.adapters.aws.dynamodb import Item
+from atelier.adapters.aws.dynamodb import Item, conditional
 from atelier.errors import Unavailable
 
 
@@ -39,13 +39,7 @@ class DynamoRequestRates:
             raise Unavailable("The rate counter does not answer.") from error
 
     def try_add_one(self, subject: str, limit: int, window_seconds: int, now: datetime) -> bool:
-        try:
-            self._add(subject, 1, window_seconds, now, limit=limit)
-        except UpdateError as error:
-            if error.cause_response_code != "ConditionalCheckFailedException":
-                raise
-            return False
-        return True
+        return conditional(lambda: self._add(subject, 1, window_seconds, now, limit=limit))
 
     def _add(self, subject: str, count: int, window_seconds: int, now: datetime, limit: int | None) -> int:
         start = int(now.timestamp()) // window_seconds * window_seconds

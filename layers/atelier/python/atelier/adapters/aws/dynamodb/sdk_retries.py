@@ -11,9 +11,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.exceptions import DoesNotExist, PutError, UpdateError
+from pynamodb.exceptions import DoesNotExist
 
-from atelier.adapters.aws.dynamodb import Item
+from atelier.adapters.aws.dynamodb import Item, conditional
 from atelier.errors import Unavailable
 from atelier.openai_api.ports import OrderEntry
 
@@ -48,12 +48,7 @@ class DynamoSdkRetries:
         until = int((now + LIFETIME).timestamp())
         item = SdkRetryItem(f"try#{workspace_id}#{fingerprint}", "try", name=name, expires_at_seconds=until)
         for _ in range(READ_ATTEMPTS_MAX):
-            try:
-                item.save(condition=free)
-            except PutError as error:
-                if error.cause_response_code != "ConditionalCheckFailedException":
-                    raise
-            else:
+            if conditional(lambda: item.save(condition=free)):
                 return OrderEntry(name)
             try:
                 found = SdkRetryItem.get(item.pk, item.sk, consistent_read=True)
@@ -64,8 +59,4 @@ class DynamoSdkRetries:
 
     def mark_answered(self, workspace_id: str, fingerprint: str, name: str) -> None:
         item = SdkRetryItem(f"try#{workspace_id}#{fingerprint}", "try")
-        try:
-            item.update(actions=[SdkRetryItem.answered.set(True)], condition=SdkRetryItem.name == name)
-        except UpdateError as error:
-            if error.cause_response_code != "ConditionalCheckFailedException":
-                raise
+        conditional(lambda: item.update([SdkRetryItem.answered.set(True)], condition=SdkRetryItem.name == name))

@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from pynamodb.attributes import UnicodeAttribute
-from pynamodb.exceptions import PutError
 
-from atelier.adapters.aws.dynamodb import Item
-from atelier.adapters.aws.dynamodb.ledger import MovementItem
+from atelier.adapters.aws.dynamodb import Item, conditional
+from atelier.adapters.aws.dynamodb.ledger.items import MovementItem
 from atelier.ledger.hash_chain import PublicForm, Seal, from_public, to_public
 from atelier.ledger.ports import PublicMovementPage, SealNumberTaken
 
@@ -56,12 +55,8 @@ class DynamoSeals:
     def append(self, workspace_id: str, seal: Seal) -> None:
         text = json.dumps(to_public(seal), separators=(",", ":"))
         item = SealItem(workspace_id, _key(seal.number), seal=text)
-        try:
-            item.save(condition=SealItem.pk.does_not_exist())
-        except PutError as error:
-            if error.cause_response_code == "ConditionalCheckFailedException":
-                raise SealNumberTaken from error
-            raise
+        if not conditional(lambda: item.save(condition=SealItem.pk.does_not_exist())):
+            raise SealNumberTaken
 
     def public_movements(self, workspace_id: str, after_key: str | None, limit: int) -> PublicMovementPage:
         page = MovementItem.query(

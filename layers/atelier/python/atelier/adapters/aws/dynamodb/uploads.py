@@ -6,9 +6,9 @@ pk wsp_…  sk upload#ast_…     an announced file; deleted by TTL if the file 
 from __future__ import annotations
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
-from pynamodb.exceptions import DoesNotExist, PutError
+from pynamodb.exceptions import DoesNotExist
 
-from atelier.adapters.aws.dynamodb import CONFLICT_CODES, Item
+from atelier.adapters.aws.dynamodb import CONFLICT_CODES, Item, conditional
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound
 from atelier.library.ports import DocumentExists
@@ -45,12 +45,8 @@ class DynamoUploads:
             created_at=rfc3339(upload.created_at),
             expires_at_seconds=int(upload.expires_at.timestamp()),
         )
-        try:
-            item.save(condition=UploadItem.pk.does_not_exist())
-        except PutError as error:
-            if error.cause_response_code not in CONFLICT_CODES:
-                raise
-            raise DocumentExists from error
+        if not conditional(lambda: item.save(condition=UploadItem.pk.does_not_exist()), CONFLICT_CODES):
+            raise DocumentExists
 
     def get(self, workspace_id: str, asset_id: str) -> Upload:
         try:

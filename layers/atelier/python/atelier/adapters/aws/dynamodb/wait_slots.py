@@ -9,16 +9,15 @@ the lease ends by itself. Nothing is written for requests that do not wait.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, cast
 
 from pynamodb.attributes import MapAttribute, NumberAttribute
-from pynamodb.exceptions import DoesNotExist, PutError, PynamoDBException, UpdateError
+from pynamodb.exceptions import DoesNotExist, PynamoDBException
 from pynamodb.expressions.operand import Path
 from pynamodb.expressions.update import Action
 
-from atelier.adapters.aws.dynamodb import CONFLICT_CODES, Item
+from atelier.adapters.aws.dynamodb import CONFLICT_CODES, Item, conditional
 from atelier.errors import Unavailable
 
 SK = "waiting"
@@ -79,22 +78,12 @@ def _take_lease(subject: str, slot: str, until: datetime, now: datetime, *, firs
     expires_at_seconds = int((until + ITEM_LIFETIME_AFTER_LEASE).timestamp())
     if first:
         new = WaitItem(_pk(subject), SK, slots={slot: _ms(until)}, expires_at_seconds=expires_at_seconds)
-        return _write_succeeded(lambda: new.save(condition=WaitItem.pk.does_not_exist()))
+        return conditional(lambda: new.save(condition=WaitItem.pk.does_not_exist()), CONFLICT_CODES)
     lease = Path(["slots", slot])
     actions: list[Action] = [lease.set(_ms(until)), WaitItem.expires_at_seconds.set(expires_at_seconds)]
     # The TTL may have deleted the item since it was read.
     free = WaitItem.pk.exists() & (lease.does_not_exist() | (lease <= _ms(now)))
-    return _write_succeeded(lambda: _item(subject).update(actions, condition=free))
-
-
-def _write_succeeded(write: Callable[[], object]) -> bool:
-    try:
-        write()
-    except (PutError, UpdateError) as error:
-        if error.cause_response_code not in CONFLICT_CODES:
-            raise
-        return False
-    return True
+    return conditional(lambda: _item(subject).update(actions, condition=free), CONFLICT_CODES)
 
 
 def _item(subject: str) -> WaitItem:

@@ -1,0 +1,15 @@
+"""The identity table.
+
+    pk email#<address>  sk credentials       the claim on an e-mail address, with the password's hash
+    pk mailbox#<digest> sk daily-credits     the workspace that gets the mailbox's daily credits; never deleted
+    pk usr_…            sk profile           the user
+    pk usr_…            sk member#wsp_…      the user's role in a workspace
+    pk usr_…            sk session#ses_…     a session; deleted by TTL after its end
+    pk wsp_…            sk profile           the workspace
+    pk wsp_…            sk token#tok_…       an API token; deleted by TTL some time after it was revoked
+    pk wsp_…            sk tokens            the number of API tokens
+
+Authorizing a request costs one small batch read: session and membership for a browser, which are in one partition; or
+token, membership and user (who may be suspended) for a program. Where credits are about to be spent, the wallet is read
+in the same batch.
+"""

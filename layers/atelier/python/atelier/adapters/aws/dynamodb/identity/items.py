@@ -1,0 +1,253 @@
+"""The stored form of accounts, sessions and API tokens: the items, and their conversion from and to values."""
+
+from __future__ import annotations
+
+from pynamodb.attributes import (
+    BooleanAttribute,
+    DiscriminatorAttribute,
+    JSONAttribute,
+    NumberAttribute,
+    UnicodeAttribute,
+)
+
+from atelier.adapters.aws.dynamodb import (
+    Item,
+)
+from atelier.clock import parse_rfc3339, rfc3339
+from atelier.identity.api_tokens import (
+    ApiToken,
+)
+from atelier.identity.model import (
+    Credentials,
+    Device,
+    Rotation,
+    Session,
+    User,
+    UserStatus,
+    Workspace,
+)
+
+PROFILE = "profile"
+CREDENTIALS = "credentials"
+DAILY_CREDITS = "daily-credits"
+TOKEN_COUNT = "tokens"  # nosec B105 - the name of an item
+
+
+class IdentityItem(Item):
+    """Base of this table's items; `kind` tells the class of an item that was read."""
+
+    kind = DiscriminatorAttribute()
+
+
+class CredentialsItem(IdentityItem, discriminator="credentials"):
+    user_id = UnicodeAttribute()
+    workspace_id = UnicodeAttribute()
+    password_hash = UnicodeAttribute()
+    signup_key = UnicodeAttribute(null=True)
+    mailbox = UnicodeAttribute(null=True)
+
+
+class MailboxItem(IdentityItem, discriminator="mailbox"):
+    workspace_id = UnicodeAttribute()
+    verified_at = UnicodeAttribute(null=True)
+
+
+class UserItem(IdentityItem, discriminator="user"):
+    email = UnicodeAttribute()
+    email_verified = BooleanAttribute()
+    email_verified_at = UnicodeAttribute(null=True)
+    name = UnicodeAttribute()
+    avatar_url = UnicodeAttribute(null=True)
+    persona = UnicodeAttribute()
+    platform_role = UnicodeAttribute()
+    status = UnicodeAttribute()
+    workspace_id = UnicodeAttribute()
+    created_at = UnicodeAttribute()
+    last_login_at = UnicodeAttribute()
+
+
+class WorkspaceItem(IdentityItem, discriminator="workspace"):
+    name = UnicodeAttribute()
+    workspace_kind = UnicodeAttribute()
+    owner_id = UnicodeAttribute()
+    tier = UnicodeAttribute()
+    created_at = UnicodeAttribute()
+
+
+class MembershipItem(IdentityItem, discriminator="membership"):
+    role = UnicodeAttribute()
+    created_at = UnicodeAttribute()
+
+
+class SessionItem(IdentityItem, discriminator="session"):
+    workspace_id = UnicodeAttribute()
+    digest = UnicodeAttribute()
+    rotations = JSONAttribute()
+    user_agent = UnicodeAttribute()
+    address = UnicodeAttribute()
+    created_at = UnicodeAttribute()
+    last_used_at = UnicodeAttribute()
+    revoked_at = UnicodeAttribute(null=True)
+    expires_at_seconds = NumberAttribute()
+
+
+class TokenItem(IdentityItem, discriminator="token"):
+    user_id = UnicodeAttribute()
+    name = UnicodeAttribute()
+    scopes = UnicodeAttribute()
+    digest = UnicodeAttribute()
+    created_at = UnicodeAttribute()
+    ends_at = UnicodeAttribute()
+    last_used_at = UnicodeAttribute(null=True)
+    revoked_at = UnicodeAttribute(null=True)
+    expires_at_seconds = NumberAttribute(null=True)
+
+
+class TokenCountItem(IdentityItem, discriminator="token-count"):
+    living = NumberAttribute()
+
+
+def mailbox_pk(digest: str | None) -> str:
+    return f"mailbox#{digest}"
+
+
+def member_sk(workspace_id: str) -> str:
+    return f"member#{workspace_id}"
+
+
+def session_sk(session_id: str) -> str:
+    return f"session#{session_id}"
+
+
+def token_sk(token_id: str) -> str:
+    return f"token#{token_id}"
+
+
+def token_item(token: ApiToken) -> TokenItem:
+    return TokenItem(
+        token.workspace_id,
+        token_sk(token.id),
+        user_id=token.user_id,
+        name=token.name,
+        scopes=" ".join(token.scopes),
+        digest=token.digest,
+        created_at=rfc3339(token.created_at),
+        ends_at=rfc3339(token.expires_at),
+    )
+
+
+def decode_token(item: TokenItem) -> ApiToken:
+    return ApiToken(
+        id=item.sk.partition("#")[2],
+        workspace_id=item.pk,
+        user_id=item.user_id,
+        name=item.name,
+        scopes=tuple(item.scopes.split(" ")),
+        digest=item.digest,
+        created_at=parse_rfc3339(item.created_at),
+        expires_at=parse_rfc3339(item.ends_at),
+        last_used_at=parse_rfc3339(item.last_used_at) if item.last_used_at else None,
+        revoked_at=parse_rfc3339(item.revoked_at) if item.revoked_at else None,
+    )
+
+
+def credentials_item(credentials: Credentials) -> CredentialsItem:
+    return CredentialsItem(
+        f"email#{credentials.email}",
+        CREDENTIALS,
+        user_id=credentials.user_id,
+        workspace_id=credentials.workspace_id,
+        password_hash=credentials.password_hash,
+        signup_key=credentials.signup_key,
+        mailbox=credentials.mailbox,
+    )
+
+
+def user_item(user: User) -> UserItem:
+    return UserItem(
+        user.id,
+        PROFILE,
+        email=user.email,
+        email_verified=user.email_verified,
+        name=user.name,
+        avatar_url=user.avatar_url,
+        persona=user.persona,
+        platform_role=user.platform_role,
+        status=user.status.value,
+        workspace_id=user.workspace_id,
+        created_at=rfc3339(user.created_at),
+        last_login_at=rfc3339(user.created_at),
+        email_verified_at=rfc3339(user.email_verified_at) if user.email_verified_at else None,
+    )
+
+
+def decode_user(item: UserItem) -> User:
+    return User(
+        id=item.pk,
+        email=item.email,
+        email_verified=item.email_verified,
+        name=item.name,
+        avatar_url=item.avatar_url,
+        persona=item.persona,
+        platform_role=item.platform_role,
+        status=UserStatus(item.status),
+        workspace_id=item.workspace_id,
+        created_at=parse_rfc3339(item.created_at),
+        email_verified_at=parse_rfc3339(item.email_verified_at) if item.email_verified_at else None,
+    )
+
+
+def workspace_item(workspace: Workspace) -> WorkspaceItem:
+    return WorkspaceItem(
+        workspace.id,
+        PROFILE,
+        name=workspace.name,
+        workspace_kind=workspace.kind,
+        owner_id=workspace.owner_id,
+        tier=workspace.tier,
+        created_at=rfc3339(workspace.created_at),
+    )
+
+
+def decode_workspace(item: WorkspaceItem) -> Workspace:
+    return Workspace(item.pk, item.name, item.workspace_kind, item.owner_id, item.tier, parse_rfc3339(item.created_at))
+
+
+def session_item(session: Session) -> SessionItem:
+    return SessionItem(
+        session.user_id,
+        session_sk(session.id),
+        workspace_id=session.workspace_id,
+        digest=session.digest,
+        rotations=rotations_data(session),
+        user_agent=session.device.user_agent,
+        address=session.device.address,
+        created_at=rfc3339(session.created_at),
+        last_used_at=rfc3339(session.last_used_at),
+        revoked_at=rfc3339(session.revoked_at) if session.revoked_at else None,
+        expires_at_seconds=int(session.expires_at.timestamp()),
+    )
+
+
+def decode_session(item: SessionItem) -> Session:
+    rotations: list[dict[str, str]] = item.rotations
+    return Session(
+        id=item.sk.partition("#")[2],
+        user_id=item.pk,
+        workspace_id=item.workspace_id,
+        digest=item.digest,
+        rotations=tuple(
+            Rotation(rotation["digest"], rotation["nonce"], parse_rfc3339(rotation["at"])) for rotation in rotations
+        ),
+        device=Device(item.user_agent, item.address),
+        created_at=parse_rfc3339(item.created_at),
+        last_used_at=parse_rfc3339(item.last_used_at),
+        revoked_at=parse_rfc3339(item.revoked_at) if item.revoked_at else None,
+    )
+
+
+def rotations_data(session: Session) -> list[dict[str, str]]:
+    return [
+        {"digest": rotation.digest, "nonce": rotation.nonce, "at": rfc3339(rotation.at)}
+        for rotation in session.rotations
+    ]

@@ -1,0 +1,143 @@
+"""Parts of transactions that change wallets. Each writes a movement and the counters that it changes."""
+
+from __future__ import annotations
+
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.operand import Path
+from pynamodb.expressions.update import Action
+
+from atelier.adapters.aws.dynamodb import Transaction
+from atelier.adapters.aws.dynamodb.ledger.items import (
+    WALLET,
+    MovementItem,
+    OperationKeyItem,
+    WalletItem,
+    grant_data,
+    movement_item,
+    wallet_item,
+)
+from atelier.clock import rfc3339
+from atelier.ledger.model import (
+    Change,
+    GrantChange,
+    HoldPlan,
+    MailboxState,
+    Movement,
+    SettlementPlan,
+    Wallet,
+)
+from atelier.ledger.operations import GrantRecord, Posting
+
+
+def put_new_wallet(write: Transaction, wallet: Wallet) -> None:
+    """Add the creation of a wallet to a transaction (one put). Part: "wallet"."""
+    write.save(wallet_item(wallet), WalletItem.pk.does_not_exist(), part="wallet")
+
+
+def put_mailbox_state(write: Transaction, workspace_id: str, mailbox: MailboxState, *, part: str) -> None:
+    """Add to a transaction the change of a wallet's mailbox state (one update). The revision grows, so that a refresh
+    planned on the old state cannot overwrite it."""
+    mailbox_action = (
+        WalletItem.mailbox.remove() if mailbox is MailboxState.ELIGIBLE else WalletItem.mailbox.set(mailbox.value)
+    )
+    write.update(
+        WalletItem(workspace_id, WALLET),
+        [mailbox_action, WalletItem.revision.add(1)],
+        WalletItem.pk.exists(),
+        part=part,
+    )
+
+
+def put_hold(write: Transaction, workspace_id: str, plan: HoldPlan) -> None:
+    """Add a hold to a transaction: one put (part "movement") and one update (part "wallet")."""
+    condition = (
+        (WalletItem.revision == plan.revision)
+        & (WalletItem.available >= -plan.change.available)
+        & (WalletItem.debt == 0)
+        & (WalletItem.holds_open < plan.holds_open_max)
+    )
+    actions = _counter_actions(plan.change)
+    if plan.sweep_at is not None:
+        sweep_at = rfc3339(plan.sweep_at)
+        actions.append(WalletItem.sweep_at.set(sweep_at))
+        condition &= WalletItem.sweep_at.does_not_exist() | (WalletItem.sweep_at >= sweep_at)
+    else:
+        # The plan relies on a sweep that is early enough, so the wallet must still have one.
+        condition &= WalletItem.sweep_at <= rfc3339(plan.hold.deadline_at)
+    for change in plan.change.grants:
+        condition &= _grant_condition(change)
+    write.save(movement_item(workspace_id, plan.movement, plan.hold), MovementItem.pk.does_not_exist(), part="movement")
+    write.update(WalletItem(workspace_id, WALLET), actions, condition, part="wallet")
+
+
+def put_settlement(write: Transaction, workspace_id: str, settlement: SettlementPlan) -> None:
+    """Add the end of a hold to a transaction: one put (part "movement") and one update (part "wallet")."""
+    condition = WalletItem.held >= -settlement.change.held
+    for change in settlement.change.grants:
+        condition &= Path(["grants", change.grant_id, "held"]) >= -change.held
+    write.save(movement_item(workspace_id, settlement.movement), MovementItem.pk.does_not_exist(), part="movement")
+    write.update(WalletItem(workspace_id, WALLET), _counter_actions(settlement.change), condition, part="wallet")
+
+
+def put_late_result(write: Transaction, workspace_id: str, movement: Movement) -> None:
+    """Add a result that came too late to be charged to a transaction: one put (the movement), one update (the count of
+    the wallet's movements)."""
+    write.save(movement_item(workspace_id, movement), MovementItem.pk.does_not_exist(), part="movement")
+    write.update(WalletItem(workspace_id, WALLET), [WalletItem.written.add(1)])
+
+
+def put_posting(write: Transaction, posting: Posting) -> None:
+    """Add a posting to a transaction: one put (part "movement") and one update (part "wallet")."""
+    change = posting.change
+    condition = WalletItem.available >= -change.available
+    if posting.revision is not None:
+        condition &= WalletItem.revision == posting.revision
+    if posting.requires_no_debt:
+        condition &= WalletItem.debt == 0
+    if change.added is not None:
+        condition &= Path(["grants", change.added.id]).does_not_exist()
+    for grant_id, seen in posting.remaining:
+        grant = Path(["grants", grant_id])
+        condition &= grant.does_not_exist() if seen is None else Path(["grants", grant_id, "remaining"]) == seen
+    for grant_change in change.grants:
+        condition &= _grant_condition(grant_change)
+    write.save(movement_item(posting.workspace_id, posting.movement), MovementItem.pk.does_not_exist(), part="movement")
+    write.update(WalletItem(posting.workspace_id, WALLET), _counter_actions(change), condition, part="wallet")
+
+
+def put_revocation(write: Transaction, workspace_id: str, seen: GrantRecord, after: GrantRecord) -> None:
+    """Add to a transaction how much of a grant is revoked (one update, part "grant")."""
+    write.update(
+        OperationKeyItem(workspace_id, f"key#{seen.key}"),
+        [
+            OperationKeyItem.revoked.set(after.revoked),
+            OperationKeyItem.revoked_expired.set(after.revoked_expired),
+        ],
+        OperationKeyItem.revoked == seen.revoked,
+        part="grant",
+    )
+
+
+def _grant_condition(change: GrantChange) -> Condition:
+    remaining = Path(["grants", change.grant_id, "remaining"])
+    return remaining == -change.remaining if change.takes_all else remaining >= -change.remaining
+
+
+def _counter_actions(change: Change) -> list[Action]:
+    actions: list[Action] = [
+        WalletItem.available.add(change.available),
+        WalletItem.held.add(change.held),
+        WalletItem.holds_open.add(change.holds_open),
+        WalletItem.written.add(1),
+    ]
+    if change.debt:
+        actions.append(WalletItem.debt.add(change.debt))
+    if change.added is not None:
+        actions.append(Path(["grants", change.added.id]).set(grant_data(change.added)))
+        actions.append(WalletItem.revision.add(1))
+    for grant in change.grants:
+        for name, delta in (("remaining", grant.remaining), ("held", grant.held), ("amount", grant.amount)):
+            if delta:
+                counter = Path(["grants", grant.grant_id, name])
+                actions.append(counter.set(counter + delta))
+    return actions
