@@ -78,8 +78,8 @@ TOKENS_BUSY = "The workspace's tokens are busy just now. Try again."
 class DynamoIdentity:
     """Accounts, Sessions, ApiTokens and Standings on DynamoDB.
 
-    `prefetch_address`: workspace id → address of one more item, of any table, that each authorization reads in its batch. After
-    the read, `prefetched` is that item, or None when it does not exist."""
+    `prefetch_address`: workspace id → address of one more item, of any table, that each authorization reads in its
+    batch. After the read, `prefetched` is that item, or None when it does not exist."""
 
     def __init__(self, prefetch_address: Callable[[str], ItemAddress] | None = None) -> None:
         self._prefetch_address = prefetch_address
