@@ -67,7 +67,6 @@ HANDLERS_TO_SHORTEN = {
     "functions/tasks/plan_stage/app.py",
 }
 CLASSES_TO_RENAME = {
-    "Caller",
     "Handler",
     "IdempotencyKeys",
     "Request",
