@@ -10,6 +10,7 @@ import pytest
 
 from atelier.adapters.aws.clients import client
 from atelier.adapters.aws.dynamodb.generations.items import GenerationItem
+from atelier.generations.cancel import cancel
 from atelier.generations.model import AttemptStatus, Status
 from atelier.generations.webhook_token import verify
 from atelier.wiring import generations, ledger
@@ -139,7 +140,7 @@ def test_a_refused_submission_moves_the_workflow_to_the_next_candidate(
 
 def test_a_cancelled_generation_is_not_attempted(attempt: ModuleType, cloud: AwsResources) -> None:
     submit_example()
-    generations.cancel(WORKSPACE, GENERATION, stored_generation().created_at)
+    cancel(WORKSPACE, GENERATION, deps=generations.close_deps(), now=stored_generation().created_at)
     task = cloud.start_waiting_execution()
     attempt.handler(visit("first_candidate", task), None)
     assert task.answer["status"] == "cancelled"

@@ -18,6 +18,7 @@ from openai import DefaultHttpx2Client, OpenAI
 
 from atelier.clock import system_clock
 from atelier.errors import ValidationFailed
+from atelier.generations.cancel import cancel
 from atelier.generations.model import Generation, Kind, Status
 from atelier.generations.ports import Filters
 from atelier.http.request import Caller, Request
@@ -118,7 +119,7 @@ def test_sdk_retries_join_the_first_requests_generation(program: Program, cloud:
 
 def test_a_retry_after_a_cancellation_reports_the_ended_generation(client: OpenAI, cloud: AwsResources) -> None:
     begun = pending(client)
-    generations.cancel(WORKSPACE, begun, system_clock())
+    cancel(WORKSPACE, begun, deps=generations.close_deps(), now=system_clock())
     with pytest.raises(openai.BadRequestError) as caught:
         client.chat.completions.create(model="local/writer", messages=HELLO)
     assert caught.value.code == "generation_ended"

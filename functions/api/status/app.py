@@ -11,13 +11,14 @@ from atelier.wiring import auth, status
 
 api = Api("status", limiter=auth.limiter)
 handler = api.handler
+STATUS_CODES = {"ok": 200, "unavailable": 503}
 
 
 @api.route("GET", "/healthz", answer=dict[str, str], raw=True, errors=(503,))
 def healthz(request: Request[Empty]) -> Response:
     """Whether the service can serve requests."""
     state = status.health()
-    return Response({"status": state}, status=200 if state == "ok" else 503)
+    return Response({"status": state}, status=STATUS_CODES[state])
 
 
 @api.route("GET", "/api/status", answer=dict[str, Any])

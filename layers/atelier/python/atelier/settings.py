@@ -63,6 +63,11 @@ def number_variable(name: str, default: int, *, minimum: int, maximum: int | Non
     return EnvironmentVariable(name, default, minimum, maximum)
 
 
+def _names(text: str) -> tuple[str, ...]:
+    """The names in a comma-separated list; empty ones are left out."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 class EnvironmentSettings:
     """Base class: each field declared by `text_variable` or `number_variable` gets the value of its environment
     variable. Raises InvalidSettings with everything that is missing or invalid."""
@@ -216,6 +221,11 @@ class Providers(EnvironmentSettings):
 
     enabled: str = text_variable("ATELIER_PROVIDERS", "local")
 
+    @property
+    def ids(self) -> frozenset[str]:
+        """The ids of the enabled providers."""
+        return frozenset(_names(self.enabled))
+
 
 class DailyCredits(EnvironmentSettings):
     """The accounts that get daily credits: `everyone`, or those with a `verified` e-mail address. Empty means
@@ -243,6 +253,11 @@ class Moderation(EnvironmentSettings):
     when_unanswered: Literal["allow", "refuse"] = text_variable(
         "ATELIER_MODERATION_UNANSWERED", "allow", ("allow", "refuse")
     )
+
+    @property
+    def category_names(self) -> tuple[str, ...]:
+        """The names in `categories`."""
+        return _names(self.categories)
 
 
 class GenerationTimes(EnvironmentSettings):

@@ -8,7 +8,7 @@ from atelier.settings import Providers
 
 def enabled_providers() -> frozenset[str]:
     """The ids of the providers that are enabled in this deployment."""
-    return frozenset(name.strip() for name in Providers.read().enabled.split(",") if name.strip())
+    return Providers.read().ids
 
 
 def prices() -> Catalogue:

@@ -45,12 +45,13 @@ CATEGORIES = {
 
 
 class OpenAIModeration:
-    """Implements the port `Moderator`. `model` is OpenAI's name of the model, from the catalogue."""
+    """Implements the port `Moderator`. `model` is OpenAI's name of the model, from the catalogue.
+    `base_url`: None = OpenAI's own."""
 
-    def __init__(self, *, api_key: str, model: str, base_url: str = BASE_URL) -> None:
+    def __init__(self, *, api_key: str, model: str, base_url: str | None = None) -> None:
         self._api_key = api_key
         self._model = model
-        self._base = urlsplit(base_url.rstrip("/"))
+        self._base = urlsplit((base_url or BASE_URL).rstrip("/"))
         self._tls: ssl.SSLContext | None = None
 
     def texts(self, texts: Sequence[str], *, seconds_max: float) -> Findings | None:
