@@ -26,6 +26,9 @@ HANDLER_LINES_MAX = 12
 TEST_NAME_CHARACTERS_MAX = 80
 # The lines of template.yaml for a function, on average.
 TEMPLATE_LINES_MAX = 18
+# The module that imports adapters by a name made at run time, and the files that hold the names.
+REGISTRY = ROOT / "layers/atelier/python/atelier/adapters/providers/registry.py"
+PROVIDER_FACTS = sorted((ROOT / "layers/atelier/python/atelier/catalogue").glob("*.yaml"))
 PRODUCT = ("functions", "layers")
 
 # Modules that a handler must not import: it calls use cases, and only wiring knows the adapters.
@@ -152,11 +155,20 @@ def imported(path: Path) -> set[str]:
     return found
 
 
+def imported_by_name(path: Path) -> set[str]:
+    """What `path` imports by a name made at run time: the registry imports an adapter by its provider's id."""
+    if path != REGISTRY:
+        return set()
+    ids = {provider for each in PROVIDER_FACTS for provider in yaml.safe_load(each.read_text()).get("providers", ())}
+    return {f"atelier.adapters.providers.{provider}" for provider in ids}
+
+
 def reached(path: Path) -> set[str]:
     """Every module that `path` may come to import through the product's own modules."""
     found, waiting = set[str](), [path]
     while waiting:
-        for name in imported(waiting.pop()) - found:
+        importing = waiting.pop()
+        for name in (imported(importing) | imported_by_name(importing)) - found:
             found.add(name)
             place = ROOT / "layers/atelier/python" / name.replace(".", "/")
             waiting += [file for file in (place.with_suffix(".py"), place / "__init__.py") if file.exists()]
@@ -378,6 +390,14 @@ def test_a_handler_imports_no_adapter_and_no_client() -> None:
         "a handler imports use cases and wiring, no adapter and no client of a service: compose it in wiring",
         [f"{path}: {', '.join(names)}" for path, names in reaching.items()],
     )
+
+
+def test_only_two_modules_import_by_a_name_made_at_run_time() -> None:
+    # The sandbox's process is started with the name of the module that it runs.
+    sandbox = ROOT / "layers/atelier/python/atelier/adapters/media/_sandbox_worker.py"
+    importing = [path for path in modules(*PRODUCT) if re.search(r"\bimport_module\(|\b__import__\(", path.read_text())]
+    assert named(importing) == named([sandbox, REGISTRY])
+    assert "atelier.adapters.providers.replicate" in reached(REGISTRY)
 
 
 def test_the_environment_is_read_in_one_place() -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from atelier.adapters.aws.clients import client
-from atelier.provider_keys.model import PROVIDERS, ProviderCredentials
+from atelier.catalogue.catalogue import providers_with_keys
+from atelier.provider_keys.model import ProviderCredentials
 from atelier.settings import ProviderSecrets, ProviderUrls
 from atelier.wiring import provider_adapters
 from tests.embedded_aws import clear_wiring_caches
@@ -25,20 +26,20 @@ def given(monkeypatch: pytest.MonkeyPatch, access: dict[str, Any], enabled: str)
     clear_wiring_caches(clients=False)
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("provider", providers_with_keys())
 def test_every_provider_that_takes_keys_has_an_adapter(
     cloud: AwsResources, monkeypatch: pytest.MonkeyPatch, provider: str
 ) -> None:
     monkeypatch.setenv("ATELIER_PROVIDER_URLS", f"{provider}={NOWHERE}")
     clear_wiring_caches(clients=False)
-    failure = provider_adapters.make_adapter(provider, ProviderCredentials("a key"), answer_seconds_max=1).check()
+    failure = provider_adapters.registry().create(provider, ProviderCredentials("a key"), answer_seconds_max=1).check()
     assert failure is not None
     assert failure.error_class in ("transient", "auth")
 
 
 def test_an_unknown_provider_has_no_adapter() -> None:
     with pytest.raises(KeyError):
-        provider_adapters.make_adapter("nobody", ProviderCredentials("a key"))
+        provider_adapters.registry().create("nobody", ProviderCredentials("a key"))
 
 
 def test_only_enabled_providers_with_a_key_are_available(cloud: AwsResources, monkeypatch: pytest.MonkeyPatch) -> None:

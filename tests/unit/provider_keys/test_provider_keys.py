@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from atelier.catalogue.catalogue import providers_with_keys
 from atelier.errors import (
     Conflict,
     IdempotencyMismatch,
@@ -378,6 +379,7 @@ def test_providers_are_listed_in_the_order_of_preference(house: House) -> None:
     )
     found = provider_statuses(
         house.own(),
+        known=(*providers_with_keys(), "local"),
         kinds={"openai": ["text", "image"], "local": ["image"]},
         platform_providers=frozenset({"local"}),
         health={"openai": "degraded"},

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import field
 from datetime import date
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 from atelier.dataclass import dataclass
 
@@ -180,6 +180,14 @@ class ListedModel:
 
 class WebhookInvalid(Exception):
     """The signature, the timestamp or the body of a webhook is wrong; the text says which and is only for the log."""
+
+
+class AdapterOptions(TypedDict, total=False):
+    """How an adapter is built, besides its credentials; an option that is left out keeps the adapter's default.
+    `base_url` replaces the provider's usual address, `answer_seconds_max` its longest wait for a response."""
+
+    base_url: str
+    answer_seconds_max: float
 
 
 class Provider(Protocol):

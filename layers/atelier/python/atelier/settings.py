@@ -188,6 +188,17 @@ class ProviderUrls(EnvironmentSettings):
     """Base-URL overrides by provider: `openai=https://…,fal=https://…`."""
 
     raw: str = text_variable("ATELIER_PROVIDER_URLS", "")
+    stage: str = text_variable("ATELIER_STAGE", "")
+
+    @property
+    def simulator_hosts(self) -> frozenset[str]:
+        """`host:port` of the overrides, the only loopback addresses that may be called; empty unless the stage is a
+        developer's machine."""
+        if self.stage != "local":
+            return frozenset()
+        from urllib.parse import urlsplit
+
+        return frozenset(urlsplit(url).netloc for url in self.by_provider().values())
 
     def by_provider(self) -> dict[str, str]:
         """The overrides as a mapping from provider to base URL."""

@@ -20,7 +20,7 @@ from atelier.catalogue import model as arithmetic
 from atelier.catalogue import speakable
 from atelier.catalogue.candidates import format_candidate
 from atelier.catalogue.costs import NO_FILES, Files, Usage
-from atelier.catalogue.model import DocumentedRateLimit, Model, OutcomeRule, Price, Settlement, Tier
+from atelier.catalogue.model import DocumentedRateLimit, Model, OutcomeRule, Price, ProviderFacts, Settlement, Tier
 from atelier.catalogue.parameters import Parameters
 from atelier.catalogue.sizes import NO_FACTS, SHAPE_PARAMETERS, SIZE, InputFacts
 from atelier.dataclass import dataclass
@@ -41,6 +41,7 @@ class CatalogueData:
         self.retired: dict[str, dict[str, str]] = {entry["id"]: entry for entry in document["retired"]}
         self.tiers = {name: Tier(**each) for name, each in document["tiers"].items()}
         self.outcomes = {name: OutcomeRule(**each) for name, each in document["outcomes"].items()}
+        self.providers: dict[str, ProviderFacts] = document.get("providers", {})
         self.limits: dict[str, DocumentedRateLimit] = document.get("limits", {})
 
     @property
@@ -269,6 +270,12 @@ def catalogue(enabled: frozenset[str]) -> Catalogue:
     return load(FOLDER, enabled)
 
 
+def providers_with_keys() -> tuple[str, ...]:
+    """The ids of the providers that a workspace can add keys for, sorted."""
+    facts = catalogue(frozenset[str]()).data.providers
+    return tuple(sorted(provider for provider, each in facts.items() if each["needs_key"]))
+
+
 def load(folder: Path, enabled: frozenset[str]) -> Catalogue:
     """A catalogue from a folder of YAML files."""
     sources = _read_sources(folder)
@@ -303,8 +310,10 @@ def _compile(sources: list[bytes]) -> dict[str, Any]:
     text = json.dumps(data)
     check(text)
     newest = max(entry["priced_at"] for entry in data["models"])
-    # The version is a digest of the data, not of the files: a changed comment does not change a price.
-    version = f"{newest}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    # The version is a digest of the data without the facts about providers, not of the files: neither a comment nor
+    # such a fact changes a price.
+    priced = json.dumps({section: entries for section, entries in data.items() if section != "providers"})
+    version = f"{newest}-{hashlib.sha256(priced.encode()).hexdigest()[:8]}"
     return {"digest": _digest(sources), "price_version": version, "data": data}
 
 

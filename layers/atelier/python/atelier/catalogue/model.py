@@ -113,6 +113,19 @@ class DocumentedRateLimit(TypedDict):
 
 
 @final
+class ProviderFacts(TypedDict):
+    """What is known of a provider before its adapter is imported; it stands at the head of the provider's file.
+
+    needs_key: calls need a key, the platform's or one that a workspace adds.
+    synchronous: the response to a request is the finished work, so an attempt has to wait for it.
+    signature_headers: the headers that the signatures of its webhooks cover, lower-case; empty = it sends none."""
+
+    needs_key: bool
+    synchronous: bool
+    signature_headers: list[str]
+
+
+@final
 class RetiredModel(TypedDict):
     """A model that is gone but may still be named by recipes: its refusal names the successor to use instead."""
 

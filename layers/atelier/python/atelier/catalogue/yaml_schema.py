@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator, wit
 
 from atelier.catalogue import costs, model, parameters
 from atelier.catalogue.costs import ImageCost, PredictionSecondCost, SecondCost
-from atelier.catalogue.model import DocumentedRateLimit, Model, OutcomeRule, RetiredModel, Tier
+from atelier.catalogue.model import DocumentedRateLimit, Model, OutcomeRule, ProviderFacts, RetiredModel, Tier
 from atelier.catalogue.parameters import PROMPT_CHARACTERS_MAX, ParameterRule, limit_error, validation_error
 from atelier.catalogue.sizes import RESOLUTION_PATTERN
 from atelier.catalogue.speakable import LANGUAGES
@@ -124,6 +124,7 @@ for part in (
         model.FreeCredits,
         model.FileRule,
         DocumentedRateLimit,
+        ProviderFacts,
         RetiredModel,
         Model,
         Tier,
@@ -143,6 +144,7 @@ class CatalogueDocument(BaseModel):
     tiers: dict[str, Tier]
     outcomes: dict[str, OutcomeRule]
     limits: dict[str, DocumentedRateLimit] = {}
+    providers: dict[str, ProviderFacts] = {}
 
     @model_validator(mode="after")
     def _check_references(self) -> CatalogueDocument:
@@ -151,6 +153,10 @@ class CatalogueDocument(BaseModel):
         twice = {name for name in ids if ids.count(name) > 1}
         if twice:
             raise ValueError(f"two entries have one id: {sorted(twice)}")
+
+        strangers = {model.provider for model in self.models} - self.providers.keys()
+        if strangers:
+            raise ValueError(f"no file has the facts of these providers: {sorted(strangers)}")
 
         looked_at = max(model.priced_at for model in self.models)
         early = [past["id"] for past in self.retired if past["sunset_at"] > looked_at]

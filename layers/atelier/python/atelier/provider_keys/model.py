@@ -8,10 +8,8 @@ from datetime import datetime, timedelta
 
 from atelier.dataclass import dataclass
 
-# Providers that own keys can be added for. `custom` is any endpoint with OpenAI's API; its address and models are
-# stored with the key.
+# The provider that is any endpoint with OpenAI's API; its address and models are stored with the key.
 CUSTOM = "custom"
-PROVIDERS = ("anthropic", CUSTOM, "fal", "openai", "replicate", "stability", "xai")
 KEYS_PER_WORKSPACE_MAX = 50
 PRIORITY_DEFAULT, PRIORITY_MAX = 100, 1000
 LAST_FOUR_FROM_CHARACTERS = 12

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from atelier.errors import ValidationFailed
-from atelier.provider_keys.model import PROVIDERS, ProviderPreference, WorkspaceProviders
+from atelier.provider_keys.model import ProviderPreference, WorkspaceProviders
 from atelier.provider_keys.ports import OwnRouteMarks, ProviderKeys
 
 UNKNOWN_HEALTH = "unknown"
@@ -26,14 +26,15 @@ class ProviderStatus:
 def provider_statuses(
     workspace_providers: WorkspaceProviders,
     *,
+    known: Iterable[str],
     kinds: Mapping[str, Iterable[str]],
     platform_providers: frozenset[str],
     health: Mapping[str, str],
 ) -> list[ProviderStatus]:
-    """The status of every known provider, the most preferred first. kinds: the kinds that models make, by provider;
-    health: the health status by provider."""
+    """The status of every known provider, the most preferred first. known: the existing providers; kinds: the kinds
+    that models make, by provider; health: the health status by provider."""
     statuses: list[ProviderStatus] = []
-    for provider in sorted({*kinds, *PROVIDERS, *platform_providers}):
+    for provider in sorted(known):
         active = workspace_providers.active_keys(provider)
         served = {model.kind for key in active for model in key.models}
         statuses.append(

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic_core import PydanticCustomError
 
+from atelier.catalogue.catalogue import providers_with_keys
 from atelier.provider_keys.check_key import KeyCheck
 from atelier.provider_keys.model import (
     PRIORITY_DEFAULT,
@@ -19,7 +21,17 @@ from atelier.provider_keys.model import (
 )
 from atelier.provider_keys.provider_preferences import ProviderStatus
 
-OwnProvider = Literal["anthropic", "custom", "fal", "openai", "replicate", "stability", "xai"]
+
+def _check_provider(provider: str) -> str:
+    """Refuse a provider that takes no keys. The list is the catalogue's, so a new provider needs no change here. Raises
+    PydanticCustomError, with the type and text of pydantic's own error for a list of choices."""
+    known = [f"'{each}'" for each in providers_with_keys()]
+    if f"'{provider}'" not in known:
+        expected = f"{', '.join(known[:-1])} or {known[-1]}"
+        raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
+    return provider
+
+
 ServedKind = Literal["audio", "image", "page", "text"]
 KeyId = Annotated[str, Field(pattern=r"^key_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
 Name = Annotated[
@@ -41,7 +53,9 @@ class AddKeyRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    provider: OwnProvider
+    provider: Annotated[str, AfterValidator(_check_provider)] = Field(
+        description="The id of a provider that needs a key; `custom` is any endpoint with OpenAI's API."
+    )
     key_name: Name = Field(description="What you call it; one of a name for a provider.")
     # The length is checked in add_key.py, not here: an error of this schema could quote the key.
     key: SecretStr = Field(description="8 to 512 printable ASCII characters; spaces around it are cut off.")

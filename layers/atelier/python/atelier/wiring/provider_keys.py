@@ -14,7 +14,7 @@ from atelier.addresses import is_public, resolve_host
 from atelier.http.request import Caller
 from atelier.provider_keys import add_key, check_key, provider_preferences, remove_key, rewrap
 from atelier.provider_keys import decrypt as revealing
-from atelier.provider_keys.model import CUSTOM, PROVIDERS, ProviderCredentials, ProviderKey, ProviderPreference
+from atelier.provider_keys.model import CUSTOM, ProviderCredentials, ProviderKey, ProviderPreference
 from atelier.provider_keys.vault import Vault
 from atelier.settings import ProviderKeySecret, ProvidersTable, RequestsTable
 from atelier.wiring import provider_adapters, routing, waiting
@@ -88,7 +88,7 @@ def add(
 
 def check(caller: Caller, key_id: str, now: datetime) -> check_key.KeyCheck:
     """Test with the provider whether it accepts a key. Raises NotFound, RateLimited."""
-    adapter = partial(provider_adapters.make_adapter, answer_seconds_max=CHECK_SECONDS_MAX)
+    adapter = partial(provider_adapters.registry().create, answer_seconds_max=CHECK_SECONDS_MAX)
     with waiting.bounded_outside_request(caller.user_id):
         return check_key.check_key(caller.workspace_id, key_id, keys=keys(), vault=vault(), adapter=adapter, now=now)
 
@@ -106,14 +106,18 @@ def remove(workspace_id: str, key_id: str, now: datetime) -> None:
 def provider_statuses(workspace_id: str, now: datetime) -> list[provider_preferences.ProviderStatus]:
     """The status of every provider for a workspace."""
     own, kinds, offered = keys().read_workspace(workspace_id), _kinds(), enabled_providers()
-    health = routing.statuses(workspace_id, own, {*kinds, *PROVIDERS, *offered}, now)
-    return provider_preferences.provider_statuses(own, kinds=kinds, platform_providers=offered, health=health)
+    known = _known_providers()
+    health = routing.statuses(workspace_id, own, known, now)
+    return provider_preferences.provider_statuses(
+        own, known=known, kinds=kinds, platform_providers=offered, health=health
+    )
 
 
 def change_preferences(workspace_id: str, wanted: Iterable[ProviderPreference]) -> None:
     """Replace a workspace's provider preferences."""
-    known = frozenset({*_kinds(), *PROVIDERS, *enabled_providers()})
-    provider_preferences.change_preferences(workspace_id, list(wanted), known=known, keys=keys(), wallets=wallets())
+    provider_preferences.change_preferences(
+        workspace_id, list(wanted), known=_known_providers(), keys=keys(), wallets=wallets()
+    )
 
 
 def rotate(now: datetime, *, new_master_key: bool) -> rewrap.RewrapReport:
@@ -125,6 +129,10 @@ def rotate(now: datetime, *, new_master_key: bool) -> rewrap.RewrapReport:
     ends_at = time.monotonic() + REWRAP_SECONDS_MAX
     # A new vault, because one that was used before caches which master key is the newest.
     return rewrap.rewrap(keys=keys(), vault=_new_vault(), has_time=lambda: time.monotonic() < ends_at)
+
+
+def _known_providers() -> frozenset[str]:
+    return frozenset({*prices().data.providers, *enabled_providers()})
 
 
 def _kinds() -> Mapping[str, set[str]]:

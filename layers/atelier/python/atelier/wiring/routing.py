@@ -159,8 +159,7 @@ def own_provider(
 
     try:
         access = provider_keys.decrypt_key(workspace_id, provider, key_id, clock())
-        timeout_seconds = provider_adapters.timeout_seconds(provider) if for_attempts else None
-        return provider_adapters.make_adapter(provider, access, answer_seconds_max=timeout_seconds)
+        return provider_adapters.registry().create(provider, access, for_attempts=for_attempts)
     except (NotFound, UnreadableKey) as error:
         logger.warning("own key cannot be used", workspace_id=workspace_id, key=key_id, reason=type(error).__name__)
         return None

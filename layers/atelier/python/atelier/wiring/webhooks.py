@@ -10,14 +10,9 @@ from atelier.errors import BadRequest, NotFound
 from atelier.generations import webhook_token
 from atelier.provider_port import WebhookInvalid
 from atelier.telemetry import logger
+from atelier.wiring.prices import prices
 from atelier.wiring.workflow import inbox, providers, signing_key
 
-# The headers that the signatures cover, by Standard Webhooks and by fal; only they are stored.
-KEPT_HEADERS = (
-    *(f"webhook-{name}" for name in ("id", "timestamp", "signature")),
-    *(f"x-fal-webhook-{name}" for name in ("request-id", "user-id", "timestamp", "signature")),
-    "content-type",
-)
 ADDRESS_FIELDS = tuple(field.name for field in fields(webhook_token.WebhookAddress))
 
 
@@ -28,7 +23,9 @@ def receive(provider_id: str, token: str, headers: Mapping[str, str], body: byte
     address = webhook_token.verify(provider_id, token, signing_key())
     if provider is None or address is None:
         raise NotFound("There is no such webhook.")
-    signed_headers = {name: headers[name] for name in KEPT_HEADERS if name in headers}
+    # Only the headers that the provider's signature covers are stored, and the body's type.
+    kept = (*prices().data.providers[provider_id]["signature_headers"], "content-type")
+    signed_headers = {name: headers[name] for name in kept if name in headers}
     try:
         event = provider.parse_webhook(signed_headers, body, int(now.timestamp()))
     except WebhookInvalid as error:

@@ -1,1 +1,1 @@
-"""Provider adapters: one file per provider, named after the provider's id. `_contract.py` defines their interface."""
+"""Provider adapters: one module for each provider, named after its id. `provider_port.py` defines their interface."""

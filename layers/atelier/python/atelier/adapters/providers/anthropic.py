@@ -12,7 +12,7 @@ import math
 import re
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, cast
+from typing import Any, Unpack, cast
 from urllib.parse import urlencode
 
 from atelier.adapters.providers._conversation import PromptPart, messages_of
@@ -26,7 +26,9 @@ from atelier.adapters.providers._http import (
     provider_unreachable,
 )
 from atelier.adapters.providers._text_outcome import text_outcome
+from atelier.provider_keys.model import ProviderCredentials
 from atelier.provider_port import (
+    AdapterOptions,
     CancelResult,
     ErrorClass,
     Failed,
@@ -75,6 +77,13 @@ FINISH_REASONS = {
     "refusal": FinishReason.CONTENT_FILTER,
 }
 SAMPLING_PARAMETERS = ("max_tokens", "temperature", "top_p", "top_k")
+
+
+def create_adapter(
+    credentials: ProviderCredentials, local_hosts: frozenset[str], **options: Unpack[AdapterOptions]
+) -> Anthropic:
+    """The adapter with these credentials; see AdapterFactory in registry.py."""
+    return Anthropic(api_key=credentials.key, **options)
 
 
 class Anthropic:

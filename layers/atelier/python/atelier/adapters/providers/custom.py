@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 from urllib.parse import urlsplit
 
 from atelier.adapters.providers._http import HttpClient, NoAnswer, NotSent, Reply
 from atelier.adapters.providers._openai_compatible import JsonObject, OpenAICompatible, bearer
 from atelier.addresses import Resolver, is_public, resolve_host
-from atelier.provider_port import ErrorClass, Failed, Job, Output, Unknown
+from atelier.provider_keys.model import ProviderCredentials
+from atelier.provider_port import AdapterOptions, ErrorClass, Failed, Job, Output, Unknown
 
 if TYPE_CHECKING:
     import ssl
@@ -31,10 +32,18 @@ class AddressNotAllowed(NotSent):
     """The URL may not be opened: it is not https, or its name resolves to an address that is not public."""
 
 
+def create_adapter(
+    credentials: ProviderCredentials, local_hosts: frozenset[str], **options: Unpack[AdapterOptions]
+) -> Custom:
+    """The adapter with these credentials; see AdapterFactory in registry.py."""
+    return Custom(api_key=credentials.key, local_hosts=local_hosts, **options)
+
+
 class Custom(OpenAICompatible):
     """The adapter for a custom provider. `model` in the settings is the model's name at the endpoint; without `api`,
     the API follows from the kind of the job.
 
+    base_url: a custom provider has no usual address, and without one every request is refused.
     local_hosts: `host:port` pairs that may be opened with http and at private addresses: the provider simulators of a
     local stack; empty in a deployment."""
 
@@ -42,7 +51,7 @@ class Custom(OpenAICompatible):
         self,
         *,
         api_key: str,
-        base_url: str,
+        base_url: str = "",
         local_hosts: frozenset[str] = frozenset(),
         resolve: Resolver = resolve_host,
         tls: ssl.SSLContext | None = None,

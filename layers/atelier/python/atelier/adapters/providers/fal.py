@@ -18,12 +18,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from copy import deepcopy
 from functools import cache
-from typing import Any, cast
+from typing import Any, Unpack, cast
 from urllib.parse import urlencode, urlsplit
 
 from atelier.adapters.providers._http import HttpClient, NoAnswer, NotSent, Reply, failure_of, provider_unreachable
+from atelier.provider_keys.model import ProviderCredentials
 from atelier.provider_port import (
     Accepted,
+    AdapterOptions,
     Cancelled,
     CancelResult,
     Done,
@@ -41,6 +43,7 @@ from atelier.provider_port import (
     WebhookInvalid,
 )
 
+REST_URL = "https://rest.fal.ai"
 OUTPUTS_MAX = 16
 PROBLEMS_MAX = 4
 # How long fal keeps a result: long enough for the last poll, and no longer.
@@ -91,6 +94,15 @@ CLASS_BY_TYPE = {
 CANCELLED_TYPES = frozenset({"client_cancelled", "client_disconnected"})
 
 
+def create_adapter(
+    credentials: ProviderCredentials, local_hosts: frozenset[str], **options: Unpack[AdapterOptions]
+) -> Fal:
+    """The adapter with these credentials; see AdapterFactory in registry.py."""
+    # fal has two hosts; with a base-URL override one host serves both.
+    rest_url = options.get("base_url", REST_URL)
+    return Fal(api_key=credentials.key, user_id=credentials.account or "", rest_url=rest_url, **options)
+
+
 class Fal:
     """The adapter for fal. A model's `settings` in the catalogue: `app` (owner/app, and a sub-path if the model has
     one), `names` (our field → the model's field; a dot goes one level down), `values` (our choices → the model's
@@ -109,7 +121,7 @@ class Fal:
         api_key: str,
         user_id: str = "",
         base_url: str = "https://queue.fal.run",
-        rest_url: str = "https://rest.fal.ai",
+        rest_url: str = REST_URL,
         answer_seconds_max: float = 20.0,
     ) -> None:
         headers = {"authorization": f"Key {api_key}"}

@@ -7,9 +7,19 @@ models carries shutdown dates.
 
 from __future__ import annotations
 
+from typing import Unpack
+
 from atelier.adapters.providers._http import HttpClient
 from atelier.adapters.providers._openai_compatible import JsonObject, OpenAICompatible, bearer
-from atelier.provider_port import Job
+from atelier.provider_keys.model import ProviderCredentials
+from atelier.provider_port import AdapterOptions, Job
+
+
+def create_adapter(
+    credentials: ProviderCredentials, local_hosts: frozenset[str], **options: Unpack[AdapterOptions]
+) -> OpenAI:
+    """The adapter with these credentials; see AdapterFactory in registry.py."""
+    return OpenAI(api_key=credentials.key, **options)
 
 
 class OpenAI(OpenAICompatible):

@@ -16,15 +16,17 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Unpack, cast
 from urllib.parse import urlencode
 
 from atelier.adapters.providers._http import failure_of, provider_unreachable
 from atelier.adapters.providers._standard_webhooks import verify_webhook
 from atelier.clock import rfc3339
 from atelier.ids import created_at
+from atelier.provider_keys.model import ProviderCredentials
 from atelier.provider_port import (
     Accepted,
+    AdapterOptions,
     Cancelled,
     CancelResult,
     Done,
@@ -95,6 +97,13 @@ ERROR_CHARACTERS_MAX = 2000
 PERSON_WORD = re.compile(
     r"\b(person|man|woman|boy|girl|child|baby|lady|gentleman|guy|actor|actress|king|queen)\b", re.IGNORECASE
 )
+
+
+def create_adapter(
+    credentials: ProviderCredentials, local_hosts: frozenset[str], **options: Unpack[AdapterOptions]
+) -> Replicate:
+    """The adapter with these credentials; see AdapterFactory in registry.py."""
+    return Replicate(api_token=credentials.key, webhook_secret=credentials.webhook_secret or "", **options)
 
 
 class Replicate:

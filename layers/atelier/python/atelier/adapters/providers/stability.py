@@ -11,11 +11,13 @@ import base64
 import binascii
 import math
 import re
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 from atelier.adapters.providers._http import HttpClient, NoAnswer, NotSent, Reply, failure_of, provider_unreachable
+from atelier.provider_keys.model import ProviderCredentials
 from atelier.provider_port import (
     Accepted,
+    AdapterOptions,
     CancelResult,
     Done,
     ErrorClass,
@@ -50,6 +52,13 @@ CLASS_BY_STATUS = {
     410: ErrorClass.MODEL_GONE,
     429: ErrorClass.RATE_LIMITED,
 }
+
+
+def create_adapter(
+    credentials: ProviderCredentials, local_hosts: frozenset[str], **options: Unpack[AdapterOptions]
+) -> Stability:
+    """The adapter with these credentials; see AdapterFactory in registry.py."""
+    return Stability(api_key=credentials.key, **options)
 
 
 class Stability:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from typing import Unpack
 
 from atelier.adapters.providers._http import HttpClient, NoAnswer, NotSent, Reply, failure_of
 from atelier.adapters.providers._openai_compatible import (
@@ -25,8 +26,10 @@ from atelier.adapters.providers._openai_compatible import (
     preset_fields,
     prompt_with_exclusions,
 )
+from atelier.provider_keys.model import ProviderCredentials
 from atelier.provider_port import (
     Accepted,
+    AdapterOptions,
     Done,
     ErrorClass,
     Failed,
@@ -51,6 +54,13 @@ VIDEO_RATIOS = ("1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3")
 IMAGE_1K_SIDE_MAX = 1536
 VIDEO_HEIGHTS = ((480, "480p"), (720, "720p"))
 REFERENCE = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+
+def create_adapter(
+    credentials: ProviderCredentials, local_hosts: frozenset[str], **options: Unpack[AdapterOptions]
+) -> XAI:
+    """The adapter with these credentials; see AdapterFactory in registry.py."""
+    return XAI(api_key=credentials.key, **options)
 
 
 class XAI(OpenAICompatible):
