@@ -69,6 +69,11 @@ HANDLERS_TO_SHORTEN = {
     "functions/tasks/finish_generation/app.py",
     "functions/tasks/plan_stage/app.py",
 }
+APPS_TO_EMPTY = {
+    "functions/api/auth/app.py",
+    "functions/api/status/app.py",
+    "functions/v1/app.py",
+}
 CLASSES_TO_RENAME = {
     "Handler",
     "IdempotencyKeys",
@@ -82,6 +87,7 @@ NAMES_TO_CHANGE = {"functions/v1/app.py", "layers/atelier/python/atelier/wiring/
 
 # What decides: wiring must not.
 BRANCHES = (ast.If, ast.IfExp, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.Match, ast.BoolOp)
+PRESENCE = re.compile(r"^\S+ is (not )?None$|^(\w+\.)*replayed$")
 # Words of a private language, and the word that the field uses. Names of variables, parameters, functions and classes.
 BANNED_NAMES = {
     "asked": "request, recipe, or what it is",
@@ -249,6 +255,23 @@ def test_a_handler_is_short() -> None:
         f"a handler has at most {HANDLER_LINES_MAX} lines: it reads the request, calls one use case and builds the "
         "response; move what decides into the use case",
         long,
+    )
+
+
+def test_an_http_handler_decides_nothing() -> None:
+    """The one branch that a handler may have is on what was there: `is None`, `is not None`, `replayed`."""
+    deciding = [
+        f"{at(path, node.iter.lineno if isinstance(node, ast.comprehension) else node.lineno)}: {type(node).__name__}"
+        for path in modules("functions/api", "functions/v1")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, BRANCHES) or (isinstance(node, ast.comprehension) and node.ifs)
+        if not (isinstance(node, ast.If | ast.IfExp) and PRESENCE.search(ast.unparse(node.test)))
+        if str(path.relative_to(ROOT)) not in APPS_TO_EMPTY
+    ]
+    hold(
+        "a handler reads the request, calls one use case and builds the response: move the branch into the use case, "
+        "or into present.py or schemas.py of the context",
+        deciding,
     )
 
 

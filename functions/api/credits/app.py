@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from atelier import cursors
-from atelier.errors import NotFound, ValidationFailed
 from atelier.http.api import Api
 from atelier.http.request import Empty, Request
 from atelier.http.response import Response
+from atelier.ledger.explain import movements_of
+from atelier.ledger.prove import cursor_after, position_of
 from atelier.ledger.schemas import (
     BalanceQuery,
     BalanceView,
@@ -74,11 +73,9 @@ def statement(request: Request[Empty]) -> Response:
 )
 def proof(request: Request[Empty]) -> Response:
     """The proof of the wallet, oldest entries first, for a verifier that works offline."""
-    after = cursors.decode(request.query.cursor, "seal#") or "seal#0"
-    if not re.fullmatch(r"seal#\d{1,12}", after, re.ASCII):
-        raise ValidationFailed([{"path": "query.cursor", "message": "is not a cursor of this list"}])
-    page, next_after = seals.proof(request.caller.workspace_id, int(after[5:]), request.now)
-    return Response({**page, "next_cursor": cursors.encode(f"seal#{next_after}" if next_after else None)})
+    position = position_of(request.query.cursor)
+    page, next_position = seals.proof(request.caller.workspace_id, position, request.now)
+    return Response({**page, "next_cursor": cursor_after(next_position)})
 
 
 @api.route(
@@ -92,7 +89,5 @@ def proof(request: Request[Empty]) -> Response:
 def explanation(request: Request[Empty]) -> Response:
     """Why a generation was charged: its hold, and how the hold ended."""
     generation_id = request.path_id("generation_id", "gen")
-    movements = ledger.wallets().movements_of(request.caller.workspace_id, generation_id)
-    if not movements:
-        raise NotFound
+    movements = movements_of(request.caller.workspace_id, generation_id, wallets=ledger.wallets())
     return Response(explanation_view(generation_id, movements))

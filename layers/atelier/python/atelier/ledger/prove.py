@@ -8,9 +8,11 @@ is exactly the sum of the entries.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import datetime
 
+from atelier import cursors
 from atelier.errors import Unavailable, ValidationFailed
 from atelier.ledger.hash_chain import MOVEMENTS_MAX, PublicForm, Seal, movement_id, proven_counters, to_public
 from atelier.ledger.ports import SealStore
@@ -19,6 +21,19 @@ from atelier.ledger.seal_movements import SealDeps, seal_all
 PAGE_BYTES_MAX = 4_000_000
 SEALS_PER_READ = 100
 TRIES_MAX = 5
+
+
+def position_of(cursor: str | None) -> int:
+    """The number of the seal after which the page of a proof begins; 0 without a cursor. Raises ValidationFailed."""
+    position = cursors.decode(cursor, "seal#") or "seal#0"
+    if not re.fullmatch(r"seal#\d{1,12}", position, re.ASCII):
+        raise ValidationFailed([{"path": "query.cursor", "message": "is not a cursor of this list"}])
+    return int(position.removeprefix("seal#"))
+
+
+def cursor_after(number: int | None) -> str | None:
+    """The cursor of the page after the seal `number`; None after the last page."""
+    return cursors.encode(f"seal#{number}" if number else None)
 
 
 def build_proof_page(
