@@ -41,8 +41,8 @@ def rows() -> list[object]:
 
 def ours() -> Callable[[], dict[str, Any]]:
     """A call that serves a request by the credits function, with a wallet in memory."""
+    from atelier.caller import Caller
     from atelier.clock import system_clock
-    from atelier.http.request import Caller
     from atelier.identity.authorize import authorize
     from atelier.identity.rate_limit import SparseLimiter
     from atelier.ids import new_id

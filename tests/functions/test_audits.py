@@ -17,10 +17,10 @@ from atelier.adapters.aws.clients import client
 from atelier.adapters.aws.dynamodb import transaction
 from atelier.adapters.aws.dynamodb.ledger.items import WalletItem, wallet_item
 from atelier.adapters.aws.dynamodb.ledger.transactions import put_new_wallet
+from atelier.caller import Caller
 from atelier.clock import system_clock
 from atelier.generations.create import accept
 from atelier.generations.model import Kind, Recipe
-from atelier.http.request import Caller
 from atelier.ids import new_id
 from atelier.ledger.model import new_wallet
 from atelier.ledger.verify import verify

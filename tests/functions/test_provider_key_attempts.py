@@ -6,10 +6,10 @@ import json
 
 import pytest
 
+from atelier.caller import Caller
 from atelier.clock import system_clock
 from atelier.generations.create import accept
 from atelier.generations.model import Generation, Kind, Recipe, Status
-from atelier.http.request import Caller
 from atelier.wiring import generations, ledger
 from infra.simulators.replicate import ReplicateSimulator
 from tests.functions.conftest import AwsResources

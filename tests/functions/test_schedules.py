@@ -16,10 +16,10 @@ from atelier.adapters.aws.clients import client
 from atelier.adapters.aws.dynamodb import transaction
 from atelier.adapters.aws.dynamodb.ledger.items import WalletItem
 from atelier.adapters.aws.dynamodb.ledger.transactions import put_new_wallet
+from atelier.caller import Caller
 from atelier.clock import rfc3339, system_clock
 from atelier.generations.create import accept
 from atelier.generations.model import Generation, Kind, Recipe, Status
-from atelier.http.request import Caller
 from atelier.ids import new_id
 from atelier.ledger.model import Movement, new_wallet
 from atelier.wiring import due_wallets as reconciling

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from atelier.adapters.aws.clients import client
+from atelier.caller import Caller
 from atelier.generations.create import accept
 from atelier.generations.model import Attempt, AttemptStatus
 from atelier.generations.ports import TaskCallback
-from atelier.http.request import Caller
 from atelier.wiring import generations, workflow
 from infra.simulators.replicate import FOREIGN_SECRET, WEBHOOK_SECRET, ReplicateSimulator, signature
 from tests.embedded_aws import clear_wiring_caches

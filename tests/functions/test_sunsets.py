@@ -13,12 +13,12 @@ import pytest
 
 from atelier.adapters.aws.clients import client
 from atelier.adapters.aws.dynamodb.sunsets import DynamoSunsets
+from atelier.caller import Caller
 from atelier.catalogue.ports import Sunsets
 from atelier.clock import system_clock
 from atelier.errors import ValidationFailed
 from atelier.generations.create import accept
 from atelier.generations.model import Kind, Recipe
-from atelier.http.request import Caller
 from atelier.wiring import generations, sunsets
 from infra.simulators.openai import OpenAISimulator
 from tests.embedded_aws import clear_wiring_caches

@@ -16,12 +16,13 @@ import openai
 import pytest
 from openai import DefaultHttpx2Client, OpenAI
 
+from atelier.caller import Caller
 from atelier.clock import system_clock
 from atelier.errors import ValidationFailed
 from atelier.generations.cancel import cancel
 from atelier.generations.model import Generation, Kind, Status
 from atelier.generations.ports import Filters
-from atelier.http.request import Caller, Request
+from atelier.http.request import Request
 from atelier.openai_api.request import InputFile, MappedRequest
 from atelier.openai_api.result import Result
 from atelier.wiring import generations, library, openai_api

@@ -86,7 +86,7 @@ def test_a_flood_of_subjects_does_not_fill_the_memory() -> None:
     limiter = SparseLimiter(InMemoryRateWindows, LIMIT)
     for number in range(SUBJECTS_MAX + 10):
         limiter(f"address#{number}", NOW)
-    assert len(vars(limiter)["_untold"]) <= SUBJECTS_MAX
+    assert len(vars(limiter)["_unwritten"]) <= SUBJECTS_MAX
 
 
 @pytest.mark.parametrize(
@@ -102,3 +102,10 @@ def test_a_flood_of_subjects_does_not_fill_the_memory() -> None:
 )
 def test_an_ipv6_address_is_limited_by_its_network(address: str, subscriber: str) -> None:
     assert subscriber_network(address) == subscriber
+
+
+def test_addresses_of_one_network_share_an_allowance() -> None:
+    limiter = SparseLimiter(InMemoryRateWindows, 1)
+    assert passes(limiter, "address#2001:db8:1:2:aaaa::1")
+    assert not passes(limiter, "address#2001:db8:1:2:bbbb::2")
+    assert passes(limiter, "address#2001:db8:1:3::1")

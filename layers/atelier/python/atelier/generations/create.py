@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import Protocol
 
+from atelier.caller import Caller
 from atelier.dataclass import dataclass
 from atelier.errors import NotFound, ProviderFailed, ValidationFailed
 from atelier.generations.character import with_character
@@ -26,17 +26,6 @@ from atelier.routing.rank_offers import Routes
 
 # The namespace of the idempotency keys of requests that create a generation or a run.
 SCOPE = "generate"
-
-
-class CallerFacts(Protocol):
-    """The facts about the verified caller. `wallet`: the workspace's wallet, None = it was not read with the caller."""
-
-    @property
-    def user_id(self) -> str: ...
-    @property
-    def workspace_id(self) -> str: ...
-    @property
-    def wallet(self) -> Wallet | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +81,7 @@ class EnhancedPrompt:
 
 def create(
     deps: CreateDeps,
-    caller: CallerFacts,
+    caller: Caller,
     body: MakeRequest,
     now: datetime,
     options: CreateOptions = NO_OPTIONS,
@@ -119,7 +108,7 @@ def create(
 
 def create_run(
     deps: CreateDeps,
-    caller: CallerFacts,
+    caller: Caller,
     body: PipelineRequest,
     now: datetime,
     options: CreateOptions = NO_OPTIONS,
@@ -131,7 +120,7 @@ def create_run(
 
 def retry(
     deps: CreateDeps,
-    caller: CallerFacts,
+    caller: Caller,
     generation_id: str,
     now: datetime,
     options: CreateOptions = NO_OPTIONS,
@@ -160,7 +149,7 @@ def retry(
 
 
 def enhance(
-    deps: CreateDeps, caller: CallerFacts, body: EnhanceRequest, now: datetime, idempotency_key: str | None = None
+    deps: CreateDeps, caller: Caller, body: EnhanceRequest, now: datetime, idempotency_key: str | None = None
 ) -> EnhancedPrompt:
     """Have a prompt rewritten by a text model, and wait for it within the gateway's time-out. Raises ProviderFailed
     when the generation ended without a result, and what `submit_generation` raises."""
@@ -186,7 +175,7 @@ def enhance(
 
 def accept(
     deps: CreateDeps,
-    caller: CallerFacts,
+    caller: Caller,
     recipe: Recipe,
     idempotency_key: str | None,
     now: datetime,
@@ -211,7 +200,7 @@ def accept(
     return submit_generation(submission, deps=deps.submit, now=now, wallet=caller.wallet)
 
 
-def routes_of(deps: CreateDeps, caller: CallerFacts) -> Routes:
+def routes_of(deps: CreateDeps, caller: Caller) -> Routes:
     """The routes of the caller's workspace to providers."""
     wallet = caller.wallet
     return deps.routes_of_wallet(wallet) if wallet else deps.routes_of_workspace(caller.workspace_id)
@@ -219,7 +208,7 @@ def routes_of(deps: CreateDeps, caller: CallerFacts) -> Routes:
 
 def _create_from_body(
     deps: CreateDeps,
-    caller: CallerFacts,
+    caller: Caller,
     body: MakeRequest | PipelineRequest,
     recipe: Recipe,
     pipeline: Pipeline | None,
@@ -249,7 +238,7 @@ def _verified_quote(deps: CreateDeps, quote_id: str) -> Quote:
 
 
 def _recipe_and_implied_pipeline(
-    deps: CreateDeps, caller: CallerFacts, body: MakeRequest, now: datetime, kind: str | None, template_id: str | None
+    deps: CreateDeps, caller: Caller, body: MakeRequest, now: datetime, kind: str | None, template_id: str | None
 ) -> tuple[Recipe, Pipeline | None]:
     """The recipe of a plain request, and its pipeline if it has to become a run."""
     recipe = _recipe(deps, caller.workspace_id, body, kind, template_id)

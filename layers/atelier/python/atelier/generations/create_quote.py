@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from atelier.generations.create import CallerFacts, CreateDeps, routes_of
+from atelier.caller import Caller
+from atelier.generations.create import CreateDeps, routes_of
 from atelier.generations.quote import pipeline_for, quote, sign_quote
 from atelier.generations.schemas import QuoteRequest, QuoteView, quote_view
 from atelier.generations.submit import resolve_inputs
 
 
-def create_quote(deps: CreateDeps, caller: CallerFacts, body: QuoteRequest, now: datetime) -> QuoteView:
+def create_quote(deps: CreateDeps, caller: Caller, body: QuoteRequest, now: datetime) -> QuoteView:
     """The price of a request, signed; nothing is stored. Raises ValidationFailed, NotFound, Unavailable."""
     workspace_id, catalogue, routes = caller.workspace_id, deps.submit.catalogue, routes_of(deps, caller)
     requested_run = body.requested_run()

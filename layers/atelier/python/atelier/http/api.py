@@ -15,12 +15,12 @@ from typing import Any, Protocol, cast
 
 from pydantic import BaseModel
 
+from atelier.caller import Caller
 from atelier.clock import Clock, system_clock
 from atelier.dataclass import dataclass
 from atelier.errors import AtelierError, ErrorResponse, MethodNotAllowed, NotFound, Unauthenticated
 from atelier.http.errors import error_envelope, respond_to_error
 from atelier.http.request import (
-    Caller,
     Empty,
     Event,
     Request,

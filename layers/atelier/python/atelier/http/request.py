@@ -11,11 +11,12 @@ import sys
 import zlib
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
+from atelier.caller import Caller
 from atelier.dataclass import dataclass
 from atelier.errors import (
     BadRequest,
@@ -29,9 +30,6 @@ from atelier.errors import (
 from atelier.ids import is_id
 from atelier.settings import EdgeKey
 
-if TYPE_CHECKING:
-    from atelier.ledger.model import Wallet
-
 IDEMPOTENCY_KEY_PATTERN = r"[!-~](?:[ -~]{0,253}[!-~])?"
 BodyT = TypeVar("BodyT")
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -42,22 +40,6 @@ class Empty(BaseModel):
     """The model of a route that takes no body, or no query."""
 
     model_config = {"extra": "ignore"}
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """The verified sender of a request. The gate builds it from the authorizer's context, never from the request
-    alone."""
-
-    user_id: str
-    workspace_id: str
-    role: str
-    session_id: str | None = None
-    # Only of a program: the id of its API token, and the scopes that restrict the role.
-    token_id: str | None = None
-    scopes: tuple[str, ...] | None = None
-    # On routes that spend credits: the workspace's wallet, which the gate reads in the same request as the membership.
-    wallet: Wallet | None = None
 
 
 @dataclass(frozen=True, slots=True)

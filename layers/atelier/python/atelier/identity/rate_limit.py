@@ -109,7 +109,10 @@ class SparseLimiter:
         self._sums: dict[str, int] = {}
 
     def __call__(self, subject: str, now: datetime) -> None:
-        """Count one request of `subject`; raises RateLimited above the limit."""
+        """Count one request of `subject` (`account#<user id>` or `address#<IP address>`); raises RateLimited above the
+        limit. The addresses of one subscriber are one subject."""
+        kind, _, name = subject.partition("#")
+        subject = f"{kind}#{subscriber_network(name)}"
         window = int(now.timestamp()) // REQUEST_WINDOW_SECONDS
         if window != self._window or len(self._unwritten) >= SUBJECTS_MAX:
             self._window = window

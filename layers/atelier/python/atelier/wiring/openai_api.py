@@ -308,11 +308,11 @@ def _read_result(generation: Generation, now: datetime, *, with_files: bool) -> 
 
 def rate_limit_headers(request: Request[Any]) -> dict[str, str]:
     """The rate-limit headers in OpenAI's format."""
-    limit, remaining, reset_seconds = auth.rate_limit_state(request.caller, request.now)
+    limiter = auth.limiter()
     return {
-        "x-ratelimit-limit-requests": str(limit),
-        "x-ratelimit-remaining-requests": str(remaining),
-        "x-ratelimit-reset-requests": f"{reset_seconds}s",
+        "x-ratelimit-limit-requests": str(limiter.limit),
+        "x-ratelimit-remaining-requests": str(limiter.remaining(f"account#{request.caller.user_id}", request.now)),
+        "x-ratelimit-reset-requests": f"{limiter.reset_seconds(request.now)}s",
     }
 
 

@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from atelier import cursors
+from atelier.caller import Caller
 from atelier.errors import Forbidden
-from atelier.http.request import Caller, Request
+from atelier.http.request import Request
 from atelier.projects import alert as alerting
 from atelier.projects import manage
 from atelier.projects.schemas import (
@@ -24,7 +25,6 @@ from atelier.projects.schemas import (
     project_view,
 )
 from atelier.settings import RequestsTable
-from atelier.wiring.auth import has_permission
 from atelier.wiring.budgets import projects
 from atelier.wiring.ledger import wallets
 
@@ -112,5 +112,5 @@ def change_workspace_budget(
 
 
 def _require_budget_permission(caller: Caller) -> None:
-    if not has_permission(caller, "budgets.manage"):
+    if not caller.has_permission("budgets.manage"):
         raise Forbidden("Your role does not allow changing budgets.")

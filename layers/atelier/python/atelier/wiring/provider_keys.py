@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from atelier.adapters.aws.dynamodb.provider_keys import DynamoProviderKeys
 from atelier.adapters.aws.secrets import Secret
 from atelier.addresses import is_public, resolve_host
-from atelier.http.request import Caller
+from atelier.caller import Caller
 from atelier.provider_keys import add_key, check_key, provider_preferences, remove_key, rewrap
 from atelier.provider_keys import decrypt as revealing
 from atelier.provider_keys.model import CUSTOM, ProviderCredentials, ProviderKey, ProviderPreference

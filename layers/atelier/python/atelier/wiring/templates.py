@@ -7,7 +7,7 @@ from functools import cache
 
 from atelier import cursors
 from atelier.adapters.aws.dynamodb.documents import DynamoTemplates
-from atelier.http.request import Caller
+from atelier.caller import Caller
 from atelier.library import documents
 from atelier.library.template_schemas import (
     ChangeTemplateRequest,

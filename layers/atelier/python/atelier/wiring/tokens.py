@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from atelier import cursors
-from atelier.http.request import Caller
+from atelier.caller import Caller
 from atelier.identity import issue_token
 from atelier.identity.permissions import Role
 from atelier.identity.token_schemas import TokenList, token_view

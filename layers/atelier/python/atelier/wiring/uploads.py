@@ -11,7 +11,7 @@ from atelier.adapters.aws.s3 import MediaStore as S3MediaStore
 from atelier.adapters.aws.uploads import BucketUploads
 from atelier.adapters.media.ingest import MediaIngest
 from atelier.adapters.media.keys import upload_key
-from atelier.http.request import Caller
+from atelier.caller import Caller
 from atelier.library import upload as uploading
 from atelier.library.model import Asset
 from atelier.library.upload_schemas import UploadEnvelope, UploadRequest, upload_view

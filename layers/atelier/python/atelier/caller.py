@@ -1,0 +1,65 @@
+"""The verified caller of a request, and the gate that builds it from the authorizer's claims."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from atelier.dataclass import dataclass
+from atelier.identity.authorize import authorize
+from atelier.identity.permissions import Role, permits
+from atelier.identity.ports import AccessReads
+from atelier.identity.scopes import covers
+
+if TYPE_CHECKING:
+    from atelier.ledger.model import Wallet
+
+ReadsT = TypeVar("ReadsT", bound=AccessReads)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The verified sender of a request. The gate builds it from the authorizer's context, never from the request
+    alone."""
+
+    user_id: str
+    workspace_id: str
+    role: str
+    session_id: str | None = None
+    # Only of a program: the id of its API token, and the scopes that restrict the role.
+    token_id: str | None = None
+    scopes: tuple[str, ...] | None = None
+    # On routes that spend credits: the workspace's wallet, which the gate reads in the same request as the membership.
+    wallet: Wallet | None = None
+
+    def has_permission(self, permission: str) -> bool:
+        """Whether the caller has a permission in addition to the one that the route requires."""
+        return permits(Role(self.role), permission) and (self.scopes is None or covers(self.scopes, permission))
+
+
+@dataclass(frozen=True, slots=True)
+class CallerGate(Generic[ReadsT]):
+    """Authorises callers. reads: opens the reads of sessions, tokens and memberships. fresh_reads: the same for a
+    request that changes something; they may read the wallet along. wallet_of: the wallet that they have read, None =
+    they have read none."""
+
+    reads: Callable[[], ReadsT]
+    fresh_reads: Callable[[], ReadsT]
+    wallet_of: Callable[[ReadsT], Wallet | None]
+
+    def __call__(
+        self, claims: Mapping[str, Any], workspace_id: str | None, permission: str, *, fresh: bool, now: datetime
+    ) -> Caller:
+        """The caller, if it has `permission`. Raises what `authorize` raises."""
+        reads = self.fresh_reads() if fresh else self.reads()
+        found = authorize(claims, workspace_id, permission, fresh=fresh, access_reads=reads, now=now)
+        return Caller(
+            found.user_id,
+            found.workspace_id,
+            found.role.value,
+            found.session_id,
+            found.token_id,
+            found.scopes,
+            self.wallet_of(reads),
+        )
