@@ -55,14 +55,12 @@ WIRING_TO_EMPTY = {
     "templates.py",
     "tokens.py",
     "uploads.py",
-    "webhooks.py",
 }
 HANDLERS_TO_SHORTEN = {
     "functions/queues/attempts/app.py",
     "functions/queues/resets/app.py",
     "functions/schedules/reconcile_generations/app.py",
     "functions/schedules/refresh_sunsets/app.py",
-    "functions/streams/inbox/app.py",
     "functions/streams/ledger/app.py",
     "functions/tasks/attempt_generation/app.py",
     "functions/tasks/finish_generation/app.py",

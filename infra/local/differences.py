@@ -110,6 +110,12 @@ DIFFERENCES = (
         "Stream functions raise, which repeats the batch on both.",
     ),
     Difference(
+        "a_failing_stream_batch_is_kept_until_it_is_too_old",
+        "MaximumRetryAttempts and BisectBatchOnFunctionError bound how often a stream's failing batch is repeated.",
+        "Only MaximumRecordAgeInSeconds does; then the batch goes to the on-failure destination as on AWS.",
+        "Stream functions act on the whole batch before they fail, so a bad record does not hold up newer ones.",
+    ),
+    Difference(
         "a_streams_batching_window_is_ignored",
         "MaximumBatchingWindowInSeconds gathers a stream's records before the function is called.",
         "What is there is delivered at once.",

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 import time
-from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 from atelier.adapters.aws.clients import client
-from atelier.caller import Caller
-from atelier.generations.create import accept
-from atelier.generations.model import Attempt, AttemptStatus
-from atelier.generations.ports import TaskCallback
-from atelier.wiring import generations, workflow
+from atelier.wiring import workflow
 from infra.simulators.replicate import FOREIGN_SECRET, WEBHOOK_SECRET, ReplicateSimulator, signature
 from tests.embedded_aws import clear_wiring_caches
 from tests.functions.conftest import AwsResources
 from tests.functions.example_data import (
     ATTEMPT,
     GENERATION,
-    USER,
     WORKSPACE,
     stored_generation,
     submit_to_replicate,
@@ -221,16 +216,21 @@ def test_a_webhook_that_precedes_its_callback_enqueues_nothing(inbox: ModuleType
     assert cloud.take_messages(cloud.attempts_queue) == []
 
 
-def test_a_failing_webhook_does_not_block_the_next_one(
-    inbox: ModuleType, cloud: AwsResources, replicate: ReplicateSimulator
+def test_a_failing_webhook_fails_its_batch_after_the_others_are_handled(
+    inbox: ModuleType, cloud: AwsResources, replicate: ReplicateSimulator, log: io.StringIO
 ) -> None:
     task = cloud.start_waiting_execution()
     keep(done(replicate, submit_to_replicate(task.token)))
-    broken = of_a_forgotten_provider()
     (good,) = example_event("streams/inbox/arrived")["Records"]
-    bad = json.loads(json.dumps(good).replace(GENERATION, broken))
-    inbox.handler({"Records": [bad, good]}, None)
+    bad = json.loads(json.dumps(good).replace("replicate#", "nobody#"))
+    with pytest.raises(ExceptionGroup, match="1 webhooks failed"):
+        inbox.handler({"Records": [bad, good]}, None)
     assert task.answer["status"] == "succeeded"
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert [(line["message"], line["source"]) for line in lines if "source" in line] == [
+        ("webhook failed", "nobody"),
+        ("webhook handled", "replicate"),
+    ]
 
 
 def test_a_removed_or_modified_webhook_resumes_no_workflow(
@@ -243,15 +243,3 @@ def test_a_removed_or_modified_webhook_resumes_no_workflow(
     del removed["dynamodb"]["NewImage"]
     inbox.handler({"Records": [removed, record | {"eventName": "MODIFY"}]}, None)
     assert task.is_unanswered()
-
-
-def of_a_forgotten_provider() -> str:
-    """A second generation that waits for the same attempt's id, of a provider that no longer exists."""
-    now = stored_generation().created_at
-    made = accept(
-        generations.create_deps(now), Caller(USER, WORKSPACE, "owner"), replace(stored_generation().recipe), None, now
-    ).generation
-    begun = Attempt(ATTEMPT, "nobody", "nobody/nothing", AttemptStatus.SUBMITTING, now)
-    generations.store().save_progress(made, made.with_attempt(begun))
-    generations.store().save_callback(WORKSPACE, made.id, TaskCallback(ATTEMPT, "a token", "r1"))
-    return made.id

@@ -218,6 +218,44 @@ def test_streams_do_not_repeat_single_records(aws: Aws, tmp_path: Path) -> None:
     assert len(set(seen.read_text().split())) == 2, "the first record came again"
 
 
+def test_a_failing_stream_batch_is_kept_until_it_is_too_old(aws: Aws, tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    function = made(
+        aws,
+        "def handler(event, context):\n"
+        f"    with open({str(seen)!r}, 'a') as file: file.write('x')\n"
+        "    raise RuntimeError('no')",
+    )
+    url, arn = a_queue(aws, "too-old")
+    streamed_to(
+        aws,
+        function,
+        "failing",
+        MaximumRetryAttempts=0,
+        BisectBatchOnFunctionError=True,
+        MaximumRecordAgeInSeconds=2,
+        DestinationConfig={"OnFailure": {"Destination": arn}},
+    )
+    aws.client("dynamodb").put_item(TableName="failing", Item={"pk": {"S": "a"}})
+    received = aws.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=int(WAIT_SECONDS_MAX))
+    given_up = json.loads(received["Messages"][0]["Body"])
+    assert given_up["requestContext"]["condition"] == "MaxRecordAgeExceeded"
+    assert len(seen.read_text()) > 1, "it was repeated, although no retries are allowed"
+
+
+def test_an_asynchronous_invocation_that_fails_goes_to_its_on_failure_queue(aws: Aws) -> None:
+    # No difference: a schedule's failures are kept here as on AWS, and the template says it with the same resource.
+    function = made(aws, "def handler(event, context): raise RuntimeError('no')")
+    url, arn = a_queue(aws, "on-failure")
+    settings = {"FunctionName": function, "Qualifier": "$LATEST", "MaximumRetryAttempts": 0}
+    to_queue = {**settings, "DestinationConfig": {"OnFailure": {"Destination": arn}}}
+    resource = {"Type": "AWS::Lambda::EventInvokeConfig", "Properties": to_queue}
+    assert deployed(aws, "on-failure", {"Settings": resource}) == "CREATE_COMPLETE"
+    aws.client("lambda").invoke(FunctionName=function, InvocationType="Event", Payload=b'{"due": true}')
+    received = aws.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=int(WAIT_SECONDS_MAX))
+    assert "due" in received["Messages"][0]["Body"]
+
+
 def test_a_streams_batching_window_is_ignored(aws: Aws, tmp_path: Path) -> None:
     seen = tmp_path / "seen"
     function = made(aws, f"def handler(event, context): open({str(seen)!r}, 'a').write('x')")
@@ -499,8 +537,10 @@ def made(aws: Aws, source: str) -> str:
     return name
 
 
-def streamed_to(aws: Aws, function: str, name: str = "streamed", *, window_seconds: int = 0) -> None:
-    """Creates a table whose stream the function reads."""
+def streamed_to(
+    aws: Aws, function: str, name: str = "streamed", *, window_seconds: int = 0, **settings: object
+) -> None:
+    """Creates a table whose stream the function reads. settings: more properties of the event source mapping."""
     table = aws.client("dynamodb").create_table(
         TableName=name,
         **{key: value for key, value in TABLE["Properties"].items() if key != "StreamSpecification"},
@@ -512,7 +552,15 @@ def streamed_to(aws: Aws, function: str, name: str = "streamed", *, window_secon
         StartingPosition="TRIM_HORIZON",
         MaximumBatchingWindowInSeconds=window_seconds,
         FunctionResponseTypes=["ReportBatchItemFailures"],
+        **settings,
     )
+
+
+def a_queue(aws: Aws, name: str) -> tuple[str, str]:
+    """Creates a queue and returns its URL and ARN."""
+    url = aws.client("sqs").create_queue(QueueName=name)["QueueUrl"]
+    attributes = aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+    return url, attributes["QueueArn"]
 
 
 def invoked(aws: Aws, function: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from atelier.http.api import Api
 from atelier.http.request import Empty, Request
 from atelier.http.response import Response
+from atelier.inbox.receive import receive
 from atelier.wiring import webhooks
 
 # No rate limit by address: a provider sends all its webhooks from a few addresses. A path that we have not signed is
@@ -16,9 +17,9 @@ handler = api.handler
 @api.route(
     "POST", "/api/webhooks/providers/<provider>/<token>", answer=dict[str, bool], errors=(400, 404), raw_body=True
 )
-def receive(request: Request[Empty]) -> Response:
+def receive_webhook(request: Request[Empty]) -> Response:
     """Receive a provider's webhook; the last part of the path names its attempt."""
-    kept = webhooks.receive(
-        request.path["provider"], request.path["token"], request.headers, request.raw_body, request.now
-    )
-    return Response({"received": kept})
+    source, token = request.path["provider"], request.path["token"]
+    deps = webhooks.receive_deps()
+    is_new = receive(source, token, request.headers, request.raw_body, deps=deps, now=request.now)
+    return Response({"received": is_new})

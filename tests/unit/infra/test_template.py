@@ -195,3 +195,79 @@ def variables_read(app: Path) -> set[str]:
                 base = LAYER / module.replace(".", "/")
                 todo += [p for p in (base.with_suffix(".py"), base / "__init__.py") if p.exists()]
     return variables
+
+
+# ---- dead letters ----------------------------------------------------------------------------------------------------
+
+MESSAGING, OBSERVABILITY = (read_template(ROOT / f"infra/{name}.yaml") for name in ("messaging", "observability"))
+# Event types whose caller waits for the function, and so sees a failure itself.
+SYNCHRONOUS_EVENTS = {"HttpApi"}
+
+
+def queue_of(value: Any) -> str:
+    """The queue in messaging.yaml that a value of template.yaml names: `!GetAtt Messaging.Outputs.…`."""
+    output = ".".join(permissions.listed(value["Fn::GetAtt"])).removeprefix("Messaging.Outputs.")
+    queue: str = MESSAGING["Outputs"][output]["Value"]["Fn::GetAtt"][0]
+    assert MESSAGING["Resources"][queue]["Type"] == "AWS::SQS::Queue"
+    return queue
+
+
+def queues_with_alarm() -> set[str]:
+    """The queues whose first message raises an alarm."""
+    names = TEMPLATE["Resources"]["Observability"]["Properties"]["Parameters"]
+    alarms = [
+        alarm["Properties"]
+        for alarm in OBSERVABILITY["Resources"].values()
+        if alarm["Type"] == "AWS::CloudWatch::Alarm" and alarm["Properties"].get("Namespace") == "AWS/SQS"
+    ]
+    assert {(alarm["MetricName"], alarm["Threshold"], *alarm["AlarmActions"][0].values()) for alarm in alarms} == {
+        ("ApproximateNumberOfMessagesVisible", 1, "Alarms")
+    }
+    return {queue_of(names[alarm["Dimensions"][0]["Value"]["Ref"]]) for alarm in alarms}
+
+
+def dead_letters(function: dict[str, Any], event: dict[str, Any]) -> list[str]:
+    """The queues that keep what the function failed to process, or what did not reach it."""
+    consumed = event["Properties"]
+    match event["Type"]:
+        case "DynamoDB":
+            assert consumed["MaximumRetryAttempts"] >= 1
+            # One bad record must not take the others of its batch along.
+            assert consumed["BisectBatchOnFunctionError"] is True
+            return [queue_of(consumed["DestinationConfig"]["OnFailure"]["Destination"])]
+        case "SQS":
+            queue = MESSAGING["Resources"][queue_of(consumed["Queue"])]["Properties"]
+            assert queue["RedrivePolicy"]["maxReceiveCount"] >= 2
+            return [queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]]
+        case "ScheduleV2" | "EventBridgeRule":
+            # The first for what does not reach the function, the second for what it fails to process.
+            on_failure = function["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]
+            return [queue_of(consumed["DeadLetterConfig"]["Arn"]), queue_of(on_failure["Destination"])]
+        case unknown:
+            raise AssertionError(f"say here where the failures of {unknown} are kept")
+
+
+BACKGROUND_EVENTS = [
+    (name, event)
+    for name, function in FUNCTIONS.items()
+    for event in function.get("Events", {}).values()
+    if event["Type"] not in SYNCHRONOUS_EVENTS
+]
+
+
+@pytest.mark.parametrize(("name", "event"), BACKGROUND_EVENTS, ids=[name for name, _ in BACKGROUND_EVENTS])
+def test_what_a_background_function_fails_to_process_is_kept_and_raises_an_alarm(
+    name: str, event: dict[str, Any]
+) -> None:
+    assert set(dead_letters(FUNCTIONS[name], event)) <= queues_with_alarm()
+
+
+@pytest.mark.parametrize("name", dict(BACKGROUND_EVENTS))
+def test_a_handler_reports_single_failures_exactly_where_its_event_asks_for_them(name: str) -> None:
+    tree = ast.parse((ROOT / FUNCTIONS[name]["CodeUri"] / "app.py").read_text())
+    [handler] = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "handler"]
+    asked = "FunctionResponseTypes" in dict(BACKGROUND_EVENTS)[name]["Properties"]
+    if name.startswith(("Streams", "Queues")):
+        assert asked == (ast.unparse(handler.returns or ast.Constant(None)) != "None")
+    else:
+        assert not asked

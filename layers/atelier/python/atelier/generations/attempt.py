@@ -38,11 +38,11 @@ from atelier.generations.ports import (
     Media,
     OutputLocation,
     TaskCallback,
-    WebhookInbox,
     Workflow,
 )
 from atelier.generations.select_candidate import CandidateSelection, Delay, Slot, health_scope
 from atelier.ids import new_id
+from atelier.inbox.ports import WebhookInbox
 from atelier.provider_port import (
     Accepted,
     Cancelled,

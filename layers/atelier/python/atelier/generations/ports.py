@@ -1,4 +1,4 @@
-"""The ports of generations: store, idempotency keys, workflow, queue, media, assets, and the webhook inbox."""
+"""The ports of generations: store, idempotency keys, workflow, queue, media and assets."""
 
 from __future__ import annotations
 
@@ -276,33 +276,3 @@ class TemplateReads(Protocol):
     def count_use(self, workspace_id: str, template_id: str, /) -> None:
         """Count one use of a template. Does nothing when the template no longer exists."""
         ...
-
-
-class WebhookInbox(Protocol):
-    """The webhooks of providers, stored as received before they are answered."""
-
-    def keep(
-        self,
-        provider: str,
-        attempt_id: str,
-        event_id: str,
-        address: Mapping[str, str],
-        headers: Mapping[str, str],
-        body: bytes,
-        now: datetime,
-    ) -> bool:
-        """Store one webhook; returns False when it is stored already. `address` names the attempt it belongs to."""
-        ...
-
-    def find(self, provider: str, attempt_id: str) -> list[StoredWebhook]:
-        """All webhooks that are stored for an attempt."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class StoredWebhook:
-    """A stored webhook: its raw bytes and headers, and the time it arrived."""
-
-    headers: dict[str, str]
-    body: bytes
-    received_at: datetime

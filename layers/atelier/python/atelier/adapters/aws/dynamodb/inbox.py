@@ -1,18 +1,23 @@
 """The inbox table: every webhook as it was received, stored before it is answered.
 
-pk <provider>#att_…  sk <event id>     raw body, headers, and the generation's address
+pk <source>#<subject>  sk <event id>     raw body, headers, and the address that the source's handler takes
+
+The source of a provider's webhook is the provider, and its subject the attempt: `replicate#att_…`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from pynamodb.attributes import BinaryAttribute, JSONAttribute, NumberAttribute, UnicodeAttribute
 
 from atelier.adapters.aws.dynamodb import Item, conditional
 from atelier.clock import parse_rfc3339, rfc3339
-from atelier.generations.ports import StoredWebhook
+from atelier.inbox.dispatch import ArrivedWebhook
+from atelier.inbox.ports import StoredWebhook
 
 LIFETIME = timedelta(days=30)
 
@@ -37,8 +42,8 @@ class DynamoInbox:
 
     def keep(
         self,
-        provider: str,
-        attempt_id: str,
+        source: str,
+        subject: str,
         event_id: str,
         address: Mapping[str, str],
         headers: Mapping[str, str],
@@ -46,7 +51,7 @@ class DynamoInbox:
         now: datetime,
     ) -> bool:
         item = WebhookItem(
-            f"{provider}#{attempt_id}",
+            f"{source}#{subject}",
             event_id,
             address=dict(address),
             headers=dict(headers),
@@ -56,6 +61,15 @@ class DynamoInbox:
         )
         return conditional(lambda: item.save(condition=WebhookItem.pk.does_not_exist()))
 
-    def find(self, provider: str, attempt_id: str) -> list[StoredWebhook]:
-        items = WebhookItem.query(f"{provider}#{attempt_id}", consistent_read=True, limit=50)
+    def find(self, source: str, subject: str) -> list[StoredWebhook]:
+        items = WebhookItem.query(f"{source}#{subject}", consistent_read=True, limit=50)
         return [StoredWebhook(item.headers, item.body, parse_rfc3339(item.received_at)) for item in items]
+
+
+def arrived_webhooks(records: Sequence[Mapping[str, Any]]) -> Iterator[ArrivedWebhook]:
+    """The new webhooks in a batch of the table's stream (DynamoDB JSON, with the new image)."""
+    for record in records:
+        if record["eventName"] == "INSERT":
+            keys, image = record["dynamodb"]["Keys"], record["dynamodb"]["NewImage"]
+            source, _, _ = keys["pk"]["S"].partition("#")
+            yield ArrivedWebhook(source, keys["sk"]["S"], json.loads(image["address"]["S"]))
