@@ -43,7 +43,6 @@ WIRING_TO_EMPTY = {
     "library.py",
     "models.py",
     "moderation.py",
-    "openai_api.py",
     "prices.py",
     "projects.py",
     "provider_adapters.py",
@@ -80,7 +79,7 @@ CLASSES_TO_RENAME = {
     "_Handler",
     "_NoRedirects",
 }
-NAMES_TO_CHANGE = {"functions/v1/app.py", "layers/atelier/python/atelier/wiring/generations.py"}
+NAMES_TO_CHANGE = {"layers/atelier/python/atelier/wiring/generations.py"}
 
 # What decides: wiring must not.
 BRANCHES = (ast.If, ast.IfExp, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.Match, ast.BoolOp)

@@ -22,9 +22,12 @@ from atelier.errors import ValidationFailed
 from atelier.generations.cancel import cancel
 from atelier.generations.model import Generation, Kind, Status
 from atelier.generations.ports import Filters
-from atelier.http.request import Request
+from atelier.openai_api.begin import begin_generation
+from atelier.openai_api.deps import RequestFacts
+from atelier.openai_api.input_images import INPUT_FILES_SECONDS_MAX
 from atelier.openai_api.request import InputFile, MappedRequest
 from atelier.openai_api.result import Result
+from atelier.openai_api.serve import ANSWER_BYTES_MAX, Served
 from atelier.wiring import generations, library, openai_api
 from infra.simulators._kit import sample_png
 from tests.embedded_aws import clear_wiring_caches
@@ -193,10 +196,10 @@ def test_attached_images_are_validated_and_stored_once(client: OpenAI, cloud: Aw
 
 def test_images_that_take_too_long_to_inspect_are_refused(cloud: AwsResources) -> None:
     asked = MappedRequest(Kind.IMAGE, "make it night", "local/canvas", files={"image": (InputFile("image", PICTURE),)})
-    came = system_clock() - timedelta(seconds=openai_api.INPUT_FILES_SECONDS_MAX + 1)
-    request = Request(came, None, None, {}, {}, {}, "", "r-1", {}, _caller=Caller(USER, WORKSPACE, "owner"))
+    came = system_clock() - timedelta(seconds=INPUT_FILES_SECONDS_MAX + 1)
+    facts = RequestFacts(Caller(USER, WORKSPACE, "owner"), "images/edits", {}, came)
     with pytest.raises(ValidationFailed) as refused:
-        openai_api.begin_generation(request, "images/edits", asked)
+        begin_generation(openai_api.serve_deps(came), facts, asked)
     assert [each["path"] for each in refused.value.facts["fields"]] == ["image"]
     assert stored() == []
 
@@ -306,9 +309,9 @@ def test_the_sdk_retries_after_the_rate_limits_delay_and_succeeds(
 def test_a_response_too_large_for_the_gateway_redirects_to_storage(cloud: AwsResources) -> None:
     generation = start_attempt(submit_example())
     assert generation.attempt is not None
-    done = openai_api.Served(Result(generation), {"a": "b"}, generation.created_at)
+    done = Served(Result(generation), {"a": "b"}, generation.created_at, openai_api.serve_deps(generation.created_at))
     assert done.json({"data": []}).status == 200
-    moved = done.json({"data": "x" * openai_api.ANSWER_BYTES_MAX})
+    moved = done.json({"data": "x" * ANSWER_BYTES_MAX})
     assert moved.status == 303
     path = moved.headers["Location"].partition("?")[0]
     assert path == f"/media/answers/{WORKSPACE}/{generation.id}.json"

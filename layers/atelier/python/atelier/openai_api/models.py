@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from atelier.catalogue.catalogue import CatalogueData
 from atelier.catalogue.schemas import ModelList, ModelView
-from atelier.openai_api.model_names import AUTO
+from atelier.openai_api.errors import ModelNotFound
+from atelier.openai_api.model_names import AUTO, resolve
 
 # The kinds of media for which `/v1` has a route.
 KINDS = ("text", "image", "audio", "video")
@@ -31,6 +33,15 @@ def list_body(catalogue: ModelList) -> dict[str, Any]:
     created = int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp())
     models = [model_body(model, created) for model in offered_models(catalogue)]
     return {"object": "list", "data": [auto_model_body(created), *models] if models else []}
+
+
+def find_model(name: str, catalogue: ModelList, data: CatalogueData) -> dict[str, Any]:
+    """The response body about one model, by any of its names. Raises ModelNotFound."""
+    models_by_id = {each["id"]: each for each in list_body(catalogue)["data"]}
+    resolved = resolve(name, data)
+    if resolved not in models_by_id:
+        raise ModelNotFound(name, "it is not offered here.", list(models_by_id))
+    return models_by_id[resolved]
 
 
 def model_body(model: ModelView, created: int) -> dict[str, Any]:

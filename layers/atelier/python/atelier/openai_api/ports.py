@@ -1,10 +1,12 @@
-"""The port of `/v1`: the store that recognises repeated requests."""
+"""The ports of `/v1`: the store that recognises repeated requests, and images of requests."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+from atelier.dataclass import dataclass
+from atelier.library.model import Asset
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,4 +30,20 @@ class SdkRetries(Protocol):
 
     def mark_answered(self, workspace_id: str, fingerprint: str, name: str) -> None:
         """Store that the result of the order `name` has been sent. No effect once the fingerprint has another name."""
+        ...
+
+
+class ImageAssets(Protocol):
+    """Stores images of requests as assets."""
+
+    def __call__(self, workspace_id: str, user_id: str, data: bytes, name: str, now: datetime) -> Asset:
+        """The asset of these bytes; the same bytes are stored once. Raises ValidationFailed, PromptRefused."""
+        ...
+
+
+class ImageSource(Protocol):
+    """Fetches images that a request gives by URL."""
+
+    def fetch_from_its_host(self, url: str, *, bytes_max: int, seconds_max: float) -> bytes | None:
+        """The bytes at a URL; None = they cannot be fetched."""
         ...

@@ -57,6 +57,15 @@ class Fetcher:
         self._resolve = resolve or resolve_host
         self._tls = tls
 
+    def fetch_from_its_host(self, url: str, *, bytes_max: int, seconds_max: float) -> bytes | None:
+        """The bytes at an https URL that the sender of a request chose, wherever it is in the internet; None = they
+        cannot be fetched."""
+        try:
+            host = urlsplit(url).hostname or ""
+            return self.fetch(url, hosts=(host,), bytes_max=bytes_max, seconds_max=seconds_max)
+        except (FetchError, ValueError):
+            return None
+
     def fetch(
         self, url: str, *, hosts: tuple[str, ...], bytes_max: int = BYTES_MAX, seconds_max: float = SECONDS_MAX
     ) -> bytes:
