@@ -14,6 +14,7 @@ from atelier.catalogue.catalogue import Catalogue
 from atelier.catalogue.model import Model
 from atelier.catalogue.ports import Sunsets, SunsetStore
 from atelier.provider_port import ListedModel, Provider
+from atelier.telemetry import logger, put_count
 
 # Days before the end at which the operator gets a notice; from 0 on the model is no longer offered.
 NOTICE_DAYS = (0, 7, 30, 60)
@@ -56,6 +57,21 @@ def refresh_sunsets(
             store.write(provider, after)
         notices += due
     return SunsetReport(lists, tuple(notices))
+
+
+def log_report(report: SunsetReport) -> None:
+    """Log a run and each notice, and count the notices for the alarm."""
+    for notice in report.notices:
+        logger.warning(
+            "a model leaves" if notice.days_left else "a model is offered no more",
+            model=notice.model,
+            sunset_at=notice.sunset_at.isoformat(),
+            days_left=notice.days_left,
+            successor=notice.successor,
+        )
+    if report.notices:
+        put_count("ModelsLeaving", len(report.notices))
+    logger.info("sunsets looked at", lists=report.lists, notices=len(report.notices))
 
 
 def published_shutdowns(models: Iterable[Model], listed: Iterable[ListedModel]) -> dict[str, date]:
