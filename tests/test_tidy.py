@@ -61,7 +61,6 @@ HANDLERS_TO_SHORTEN = {
 }
 APPS_TO_EMPTY = {
     "functions/api/auth/app.py",
-    "functions/api/status/app.py",
     "functions/v1/app.py",
 }
 CLASSES_TO_RENAME = {
