@@ -9,7 +9,7 @@ from atelier.http.api import Api
 from atelier.http.request import Request
 from atelier.http.response import Response
 from atelier.identity import refresh_cookie
-from atelier.identity.authenticate import bearer_token
+from atelier.identity.authenticate import optional_bearer_token
 from atelier.identity.log_in import LogIn
 from atelier.identity.model import Device, SignedIn
 from atelier.identity.schemas import (
@@ -54,15 +54,14 @@ def refresh(request: Request[RefreshTokenRequest]) -> Response:
     if presented.token is None:
         raise Unauthenticated("There is no refresh token.")
     tokens = identity.refresh(presented.token, request.now)
-    cookies = (refresh_cookie.refresh_cookie(str(tokens.refresh_token)),) if presented.delivery == "cookie" else ()
+    cookies = refresh_cookie.cookies_for(tokens.refresh_token, presented.delivery)
     return Response(tokens_view(tokens, presented.delivery), cookies=cookies)
 
 
 @api.route("POST", "/api/auth/logout", body=RefreshTokenRequest, statuses=(204,), errors=(403,))
 def log_out(request: Request[RefreshTokenRequest]) -> Response:
     """End the session of the refresh token (cookie or body) or of the bearer token. Repeating it is no error."""
-    header = request.headers.get("authorization", "")
-    access_token = bearer_token(header) if header.lower().startswith("bearer ") else None
+    access_token = optional_bearer_token(request.headers.get("authorization", ""))
     identity.log_out(_presented(request).token, access_token, request.now)
     return Response(status=204, cookies=(refresh_cookie.expired_cookie(),))
 
@@ -75,7 +74,7 @@ def public_keys(_request: Request[object]) -> Response:
 
 def _opened(signed_in: SignedIn, delivery: str, *, status: int) -> Response:
     headers = {"Idempotent-Replayed": "true"} if signed_in.replayed else {}
-    cookies = (refresh_cookie.refresh_cookie(str(signed_in.tokens.refresh_token)),) if delivery == "cookie" else ()
+    cookies = refresh_cookie.cookies_for(signed_in.tokens.refresh_token, delivery)
     return Response(signed_in_view(signed_in, delivery), status, headers=headers, cookies=cookies)
 
 

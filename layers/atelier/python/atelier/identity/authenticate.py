@@ -37,6 +37,11 @@ def authenticate(
     }
 
 
+def optional_bearer_token(header: str) -> str | None:
+    """The token of an Authorization header; None when the header has another scheme or is empty."""
+    return bearer_token(header) if header.lower().startswith("bearer ") else None
+
+
 def bearer_token(header: str) -> str:
     """The token of `Bearer <token>`; raises Unauthenticated."""
     scheme, _, token = header.strip().partition(" ")

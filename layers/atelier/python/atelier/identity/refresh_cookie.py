@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Literal
 
 from atelier.errors import Forbidden
-from atelier.identity.model import SESSION_IDLE_LIFETIME
+from atelier.identity.model import SESSION_IDLE_LIFETIME, RefreshToken
 
 # With the prefix `__Host-` browsers refuse the cookie from a subdomain, over plain HTTP, or with another path
 # (RFC 6265bis).
@@ -42,6 +42,11 @@ def presented_token(
         return PresentedToken(body_token, "body")
     require_own_origin(origin, is_allowed)
     return PresentedToken(cookies.get(COOKIE_NAME) or None, "cookie")
+
+
+def cookies_for(token: RefreshToken, delivery: str) -> tuple[str, ...]:
+    """The Set-Cookie values of a response with this refresh token: none when the body carries it."""
+    return (refresh_cookie(str(token)),) if delivery == "cookie" else ()
 
 
 def refresh_cookie(token: str) -> str:
