@@ -17,7 +17,16 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     gateway caches the response for each header value for 5 minutes."""
     started = time.perf_counter()
     context = identity.authenticate(event["identitySource"][0], system_clock())
-    facts = {name: context.get(name) for name in ("user_id", "token_id", "reason")}
-    request_id = event.get("requestContext", {}).get("requestId")
-    logger.info("authorize", request_id=request_id, **facts, duration_ms=round((time.perf_counter() - started) * 1000))
+    _log(event, context, started)
     return {"isAuthorized": True, "context": context}
+
+
+def _log(event: dict[str, Any], context: dict[str, Any], started: float) -> None:
+    logger.info(
+        "authorize",
+        request_id=event.get("requestContext", {}).get("requestId"),
+        user_id=context.get("user_id"),
+        token_id=context.get("token_id"),
+        reason=context.get("reason"),
+        duration_ms=round((time.perf_counter() - started) * 1000),
+    )
