@@ -54,8 +54,6 @@ HANDLERS_TO_SHORTEN = {
     "functions/schedules/reconcile_generations/app.py",
     "functions/streams/ledger/app.py",
     "functions/tasks/attempt_generation/app.py",
-    "functions/tasks/finish_generation/app.py",
-    "functions/tasks/plan_stage/app.py",
 }
 APPS_TO_EMPTY = {
     "functions/v1/app.py",

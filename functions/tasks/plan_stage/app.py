@@ -16,10 +16,6 @@ def handler(event: dict[str, Any], _context: object, clock: Clock = system_clock
     workspace_id, run_id = event["workspace_id"], event["run_id"]
     stage = plan_stage(workspace_id, run_id, event["generation_id"], deps=runs.plan_stage_deps(), now=clock())
     logger.info("planned", workspace_id=workspace_id, run_id=run_id, stage=stage.stage if stage else None)
-    return {
-        "workspace_id": workspace_id,
-        "run_id": run_id,
-        "generation_id": stage.id if stage else None,
-        # No attempt of this stage has failed yet.
-        "lost": None,
-    }
+    # `lost`: no attempt of this stage has failed yet.
+    states = {"workspace_id": workspace_id, "run_id": run_id, "lost": None}
+    return states | {"generation_id": stage.id if stage else None}
