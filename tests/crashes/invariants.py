@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from atelier.generations.model import Status
+from atelier.ledger.audit import audit
 from atelier.wiring import ledger, seals
 from tests.crashes.scenario_run import ScenarioRun
 
@@ -76,8 +77,8 @@ def check_invariants(run: ScenarioRun) -> Outcome:
     assert not any(stream.discarded for stream in run.streams.values())
 
     # The ledger's stream has sealed every movement, once.
-    audit = seals.audit(generation.workspace_id, run.now)
-    assert (audit.sealed, audit.mismatches) == (0, ())
+    report = audit(generation.workspace_id, deps=seals.seal_deps(), now=run.now)
+    assert (report.sealed, report.mismatches) == (0, ())
 
     assert run.sweep_again() == []
     return Outcome(generation.status, generation.credits_charged, len(run.submissions))

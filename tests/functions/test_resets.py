@@ -21,8 +21,9 @@ from atelier.adapters.aws.dynamodb.ledger.items import SHARDS, WalletItem, walle
 from atelier.adapters.aws.dynamodb.ledger.transactions import put_new_wallet
 from atelier.clock import next_midnight, system_clock
 from atelier.ids import new_id
+from atelier.ledger.due import PAGE_SIZE
 from atelier.ledger.model import new_wallet
-from atelier.wiring import due_wallets, ledger
+from atelier.wiring import ledger
 from infra.local.templates import read_template
 from tests.functions.conftest import AwsResources
 from tests.functions.example_data import WORKSPACE
@@ -153,9 +154,9 @@ def test_failing_wallets_are_logged_and_do_not_block_the_others(
     app: ModuleType, cloud: AwsResources, log: io.StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
     past = system_clock() - DAY
-    broken = [workspace(past - DAY, tier="nobody's") for _ in range(due_wallets.PAGE_SIZE + 1)]
+    broken = [workspace(past - DAY, tier="nobody's") for _ in range(PAGE_SIZE + 1)]
     sound = [workspace(past) for _ in range(2)]
-    asked = list(work_through(app, cloud, wallets_each=due_wallets.PAGE_SIZE // 2))
+    asked = list(work_through(app, cloud, wallets_each=PAGE_SIZE // 2))
     assert len(asked) == 3
     assert all(kinds(workspace_id) == {"grant": 1} for workspace_id in sound)
     assert all(kinds(workspace_id) == {} for workspace_id in broken)

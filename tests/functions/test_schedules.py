@@ -21,8 +21,8 @@ from atelier.clock import rfc3339, system_clock
 from atelier.generations.create import accept
 from atelier.generations.model import Generation, Kind, Recipe, Status
 from atelier.ids import new_id
+from atelier.ledger.due import PAGE_SIZE
 from atelier.ledger.model import Movement, new_wallet
-from atelier.wiring import due_wallets as reconciling
 from atelier.wiring import generations, ledger
 from infra.local.templates import read_template
 from tests.functions.conftest import AwsResources
@@ -135,7 +135,7 @@ def test_a_page_of_unsweepable_wallets_does_not_block_the_others(reconcile: Modu
     now = system_clock()
     sound = submitted(workspace(now - 3 * DAY), now - timedelta(hours=1))
     first_in_line(sound.workspace_id)
-    for _ in range(reconciling.PAGE_SIZE + 1):
+    for _ in range(PAGE_SIZE + 1):
         broken = WalletItem(workspace(now - 3 * DAY), "wallet")
         due = [WalletItem.sweep_at.set(rfc3339(now - DAY)), WalletItem.shard.set("0")]
         broken.update([*due, WalletItem.held.remove()])

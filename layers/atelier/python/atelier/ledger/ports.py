@@ -38,6 +38,14 @@ class DueWallet:
     index_place: str
 
 
+class ResetQueue(Protocol):
+    """The queue of shards whose due wallets are to be processed."""
+
+    def send_shard(self, shard: int, after: str | None) -> None:
+        """Queue the processing of a shard's due wallets: from its start, or after a place in its index."""
+        ...
+
+
 class WalletStore(Protocol):
     """Wallets and movements. Every write is conditional: no write relies on an earlier read alone."""
 

@@ -6,7 +6,7 @@ seals from a movement's time onwards can cover it; and two writers cannot write 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from atelier.dataclass import dataclass
@@ -14,6 +14,7 @@ from atelier.errors import Unavailable
 from atelier.ledger.hash_chain import PublicForm, Seal, chain, counters_mismatch, is_intact, movement_id
 from atelier.ledger.model import Wallet
 from atelier.ledger.ports import SealNumberTaken, SealStore, WalletStore
+from atelier.telemetry import logger, put_count
 
 TRIES_MAX = 20
 SEALS_PER_READ = 20
@@ -40,7 +41,7 @@ class SealReport:
     mismatch: str | None = None
 
 
-def seal(workspace_id: str, movements: Sequence[PublicForm], *, deps: SealDeps, now: datetime) -> SealReport:
+def seal(workspace_id: str, movements: Iterable[PublicForm], *, deps: SealDeps, now: datetime) -> SealReport:
     """Seal those of the movements that no seal covers yet, then compare the sealed sums with the wallet."""
     sealed = seal_unsealed(workspace_id, movements, deps=deps, now=now)
     if not sealed.movements or sealed.mismatch or sealed.head is None:
@@ -54,7 +55,14 @@ def seal(workspace_id: str, movements: Sequence[PublicForm], *, deps: SealDeps, 
     return SealReport(sealed.head, sealed.movements, mismatch)
 
 
-def seal_unsealed(workspace_id: str, movements: Sequence[PublicForm], *, deps: SealDeps, now: datetime) -> SealReport:
+def report_mismatch(workspace_id: str, mismatch: str) -> None:
+    """Raise the alarm that a wallet and its entries differ. There is no automatic repair: an operator has to look at
+    it."""
+    logger.error("ledger drift", workspace_id=workspace_id, fault=mismatch)
+    put_count("LedgerDrift")
+
+
+def seal_unsealed(workspace_id: str, movements: Iterable[PublicForm], *, deps: SealDeps, now: datetime) -> SealReport:
     """Seal those of the movements that no seal covers yet. Raises Unavailable when parallel writers took the next seal
     number at every attempt."""
     forms = {movement_id(form): form for form in movements}

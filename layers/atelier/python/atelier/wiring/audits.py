@@ -1,39 +1,30 @@
-"""The daily audit of one wallet, composed: seal it, check its counters, and compare its holds with the generations."""
+"""Due wallets, their daily audit and their sweep, composed."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from functools import partial
 
-from atelier.generations.model import LIFETIME_MAX
-from atelier.generations.reconcile import reconcile
-from atelier.telemetry import logger, put_count
-from atelier.wiring import generations, seals
-
-RECENT_LOOK_BACK = 2 * LIFETIME_MAX
-# Each wallet is audited once a day, or a little later; the look-back covers the delay.
-DAILY_LOOK_BACK = timedelta(hours=30)
-
-
-def audit(workspace_id: str, now: datetime) -> None:
-    """Seal, compare and reconcile one wallet. Repairs, and faults that cannot be repaired, are counted for the
-    alarms."""
-    found = seals.audit(workspace_id, now)
-    for fault in found.mismatches:
-        seals.raise_alarm(workspace_id, fault)
-    if found.overdue:
-        logger.warning("sealed late", workspace_id=workspace_id, movements=found.overdue)
-        put_count("LedgerRepairs")
-    reconcile_workspace(workspace_id, now, look_back=DAILY_LOOK_BACK, thorough=True)
+from atelier.adapters.aws.dynamodb.ledger.items import SHARDS
+from atelier.adapters.aws.sqs import SqsResetQueue
+from atelier.generations.audit_wallet import AuditDeps, audit_and_refresh
+from atelier.ledger import due
+from atelier.settings import ResetsQueue
+from atelier.wiring import generations, ledger, seals
 
 
-def reconcile_workspace(
-    workspace_id: str, now: datetime, *, look_back: timedelta = RECENT_LOOK_BACK, thorough: bool = False
-) -> None:
-    """End the holds and generations of a workspace that disagree, and count the repairs."""
-    repairs = reconcile(
-        workspace_id, created_after=now - look_back, thorough=thorough, deps=generations.close_deps(), now=now
-    )
-    if repairs:
-        facts = {"released": repairs.released, "ended": repairs.ended, "closed": repairs.closed}
-        logger.warning("reconciled", extra={"workspace_id": workspace_id, **facts})
-        put_count("LedgerRepairs")
+def reset_deps() -> due.ResetDeps:
+    """The dependencies of the daily reset."""
+    return due.ResetDeps(ledger.wallets(), SqsResetQueue(ResetsQueue.read().url), SHARDS)
+
+
+def reset(now: datetime) -> Callable[[str], None]:
+    """What the daily reset does with each due workspace."""
+    deps = AuditDeps(seals.seal_deps(), generations.close_deps())
+    return partial(audit_and_refresh, deps=deps, refresh=ledger.refresh_wallet, now=now)
+
+
+def workspaces_due_for_sweep(now: datetime, context: due.TimeLeft | None) -> Iterator[str]:
+    """The ids of workspaces with an open hold whose deadline may have passed, as long as there is time."""
+    return due.workspaces_due_for_sweep(wallets=ledger.wallets(), shards=SHARDS, now=now, context=context)

@@ -46,12 +46,10 @@ class SqsAttemptQueue:
 
 
 class SqsResetQueue:
-    """Queue of wallet shards whose due wallets are to be processed. Delivery is at least once; a repeated message finds
-    nothing due."""
+    """ResetQueue on SQS. Delivery is at least once; a repeated message finds nothing due."""
 
     def __init__(self, queue_url: str) -> None:
         self._url = queue_url
 
     def send_shard(self, shard: int, after: str | None) -> None:
-        """Queue the processing of a shard's due wallets: from its start, or after a place in its index."""
         client("sqs").send_message(QueueUrl=self._url, MessageBody=json.dumps({"shard": shard, "after": after}))

@@ -8,7 +8,7 @@ A seal of the movements of one generation stays below one write unit.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pynamodb.attributes import UnicodeAttribute
@@ -78,8 +78,18 @@ class DynamoSeals:
         return [found[sk] for _, sk in keys if sk in found]
 
 
-def movement_from_image(image: dict[str, dict[str, Any]]) -> PublicForm:
-    """The movement in an item image of the table's stream (DynamoDB JSON), in its public form."""
+def new_movements(records: Iterable[Mapping[str, Any]]) -> dict[str, Iterator[PublicForm]]:
+    """The new movements in a batch of the table's stream (DynamoDB JSON, with the new image), by workspace. An image is
+    read when its movement is, so that one that cannot be read is a failure of its own wallet alone."""
+    images: dict[str, list[dict[str, dict[str, Any]]]] = {}
+    for record in records:
+        keys = record["dynamodb"]["Keys"]
+        if record["eventName"] == "INSERT" and keys["sk"]["S"].startswith(MOVEMENT_PREFIX):
+            images.setdefault(keys["pk"]["S"], []).append(record["dynamodb"]["NewImage"])
+    return {workspace_id: map(_movement, written) for workspace_id, written in images.items()}
+
+
+def _movement(image: dict[str, dict[str, Any]]) -> PublicForm:
     return _public_movement(MovementItem.from_raw_data(image))
 
 
