@@ -1,15 +1,17 @@
-"""Write the OpenAPI 3.1 document from the routes that the functions declare, so that the two cannot differ."""
+"""Write the OpenAPI 3.1 document from the routes that the functions declare and from the catalogue of events, so that
+they cannot differ."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any, cast, get_args, get_type_hints
 
 from pydantic import BaseModel, TypeAdapter
 from typing_extensions import is_typeddict
 
+from atelier.events.catalogue import EVENTS, Event, field_names
 from atelier.http.api import Route
 from atelier.http.request import IDEMPOTENCY_KEY_PATTERN, Empty
 
@@ -47,6 +49,17 @@ ERROR_SCHEMA: Json = {
         "request_id": {"type": "string"},
         "retryable": {"type": "boolean"},
     },
+}
+# The fields that every event has.
+ENVELOPE = {
+    "id": "one id for each fact: a repeated event has the same",
+    "version": "of this payload; it counts incompatible changes",
+    "occurred_at": "RFC 3339, UTC",
+}
+JSON_TYPES: dict[Any, Json] = {
+    str: {"type": "string"},
+    int: {"type": "integer"},
+    str | None: {"anyOf": [{"type": "string"}, {"type": "null"}]},
 }
 BEARER_DESCRIPTION = (
     "The access token of a session, or an API token (`atl_…`), which is good in its own workspace alone."
@@ -88,10 +101,46 @@ def document(routes: Iterable[Route]) -> Json:
         },
         "servers": [{"url": "/"}],
         "paths": paths,
+        "webhooks": webhooks(schemas),
         "components": {
             "schemas": dict(sorted(schemas.items())),
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "description": BEARER_DESCRIPTION}},
         },
+    }
+
+
+def webhooks(schemas: Json) -> Json:
+    """The section `webhooks`: each event by its type; adds the payloads to `schemas`."""
+    section: Json = {}
+    for event in EVENTS:
+        schemas[event.__name__] = event_schema(event)
+        content = {"application/json": {"schema": {"$ref": SCHEMA_REF.format(model=event.__name__)}}}
+        for name in event.types:
+            section[name] = {
+                "post": {
+                    "operationId": f"on_{name.replace('.', '_')}",
+                    "summary": f"The event {name}, as the `detail` of an entry on the event bus.",
+                    "tags": ["events"],
+                    "requestBody": {"required": True, "content": content},
+                    "responses": {"200": {"description": "The event was received."}},
+                }
+            }
+    return section
+
+
+def event_schema(event: type[Event]) -> Json:
+    """The JSON schema of an event's payload, with the descriptions of its fields."""
+    hints: dict[str, Any] = get_type_hints(event, include_extras=True)
+    properties: Json = {name: {"type": "string", "description": text} for name, text in ENVELOPE.items()}
+    properties["version"]["type"] = "integer"
+    for name in field_names(event):
+        kind, description = get_args(hints[name])
+        properties[name] = {**JSON_TYPES[kind], "description": description}
+    return {
+        "type": "object",
+        "description": " ".join((event.__doc__ or "").split()),
+        "required": list(properties),
+        "properties": properties,
     }
 
 

@@ -1,0 +1,45 @@
+"""docs/events.md and the section `webhooks` of the OpenAPI document say what the catalogue of events says."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from atelier.events.catalogue import EVENTS, BudgetAlert, Event, GenerationEnded, StageEnded, payload
+from infra.openapi import EVENTS_TARGET, TARGET, render_events
+
+AT = "2026-11-20T21:10:13.902Z"
+EXAMPLES: list[Event] = [
+    GenerationEnded("wsp_A", "gen_B", "succeeded", "local/canvas", 1, 0, AT),
+    StageEnded("wsp_A", "gen_B", "failed", None, 0, 0, AT, "gen_C"),
+    BudgetAlert("alr_0D", "wsp_A", "workspace", "threshold_reached", 80, 1000, 900, None, AT),
+]
+DOCUMENT: dict[str, Any] = json.loads(TARGET.read_text())
+JSON_TYPES = {"string": str, "integer": int, "null": type(None)}
+
+
+def test_the_table_of_events_is_the_catalogue() -> None:
+    assert EVENTS_TARGET.read_text() == render_events(), "run `.venv/bin/python -m infra.openapi`"
+
+
+def test_the_document_has_a_webhook_for_each_type_of_event() -> None:
+    assert sorted(DOCUMENT["webhooks"]) == sorted(name for event in EVENTS for name in event.types)
+
+
+def test_there_is_an_example_of_each_event() -> None:
+    assert [type(event) for event in EXAMPLES] == list(EVENTS)
+
+
+@pytest.mark.parametrize("event", EXAMPLES, ids=lambda event: type(event).__name__)
+def test_a_payload_matches_its_schema_in_the_document(event: Event) -> None:
+    body = DOCUMENT["webhooks"][event.type]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    schema = DOCUMENT["components"]["schemas"][body["$ref"].rpartition("/")[2]]
+    fields = payload(event)
+    assert schema["required"] == list(schema["properties"]) == list(fields)
+    for name, value in fields.items():
+        described = schema["properties"][name]
+        kinds = [JSON_TYPES[kind["type"]] for kind in described.get("anyOf", [described])]
+        assert type(value) in kinds, name
+        assert described["description"]
