@@ -16,10 +16,10 @@ import pytest
 from atelier.adapters.aws.dynamodb.generations.items import GenerationItem
 from atelier.clock import system_clock
 from atelier.generations.attempt import attempt
+from atelier.generations.attempt_messages import AttemptFailed
 from atelier.generations.cancel import cancel
 from atelier.generations.model import Generation, InputAsset, Kind, Recipe
 from atelier.generations.poll import poll
-from atelier.generations.ports import AttemptFailed
 from atelier.generations.submit import Submission, submit_generation
 from atelier.generations.sweep import sweep
 from atelier.ledger.model import GrantSource
@@ -199,8 +199,8 @@ class Trial:
         self._to = replace(world.attempt_deps, providers=self._providers)
         return generation
 
-    def _attempt(self, generation: Generation, lost: AttemptFailed | None = None) -> None:
-        attempt(generation.workspace_id, generation.id, "token", failed=lost, deps=self._to)
+    def _attempt(self, generation: Generation, cause: AttemptFailed | None = None) -> None:
+        attempt(generation.workspace_id, generation.id, "token", cause=cause, deps=self._to)
 
     def _wait_for_turn(self, generation: Generation) -> None:
         """After a 429, waits until the provider takes requests again and attempts once more."""

@@ -320,7 +320,7 @@ def test_a_fallback_to_the_next_candidate_uses_the_same_hold(remote: World) -> N
     item.update([GenerationItem.candidates.set(["replicate/sdxl", "local/canvas"])])
     remote.attempt(generation)
     assert [lost.error_class for lost in remote.execution.failures] == ["capacity"]
-    remote.attempt(generation, lost=remote.execution.failures[0])
+    remote.attempt(generation, cause=remote.execution.failures[0])
     ended = remote.finish(generation)
     assert [(a.provider, a.status.value, a.error_class) for a in ended.attempts] == [
         ("replicate", "failed", "capacity"),

@@ -10,7 +10,8 @@ import pytest
 
 from atelier.adapters.aws.dynamodb.generations.store import DynamoGenerations
 from atelier.errors import Conflict, Unavailable
-from atelier.generations.attempt import LATE_POLLING_SECONDS_MAX, NO_WAITER_POLLS, attempt
+from atelier.generations.attempt import LATE_POLLING_SECONDS_MAX, attempt
+from atelier.generations.attempt_messages import Poll
 from atelier.generations.cancel import cancel
 from atelier.generations.finish import finish
 from atelier.generations.model import Generation, Status
@@ -176,7 +177,7 @@ def test_a_late_result_without_a_waiting_execution_starts_a_new_one(world: World
     generation = expired(world)
     world.execution.listening, world.replicate.progress = False, DONE
     polled(world)
-    assert world.execution.polls[-1][-1] == NO_WAITER_POLLS
+    assert world.execution.polls[-1][-1] == Poll(no_waiter=True)
     polled(world)
     assert generation.attempt is not None
     assert world.execution.started == [f"{generation.id}-{generation.attempt.id}-late"]

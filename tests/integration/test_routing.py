@@ -11,7 +11,7 @@ import pytest
 from atelier.adapters.aws.dynamodb.generations.items import GenerationItem
 from atelier.catalogue.catalogue import catalogue
 from atelier.errors import Unavailable
-from atelier.generations.attempt import NO_WAITER_POLLS
+from atelier.generations.attempt_messages import Poll
 from atelier.generations.cancel import cancel
 from atelier.generations.model import Generation, Status
 from atelier.generations.poll import poll
@@ -52,7 +52,7 @@ def run(world: World, *candidates: str) -> Generation:
     world.attempt(generation)
     while len(world.execution.failures) > lost:
         lost = len(world.execution.failures)
-        world.attempt(generation, lost=world.execution.failures[-1])
+        world.attempt(generation, cause=world.execution.failures[-1])
     return world.finish(generation)
 
 
@@ -112,7 +112,7 @@ def test_a_skipped_candidate_is_tried_after_its_cooldown(world: World) -> None:
     world.attempt(generation)
     assert world.replicate.submitted == []
     world.now += timedelta(seconds=COOLDOWN_SECONDS)
-    world.attempt(generation, lost=world.execution.failures[-1])
+    world.attempt(generation, cause=world.execution.failures[-1])
     ended = world.finish(generation)
     assert [attempt.model for attempt in ended.attempts] == ["local/canvas", "replicate/sdxl"]
     assert ended.status is Status.SUCCEEDED
@@ -235,8 +235,7 @@ def test_an_asynchronous_result_counts_for_health_when_it_arrives(world: World) 
     assert world.health.read(None) == {}
     world.replicate.progress = DONE
     world.now += timedelta(seconds=8)
-    _, _, attempt_id, polls = world.execution.polls[-1]
-    poll(world.workspace_id, generation.id, attempt_id, polls, deps=world.attempt_deps)
+    poll(*world.execution.polls[-1], deps=world.attempt_deps)
     kept = world.health.get(REPLICATE)
     assert (kept.successes, kept.latency_ms_mean()) == (1, 8000)
 
@@ -372,7 +371,7 @@ def test_a_billed_failure_counts_in_a_generation_cancelled_after_it(world: World
     generation = submitted(world, "replicate/sdxl", "local/canvas")
     world.attempt(generation)
     cancel(world.workspace_id, generation.id, deps=world.finish_deps, now=world.now)
-    world.attempt(generation, lost=world.execution.failures[-1])
+    world.attempt(generation, cause=world.execution.failures[-1])
     ended = world.finish(generation)
     assert (ended.status, ended.credits_charged, len(ended.attempts)) == (Status.CANCELLED, 0, 1)
     assert ended.cost_microusd == world.get(ended).attempts[0].cost_microusd > 0
@@ -388,7 +387,7 @@ def test_a_billed_failure_is_spent_from_the_projects_budget(world: World) -> Non
         [GenerationItem.candidates.set(["replicate/sdxl", "local/canvas"])]
     )
     world.attempt(generation)
-    world.attempt(generation, lost=world.execution.failures[-1])
+    world.attempt(generation, cause=world.execution.failures[-1])
     ended = world.finish(generation)
     budget = world.projects.budget(world.workspace_id, made.id)
     assert budget is not None
@@ -400,7 +399,7 @@ def test_an_expired_generation_costs_its_failed_and_its_open_attempt(world: Worl
     world.replicate.answers = [BILLED, Accepted("r1")]
     generation = submitted(world, "replicate/sdxl", "replicate/sdxl")
     world.attempt(generation)
-    world.attempt(generation, lost=world.execution.failures[-1])
+    world.attempt(generation, cause=world.execution.failures[-1])
     world.now = generation.deadline_at
     sweep(world.workspace_id, deps=world.finish_deps, now=world.now)
     expired = world.get(generation)
@@ -418,8 +417,8 @@ def test_an_accepted_job_without_a_result_at_the_deadline_counts_one_failure(wor
     world.now = generation.deadline_at
     sweep(world.workspace_id, deps=world.finish_deps, now=world.now)
     assert world.health.read(None) == {}
-    for polls in (3, NO_WAITER_POLLS, NO_WAITER_POLLS + 1):
-        poll(world.workspace_id, generation.id, attempt_id, polls, deps=world.attempt_deps)
+    for due in (Poll(3), Poll(no_waiter=True), Poll(1, no_waiter=True)):
+        poll(world.workspace_id, generation.id, attempt_id, due, deps=world.attempt_deps)
     kept = world.health.get(REPLICATE)
     assert (kept.failures, kept.error_class) == (1, ErrorClass.TIMEOUT_STARTED)
 
@@ -431,7 +430,7 @@ def test_an_unanswered_submission_counts_no_second_failure_at_the_deadline(world
     _, _, attempt_id, _ = world.execution.polls[-1]
     world.now = generation.deadline_at
     sweep(world.workspace_id, deps=world.finish_deps, now=world.now)
-    poll(world.workspace_id, generation.id, attempt_id, NO_WAITER_POLLS, deps=world.attempt_deps)
+    poll(world.workspace_id, generation.id, attempt_id, Poll(no_waiter=True), deps=world.attempt_deps)
     assert world.health.get(REPLICATE).failures == 1
 
 
@@ -443,6 +442,6 @@ def test_a_job_found_done_after_the_deadline_counts_as_a_success(world: World) -
     world.now = generation.deadline_at
     sweep(world.workspace_id, deps=world.finish_deps, now=world.now)
     world.replicate.progress = DONE
-    poll(world.workspace_id, generation.id, attempt_id, NO_WAITER_POLLS, deps=world.attempt_deps)
+    poll(world.workspace_id, generation.id, attempt_id, Poll(no_waiter=True), deps=world.attempt_deps)
     kept = world.health.get(REPLICATE)
     assert (kept.successes, kept.failures) == (1, 0)

@@ -10,6 +10,7 @@ import pytest
 from atelier.adapters.aws.dynamodb.generations.items import GenerationItem
 from atelier.catalogue.catalogue import catalogue
 from atelier.errors import Conflict, IdempotencyMismatch, InsufficientCredits, ValidationFailed
+from atelier.generations.attempt_messages import Poll
 from atelier.generations.cancel import cancel
 from atelier.generations.finish import finish
 from atelier.generations.model import Generation, Kind, Recipe, Status, stage_id
@@ -343,7 +344,7 @@ def test_a_late_last_stage_is_delivered_free_with_its_run(remote: PipelineWorld)
     sweep(remote.workspace_id, deps=remote.finish_deps, now=remote.now)
     remote.replicate.progress = DONE
     attempt = remote.get(film).attempts[0]
-    poll(remote.workspace_id, film.id, attempt.id, 5, deps=remote.attempt_deps)
+    poll(remote.workspace_id, film.id, attempt.id, Poll(5), deps=remote.attempt_deps)
     assert remote.finish(film).status is Status.SUCCEEDED
     ended = remote.end_run(run)
     assert ended.assets == remote.get(film).assets
@@ -363,7 +364,7 @@ def test_a_late_first_stage_does_not_reopen_its_expired_run(remote: PipelineWorl
     remote.now = run.deadline_at
     sweep(remote.workspace_id, deps=remote.finish_deps, now=remote.now)
     remote.replicate.progress = DONE
-    poll(remote.workspace_id, image.id, remote.get(image).attempts[0].id, 5, deps=remote.attempt_deps)
+    poll(remote.workspace_id, image.id, remote.get(image).attempts[0].id, Poll(5), deps=remote.attempt_deps)
     assert remote.finish(image).status is Status.SUCCEEDED
     assert remote.run_to_end(run).status is Status.EXPIRED
     assert remote.get(run).credits_charged == 0
@@ -405,7 +406,7 @@ def test_a_stage_falls_back_to_its_next_candidate_under_the_same_hold(tables: Ta
     item.update([GenerationItem.candidates.set(["replicate/sdxl", "local/canvas"])])
     world.attempt(image)
     (lost,) = world.execution.failures
-    world.attempt(image, lost=lost)
+    world.attempt(image, cause=lost)
     ended = world.finish(image)
     assert [attempt.model for attempt in ended.attempts] == ["replicate/sdxl", "local/canvas"]
     assert world.get(run).credits_held == run.credits_held
@@ -418,8 +419,8 @@ def test_a_result_without_a_waiting_execution_starts_a_new_one_for_the_run(remot
     remote.attempt(film)
     remote.replicate.progress, remote.execution.listening = DONE, False
     attempt = remote.get(film).attempts[0]
-    for polls in (3, 1000):
-        poll(remote.workspace_id, film.id, attempt.id, polls, deps=remote.attempt_deps)
+    for due in (Poll(3), Poll(no_waiter=True)):
+        poll(remote.workspace_id, film.id, attempt.id, due, deps=remote.attempt_deps)
     assert remote.execution.started == [f"run {run.id}-{attempt.id}"]
     # The new execution waits for the same attempt.
     assert remote.next_stage(run).id == film.id

@@ -26,10 +26,11 @@ from atelier.adapters.aws.dynamodb.projects import DynamoProjects
 from atelier.adapters.aws.dynamodb.rate_limits import DynamoRateWindows
 from atelier.catalogue.catalogue import catalogue
 from atelier.generations.attempt import AttemptDeps, attempt
+from atelier.generations.attempt_messages import AttemptFailed, Poll, Slot, VisitCause
 from atelier.generations.finish import FinishDeps, finish
 from atelier.generations.model import Attempt, DeliveredFile, Generation, InputAsset, Kind, Recipe, asset_id
 from atelier.generations.outcome import Outcome
-from atelier.generations.ports import AttemptFailed, InputUnusable, OutputLocation, UndeliverableMedia
+from atelier.generations.ports import InputUnusable, OutputLocation, UndeliverableMedia
 from atelier.generations.quote import Quote
 from atelier.generations.submit import AcceptedGeneration, Submission, SubmitDeps, submit_generation
 from atelier.ids import new_id
@@ -111,11 +112,16 @@ class FakeWorkflow:
 
     started: list[str] = field(default_factory=list[str])
     results: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
-    failures: list[AttemptFailed] = field(default_factory=list[AttemptFailed])
+    causes: list[VisitCause] = field(default_factory=list[VisitCause])
     listening: bool = True
-    polls: list[tuple[str, str, str, int]] = field(default_factory=list[tuple[str, str, str, int]])
+    polls: list[tuple[str, str, str, Poll]] = field(default_factory=list[tuple[str, str, str, Poll]])
     delays: list[int] = field(default_factory=list[int])
-    later_attempts: list[tuple[str, str | None, int]] = field(default_factory=list[tuple[str, str | None, int]])
+    later_attempts: list[tuple[str, Slot | None, int]] = field(default_factory=list[tuple[str, Slot | None, int]])
+
+    @property
+    def failures(self) -> list[AttemptFailed]:
+        """The failed attempts after which the next candidate was to be tried."""
+        return [cause for cause in self.causes if isinstance(cause, AttemptFailed)]
 
     def start(self, workspace_id: str, generation_id: str, *, again: str | None = None) -> None:
         self.started.append(f"{generation_id}-{again}" if again else generation_id)
@@ -127,23 +133,23 @@ class FakeWorkflow:
         self.results.append(result)
         return self.listening
 
-    def try_next(self, task_token: str, lost: AttemptFailed) -> bool:
-        self.failures.append(lost)
+    def try_next(self, task_token: str, cause: VisitCause) -> bool:
+        self.causes.append(cause)
         return self.listening
 
     def poll_later(
-        self, workspace_id: str, generation_id: str, attempt_id: str, polls: int, delay_seconds: int
+        self, workspace_id: str, generation_id: str, attempt_id: str, poll: Poll, delay_seconds: int
     ) -> None:
-        self.polls.append((workspace_id, generation_id, attempt_id, polls))
+        self.polls.append((workspace_id, generation_id, attempt_id, poll))
         self.delays.append(delay_seconds)
 
     def resume_later(
-        self, workspace_id: str, generation_id: str, task_token: str, slot: str | None, delay_seconds: int
+        self, workspace_id: str, generation_id: str, task_token: str, slot: Slot | None, delay_seconds: int
     ) -> None:
         self.later_attempts.append((generation_id, slot, delay_seconds))
 
     def cancel(self, workspace_id: str, generation_id: str) -> None:
-        self.polls.append((workspace_id, generation_id, "cancel", 0))
+        self.polls.append((workspace_id, generation_id, "cancel", Poll()))
 
 
 @dataclass
@@ -282,8 +288,8 @@ class World:
     def refreshed(self) -> Wallet:
         return self.post_deps.refreshed_wallet(self.workspace_id, self.now)
 
-    def attempt(self, generation: Generation, *, lost: AttemptFailed | None = None) -> None:
-        attempt(self.workspace_id, generation.id, "token", failed=lost, deps=self.attempt_deps)
+    def attempt(self, generation: Generation, *, cause: VisitCause | None = None) -> None:
+        attempt(self.workspace_id, generation.id, "token", cause=cause, deps=self.attempt_deps)
 
     def finish(self, generation: Generation, outcome: Outcome | None = None) -> Generation:
         result = outcome or Outcome.from_data(self.execution.results[-1])

@@ -12,9 +12,9 @@ import botocore.session
 import pytest
 import yaml
 
+from atelier.generations.attempt_messages import AttemptFailed, Slot, SlotDue, visit_cause
 from atelier.generations.outcome import Outcome
-from atelier.generations.ports import AttemptFailed
-from atelier.generations.select_candidate import Slot, resume_at_slot
+from atelier.generations.select_candidate import resume_at_slot
 from tests.statemachines.conftest import ASL, FINISHED, SUCCEEDED, WAIT, WORKSPACE, Execution, Machine
 
 TRANSITIONS_MAX = 5
@@ -97,7 +97,7 @@ def test_the_next_attempt_receives_the_failed_attempt_and_its_error(machine: Mac
     first, *later = [visit["lost"] for visit in execution.payloads("attempt")]
     assert first is None
     # Parsed as functions/tasks/attempt_generation does.
-    assert [(lost["Error"], AttemptFailed(**json.loads(lost["Cause"]))) for lost in later] == [
+    assert [(lost["Error"], visit_cause(json.loads(lost["Cause"]))) for lost in later] == [
         ("NextCandidate", lost) for lost in losses
     ]
     assert execution.payloads("finish")[0]["result"] == SUCCEEDED
@@ -107,11 +107,10 @@ def test_the_next_attempt_receives_the_failed_attempt_and_its_error(machine: Mac
 
 def test_a_due_slot_starts_another_attempt_task_that_receives_the_slot(machine: Machine) -> None:
     execution = machine.start(WAIT, {"succeed": SUCCEEDED})
-    turn = Slot("replicate/sdxl@key_1", datetime(2026, 11, 20, 12, tzinfo=UTC))
-    resume_at_slot(token(execution), str(turn), workflow=machine.workflow)
+    due = SlotDue(Slot("replicate/sdxl@key_1", datetime(2026, 11, 20, 12, tzinfo=UTC)))
+    resume_at_slot(token(execution), due, workflow=machine.workflow)
     assert execution.output == FINISHED
-    told = AttemptFailed(**json.loads(execution.payloads("attempt")[1]["lost"]["Cause"]))
-    assert Slot.parse(str(told.turn)) == turn
+    assert visit_cause(json.loads(execution.payloads("attempt")[1]["lost"]["Cause"])) == due
     assert execution.transitions == 4
 
 

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from atelier.clock import Clock, system_clock
+from atelier.generations.attempt_messages import Poll, SlotDue
 from atelier.generations.poll import cancel_at_provider, poll
 from atelier.generations.select_candidate import resume_at_slot
 from atelier.telemetry import logger
@@ -30,11 +31,15 @@ def _act(message: dict[str, Any], clock: Clock) -> None:
     match message["do"]:
         case "poll":
             poll(
-                workspace_id, generation_id, message["attempt_id"], message["polls"], deps=workflow.attempt_deps(clock)
+                workspace_id,
+                generation_id,
+                message["attempt_id"],
+                Poll.from_data(message),
+                deps=workflow.attempt_deps(clock),
             )
         case "cancel":
             cancel_at_provider(workspace_id, generation_id, deps=workflow.attempt_deps(clock))
         case "try":
-            resume_at_slot(message["task_token"], message["turn"], workflow=workflow.workflow())
+            resume_at_slot(message["task_token"], SlotDue.from_data(message), workflow=workflow.workflow())
         case unknown:
             raise ValueError(f"nobody knows how to {unknown}")

@@ -7,7 +7,7 @@ from typing import Any
 
 from atelier.clock import Clock, system_clock
 from atelier.generations.attempt import attempt
-from atelier.generations.ports import AttemptFailed
+from atelier.generations.attempt_messages import visit_cause
 from atelier.telemetry import logger
 from atelier.wiring import workflow
 
@@ -18,11 +18,11 @@ def handler(event: dict[str, Any], _context: object, clock: Clock = system_clock
     """event: {workspace_id, generation_id, task_token, lost: null | {Error, Cause}}."""
     generation_id, task_token = event["generation_id"], event["task_token"]
     lost = event.get("lost")
-    failed = AttemptFailed(**json.loads(lost["Cause"])) if lost else None
+    cause = visit_cause(json.loads(lost["Cause"])) if lost else None
     for visit in range(VISITS_MAX):
         try:
             deps = workflow.attempt_deps(clock, for_attempts=True)
-            attempt(event["workspace_id"], generation_id, task_token, failed=failed, deps=deps)
+            attempt(event["workspace_id"], generation_id, task_token, cause=cause, deps=deps)
             break
         except Exception:
             # A second visit reads what the first one wrote, so it sends nothing twice. If it fails too, the state

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from atelier.events.catalogue import Event
-from atelier.generations.attempt import FINISH_SECONDS, NO_WAITER_POLLS
+from atelier.generations.attempt_messages import FINISH_SECONDS, Poll
 from atelier.generations.model import Status
 from atelier.generations.relay import GenerationChange, GenerationState, RelayDeps, relay
 from atelier.projects.model import Alert, Budget
@@ -31,7 +31,7 @@ RUNNING = replace(QUEUED, status=Status.RUNNING, model="replicate/sdxl", open_at
 EXPIRED = replace(RUNNING, status=Status.EXPIRED)
 SUCCEEDED = replace(RUNNING, status=Status.SUCCEEDED, open_attempt_id=None, credits_charged=2)
 START = f"start {GENERATION}"
-POLL = f"poll {GENERATION} att_D {NO_WAITER_POLLS} {FINISH_SECONDS}"
+POLL = f"poll {GENERATION} att_D {Poll(no_waiter=True)} {FINISH_SECONDS}"
 
 
 class Effects:
@@ -51,9 +51,9 @@ class Effects:
         self.calls.append(f"cancel {generation_id}")
 
     def poll_later(
-        self, workspace_id: str, generation_id: str, attempt_id: str, polls: int, delay_seconds: int
+        self, workspace_id: str, generation_id: str, attempt_id: str, poll: Poll, delay_seconds: int
     ) -> None:
-        self.calls.append(f"poll {generation_id} {attempt_id} {polls} {delay_seconds}")
+        self.calls.append(f"poll {generation_id} {attempt_id} {poll} {delay_seconds}")
 
     def publish(self, event: Event) -> None:
         self.calls.append(event.type)

@@ -13,16 +13,27 @@ from dataclasses import replace
 from math import ceil
 from zlib import crc32
 
-from atelier.catalogue.candidates import parse_candidate
 from atelier.catalogue.catalogue import Catalogue
 from atelier.catalogue.model import accepted_inputs
 from atelier.clock import Clock
 from atelier.dataclass import dataclass
 from atelier.errors import NotFound
+from atelier.generations.attempt_messages import FINISH_SECONDS, AttemptFailed, Poll, Slot, VisitCause
 from atelier.generations.bill import bill
-from atelier.generations.model import Attempt, AttemptStatus, Generation, InputAssets
+from atelier.generations.decide_attempt import (
+    Answer,
+    AnswerCancelled,
+    AwaitResult,
+    Resend,
+    TryCandidate,
+    TryNext,
+    decide_conclusion,
+    decide_visit,
+    new_attempt,
+    with_failed_attempt,
+)
+from atelier.generations.model import Attempt, Generation, InputAssets
 from atelier.generations.outcome import (
-    FINAL_CLASSES,
     Outcome,
     input_deleted_outcome,
     input_unusable_outcome,
@@ -30,7 +41,6 @@ from atelier.generations.outcome import (
     unavailable_outcome,
 )
 from atelier.generations.ports import (
-    AttemptFailed,
     AttemptQueue,
     GenerationChanged,
     GenerationStore,
@@ -40,8 +50,7 @@ from atelier.generations.ports import (
     TaskCallback,
     Workflow,
 )
-from atelier.generations.select_candidate import CandidateSelection, Delay, Slot, health_scope
-from atelier.ids import new_id
+from atelier.generations.select_candidate import CandidateSelection, Delay, health_scope
 from atelier.inbox.ports import WebhookInbox
 from atelier.provider_port import (
     Accepted,
@@ -63,11 +72,7 @@ from atelier.telemetry import logger, put_count
 
 # Percent. Progress that grew by less than this is not written.
 PROGRESS_STEP_PERCENT = 10
-# A poll count that no attempt reaches by polling. It is a flag: it marks the poll that follows an unanswered task
-# token.
-NO_WAITER_POLLS = 1000
-# A parallel finish of the same generation has ended within this time.
-FINISH_SECONDS = 60
+FIRST_POLL = Poll()
 # An attempt is still polled for this long after its deadline. The longest delay between two such polls is SQS's
 # maximum.
 LATE_POLLING_SECONDS_MAX = 3600
@@ -140,84 +145,76 @@ class AttemptDeps:
 
 
 def attempt(
-    workspace_id: str, generation_id: str, task_token: str, *, failed: AttemptFailed | None = None, deps: AttemptDeps
+    workspace_id: str, generation_id: str, task_token: str, *, cause: VisitCause | None = None, deps: AttemptDeps
 ) -> None:
     """One visit of the workflow's attempt step. It ends with the task token answered, with the token saved so that a
     webhook or a poll answers it later, or with the visit queued again for its reserved slot.
 
-    `lost`: how the attempt before this visit failed, or the slot that is due now. Raises GenerationMoved when the
-    generation was changed in parallel: the next visit decides again."""
-    before = deps.generations.get(workspace_id, generation_id)
-    generation = before
-    if failed and before.attempt and before.attempt.id == failed.attempt_id:
-        generation = before.with_cost(failed.cost_microusd, failed.cost_source)
-        generation = generation.with_attempt_ended(AttemptStatus.FAILED, deps.clock(), failed.error_class)
-    current = generation.attempt
+    `cause`: how the attempt before this visit failed, or the slot that is due now; None = the first visit of an
+    execution. Raises GenerationChanged when the generation was changed in parallel: the next visit decides again."""
+    stored = deps.generations.get(workspace_id, generation_id)
+    generation = with_failed_attempt(stored, cause, deps.clock())
+    running = generation.awaited_attempt
+    provider = deps.provider(generation, running) if running else None
 
-    if generation.awaited_attempt is not None:
-        provider = deps.provider(generation, generation.awaited_attempt)
-        if provider is None or not provider.resend_safe:
-            # The job may have been sent, so its result is awaited, after the deadline too, as long as it may still
-            # come. A requested cancellation reaches the provider with the first poll.
-            _await_result(generation, generation.awaited_attempt, task_token, None, deps)
-            return
+    match decide_visit(generation, cause, can_resend=provider is not None and provider.resend_safe):
+        case AwaitResult(running):
+            _await_result(generation, running, task_token, None, deps)
+        case Resend(running):
+            _send(generation, running, provider, deps.job(generation, running), task_token, deps)
+        case AnswerCancelled():
+            _answer(stored, generation, Outcome("cancelled"), task_token, deps)
+        case TryCandidate(slot):
+            _try_candidate(stored, generation, slot, task_token, deps)
 
-    if not generation.is_open or generation.cancel_requested_at is not None:
-        _save_failed_attempt(before, generation, deps)
-        deps.workflow.succeed(task_token, Outcome("cancelled").as_data())
+
+def _try_candidate(
+    stored: Generation, generation: Generation, slot: Slot | None, task_token: str, deps: AttemptDeps
+) -> None:
+    """Select a candidate, write the attempt, and send its job."""
+    selected = CandidateSelection(
+        generation, deps.health, deps.rate_limiter, lambda model: deps.run_seconds(model, generation), deps.clock()
+    ).select(slot)
+    match selected:
+        case None:
+            last = generation.attempt
+            _answer(stored, generation, unavailable_outcome(last.error_class if last else None), task_token, deps)
+        case Delay():
+            _save_failed_attempt(stored, generation, deps)
+            _requeue(generation, selected, task_token, deps)
+        case str():
+            _begin(stored, generation, new_attempt(selected, deps.clock()), task_token, deps)
+
+
+def _begin(stored: Generation, generation: Generation, begun: Attempt, task_token: str, deps: AttemptDeps) -> None:
+    """Write a new attempt and send its job."""
+    after = generation.with_attempt(begun)
+    # Everything that the sending needs is fetched before the write: an attempt that is written counts as sent.
+    provider = deps.provider(after, begun)
+    try:
+        job = deps.job(after, begun)
+    except NotFound:
+        _answer(stored, generation, input_deleted_outcome(), task_token, deps)
+        return
+    except InputUnusable as refusal:
+        _answer(stored, generation, input_unusable_outcome(str(refusal)), task_token, deps)
         return
 
-    if current is None or current.ended_at is not None:
-        slot = Slot.parse(failed.turn) if failed and failed.turn else None
-        selected = CandidateSelection(
-            generation, deps.health, deps.rate_limiter, lambda model: deps.run_seconds(model, generation), deps.clock()
-        ).select(slot)
-        if not isinstance(selected, str):
-            _save_failed_attempt(before, generation, deps)
-            if selected is None:
-                deps.workflow.succeed(
-                    task_token, unavailable_outcome(current.error_class if current else None).as_data()
-                )
-            else:
-                _requeue(generation, selected, task_token, deps)
-            return
+    try:
+        deps.generations.save_progress(stored, after)
+    except GenerationChanged:
+        after = deps.generations.get(stored.workspace_id, stored.id)
+        if after.attempt is None or after.attempt.id != begun.id:
+            # The generation was cancelled or expired, or a parallel visit wrote first: the next visit decides again.
+            raise
+        # The attempt that is stored is our own: the write had succeeded and only its answer was lost.
+    _send(after, begun, provider, job, task_token, deps)
 
-        model, key = parse_candidate(selected)
-        new_attempt = Attempt(
-            new_id("att", deps.clock()),
-            model.partition("/")[0],
-            model,
-            AttemptStatus.SUBMITTING,
-            deps.clock(),
-            key=key,
-        )
-        after = generation.with_attempt(new_attempt)
-        # Everything that the sending needs is fetched before the write: an attempt that is written counts as sent.
-        provider = deps.provider(after, new_attempt)
-        try:
-            job = deps.job(after, new_attempt)
-        except NotFound:
-            _save_failed_attempt(before, generation, deps)
-            deps.workflow.succeed(task_token, input_deleted_outcome().as_data())
-            return
-        except InputUnusable as refusal:
-            _save_failed_attempt(before, generation, deps)
-            deps.workflow.succeed(task_token, input_unusable_outcome(str(refusal)).as_data())
-            return
 
-        try:
-            deps.generations.save_progress(before, after)
-        except GenerationChanged:
-            after = deps.generations.get(workspace_id, generation_id)
-            if after.attempt is None or after.attempt.id != new_attempt.id:
-                # The generation was cancelled or expired, or a parallel visit wrote first: the next visit decides
-                # again.
-                raise
-            # The attempt that is stored is our own: the write had succeeded and only its answer was lost.
-        generation, current = after, new_attempt
-    else:
-        job, provider = deps.job(generation, current), deps.provider(generation, current)
-
+def _send(
+    generation: Generation, current: Attempt, provider: Provider | None, job: Job, task_token: str, deps: AttemptDeps
+) -> None:
+    """Send the job of a written attempt, and act on the provider's answer."""
     if provider is None:
         refusal = Failed(ErrorClass.AUTH, "This provider is not set up here.")
         conclude_attempt(generation, current, task_token, refusal, deps)
@@ -232,17 +229,23 @@ def attempt(
             conclude_attempt(generation, current, task_token, end, deps)
 
 
-def _save_failed_attempt(before: Generation, generation: Generation, deps: AttemptDeps) -> None:
-    """Write how the previous attempt ended, on a visit that writes no attempt of its own."""
-    if generation is not before and generation.is_open:
-        deps.generations.save_progress(before, generation)
+def _answer(stored: Generation, generation: Generation, outcome: Outcome, task_token: str, deps: AttemptDeps) -> None:
+    """Answer the task token on a visit that begins no attempt."""
+    _save_failed_attempt(stored, generation, deps)
+    deps.workflow.succeed(task_token, outcome.as_data())
+
+
+def _save_failed_attempt(stored: Generation, generation: Generation, deps: AttemptDeps) -> None:
+    """Write how the previous attempt ended, on a visit that begins no attempt of its own."""
+    if generation is not stored and generation.is_open:
+        deps.generations.save_progress(stored, generation)
 
 
 def _requeue(generation: Generation, delay: Delay, task_token: str, deps: AttemptDeps) -> None:
     seconds = max(ceil((delay.until - deps.clock()).total_seconds()), 1)
     slot = str(delay.slot) if delay.slot else None
     logger.info("attempt waits for its turn", generation_id=generation.id, turn=slot, seconds=seconds)
-    deps.queue.resume_later(generation.workspace_id, generation.id, task_token, slot, seconds)
+    deps.queue.resume_later(generation.workspace_id, generation.id, task_token, delay.slot, seconds)
 
 
 def _record_health(generation: Generation, current: Attempt, end: Done | Failed | Cancelled, deps: AttemptDeps) -> None:
@@ -286,37 +289,35 @@ def conclude_attempt(
     end: Done | Failed | Cancelled,
     deps: AttemptDeps,
     *,
-    polls: int = 0,
+    poll: Poll = FIRST_POLL,
 ) -> None:
     """Answer the task token with how the attempt ended, or have the workflow try the next candidate. Safe to repeat.
 
-    `polls`: how many polls came before; it decides what happens when no execution waits on the token any more."""
+    `poll`: the poll that brought the end. It decides what happens when no execution waits on the token any more."""
     _record_health(generation, current, end, deps)
-    is_wanted = generation.cancel_requested_at is None
-    if isinstance(end, Failed) and generation.is_open and is_wanted and _has_candidate_left(generation, end, deps):
-        # The failure travels with the answer, and the next visit writes it together with its own attempt. Nothing is
-        # written here, so no crash can leave an ended attempt that the workflow does not know of.
-        delivered = deps.workflow.try_next(task_token, _failed_attempt(generation, current, end, deps))
-        _ensure_delivered(delivered, generation, current, polls, deps)
-        return
-    outputs: tuple[OutputLocation, ...] = ()
-    if isinstance(end, Done):
-        outputs = tuple(
-            OutputLocation(url=output.url)
-            if output.data is None
-            else OutputLocation(key=deps.media.stage(generation.id, current.id, number, output.data))
-            for number, output in enumerate(end.outputs)
-        )
-    delivered = deps.workflow.succeed(task_token, outcome_of(end, outputs, current.id).as_data())
-    if generation.is_open or (isinstance(end, Done) and is_wanted):
-        _ensure_delivered(delivered, generation, current, polls, deps)
+    match decide_conclusion(generation, end, deps.clock()):
+        case TryNext(failure):
+            # The failure travels with the answer, and the next visit writes it together with its own attempt. Nothing
+            # is written here, so no crash can leave an ended attempt that the workflow does not know of.
+            delivered = deps.workflow.try_next(task_token, _failed_attempt(generation, current, failure, deps))
+            _ensure_delivered(delivered, generation, current, poll, deps)
+        case Answer(must_be_read):
+            outcome = outcome_of(end, _staged_outputs(generation, current, end, deps), current.id)
+            delivered = deps.workflow.succeed(task_token, outcome.as_data())
+            if must_be_read:
+                _ensure_delivered(delivered, generation, current, poll, deps)
 
 
-def _has_candidate_left(generation: Generation, end: Failed, deps: AttemptDeps) -> bool:
-    """Whether a candidate is left to try after this failure. After a rate limit this may be the same candidate."""
-    if end.error_class in FINAL_CLASSES:
-        return False
-    return generation.with_attempt_ended(AttemptStatus.FAILED, deps.clock(), end.error_class).next_candidate is not None
+def _staged_outputs(
+    generation: Generation, current: Attempt, end: Done | Failed | Cancelled, deps: AttemptDeps
+) -> tuple[OutputLocation, ...]:
+    """The places of the outputs. Bytes that the provider sent are stored first."""
+    return tuple(
+        OutputLocation(url=output.url)
+        if output.data is None
+        else OutputLocation(key=deps.media.stage(generation.id, current.id, number, output.data))
+        for number, output in enumerate(end.outputs if isinstance(end, Done) else ())
+    )
 
 
 def _failed_attempt(generation: Generation, current: Attempt, end: Failed, deps: AttemptDeps) -> AttemptFailed:
@@ -334,14 +335,14 @@ def _failed_attempt(generation: Generation, current: Attempt, end: Failed, deps:
     )
 
 
-def _ensure_delivered(delivered: bool, generation: Generation, current: Attempt, polls: int, deps: AttemptDeps) -> None:
+def _ensure_delivered(delivered: bool, generation: Generation, current: Attempt, poll: Poll, deps: AttemptDeps) -> None:
     """Make sure that the answer has a reader: when no execution took it, poll once more, then start a new execution."""
     if delivered:
         return
-    if polls < NO_WAITER_POLLS:
+    if not poll.no_waiter:
         # Either another path has answered first and the generation is being finished, or the execution is gone. The
         # delayed poll tells which.
-        deps.queue.poll_later(generation.workspace_id, generation.id, current.id, NO_WAITER_POLLS, FINISH_SECONDS)
+        deps.queue.poll_later(generation.workspace_id, generation.id, current.id, Poll(no_waiter=True), FINISH_SECONDS)
         return
     # The execution is gone (timed out, or the emulator was restarted) and the result is still wanted. A new execution
     # waits for the same attempt, and its first poll brings it the same answer.
@@ -358,30 +359,30 @@ def apply_progress(
     current: Attempt,
     callback: TaskCallback,
     progress: PollOutcome,
-    polls: int,
+    poll: Poll,
     deps: AttemptDeps,
 ) -> None:
     """Act on the progress of an attempt, as a webhook or a poll reports it. A pending job is polled again later."""
     match progress:
         case Done() | Failed() | Cancelled() as end:
-            conclude_attempt(generation, current, callback.task_token, end, deps, polls=polls)
+            conclude_attempt(generation, current, callback.task_token, end, deps, poll=poll)
         case Pending() | Unknown() if not generation.is_open:
-            if polls == NO_WAITER_POLLS and callback.reference is not None:
+            if poll.is_first_without_waiter and callback.reference is not None:
                 # Count the time-out in the provider's health once: at the poll that the expiry itself queues. A
                 # submission without an answer was counted when it happened.
                 _record_health(
                     generation, current, Failed(ErrorClass.TIMEOUT_STARTED, "No answer before the deadline."), deps
                 )
-            _poll_late(generation, current, callback, polls, deps)
+            _poll_late(generation, current, callback, poll, deps)
         case Pending() | Unknown():
             if isinstance(progress, Pending) and progress.progress >= generation.progress + PROGRESS_STEP_PERCENT:
                 with suppress(GenerationChanged):
                     deps.generations.save_progress(generation, replace(generation, progress=progress.progress))
-            delay = min(deps.poll_seconds * 2 ** min(polls, 6), 60)
-            deps.queue.poll_later(generation.workspace_id, generation.id, current.id, polls + 1, delay)
+            delay = poll.delay_seconds(deps.poll_seconds)
+            deps.queue.poll_later(generation.workspace_id, generation.id, current.id, poll.next(), delay)
 
 
-def _poll_late(generation: Generation, current: Attempt, callback: TaskCallback, polls: int, deps: AttemptDeps) -> None:
+def _poll_late(generation: Generation, current: Attempt, callback: TaskCallback, poll: Poll, deps: AttemptDeps) -> None:
     """Poll an expired attempt with growing delay, for at most an hour. The credits are released already; the result may
     still come."""
     overdue_seconds = int((deps.clock() - generation.deadline_at).total_seconds())
@@ -391,7 +392,7 @@ def _poll_late(generation: Generation, current: Attempt, callback: TaskCallback,
         return
     # The delay is the time since the deadline, so it doubles from poll to poll.
     delay = min(max(overdue_seconds, deps.poll_seconds), LATE_POLL_DELAY_SECONDS_MAX)
-    deps.queue.poll_later(generation.workspace_id, generation.id, current.id, polls + 1, delay)
+    deps.queue.poll_later(generation.workspace_id, generation.id, current.id, poll.next(), delay)
 
 
 def read_inbox(generation: Generation, current: Attempt, callback: TaskCallback, deps: AttemptDeps) -> bool:
@@ -412,7 +413,7 @@ def read_inbox(generation: Generation, current: Attempt, callback: TaskCallback,
         if callback.reference is not None and event.reference != callback.reference:
             continue  # The provider signed it, but it is about another job.
         if not isinstance(event.progress, (Pending, Unknown)):
-            apply_progress(generation, current, callback, event.progress, 0, deps)
+            apply_progress(generation, current, callback, event.progress, FIRST_POLL, deps)
             return True
     return False
 
@@ -428,6 +429,6 @@ def _await_result(
         reference = earlier.reference if earlier else None
     callback = TaskCallback(current.id, task_token, reference)
     deps.generations.save_callback(generation.workspace_id, generation.id, callback)
-    deps.queue.poll_later(generation.workspace_id, generation.id, current.id, 0, deps.poll_seconds)
+    deps.queue.poll_later(generation.workspace_id, generation.id, current.id, FIRST_POLL, deps.poll_seconds)
     # A webhook may have arrived before the task token was saved; the function that read it then found none.
     read_inbox(generation, current, callback, deps)

@@ -7,14 +7,16 @@ from dataclasses import replace
 
 from atelier.errors import NotFound
 from atelier.generations.attempt import AttemptDeps, apply_progress, conclude_attempt, read_inbox
+from atelier.generations.attempt_messages import Poll
 from atelier.generations.model import Attempt, Generation
 from atelier.generations.pipeline_run import cancel_stage
 from atelier.generations.ports import TaskCallback
 from atelier.provider_port import Cancelled, CancelResult, Done, Failed, Unknown
 
 
-def poll(workspace_id: str, generation_id: str, attempt_id: str, polls: int, *, deps: AttemptDeps) -> None:
-    """Poll the provider about one attempt; does nothing when its result is no longer awaited. Safe to repeat."""
+def poll(workspace_id: str, generation_id: str, attempt_id: str, due: Poll, *, deps: AttemptDeps) -> None:
+    """Make the poll that is due: ask the provider about one attempt. Does nothing when its result is no longer awaited.
+    Safe to repeat."""
     found = _find_awaited(workspace_id, generation_id, attempt_id, deps)
     if found is None:
         return
@@ -22,7 +24,7 @@ def poll(workspace_id: str, generation_id: str, attempt_id: str, polls: int, *, 
     provider = deps.provider(generation, current)
     if provider is None:
         # The platform's key is missing at the moment, but the job may still run: poll again later.
-        apply_progress(generation, current, callback, Unknown("the provider is not set up"), polls, deps)
+        apply_progress(generation, current, callback, Unknown("the provider is not set up"), due, deps)
         return
     # A provider that repeats the work, or has to find the job by its content, needs the input files as well.
     job = deps.job(generation, current, with_files=provider.resend_safe or callback.reference is None)
@@ -31,14 +33,14 @@ def poll(workspace_id: str, generation_id: str, attempt_id: str, polls: int, *, 
         # on; otherwise it is looked for until the deadline, and never sent again.
         reference = provider.find(job)
         if reference is None:
-            apply_progress(generation, current, callback, Unknown("not found yet"), polls, deps)
+            apply_progress(generation, current, callback, Unknown("not found yet"), due, deps)
             return
         callback = replace(callback, reference=reference)
         deps.generations.save_callback(workspace_id, generation_id, callback)
     assert callback.reference is not None
     if generation.cancel_requested_at is not None and _try_cancel(generation, current, callback, deps):
         return
-    apply_progress(generation, current, callback, provider.poll(callback.reference, job), polls, deps)
+    apply_progress(generation, current, callback, provider.poll(callback.reference, job), due, deps)
 
 
 def act_on_webhooks(workspace_id: str, generation_id: str, attempt_id: str, *, deps: AttemptDeps) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from atelier.dataclass import dataclass
+from atelier.generations.attempt_messages import Poll, Slot, VisitCause
 from atelier.generations.model import DeliveredFile, Generation, InputAsset
 from atelier.ledger.model import HoldPlan, Movement, SettlementPlan
 from atelier.provider_port import Input
@@ -57,24 +58,6 @@ class TaskCallback:
     attempt_id: str
     task_token: str
     reference: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptFailed:
-    """The input of the next visit of the attempt step: the attempt that failed before it, why, and what it cost; or the
-    reserved slot that is due now (`turn`, its text form)."""
-
-    attempt_id: str
-    error_class: str
-    turn: str | None = None
-    cost_microusd: int = 0
-    cost_source: str = "estimate"
-
-    def as_data(self) -> dict[str, Any]:
-        """Plain JSON values; fields without a value are left out."""
-        data = {"attempt_id": self.attempt_id, "error_class": self.error_class, "turn": self.turn}
-        cost = {"cost_microusd": self.cost_microusd, "cost_source": self.cost_source} if self.cost_microusd else {}
-        return {name: value for name, value in (data | cost).items() if value is not None}
 
 
 class GenerationStore(Protocol):
@@ -172,9 +155,9 @@ class Workflow(Protocol):
         """Answer a task token with a result. Returns False when no execution waits on the token any more."""
         ...
 
-    def try_next(self, task_token: str, failed: AttemptFailed) -> bool:
-        """Have the execution that waits on the token run its attempt step again: an attempt failed, or the slot that it
-        waited for is due. Returns False when no execution waits on the token any more."""
+    def try_next(self, task_token: str, cause: VisitCause) -> bool:
+        """Have the execution that waits on the token run its attempt step again, and pass it the cause. Returns False
+        when no execution waits on the token any more."""
         ...
 
 
@@ -182,11 +165,11 @@ class AttemptQueue(Protocol):
     """The queue of delayed messages about attempts."""
 
     def poll_later(
-        self, workspace_id: str, generation_id: str, attempt_id: str, polls: int, delay_seconds: int
+        self, workspace_id: str, generation_id: str, attempt_id: str, poll: Poll, delay_seconds: int
     ) -> None: ...
 
     def resume_later(
-        self, workspace_id: str, generation_id: str, task_token: str, slot: str | None, delay_seconds: int
+        self, workspace_id: str, generation_id: str, task_token: str, slot: Slot | None, delay_seconds: int
     ) -> None:
         """After a delay, run the attempt step of a waiting task again, with the slot that is reserved for then."""
         ...

@@ -12,7 +12,7 @@ from datetime import datetime
 from atelier.dataclass import dataclass
 from atelier.events.catalogue import GenerationEnded, StageEnded
 from atelier.events.ports import EventPublisher
-from atelier.generations.attempt import FINISH_SECONDS, NO_WAITER_POLLS
+from atelier.generations.attempt_messages import FINISH_SECONDS, Poll
 from atelier.generations.model import OPEN_STATUSES, Status
 from atelier.generations.ports import AttemptQueue, Workflow
 from atelier.projects.alert import publish_due_alerts
@@ -136,4 +136,6 @@ def _poll_once_more(change: GenerationChange, deps: RelayDeps) -> None:
     no other poll is queued. A run has no attempts of its own."""
     attempt_id = change.after.open_attempt_id
     if attempt_id is not None and not change.after.is_run:
-        deps.queue.poll_later(change.workspace_id, change.generation_id, attempt_id, NO_WAITER_POLLS, FINISH_SECONDS)
+        deps.queue.poll_later(
+            change.workspace_id, change.generation_id, attempt_id, Poll(no_waiter=True), FINISH_SECONDS
+        )

@@ -10,10 +10,9 @@ from datetime import datetime, timedelta
 from zlib import crc32
 
 from atelier.catalogue.candidates import parse_candidate
-from atelier.clock import parse_rfc3339, rfc3339
+from atelier.generations.attempt_messages import Slot, SlotDue
 from atelier.generations.model import Generation
-from atelier.generations.ports import AttemptFailed, Workflow
-from atelier.provider_port import ErrorClass
+from atelier.generations.ports import Workflow
 from atelier.routing.circuit_breaker import RouteHealth, Scope
 from atelier.routing.health_cache import HealthCache
 from atelier.routing.rate_limiter import RateLimiter, Reservation
@@ -25,23 +24,6 @@ SPREAD_STEPS = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
-    """A slot that is reserved for a generation: the candidate, and the time at which the request may be sent."""
-
-    candidate: str
-    at: datetime
-
-    def __str__(self) -> str:
-        return f"{rfc3339(self.at)} {self.candidate}"
-
-    @classmethod
-    def parse(cls, text: str) -> Slot:
-        """The inverse of `str`."""
-        at, _, candidate = text.partition(" ")
-        return cls(candidate, parse_rfc3339(at))
-
-
-@dataclass(frozen=True, slots=True)
 class Delay:
     """No candidate may be tried before `until`. The slot is the one reserved for then; None = no reservation."""
 
@@ -49,10 +31,10 @@ class Delay:
     slot: Slot | None
 
 
-def resume_at_slot(task_token: str, slot: str | None, *, workflow: Workflow) -> None:
+def resume_at_slot(task_token: str, due: SlotDue, *, workflow: Workflow) -> None:
     """Have the attempt step continue: its reserved slot is due. If no execution waits any more, the generation ends at
     its deadline."""
-    workflow.try_next(task_token, AttemptFailed("", ErrorClass.RATE_LIMITED, slot))
+    workflow.try_next(task_token, due)
 
 
 def health_scope(generation: Generation, model: str, key: str | None) -> Scope:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 
 from atelier.adapters.aws.clients import client
+from atelier.generations.attempt_messages import Poll, Slot
 
 
 class SqsAttemptQueue:
@@ -15,26 +16,26 @@ class SqsAttemptQueue:
         self._url = queue_url
 
     def poll_later(
-        self, workspace_id: str, generation_id: str, attempt_id: str, polls: int, delay_seconds: int
+        self, workspace_id: str, generation_id: str, attempt_id: str, poll: Poll, delay_seconds: int
     ) -> None:
-        message = {
+        message: dict[str, str | int | None] = {
             "do": "poll",
             "workspace_id": workspace_id,
             "generation_id": generation_id,
             "attempt_id": attempt_id,
-            "polls": polls,
+            **poll.as_data(),
         }
         self._send(message, delay_seconds)
 
     def resume_later(
-        self, workspace_id: str, generation_id: str, task_token: str, slot: str | None, delay_seconds: int
+        self, workspace_id: str, generation_id: str, task_token: str, slot: Slot | None, delay_seconds: int
     ) -> None:
         message: dict[str, str | int | None] = {
             "do": "try",
             "workspace_id": workspace_id,
             "generation_id": generation_id,
             "task_token": task_token,
-            "turn": slot,
+            "turn": str(slot) if slot else None,
         }
         self._send(message, delay_seconds)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from atelier.adapters.aws.clients import client
-from atelier.generations.ports import AttemptFailed
+from atelier.generations.attempt_messages import VisitCause
 
 # Error codes for a token whose task is completed or timed out, or whose execution has ended.
 ENDED_TASK_CODES = {"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"}
@@ -39,9 +39,9 @@ class StepFunctionsWorkflow:
     def succeed(self, task_token: str, result: Mapping[str, Any]) -> bool:
         return self._complete_task("send_task_success", taskToken=task_token, output=json.dumps(result))
 
-    def try_next(self, task_token: str, failed: AttemptFailed) -> bool:
-        cause = json.dumps(failed.as_data())
-        return self._complete_task("send_task_failure", taskToken=task_token, error="NextCandidate", cause=cause)
+    def try_next(self, task_token: str, cause: VisitCause) -> bool:
+        data = json.dumps(cause.as_data())
+        return self._complete_task("send_task_failure", taskToken=task_token, error="NextCandidate", cause=data)
 
     @staticmethod
     def _complete_task(operation: str, **arguments: str) -> bool:
