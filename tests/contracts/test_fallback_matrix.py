@@ -191,7 +191,7 @@ class Trial:
                 "usr_A",
                 Recipe(Kind(kind), "a lake", model, None, GIVEN.get((model, kind), {}), inputs),
             ),
-            deps=replace(world.submit_deps, sources=self._files),
+            deps=replace(world.submit_deps, input_asset_store=self._files),
             now=world.now,
         ).generation
         item = GenerationItem(world.workspace_id, generation.id)

@@ -476,7 +476,7 @@ def test_the_cost_and_usage_of_a_run_are_those_of_its_stages(remote: PipelineWor
     film = remote.next_stage(run)
     remote.attempt(film)
     remote.replicate.progress = Done((Output(data=b"film"),), {"predict_milliseconds": 60_000})
-    poll(remote.workspace_id, film.id, remote.get(film).attempts[0].id, 0, deps=remote.attempt_deps)
+    poll(remote.workspace_id, film.id, remote.get(film).attempts[0].id, Poll(), deps=remote.attempt_deps)
     remote.finish(film)
     ended = remote.run_to_end(run)
     assert ended.cost_microusd == remote.get(film).cost_microusd == 84_000
@@ -586,5 +586,5 @@ def test_a_pending_stages_progress_does_not_change_its_runs_progress(remote: Pip
     assert remote.get(run).progress == 50
     remote.attempt(film)
     remote.replicate.progress = Pending(40)
-    poll(remote.workspace_id, film.id, remote.get(film).attempts[0].id, 0, deps=remote.attempt_deps)
+    poll(remote.workspace_id, film.id, remote.get(film).attempts[0].id, Poll(), deps=remote.attempt_deps)
     assert (remote.get(film).progress, remote.get(run).progress) == (40, 50)
