@@ -14,6 +14,25 @@ from datetime import datetime
 from atelier.catalogue.catalogue import Catalogue
 from atelier.errors import ValidationFailed
 from atelier.generations.bill import bill
+from atelier.generations.decide_ending import (
+    BookLate,
+    Deliver,
+    Delivered,
+    EndBilled,
+    EndUnbilled,
+    FailAndTryAnother,
+    Keep,
+    TryAnother,
+    Undelivered,
+    Withheld,
+    charged_credits,
+    decide_delivery,
+    decide_ending,
+    decide_late,
+    end_state,
+    ended_generation,
+    with_audio_duration,
+)
 from atelier.generations.model import TEXT_KINDS, Attempt, AttemptStatus, DeliveredFile, Failure, Generation, Status
 from atelier.generations.outcome import MODERATED_OUTPUT, Outcome
 from atelier.generations.ports import (
@@ -27,7 +46,7 @@ from atelier.generations.ports import (
 )
 from atelier.ledger.model import EndState, plan_late_result, plan_settlement
 from atelier.ledger.ports import WalletStore
-from atelier.moderation.model import CATEGORY_NAMES, Category, OutputWithheld
+from atelier.moderation.model import OutputWithheld
 from atelier.provider_port import ErrorClass, FinishReason
 
 
@@ -56,84 +75,63 @@ def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, deps: Fin
     generation = deps.generations.get(workspace_id, generation_id)
     if generation.status is Status.EXPIRED:
         return _finish_late(generation, outcome, deps, now)
-    if not generation.is_open:
-        return generation
 
-    attempt = generation.attempt
-    if outcome.status == "unknown" and attempt is not None and attempt.ended_at is None:
-        # The provider may have the job and may still deliver it: the hold stays until the provider answers, or until
-        # the deadline.
-        return generation
-    if attempt is None:
-        # Nothing was sent to a provider, so nothing is charged.
-        status = Status.CANCELLED if outcome.status == "cancelled" else Status.FAILED
-        return close(generation.as_ended(status, 0, _failure(outcome), now), EndState.RELEASED, deps, now)
-    if outcome.attempt_id not in (None, attempt.id):
-        return generation  # The outcome is of an earlier attempt, which has failed here; another one is under way.
-    if attempt.ended_at is not None and outcome.status == "succeeded" and _has_next_candidate(generation):
-        # The delivery has failed here before, and that run of this function died before it started the next try.
-        return _start_next_candidate(generation, attempt, deps)
-    if attempt.ended_at is not None:
-        # The attempt has failed before, no other candidate is tried, and its cost is known.
-        stopped = outcome.status == "cancelled" or generation.cancel_requested_at is not None
-        status = Status.CANCELLED if stopped else Status.FAILED
-        ended = generation.with_cost(attempt.cost_microusd, attempt.cost_source)
-        return close(
-            ended.as_ended(status, 0, None if stopped else _failure(outcome), now), EndState.RELEASED, deps, now
-        )
+    match decide_ending(generation, outcome, bills_on_cancel=lambda model: deps.catalogue.model(model).bills_on_cancel):
+        case Keep():
+            return generation
+        case TryAnother(attempt):
+            # That run of this function died before it started the next try.
+            return _start_next_candidate(generation, attempt, deps)
+        case EndUnbilled(status):
+            return _close_unbilled(generation, status, outcome, deps, now)
+        case EndBilled() as ending:
+            return _close_billed(generation, ending, deps, now)
+        case Deliver(attempt):
+            delivery = _deliver(generation, attempt, outcome, deps)
 
-    assets: tuple[DeliveredFile, ...] = ()
-    delivered = 0
-    withheld: Category | None = None
-    ended_as = outcome.error_class or ErrorClass.UNKNOWN_OUTCOME
-    if outcome.status in ("succeeded", "cancelled"):
-        ended_as = outcome.status
-    stopping_is_free = not deps.catalogue.model(attempt.model).bills_on_cancel
-    if ended_as == "succeeded" and generation.cancel_requested_at and stopping_is_free:
-        # The caller asked to stop before the result was known here, so it counts as cancelled and is free. A model
-        # whose provider bills stopped work is the exception: its result is paid for and delivered.
-        ended_as = "cancelled"
+    match decide_delivery(generation, attempt, outcome, delivery):
+        case EndBilled() as ending:
+            return _close_billed(generation, ending, deps, now)
+        case FailAndTryAnother(attempt, undelivered):
+            return _fail_and_try_another(generation, attempt, undelivered, deps, now)
 
-    if ended_as == "succeeded":
-        try:
-            assets = _deliver(generation, attempt, outcome, deps)
-            # An empty text has no asset but counts as one result: the provider bills it.
-            delivered = len(assets) or 1
-        except UndeliverableMedia as error:
-            outcome = replace(outcome, error_class=ErrorClass.TRANSIENT, message=str(error))
-            ended_as = "no_result"
-            if _has_next_candidate(generation):
-                billed, _ = _settle(generation, attempt, ended_as, outcome, 0, deps)
-                failed = billed.with_attempt_ended(AttemptStatus.FAILED, now, ErrorClass.TRANSIENT)
-                try:
-                    deps.generations.save_progress(generation, failed)
-                except GenerationChanged:
-                    # The generation was cancelled or expired in parallel: decide again on what is written now.
-                    return finish(workspace_id, generation_id, outcome, deps=deps, now=now)
-                return _start_next_candidate(failed, attempt, deps)
-        except OutputWithheld as error:
-            withheld = error.category
-            message = f"Moderation withheld the result for {CATEGORY_NAMES[withheld]}. The credits are back."
-            outcome = replace(outcome, error_class=MODERATED_OUTPUT, message=message)
-            ended_as = MODERATED_OUTPUT
 
-    outcome = _with_audio_duration(outcome, assets)
-    generation, charged = _settle(generation, attempt, ended_as, outcome, delivered, deps)
-    if ended_as == "succeeded":
-        generation = replace(generation, finish_reason=outcome.finish_reason)
-        if generation.reuse_key is not None and assets:
+def _close_unbilled(
+    generation: Generation, status: Status, outcome: Outcome, deps: FinishDeps, now: datetime
+) -> Generation:
+    """End a generation without a running attempt. The cost of its last attempt, if there was one, is known."""
+    if generation.attempt is not None:
+        generation = generation.with_cost(generation.attempt.cost_microusd, generation.attempt.cost_source)
+    return close(ended_generation(generation, status, 0, outcome, now), end_state(status, 0), deps, now)
+
+
+def _close_billed(generation: Generation, ending: EndBilled, deps: FinishDeps, now: datetime) -> Generation:
+    """End a generation with its running attempt, and settle the credits."""
+    outcome, delivered = ending.outcome, ending.delivered
+    results = delivered.count if delivered else 0
+    billed, charged = _settle(generation, ending.attempt, ending.bill_as, outcome, results, deps)
+    if delivered is None:
+        final = ended_generation(billed, ending.status, charged, outcome, now, ending.category)
+    else:
+        final = replace(billed, finish_reason=outcome.finish_reason).as_succeeded(delivered.files, charged, now)
+        if final.reuse_key is not None and final.assets:
             # Written before the final state, like the assets. That is safe: a reader of the key checks the status of
             # the generation that it names.
-            deps.generations.keep_result(workspace_id, generation.reuse_key, generation_id)
-        return close(generation.as_succeeded(assets, charged, now), EndState.SETTLED, deps, now)
-    status = Status.CANCELLED if ended_as == "cancelled" else Status.FAILED
-    failure = replace(_failure(outcome), category=withheld) if status is Status.FAILED else None
-    ended = generation.as_ended(status, charged, failure, now)
-    return close(ended, EndState.SETTLED if charged else EndState.RELEASED, deps, now)
+            deps.generations.keep_result(final.workspace_id, final.reuse_key, final.id)
+    return close(final, end_state(final.status, charged), deps, now)
 
 
-def _has_next_candidate(generation: Generation) -> bool:
-    return generation.next_candidate is not None and generation.cancel_requested_at is None
+def _fail_and_try_another(
+    generation: Generation, attempt: Attempt, undelivered: Outcome, deps: FinishDeps, now: datetime
+) -> Generation:
+    billed, _ = _settle(generation, attempt, "no_result", undelivered, 0, deps)
+    failed = billed.with_attempt_ended(AttemptStatus.FAILED, now, undelivered.error_class)
+    try:
+        deps.generations.save_progress(generation, failed)
+    except GenerationChanged:
+        # The generation was cancelled or expired in parallel: decide again on what is written now.
+        return finish(generation.workspace_id, generation.id, undelivered, deps=deps, now=now)
+    return _start_next_candidate(failed, attempt, deps)
 
 
 def _start_next_candidate(generation: Generation, failed: Attempt, deps: FinishDeps) -> Generation:
@@ -174,32 +172,35 @@ def _finish_late(generation: Generation, outcome: Outcome, deps: FinishDeps, now
     """Take the outcome of an expired generation. Its credits are released, so a late result is delivered free, at the
     operator's expense, unless the caller had cancelled. The cost is booked in any case: until now it was an
     estimate."""
-    attempt = generation.awaited_attempt
-    if attempt is None or outcome.attempt_id not in (None, attempt.id) or outcome.status == "unknown":
-        return generation
-    if outcome.status != "succeeded":
-        ended_as, status = outcome.error_class or ErrorClass.UNKNOWN_OUTCOME, AttemptStatus.FAILED
-        if outcome.status == "cancelled":
-            ended_as, status = "cancelled", AttemptStatus.CANCELLED
-        ended = generation.with_attempt_ended(status, now, outcome.error_class)
-        return _book_late(ended, attempt, ended_as, outcome, deps, now)
-    if generation.cancel_requested_at is not None:
-        return _book_late(generation, attempt, "succeeded", outcome, deps, now)
+    match decide_late(generation, outcome):
+        case Keep():
+            return generation
+        case BookLate(attempt, bill_as, ended_as):
+            if ended_as is not None:
+                generation = generation.with_attempt_ended(ended_as, now, outcome.error_class)
+            return _book_late(generation, attempt, bill_as, outcome, deps, now)
+        case Deliver(attempt):
+            delivery = _deliver(generation, attempt, outcome, deps)
+    match delivery:
+        case Delivered():
+            return _deliver_late(generation, attempt, outcome, delivery, deps, now)
+        case Undelivered():
+            return _book_late(generation, attempt, "no_result", outcome, deps, now)
+        case Withheld():
+            return _book_late(generation, attempt, MODERATED_OUTPUT, outcome, deps, now)
+
+
+def _deliver_late(
+    generation: Generation, attempt: Attempt, outcome: Outcome, delivered: Delivered, deps: FinishDeps, now: datetime
+) -> Generation:
+    measured = with_audio_duration(outcome, delivered.files)
+    billed, lost_credits = _settle(generation, attempt, "succeeded", measured, delivered.count, deps)
+    final = replace(billed, finish_reason=measured.finish_reason).as_succeeded(delivered.files, 0, now)
     try:
-        assets = _deliver(generation, attempt, outcome, deps)
-    except (UndeliverableMedia, OutputWithheld) as error:
-        ended_as = "no_result" if isinstance(error, UndeliverableMedia) else MODERATED_OUTPUT
-        return _book_late(generation, attempt, ended_as, outcome, deps, now)
-    measured = _with_audio_duration(outcome, assets)
-    billed, lost_credits = _settle(generation, attempt, "succeeded", measured, len(assets) or 1, deps)
-    delivered = replace(billed, finish_reason=measured.finish_reason).as_succeeded(assets, 0, now)
-    try:
-        deps.generations.deliver_late(
-            delivered, plan_late_result(delivered.id, lost_credits, end_facts(delivered), now)
-        )
+        deps.generations.deliver_late(final, plan_late_result(final.id, lost_credits, end_facts(final), now))
     except GenerationChanged:
         return _retry_late(generation, outcome, deps, now)
-    return delivered
+    return final
 
 
 def _book_late(
@@ -221,13 +222,6 @@ def _retry_late(before: Generation, outcome: Outcome, deps: FinishDeps, now: dat
     return _finish_late(stored, outcome, deps, now) if has_changed and stored.status is Status.EXPIRED else stored
 
 
-def _with_audio_duration(outcome: Outcome, assets: tuple[DeliveredFile, ...]) -> Outcome:
-    """The outcome with the duration of the delivered audio as usage, where the provider reported none."""
-    durations_ms = [asset.duration_ms for asset in assets if asset.type == "audio" and asset.duration_ms is not None]
-    usage = {"output_milliseconds": sum(durations_ms)} if durations_ms else {}
-    return replace(outcome, usage=usage | outcome.usage)
-
-
 def _settle(
     generation: Generation, attempt: Attempt, ended_as: str, outcome: Outcome, delivered: int, deps: FinishDeps
 ) -> tuple[Generation, int]:
@@ -242,8 +236,7 @@ def _settle(
         reported_microusd=outcome.cost_microusd,
     )
     billed = replace(generation, usage=outcome.usage).with_cost(settlement.cost_microusd, settlement.cost_source)
-    # A workspace that uses its own key pays the provider itself.
-    return billed, 0 if attempt.key else min(settlement.credits, generation.credits_held)
+    return billed, charged_credits(generation, attempt, settlement.credits)
 
 
 def close(final: Generation, end_state: EndState, deps: CloseDeps, now: datetime) -> Generation:
@@ -282,37 +275,32 @@ def end_facts(ended: Generation) -> dict[str, int | str | None]:
     }
 
 
-def _deliver(generation: Generation, attempt: Attempt, outcome: Outcome, deps: FinishDeps) -> tuple[DeliveredFile, ...]:
-    """Store the outputs as assets and return them. An output that moderation withholds is left out. Raises
-    UndeliverableMedia, or OutputWithheld when every output is withheld."""
-    hosts = deps.catalogue.model(attempt.model).output_hosts
+def _deliver(
+    generation: Generation, attempt: Attempt, outcome: Outcome, deps: FinishDeps
+) -> Delivered | Undelivered | Withheld:
+    """Store the outputs as assets. An output that moderation withholds is left out; *withheld* = all of them are."""
     if not outcome.outputs and generation.recipe.kind in TEXT_KINDS:
-        return ()
+        return Delivered(())
     if not outcome.outputs:
-        raise UndeliverableMedia("The provider delivered nothing.")
+        return Undelivered("The provider delivered nothing.")
+
+    hosts = deps.catalogue.model(attempt.model).output_hosts
     deliveries: dict[int, DeliveredFile] = {}
-    withheld: OutputWithheld | None = None
+    withheld: Withheld | None = None
     for number, output in enumerate(outcome.outputs):
         try:
             deliveries[number] = deps.media.deliver(generation, number, output, hosts)
         except OutputWithheld as error:
             # The other outputs are delivered, and only they are charged.
-            withheld = error
-        except InvalidMedia:
+            withheld = Withheld(error.category)
+        except UndeliverableMedia as error:
             # The caller's own length limit cut the text before it held anything to store: that is no failure.
-            if outcome.finish_reason != FinishReason.LENGTH:
-                raise
+            if isinstance(error, InvalidMedia) and outcome.finish_reason == FinishReason.LENGTH:
+                continue
+            return Undelivered(str(error))
     if withheld is not None and not deliveries:
-        raise withheld
+        return withheld
+
     for number, delivered in deliveries.items():
         deps.assets.record(generation, delivered, number)
-    return tuple(deliveries.values())
-
-
-def _failure(outcome: Outcome) -> Failure:
-    return Failure(
-        "PROVIDER_FAILED",
-        outcome.error_class or ErrorClass.UNKNOWN_OUTCOME,
-        outcome.message or "The provider could not make this.",
-        outcome.provider_code,
-    )
+    return Delivered(tuple(deliveries.values()))
