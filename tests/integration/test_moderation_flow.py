@@ -51,7 +51,7 @@ class Judge:
         self.asked += 1
         return None if self.finding is None else tuple(self.finding for _ in texts)
 
-    def picture(self, picture: Thumbnail, *, seconds_max: float) -> frozenset[Category] | None:
+    def image(self, thumbnail: Thumbnail, *, seconds_max: float) -> frozenset[Category] | None:
         self.asked += 1
         return self.finding
 
