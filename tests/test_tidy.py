@@ -82,7 +82,7 @@ BANNED_NAMES = {
 }
 # Tests, their assertions and their local variables may say what was asked and told; the rest is banned there too.
 # Names that are stored or sent.
-KEPT_NAMES = {"atelier/generations": {"asked"}, "atelier/ledger": {"asked"}}
+KEPT_NAMES = {"atelier/ledger": {"asked"}}
 BANNED_NAMES_OF_TESTS = BANNED_NAMES.keys() - {"asked", "beside", "told"}
 # In comments, docstrings, documents and templates.
 BANNED_PROSE = re.compile(r"\b(awake|luck|patience|stand-ins?|wish(?:es)?)\b", re.IGNORECASE)

@@ -53,7 +53,7 @@ def test_the_blocklist_refuses_a_prompt_without_a_moderator(app: ModuleType, clo
     assert error_of(response) == (422, "VALIDATION_FAILED")
     details = json.loads(response["body"])["details"]
     assert details == {
-        "fields": [{"path": "prompt", "message": "This may not be asked for here: sexual content with children."}],
+        "fields": [{"path": "prompt", "message": "Not allowed here: sexual content with children."}],
         "path": "prompt",
         "category": "minors",
         "categories": ["minors"],

@@ -55,7 +55,7 @@ def test_a_prompt_refused_by_the_blocklist_is_not_sent_to_the_moderator() -> Non
         judge.prompts()(of_prompt("child porn"), accepted_before=never)
     assert judge.asked == []
     assert refused.value.facts == {
-        "fields": [{"path": "prompt", "message": "This may not be asked for here: sexual content with children."}],
+        "fields": [{"path": "prompt", "message": "Not allowed here: sexual content with children."}],
         "path": "prompt",
         "category": "minors",
         "categories": ["minors"],

@@ -334,7 +334,7 @@ def test_an_adapters_exception_is_reported_by_its_type_only(house: House) -> Non
     key_id = house.add().key.id
     with pytest.raises(ProviderFailed) as failed:
         house.check(key_id, Asked(RuntimeError(f"Illegal header value: Bearer {CANARY}")))
-    assert failed.value.message == "The provider could not be asked (RuntimeError)."
+    assert failed.value.message == "The provider could not be reached (RuntimeError)."
     assert failed.value.__cause__ is None
     assert failed.value.__suppress_context__
 

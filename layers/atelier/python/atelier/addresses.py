@@ -1,5 +1,5 @@
 """Tell public IP addresses from private ones. Code that connects to a host that a caller chose checks here first, so
-that nobody reaches our internal network through us (SSRF)."""
+that no request reaches our internal network through us (SSRF)."""
 
 from __future__ import annotations
 

@@ -186,7 +186,7 @@ class PromptRefused(ValidationFailed):
 
     def __init__(self, path: str, categories: Sequence[str], words: str) -> None:
         super().__init__(
-            [{"path": path, "message": f"This may not be asked for here: {words}."}],
+            [{"path": path, "message": f"Not allowed here: {words}."}],
             f"Moderation refused the request for {words} in {path}. Nothing was charged.",
         )
         self.words = words

@@ -34,7 +34,7 @@ STATUS_DESCRIPTIONS = {
     422: "VALIDATION_FAILED with `details.fields`, or IDEMPOTENCY_MISMATCH.",
     429: "RATE_LIMITED; `Retry-After` says when to come back.",
     500: "INTERNAL: our fault; quote the `request_id`.",
-    502: "PROVIDER_FAILED: the provider could not be asked.",
+    502: "PROVIDER_FAILED: the provider could not be reached.",
     503: "UNAVAILABLE: nothing was changed, try again.",
 }
 ERROR_SCHEMA: Json = {

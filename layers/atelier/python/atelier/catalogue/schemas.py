@@ -36,7 +36,7 @@ class ModelView(BaseModel):
     kinds: list[KindName]
     capabilities: list[str]
     procedural: bool
-    prices: list[PriceView] = Field(description="What is asked for at least one credit; empty = free.")
+    prices: list[PriceView] = Field(description="Prices by unit, charged as at least one credit; empty = free.")
     parameters: dict[str, dict[str, Any]] = Field(description="What it may be told, within which limits.")
     inputs: dict[str, dict[str, Any]] = Field(description="The files it takes, by role.")
     prompt_characters_max: int

@@ -43,7 +43,7 @@ def _check_model(model: Model) -> Model:
         raise ValueError(f"no prompt has more than {PROMPT_CHARACTERS_MAX} characters")
     unknown = set(model.scripts) - set(LANGUAGES)
     if unknown:
-        raise ValueError(f"nobody knows these scripts: {sorted(unknown)}")
+        raise ValueError(f"unknown scripts: {sorted(unknown)}")
 
     for cost in model.cost:
         if cost["unit"] == "image" or cost["unit"] == "second":

@@ -138,7 +138,7 @@ def retry(
     accepted = accept(
         deps,
         caller,
-        replace(original.recipe, asked=scope),
+        replace(original.recipe, request_fingerprint=scope),
         _scoped(scope, options.idempotency_key),
         now,
         project_id=earlier.project_id,
@@ -254,9 +254,9 @@ def _recipe_and_implied_pipeline(
     )
     # The fingerprint is that of the request, so a repetition matches even if it then needs other stages.
     if body.enhance_prompt:
-        return replace(recipe, asked=f"{recipe.fingerprint()}+enhanced"), pipeline
+        return replace(recipe, request_fingerprint=f"{recipe.fingerprint()}+enhanced"), pipeline
     if pipeline is not None:
-        return replace(recipe, asked=recipe.fingerprint()), pipeline
+        return replace(recipe, request_fingerprint=recipe.fingerprint()), pipeline
     return recipe, None
 
 
@@ -268,7 +268,7 @@ def _recipe(
     # The fingerprint is that of the request, so a repetition matches even if template or character have changed.
     fingerprint = f"{body.fingerprint()}{template_id}"
     template = deps.templates().get(workspace_id, template_id) if template_id is not None else None
-    recipe = replace(body.recipe(kind, template), asked=fingerprint)
+    recipe = replace(body.recipe(kind, template), request_fingerprint=fingerprint)
     if body.character_id is None:
         return recipe
     return with_character(recipe, deps.characters().get(workspace_id, body.character_id))

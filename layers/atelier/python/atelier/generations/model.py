@@ -99,8 +99,8 @@ def input_facts(inputs: InputAssets) -> InputFacts:
 class Recipe:
     """Everything that the caller requested: enough to run it again. `parameters` are the validated parameters of the
     model. `inputs` are files by role: image, mask, audio, reference, and the images of a character, of which each model
-    takes as many as it accepts. `asked` is the fingerprint of the request, where the recipe depends on more than the
-    request itself (a template, a character, a run)."""
+    takes as many as it accepts. `request_fingerprint` is the fingerprint of the request, where the recipe depends on
+    more than the request itself (a template, a character, a run)."""
 
     kind: Kind
     prompt: str
@@ -110,7 +110,7 @@ class Recipe:
     inputs: InputAssets = field(default_factory=InputAssets)
     character_id: str | None = None
     template_id: str | None = None
-    asked: str | None = field(default=None, compare=False)
+    request_fingerprint: str | None = field(default=None, compare=False)
 
     @property
     def files(self) -> dict[str, int]:
@@ -125,8 +125,8 @@ class Recipe:
     def fingerprint(self) -> str:
         """A digest that is equal for equal requests, whatever the order of their fields. An idempotency key is bound to
         it."""
-        if self.asked:
-            return self.asked
+        if self.request_fingerprint:
+            return self.request_fingerprint
         facts: list[Any] = [self.kind, self.prompt, self.model, self.negative_prompt, self.parameters]
         if self.inputs:
             facts.append({role: [source.asset_id for source in sources] for role, sources in self.inputs.items()})

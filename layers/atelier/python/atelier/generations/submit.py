@@ -60,7 +60,7 @@ class Submission:
     def fingerprint(self) -> str:
         """The digest that an idempotency key is bound to."""
         own = self.recipe.fingerprint()
-        if self.pipeline is not None and self.recipe.asked is None:
+        if self.pipeline is not None and self.recipe.request_fingerprint is None:
             own += self.pipeline.fingerprint()
         own += "+reuse" if self.reuse else ""
         context = [self.project_id, self.quote.id if self.quote else None]

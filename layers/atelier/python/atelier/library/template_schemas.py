@@ -28,7 +28,7 @@ class Gap(BaseModel):
     model_config = ConfigDict(extra="forbid", defer_build=True)
 
     default: Annotated[str, Field(max_length=VALUE_CHARACTERS_MAX)] | None = Field(
-        default=None, description="Fills the gap when nobody else does; without it, the variable must be given."
+        default=None, description="The value when the caller gives none; without it, the variable must be given."
     )
     description: Annotated[str, Field(max_length=200)] | None = None
 

@@ -41,7 +41,7 @@ def check_key(
     except Exception as error:
         # Adapters return expected failures as values. An unexpected exception may contain anything, even the key, so
         # its text is not shown.
-        raise ProviderFailed(f"The provider could not be asked ({type(error).__name__}).") from None
+        raise ProviderFailed(f"The provider could not be reached ({type(error).__name__}).") from None
     test = KeyTest(now, failure.error_class.value if failure else None)
     keys.record_test(workspace_id, key_id, test)
     message = failure.message.replace(credentials.key, "…") if failure else None

@@ -19,7 +19,7 @@ from atelier.clock import rfc3339
 from atelier.provider_keys.envelope import KEY_BYTES, KID_BYTES
 
 # Of 32 random bytes, fewer than this are distinct only once in 10^13 keys, so a key below it was not made at random:
-# for example, somebody typed it.
+# for example, a person typed it.
 DISTINCT_BYTES_MIN = 18
 
 

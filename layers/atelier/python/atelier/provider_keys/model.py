@@ -15,7 +15,7 @@ PRIORITY_DEFAULT, PRIORITY_MAX = 100, 1000
 LAST_FOUR_FROM_CHARACTERS = 12
 # The last use of a key is stored at most this often: the exact time is not worth a write for each call.
 USE_STORED_EVERY = timedelta(hours=1)
-# The shortest time between two tests of a key: each test is a call to the provider with somebody's key.
+# The shortest time between two tests of a key: each test is a call to the provider with the workspace's key.
 TEST_INTERVAL_MIN = timedelta(seconds=5)
 
 

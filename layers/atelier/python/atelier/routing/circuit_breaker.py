@@ -26,7 +26,7 @@ WINDOW = timedelta(minutes=5)
 FAILURES_TO_DOWN = 3
 DEGRADED_FROM_PERCENT, DEGRADED_FROM_ATTEMPTS = 20, 5
 COOLDOWN_SECONDS, COOLDOWN_SECONDS_MAX = 30, 900
-# Cooldown after a refused credential or an unpaid bill: longer, because somebody has to correct it.
+# Cooldown after a refused credential or an unpaid bill: longer, because a person has to correct it.
 REFUSED_SECONDS, REFUSED_SECONDS_MAX = 900, 3600
 # Cooldown after a 429: the provider's Retry-After within a limit, else the default.
 LIMITED_SECONDS, LIMITED_SECONDS_MAX = 20, 3600

@@ -115,7 +115,7 @@ class Routes:
         seconds = max(1, int((until - self.now).total_seconds()) + 1)
         names = ", ".join(dict.fromkeys(scope.provider for scope in scopes))
         return Unavailable(
-            f"{names} cannot be asked at the moment: {why}. Try again in {seconds} s.",
+            f"{names} cannot be used at the moment: {why}. Try again in {seconds} s.",
             model=model,
             providers=[scope.provider for scope in scopes],
             retry_after_seconds=seconds,

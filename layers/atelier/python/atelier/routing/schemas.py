@@ -36,10 +36,10 @@ class ScorecardView(BaseModel):
     failures_in_a_row: int
     avg_response_time_ms: int | None
     p95_response_time_ms: int | None = Field(description="An upper bound, at most half as much again.")
-    cooldown_until: datetime | None = Field(description="Until then nobody asks it; null = it may be asked.")
+    cooldown_until: datetime | None = Field(description="No request is sent to it until then; null = it may be used.")
     last_success_at: datetime | None
     last_failure_at: datetime | None
-    checked_at: datetime | None = Field(description="When it was last asked by a question that costs nothing.")
+    checked_at: datetime | None = Field(description="When its health was last checked by a free request.")
     error_class: str | None = Field(description="Of the last failure.")
     error_message: str | None
     models: list[ModelHealthView] = Field(description="Those of its models that have failed lately, by name.")
