@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from typing import Any
 
-from atelier.adapters.aws.cloudformation import respond
+from atelier.adapters.aws import cloudformation
 from atelier.adapters.aws.signing_keys import fill_if_empty, new_hmac_key, new_url_keys
 from atelier.clock import system_clock
 from atelier.identity.signing import new_key_set
 from atelier.provider_keys.master_keys import new_master_keys
 from atelier.settings import SigningSecrets
 
-__all__ = ["create", "respond"]
+RESOURCE_ID = "signing-keys"
+
+
+def answer(event: Mapping[str, Any]) -> None:
+    """Answer CloudFormation's request about the custom resource."""
+    cloudformation.answer(event, RESOURCE_ID, create)
 
 
 def create() -> dict[str, str]:
