@@ -2,64 +2,48 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
-from infra.simulators._kit import Simulator
-from infra.simulators.anthropic import AnthropicSimulator
-from infra.simulators.fal import FalSimulator
-from infra.simulators.openai import OpenAISimulator
-from infra.simulators.replicate import ReplicateSimulator
-from infra.simulators.stability import StabilitySimulator
-from infra.simulators.xai import XAISimulator
+import infra.simulators
+from infra.simulators.kit.server import Simulator
 
-# The path below a simulator's address where the provider's API begins.
-BASE_PATHS = {"openai": "/v1", "xai": "/v1", "custom": "/v1"}
-# One marker of each simulator to try first; the docstring of its module lists them all.
-EXAMPLE_MARKERS = {
-    "anthropic": "create:529",
-    "custom": "create:429",
-    "fal": "run:policy-late",
-    "openai": "create:moderated",
-    "replicate": "webhook:lost",
-    "stability": "output:filtered",
-    "xai": "create:credits",
-}
+# Each module beside this one is a provider's simulator, named after the provider's id, and exports `SIMULATOR`.
+PROVIDERS = tuple(
+    module.name
+    for module in pkgutil.iter_modules(infra.simulators.__path__)
+    if not module.ispkg and module.name != __name__.rpartition(".")[2]
+)
 # A marker that makes only the provider of the first image candidate refuse, so that the next candidate takes over.
 FALLBACK_MARKER = "fal/create:503"
 
 
 @dataclass(frozen=True, slots=True)
 class Simulators:
-    """The running simulators by provider. `custom` stands in for an endpoint that a workspace brings itself, so the
-    platform has no key for it."""
+    """The running simulators by provider."""
 
-    by_provider: Mapping[str, Simulator | ReplicateSimulator]
+    by_provider: Mapping[str, Simulator]
 
     @property
     def urls(self) -> dict[str, str]:
         """Base URLs by provider, for the template's parameter ProviderUrls."""
-        return {provider: each.url + BASE_PATHS.get(provider, "") for provider, each in self.by_provider.items()}
+        return {provider: each.base_url for provider, each in self.by_provider.items()}
 
     @property
     def secrets(self) -> dict[str, object]:
-        """The platform's credentials for the simulators, by provider."""
-        found: dict[str, object] = {}
-        for provider, each in self.by_provider.items():
-            if isinstance(each, ReplicateSimulator):
-                found[provider] = {"api_token": each.api_token, "webhook_secret": each.webhook_secret}
-            elif isinstance(each, FalSimulator):
-                found[provider] = {"api_key": each.api_key, "user_id": each.user_id}
-            elif provider != "custom":
-                found[provider] = {"api_key": each.api_key}
-        return found
+        """The platform's access to the simulators, by provider."""
+        return {provider: each.access for provider, each in self.by_provider.items() if each.on_platform}
 
     def usage_lines(self, base_url: str) -> list[str]:
         """Lines to print for the user: the simulators' addresses, how to make them fail, and a fallback to try."""
         lines = [
-            f"{provider:<10}{url:<28}say [[{provider}/{EXAMPLE_MARKERS[provider]}]] in a prompt to make it misbehave"
-            for provider, url in sorted(self.urls.items())
+            f"{provider:<10}{each.base_url:<28}"
+            f"say [[{provider}/{each.example_marker}]] in a prompt to make it misbehave"
+            for provider, each in sorted(self.by_provider.items())
         ]
         return [
             *lines,
@@ -86,18 +70,19 @@ def _fallback_commands(base_url: str) -> str:
     )
 
 
+def create_simulator(provider_id: str, **options: Any) -> Simulator:
+    """A provider's simulator, not yet started. options: the constructor's."""
+    simulator: type[Simulator] = import_module(f"infra.simulators.{provider_id}").SIMULATOR
+    return simulator(**options)
+
+
 @contextmanager
 def run_all(*, run_seconds: float = 1.0) -> Generator[Simulators, None, None]:
     """Runs all simulators on free loopback ports until the block ends. run_seconds: how long ordinary work takes."""
     with ExitStack() as opened:
         yield Simulators(
             {
-                "anthropic": opened.enter_context(AnthropicSimulator(run_seconds=run_seconds)),
-                "custom": opened.enter_context(OpenAISimulator(run_seconds=run_seconds, name="custom")),
-                "fal": opened.enter_context(FalSimulator(run_seconds=run_seconds)),
-                "openai": opened.enter_context(OpenAISimulator(run_seconds=run_seconds)),
-                "replicate": opened.enter_context(ReplicateSimulator(run_seconds=run_seconds)),
-                "stability": opened.enter_context(StabilitySimulator(run_seconds=run_seconds)),
-                "xai": opened.enter_context(XAISimulator(run_seconds=run_seconds)),
+                provider: opened.enter_context(create_simulator(provider, run_seconds=run_seconds))
+                for provider in PROVIDERS
             }
         )

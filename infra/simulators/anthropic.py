@@ -3,7 +3,7 @@
     python -m infra.simulators.anthropic --port 9102        # prints its URL, serves until it is stopped
 
 It answers as Anthropic documents, refuses fields that are not documented, and returns an HTML page when the prompt asks
-for a page, else plain text. Markers in the user's last message, besides those of `_kit`:
+for a page, else plain text. Markers in the user's last message, besides those of `kit.server`:
 
     create:400 401 402 403 404 409 413     refused with that status
     create:429 429-ms 429-date 429-reset 429-bare    refused by the rate limit; when to retry is in one header, in the
@@ -26,7 +26,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, cast
 
-from infra.simulators._kit import Request, Response, Simulator, http_date_in, main, number_option, options_of, route
+from infra.simulators.kit.faults import http_date_in, number_option, options_of
+from infra.simulators.kit.messages import Request, Response
+from infra.simulators.kit.server import Route, Simulator, main
 
 MODELS = ("claude-opus-5", "claude-sonnet-5", "claude-haiku-4-5")
 # Any model name of this form is accepted, listed or not, except GONE_MODEL.
@@ -80,6 +82,7 @@ class AnthropicSimulator(Simulator):
     """Anthropic, stood in for."""
 
     api_key_default = "sk-ant-standin"
+    example_marker = "create:529"
     refusals: ClassVar[dict[str, Response | Callable[[], Response]]] = {
         "400": problem(400, INVALID, "temperature: range: 0..1"),
         "401": problem(401, "authentication_error", "invalid x-api-key"),
@@ -118,7 +121,13 @@ class AnthropicSimulator(Simulator):
     def not_found(self, request: Request) -> Response:
         return problem(404, "not_found_error", "Not found")
 
-    @route("GET", r"/v1/models")
+    def routes(self) -> list[Route]:
+        return [
+            ("GET", r"/v1/models", self.list_models),
+            ("POST", r"/v1/messages/count_tokens", self.count_tokens),
+            ("POST", r"/v1/messages", self.create),
+        ]
+
     def list_models(self, request: Request) -> Response:
         limit, after = int(request.query.get("limit", 20)), request.query.get("after_id")
         if not 1 <= limit <= 1000:
@@ -136,13 +145,11 @@ class AnthropicSimulator(Simulator):
         }
         return Response(200, page)
 
-    @route("POST", r"/v1/messages/count_tokens")
     def count_tokens(self, request: Request) -> Response:
         body = request.json()
         wrong = _body_error({"max_tokens": 1, **body})
         return problem(400, INVALID, wrong) if wrong else Response(200, {"input_tokens": _tokens(body)})
 
-    @route("POST", r"/v1/messages")
     def create(self, request: Request) -> Response:
         body = request.json()
         wrong = _body_error(body)
@@ -275,5 +282,7 @@ def _usage(tokens_input: int, tokens_output: int, is_cached: bool) -> dict[str, 
     }
 
 
+SIMULATOR = AnthropicSimulator
+
 if __name__ == "__main__":
-    main(AnthropicSimulator, "anthropic")
+    main(SIMULATOR, "anthropic")

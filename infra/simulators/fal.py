@@ -4,7 +4,7 @@
 
 The queue's host and the REST host are the same here. It runs an app of any name: an app with `video` in its name (or of
 a known family of video models) returns an MP4, one with `audio` or `speech` a WAV, every other PNG images. Markers in a
-prompt, besides those of `_kit`:
+prompt, besides those of `kit.server`:
 
     create:401 402 403 404 422 503       refused      create:locked    the account has no money left
     create:429 429-header 429-ms 429-date    refused by the rate limit, without or with a hint when to retry
@@ -39,19 +39,10 @@ from typing import Any, ClassVar, cast
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from infra.simulators._kit import (
-    Request,
-    Response,
-    Simulator,
-    http_date_in,
-    main,
-    number_option,
-    options_of,
-    route,
-    sample_image,
-    sample_video,
-    sample_wav,
-)
+from infra.simulators.kit.faults import http_date_in, number_option, options_of
+from infra.simulators.kit.messages import Request, Response
+from infra.simulators.kit.samples import sample_image, sample_video, sample_wav
+from infra.simulators.kit.server import Route, Simulator, main
 
 USER_ID = "simulator-user"
 OTHER_USER_ID = "somebody-else"
@@ -130,6 +121,7 @@ class FalSimulator(Simulator):
     """fal, stood in for. `user_id`: the account that its webhooks name."""
 
     api_key_default = "simulator-id:simulator-secret"
+    example_marker = "run:policy-late"
     refusals: ClassVar[dict[str, Response | Callable[[], Response]]] = {
         "401": queue_error(401, "Authentication is required to access this application."),
         "402": queue_error(402, "Payment required."),
@@ -149,6 +141,10 @@ class FalSimulator(Simulator):
         self.user_id = user_id
         self.requests: dict[str, QueuedRequest] = {}
         self._seed = hashlib.sha256(b"the simulator signs with this key").digest()
+
+    @property
+    def access(self) -> dict[str, str]:
+        return {**super().access, "user_id": self.user_id}
 
     def reset(self) -> None:
         with self.lock:
@@ -182,18 +178,25 @@ class FalSimulator(Simulator):
 
     # ---- the API -----------------------------------------------------------------------------------------------------
 
-    @route("GET", r"/\.well-known/jwks\.json")
+    def routes(self) -> list[Route]:
+        return [
+            ("GET", r"/\.well-known/jwks\.json", self.keys),
+            ("POST", r"/storage/auth/token", self.upload_token),
+            ("GET", rf"/({APP})/requests/([\w-]+)/status", self.status),
+            ("PUT", rf"/({APP})/requests/([\w-]+)/cancel", self.cancel),
+            ("GET", rf"/({APP})/requests/([\w-]+)", self.response),
+            ("POST", rf"/((?!storage/){APP}(?:/[\w.-]+)*)", self.submit),
+        ]
+
     def keys(self, request: Request) -> Response:
         return Response(
             200,
             {"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "1", "x": _public_key_text(_private_key(self._seed))}]},
         )
 
-    @route("POST", r"/storage/auth/token")
     def upload_token(self, request: Request) -> Response:
         return Response(200, {"token": "t", "token_type": "Bearer", "base_url": self.url, "expires_at": "2030-01-01"})
 
-    @route("GET", rf"/({APP})/requests/([\w-]+)/status")
     def status(self, request: Request, app: str, name: str) -> Response:
         queued = self._known(app, name)
         if queued is None:
@@ -211,7 +214,6 @@ class FalSimulator(Simulator):
             )
             return Response(200, {**shown, "metrics": queued.metrics, **queued.error}, headers)
 
-    @route("PUT", rf"/({APP})/requests/([\w-]+)/cancel")
     def cancel(self, request: Request, app: str, name: str) -> Response:
         queued = self._known(app, name)
         if queued is None:
@@ -226,7 +228,6 @@ class FalSimulator(Simulator):
                 Response(200, {"status": "OK"}) if was_queued else Response(202, {"status": "CANCELLATION_REQUESTED"})
             )
 
-    @route("GET", rf"/({APP})/requests/([\w-]+)")
     def response(self, request: Request, app: str, name: str) -> Response:
         queued = self._known(app, name)
         if queued is None:
@@ -234,7 +235,6 @@ class FalSimulator(Simulator):
         with self.lock:
             return queued.result if queued.status == "COMPLETED" else queue_error(400, "Request is still in progress")
 
-    @route("POST", rf"/((?!storage/){APP}(?:/[\w.-]+)*)")
     def submit(self, request: Request, path: str) -> Response:
         model_input = request.json()
         markers = self.markers(model_input.get("prompt", ""))
@@ -468,5 +468,7 @@ def _input_error(model_input: dict[str, Any]) -> tuple[str, str] | None:
     return None
 
 
+SIMULATOR = FalSimulator
+
 if __name__ == "__main__":
-    main(FalSimulator, "fal")
+    main(SIMULATOR, "fal")

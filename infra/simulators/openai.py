@@ -3,7 +3,8 @@
     python -m infra.simulators.openai --port 9101        # prints its URL, serves until it is stopped
 
 It answers as OpenAI documents (platform reference and the SDK's own types), refuses parameters that are not documented,
-and returns plain PNG, JPEG or WebP files and a tone. Markers in a prompt, input or message, besides those of `_kit`:
+and returns plain PNG, JPEG or WebP files and a tone. Markers in a prompt, input or message, besides those of
+`kit.server`:
 
     create:400 401 403 404 503 503-plain    refused
     create:429 429-ms 429-header 429-date   refused by the rate limit; when to retry is in the text or a header
@@ -32,21 +33,10 @@ import time
 from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
-from infra.simulators._kit import (
-    Request,
-    RequestRefused,
-    Response,
-    Simulator,
-    http_date_in,
-    image_size_of,
-    main,
-    markers_in,
-    number_option,
-    options_of,
-    route,
-    sample_audio,
-    sample_image,
-)
+from infra.simulators.kit.faults import http_date_in, markers_in, number_option, options_of
+from infra.simulators.kit.messages import Request, Response
+from infra.simulators.kit.samples import image_size_of, sample_audio, sample_image
+from infra.simulators.kit.server import RequestRefused, Route, Simulator, main
 
 # Documented models with their shutdown dates. Any other model name is accepted too, except the retired ones below.
 MODELS = {
@@ -137,6 +127,8 @@ class OpenAISimulator(Simulator):
     """OpenAI, stood in for."""
 
     api_key_default = "sk-standin"
+    base_path = "/v1"
+    example_marker = "create:moderated"
     refusals: ClassVar = {
         "400": problem(400, "Invalid value: 'enormous'.", "invalid_value", param="size"),
         "401": problem(401, "Incorrect API key provided: sk-st***.", "invalid_api_key"),
@@ -185,11 +177,23 @@ class OpenAISimulator(Simulator):
 
     # ---- models and moderation ---------------------------------------------------------------------------------------
 
-    @route("GET", r"/v1/models")
+    def routes(self) -> list[Route]:
+        return [
+            ("GET", r"/v1/models", self.list_models),
+            ("GET", r"/v1/models/([\w.:-]+)", self.get_model),
+            ("POST", r"/v1/moderations", self.moderate),
+            ("POST", r"/v1/images/generations", self.generate),
+            ("POST", r"/v1/images/edits", self.edit),
+            ("POST", r"/v1/audio/speech", self.speak),
+            ("POST", r"/v1/responses", self.respond),
+            ("GET", r"/v1/responses/(\w+)", self.get_response),
+            ("DELETE", r"/v1/responses/(\w+)", self.delete_response),
+            ("POST", r"/v1/chat/completions", self.chat),
+        ]
+
     def list_models(self, request: Request) -> Response:
         return Response(200, {"object": "list", "data": [self._model(name) for name in self.shutdown_dates]})
 
-    @route("GET", r"/v1/models/([\w.:-]+)")
     def get_model(self, request: Request, name: str) -> Response:
         if name not in self.shutdown_dates:
             return problem(404, f"The model '{name}' does not exist", "model_not_found", param="model")
@@ -199,7 +203,6 @@ class OpenAISimulator(Simulator):
         shutdown = self.shutdown_dates[name]
         return {"id": name, "object": "model", "created": 1700000000, "owned_by": "openai", "shutdown_date": shutdown}
 
-    @route("POST", r"/v1/moderations")
     def moderate(self, request: Request) -> Response:
         body = request.json()
         moderated_input = body.get("input")
@@ -224,14 +227,12 @@ class OpenAISimulator(Simulator):
 
     # ---- images ------------------------------------------------------------------------------------------------------
 
-    @route("POST", r"/v1/images/generations")
     def generate(self, request: Request) -> Response:
         body = request.json()
         if request.content_type != "application/json" or not body:
             return problem(400, "We could not parse the JSON body of your request.")
         return self._image_response(body, 0, self.check_creation(body, IMAGE_FIELDS, _image_problem))
 
-    @route("POST", r"/v1/images/edits")
     def edit(self, request: Request) -> Response:
         if request.content_type != "multipart/form-data":
             return problem(400, "Expected multipart/form-data.", "invalid_content_type")
@@ -286,7 +287,6 @@ class OpenAISimulator(Simulator):
 
     # ---- speech ------------------------------------------------------------------------------------------------------
 
-    @route("POST", r"/v1/audio/speech")
     def speak(self, request: Request) -> Response:
         body = request.json()
         markers = self.check_creation(body, SPEECH_FIELDS, _speech_problem, prompt_field="input")
@@ -298,7 +298,6 @@ class OpenAISimulator(Simulator):
 
     # ---- text --------------------------------------------------------------------------------------------------------
 
-    @route("POST", r"/v1/responses")
     def respond(self, request: Request) -> Response:
         body = request.json()
         markers = self.check_creation(body, RESPONSE_FIELDS, _response_problem, prompt_field="input")
@@ -355,12 +354,10 @@ class OpenAISimulator(Simulator):
             self.responses[content["id"]] = content
         return self.with_faults(markers, Response(200, self.with_usage(content, markers)))
 
-    @route("GET", r"/v1/responses/(\w+)")
     def get_response(self, request: Request, name: str) -> Response:
         kept = self.responses.get(name)
         return Response(200, kept) if kept else problem(404, f"Response with id '{name}' not found.")
 
-    @route("DELETE", r"/v1/responses/(\w+)")
     def delete_response(self, request: Request, name: str) -> Response:
         with self.lock:
             known = self.responses.pop(name, None)
@@ -368,7 +365,6 @@ class OpenAISimulator(Simulator):
             return problem(404, f"Response with id '{name}' not found.")
         return Response(200, {"id": name, "object": "response", "deleted": True})
 
-    @route("POST", r"/v1/chat/completions")
     def chat(self, request: Request) -> Response:
         body = request.json()
         markers = self.check_creation(body, CHAT_FIELDS, _chat_problem, prompt_field="messages")
@@ -540,5 +536,7 @@ def _verdict(options: list[str]) -> dict[str, Any]:
     }
 
 
+SIMULATOR = OpenAISimulator
+
 if __name__ == "__main__":
-    main(OpenAISimulator, "openai")
+    main(SIMULATOR, "openai")

@@ -6,74 +6,85 @@ It answers as Replicate documents (replicate.com/docs/reference/http), signs web
 plain PNG files, or MP4 files for video models. Files can be uploaded. A model's input file must be a data URL, an
 uploaded file or an HTTPS address, and required inputs must be present.
 
-A prompt asks for faults by markers in double brackets; it may hold several, as in
-`a lake [[webhook:lost]] [[output:gone]]`. `[[replicate/run:fail]]` is for this simulator only.
-`POST /_simulator/behave {"markers": [...], "creations": n}` applies markers to the next n creations.
+Markers in a prompt, besides those of `kit.server`:
 
     create:401 402 403 404 410 422 503   refused with that status, no work begins   create:gone   the version is gone
     create:429 429-header 429-body       refused; when to retry is in the text, the header, or a field of the body
     upload:503 lost                      an upload is refused, or gets no answer (through `behave` only)
-    create:500 lost hang garbage         accepted, then the answer is: a 500, a closed connection, never sent, no JSON
     run:fail nsfw oom abort unfit        ends in that way        run:boot hang    never begins, never ends
     run:slow=SECONDS                     takes that long, with a progress bar in its logs
-    output:gone denied text svg broken bomb huge slow redirect   the file is faulty    output:none   there is no file
-    output:private file                  the file's URL is the cloud's metadata address, or a local file
+    output:none                          there is no file
     output:single fewer                  a string instead of a list; one image withheld by the safety check
     output:object                        an object that holds the file's URL among other values
     webhook:lost twice forged stale      never sent, sent twice, with a wrong signature, with an old timestamp
     webhook:early late=SECONDS           sent before the creation is answered; so long after the end
 
-`GET /_simulator/calls` lists the requests to the API (`method`, `path`, `headers`, and `body`, parsed),
-`GET /_simulator/webhooks` the deliveries; `POST /_simulator/webhooks/{prediction}` sends a webhook again and
-`POST /_simulator/reset` clears everything.
+`POST /_simulator/webhooks/{prediction}` sends a webhook again.
 """
 
 from __future__ import annotations
 
-import argparse
 import base64
-import contextlib
 import hashlib
 import hmac
 import json
 import re
 import secrets
-import signal
-import struct
 import threading
 import time
-import urllib.error
-import urllib.request
-import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
-from urllib.parse import parse_qs, urlencode, urlsplit
+from functools import partial
+from typing import Any, ClassVar
+from urllib.parse import urlencode
 
-from infra.simulators._kit import Request, markers_in, sample_video
+from infra.simulators.kit.faults import number_option, options_of
+from infra.simulators.kit.messages import Request, Response
+from infra.simulators.kit.samples import sample_png, sample_video
+from infra.simulators.kit.server import ConnectionLost, RequestRefused, Route, Simulator, main
 
 API_TOKEN = "r8_simulator_of_nobody"  # a password of nothing
 WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"the simulator signs with this key").decode()
 PAGE = 100
 FOREIGN_SECRET = "whsec_" + base64.b64encode(b"this is somebody else's key").decode()
-RETRIES_AFTER_SECONDS = (0.2, 0.5, 1.0)
 PREDICT_SECONDS_PER_IMAGE = 1.75
 TERMINAL = frozenset({"succeeded", "failed", "canceled", "aborted"})
 GONE_VERSION = "0" * 64
 BODY_FIELDS = frozenset({"version", "input", "webhook", "webhook_events_filter", "stream"})
 EVENTS = frozenset({"start", "output", "logs", "completed"})
-METADATA_URL = "http://169.254.169.254/latest/meta-data/iam/security-credentials/"
-ENDLESS_BYTES = 512 * 1024 * 1024
 DATA_URL_BYTES_MAX = 256 * 1024
 UPLOAD_SECONDS = 24 * 3600
+PROGRESS_STEPS = 10
+# Marker of a run → the model's error.
+RUN_ERRORS = {
+    "fail": "RuntimeError: the model fell over",
+    "unfit": "ValueError: cannot identify image file '/tmp/in.png'",
+    "nsfw": "NSFW content detected. Try running it again, or try a different prompt.",
+    "oom": "CUDA out of memory. Tried to allocate 2.00 GiB",
+}
+THROTTLED = "Request was throttled."
+NO_CREDIT_LEFT = "You have insufficient credit to run this model. Go to the billing page to purchase credit."
+
+
+def problem(status: int, title: str, detail: str, retry_after: str | None = None, **fields: Any) -> Response:
+    """An error in Replicate's format."""
+    content = {"title": title, "detail": detail, "status": status, **fields}
+    return Response(status, content, {"retry-after": retry_after} if retry_after else {})
+
+
+NOT_FOUND = problem(404, "Not found", "The requested resource could not be found.")
+INVALID_VERSION = problem(
+    422,
+    "Invalid version or not permitted",
+    "The specified version does not exist (or perhaps you don't have permission to use it?)",
+)
 
 
 @dataclass(frozen=True)
 class ModelKind:
-    """A model. `files`: the input fields that hold files; `needed`: those of them that are required. `makes_film`:
-    whether it outputs a video. `trigger`: a word that the prompt must contain."""
+    """A model. `files`: the input fields that hold files; `required`: those of them that must be given.
+    `makes_video`: whether it outputs a video. `trigger`: a word that the prompt must contain."""
 
     name: str
     files: tuple[str, ...]
@@ -124,85 +135,201 @@ class Prediction:
     def id(self) -> str:
         return self.shown["id"]
 
-    def options_of(self, kind: str) -> list[str]:
-        """The markers of a kind, without their prefix: `["lost"]` for `webhook:lost`."""
-        return [marker.removeprefix(f"{kind}:") for marker in self.markers if marker.startswith(f"{kind}:")]
-
-    def seconds(self, kind: str, name: str, otherwise: float) -> float:
-        values = [marker.partition("=")[2] for marker in self.options_of(kind) if marker.startswith(f"{name}=")]
-        return float(values[0]) if values else otherwise
+    @property
+    def makes_video(self) -> bool:
+        return MODELS.get(self.shown["version"], SDXL).makes_video
 
 
-class ReplicateSimulator:
-    """A server in Replicate's place; a context manager. `run_seconds`: how long an ordinary prediction takes."""
+class ReplicateSimulator(Simulator):
+    """Replicate, stood in for. `webhook_secret`: what it signs webhooks with."""
 
-    def __init__(
-        self,
-        port: int = 0,
-        *,
-        api_token: str = API_TOKEN,
-        webhook_secret: str = WEBHOOK_SECRET,
-        run_seconds: float = 0.1,
-    ) -> None:
-        self.api_token = api_token
+    api_key_default = API_TOKEN
+    example_marker = "webhook:lost"
+    refusals: ClassVar[dict[str, Response | Callable[[], Response]]] = {
+        "401": problem(401, "Unauthenticated", "You did not pass a valid authentication token"),
+        "402": problem(402, "Insufficient credit", NO_CREDIT_LEFT),
+        "403": problem(403, "Forbidden", "You do not have permission to do that."),
+        "404": NOT_FOUND,
+        "410": problem(410, "Gone", "This model is no longer available."),
+        "422": problem(422, "Input validation failed", "- input.prompt: is too long\n", invalid_fields=[]),
+        "429": problem(429, "Too many requests", f"{THROTTLED} Your rate limit resets in ~30s."),
+        "429-header": problem(429, "Too many requests", THROTTLED, "12"),
+        "429-body": Response(429, {"title": "Too many requests", "detail": THROTTLED, "status": 429, "retry_after": 5}),
+        "503": problem(503, "Service unavailable", "The service is not available now."),
+        "gone": INVALID_VERSION,
+    }
+
+    def __init__(self, port: int = 0, *, webhook_secret: str = WEBHOOK_SECRET, **options: Any) -> None:
+        super().__init__(port, **options)
         self.webhook_secret = webhook_secret
-        self.run_seconds = run_seconds
-        self.lock = threading.RLock()
-        self.calls: list[dict[str, Any]] = []
-        self.deliveries: list[dict[str, Any]] = []
         self.predictions: dict[str, Prediction] = {}
         self.files: dict[str, StoredFile] = {}
-        self.behaviour: tuple[list[str], int] = ([], 0)
-        self.stopping = threading.Event()
-        simulator = self
 
-        class Handler(_Handler):
-            owner = simulator
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self.server.daemon_threads = True
-        self.host = f"127.0.0.1:{self.server.server_address[1]}"
-        self.url = f"http://{self.host}"
-        self._thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-
-    def start(self) -> Self:
-        self._thread.start()
-        return self
-
-    def stop(self) -> None:
-        self.reset()
-        self.stopping.set()
-        self.server.shutdown()
-        self.server.server_close()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
+    @property
+    def access(self) -> dict[str, str]:
+        return {"api_token": self.api_key, "webhook_secret": self.webhook_secret}
 
     def reset(self) -> None:
-        """Clear all records and stop running predictions."""
         with self.lock:
-            for prediction in self.predictions.values():
-                prediction.stop.set()
-            self.predictions, self.calls, self.deliveries, self.behaviour = {}, [], [], ([], 0)
-            self.files = {}
+            self._stop_predictions()
+            self.predictions, self.files = {}, {}
+        super().reset()
 
-    def behave(self, *markers: str, creations: int = 1) -> None:
-        """Treat the next creations as if their prompts held these markers."""
+    def stop(self) -> None:
         with self.lock:
-            self.behaviour = (list(markers), creations)
+            self._stop_predictions()
+        super().stop()
+
+    def _stop_predictions(self) -> None:
+        for prediction in self.predictions.values():
+            prediction.stop.set()
+
+    def check_request(self, request: Request) -> Response | None:
+        if not request.path.startswith("/v1/") or request.headers.get("authorization") == f"Bearer {self.api_key}":
+            return None
+        return problem(401, "Unauthenticated", "You did not pass a valid authentication token")
+
+    def not_found(self, request: Request) -> Response:
+        return NOT_FOUND
+
+    # ---- the API -----------------------------------------------------------------------------------------------------
+
+    def routes(self) -> list[Route]:
+        return [
+            ("POST", r"/v1/predictions", self.create),
+            ("POST", r"/v1/(?:models|deployments)/[\w.-]+/[\w.-]+/predictions", self.create_official),
+            ("GET", r"/v1/predictions", self.list_predictions),
+            ("GET", r"/v1/predictions/(\w+)", self.get),
+            ("POST", r"/v1/predictions/(\w+)/cancel", self.cancel),
+            ("GET", r"/v1/models/[\w.-]+/[\w.-]+/versions/([0-9a-f]{64})", self.version),
+            ("GET", r"/v1/webhooks/default/secret", self.secret),
+            ("POST", r"/v1/files", self.upload),
+            ("GET", r"/v1/files/(\w+)", self.get_file),
+            ("GET", r"/v1/account", self.account),
+        ]
+
+    def create(self, request: Request) -> Response:
+        try:
+            return self._create(request, json.loads(request.body))
+        except ValueError:
+            return problem(400, "Bad request", "The body is not JSON.")
+
+    def create_official(self, request: Request) -> Response:
+        """A model that its owner keeps up to date, or a deployment, needs no version."""
+        return self._create(request, {"version": "f" * 64, **request.json()})
+
+    def _create(self, request: Request, body: Any) -> Response:
+        problems = _validation_errors(body)
+        if problems:
+            detail = "".join(f"- {name}: {text}\n" for name, text in problems)
+            fields = [{"type": "invalid", "field": name, "description": text} for name, text in problems]
+            return problem(422, "Input validation failed", detail, invalid_fields=fields)
+        markers = self.markers(body["input"].get("prompt", ""))
+        version = re.fullmatch(r"(?:[\w.-]+/[\w.-]+:)?([0-9a-f]{64})", body["version"])
+        if version is None or version[1] == GONE_VERSION:
+            return INVALID_VERSION
+        refused = self.refusal_for(markers)
+        if refused:
+            return refused
+
+        prediction, created = self._start(body, markers, _duration(request.headers.get("cancel-after")))
+        if "500" in options_of(markers, "create"):
+            return problem(500, "Internal server error", "An unexpected error occurred.")
+        answer = self.with_faults(markers, Response(201, created))
+        waiting = re.fullmatch(r"wait(?:=(\d+))?", request.headers.get("prefer", ""))
+        if waiting:
+            prediction.stop.wait(min(int(waiting[1] or 60), 60))
+            answer = Response(201, dict(prediction.shown))
+        return answer
+
+    def list_predictions(self, request: Request) -> Response:
+        query = request.query
+        after, before = query.get("created_after", ""), query.get("created_before", "9")
+        with self.lock:
+            newest = sorted(self.predictions.values(), key=lambda one: one.shown["created_at"], reverse=True)
+            found = [
+                dict(prediction.shown)
+                for prediction in newest
+                if _parse_time(after) <= _parse_time(prediction.shown["created_at"]) < _parse_time(before)
+            ]
+        start = int(query.get("cursor", 0))
+        more = start + PAGE < len(found)
+        following = f"{self.url}/v1/predictions?{urlencode({**query, 'cursor': start + PAGE})}"
+        previous = f"{self.url}/v1/predictions?{urlencode({**query, 'cursor': max(start - PAGE, 0)})}"
+        page = {
+            "previous": previous if start else None,
+            "next": following if more else None,
+            "results": found[start : start + PAGE],
+        }
+        return Response(200, page)
+
+    def get(self, request: Request, reference: str) -> Response:
+        return Response(200, dict(self._known(reference).shown))
+
+    def cancel(self, request: Request, reference: str) -> Response:
+        prediction = self._known(reference)
+        self.end(prediction, "canceled")
+        return Response(200, dict(prediction.shown))
+
+    def version(self, request: Request, version: str) -> Response:
+        output = {"type": "array", "items": {"type": "string", "format": "uri"}, "title": "Output"}
+        schema = {"openapi": "3.0.2", "components": {"schemas": {"Output": output}}}
+        facts = {"id": version, "created_at": "2023-10-12T16:06:27Z", "cog_version": "0.8.6", "openapi_schema": schema}
+        return Response(200, facts)
+
+    def secret(self, request: Request) -> Response:
+        return Response(200, {"key": self.webhook_secret})
+
+    def account(self, request: Request) -> Response:
+        facts = {"type": "organization", "username": "simulator", "name": "The simulator", "github_url": None}
+        return Response(200, facts)
+
+    def upload(self, request: Request) -> Response:
+        options = self.take_options("upload")
+        if "lost" in options:
+            raise ConnectionLost
+        if "503" in options:
+            return problem(503, "Service unavailable", "The service is not available now.")
+        files = request.files("content")
+        if len(files) != 1:
+            return problem(400, "Bad request", "Missing content")
+
+        reference, now = _random_id(), datetime.now(UTC)
+        digest = hashlib.sha256(files[0].data).hexdigest()
+        shown = {
+            "id": reference,
+            "name": files[0].name,
+            "content_type": files[0].content_type,
+            "size": len(files[0].data),
+            "etag": digest[:32],
+            "checksums": {"sha256": digest},
+            "metadata": {},
+            "created_at": _format_time(now),
+            "expires_at": _format_time(now + timedelta(seconds=UPLOAD_SECONDS)),
+            "urls": {"get": f"{self.url}/v1/files/{reference}"},
+        }
+        with self.lock:
+            self.files[reference] = StoredFile(files[0].data, shown)
+        return Response(201, shown)
+
+    def get_file(self, request: Request, reference: str) -> Response:
+        stored = self.files.get(reference)
+        return Response(200, stored.shown) if stored else NOT_FOUND
+
+    def _known(self, reference: str) -> Prediction:
+        """The prediction with this id. Raises RequestRefused."""
+        prediction = self.predictions.get(reference)
+        if prediction is None:
+            raise RequestRefused(NOT_FOUND)
+        return prediction
 
     # ---- the life of a prediction ------------------------------------------------------------------------------------
 
-    def create(
+    def _start(
         self, body: dict[str, Any], markers: list[str], cancel_after: float | None
     ) -> tuple[Prediction, dict[str, Any]]:
         """Starts a prediction; returns it, and its representation from before it started."""
-        reference = base64.b32encode(secrets.token_bytes(16)).decode().strip("=").lower()
+        reference = _random_id()
         now = datetime.now(UTC)
         deadline = now + timedelta(seconds=cancel_after) if cancel_after else None
         version = body["version"].rpartition(":")[2]
@@ -234,14 +361,14 @@ class ReplicateSimulator:
         created = dict(shown)
         with self.lock:
             self.predictions[reference] = prediction
-        if "early" in prediction.options_of("webhook"):
+        if "early" in options_of(markers, "webhook"):
             self._run(prediction)
         else:
             threading.Thread(target=self._run, args=(prediction,), daemon=True).start()
         return prediction, created
 
     def _run(self, prediction: Prediction) -> None:
-        run = prediction.options_of("run")
+        run = options_of(prediction.markers, "run")
         if "boot" in run or "abort" in run:
             self._wait(prediction, 0 if "abort" in run else 3600)
             if not prediction.stop.is_set():
@@ -249,20 +376,13 @@ class ReplicateSimulator:
             return
         self._change(prediction, status="processing", started_at=_format_time(datetime.now(UTC)))
         self._notify(prediction, "start")
-        seconds = 3600 if "hang" in run else prediction.seconds("run", "slow", self.run_seconds)
-        steps = 10
-        for step in range(1, steps + 1):
-            if self._wait(prediction, seconds / steps):
+        seconds = 3600 if "hang" in run else number_option(prediction.markers, "run", "slow", self.run_seconds)
+        for step in range(1, PROGRESS_STEPS + 1):
+            if self._wait(prediction, seconds / PROGRESS_STEPS):
                 return
-            bar = f"{step * 10:3}%|{'#' * step}{' ' * (steps - step)}| {step}/{steps}\n"
+            bar = f"{step * 10:3}%|{'#' * step}{' ' * (PROGRESS_STEPS - step)}| {step}/{PROGRESS_STEPS}\n"
             self._change(prediction, logs=prediction.shown["logs"] + bar)
-        errors = {
-            "fail": "RuntimeError: the model fell over",
-            "unfit": "ValueError: cannot identify image file '/tmp/in.png'",
-            "nsfw": "NSFW content detected. Try running it again, or try a different prompt.",
-            "oom": "CUDA out of memory. Tried to allocate 2.00 GiB",
-        }
-        error = next((errors[name] for name in run if name in errors), None) or self._input_error(prediction)
+        error = next((RUN_ERRORS[name] for name in run if name in RUN_ERRORS), None) or self._input_error(prediction)
         self.end(prediction, "failed" if error else "succeeded", error)
 
     def _input_error(self, prediction: Prediction) -> str | None:
@@ -305,10 +425,10 @@ class ReplicateSimulator:
                 completed_at=_format_time(now),
                 metrics=metrics if prediction.shown["started_at"] else {},
                 output=self._output(prediction, images) if status == "succeeded" else None,
-                data_removed="none" in prediction.options_of("output"),
+                data_removed="none" in options_of(prediction.markers, "output"),
             )
             prediction.stop.set()
-        if "early" in prediction.options_of("webhook"):
+        if "early" in options_of(prediction.markers, "webhook"):
             self._notify(prediction, "completed")
         else:
             threading.Thread(target=self._notify, args=(prediction, "completed"), daemon=True).start()
@@ -320,70 +440,57 @@ class ReplicateSimulator:
                 prediction.shown |= fields
 
     def _output(self, prediction: Prediction, images: int) -> Any:
-        options = prediction.options_of("output")
+        options = options_of(prediction.markers, "output")
         if "none" in options:
             return None
-        if "private" in options:
-            return [METADATA_URL]
-        if "file" in options:
-            return ["file:///etc/hostname"]
-        makes_film = MODELS.get(prediction.shown["version"], SDXL).makes_video
-        count = 1 if makes_film else max(images - 1, 1) if "fewer" in options else images
-        suffix = "mp4" if makes_film else "png"
-        files = [f"{self.url}/_delivery/{prediction.id}/out-{number}.{suffix}" for number in range(count)]
+        makes_video = prediction.makes_video
+        count = 1 if makes_video else max(images - 1, 1) if "fewer" in options else images
+        kind, suffix = ("video/mp4", "mp4") if makes_video else ("image/png", "png")
+        files = [
+            self.result_url(
+                partial(_result_file, prediction, number), kind, suffix, prediction.markers, f"{prediction.id}-{number}"
+            )
+            for number in range(count)
+        ]
         if "object" in options:
             return {"files": {"result": files[0]}, "seed": 7, "note": "done", "preview": None}
-        return files[0] if makes_film or "single" in options else files
+        return files[0] if makes_video or "single" in options else files
 
     # ---- webhooks ----------------------------------------------------------------------------------------------------
 
     def _notify(self, prediction: Prediction, event: str) -> None:
-        options = prediction.options_of("webhook")
+        options = options_of(prediction.markers, "webhook")
         if prediction.webhook is None or event not in prediction.events or "lost" in options:
             return
         if event == "completed":
-            self.stopping.wait(prediction.seconds("webhook", "late", 0))
-        self.send_webhook(prediction, repeat=2 if "twice" in options else 1)
+            self.stopping.wait(number_option(prediction.markers, "webhook", "late", 0))
+        self.send_prediction(prediction, repeat=2 if "twice" in options else 1)
 
-    def send_webhook(self, prediction: Prediction, repeat: int = 1) -> None:
+    def send_prediction(self, prediction: Prediction, repeat: int = 1) -> None:
         """Send a prediction to its webhook: the same message `repeat` times, each retried when it is not accepted."""
-        options = prediction.options_of("webhook")
+        options = options_of(prediction.markers, "webhook")
         with self.lock:
             body = json.dumps(prediction.shown).encode()
         event_id = f"msg_{secrets.token_hex(12)}"
+
+        def sign() -> dict[str, str]:
+            sent_at = int(time.time()) - (3600 if "stale" in options else 0)
+            secret = FOREIGN_SECRET if "forged" in options else self.webhook_secret
+            return {
+                "webhook-id": event_id,
+                "webhook-timestamp": str(sent_at),
+                "webhook-signature": signature(secret, event_id, sent_at, body),
+            }
+
         for _ in range(repeat):
-            for pause in (*RETRIES_AFTER_SECONDS, None):
-                sent_at = int(time.time()) - (3600 if "stale" in options else 0)
-                secret = FOREIGN_SECRET if "forged" in options else self.webhook_secret
-                status = self._post(prediction.webhook or "", event_id, sent_at, secret, body)
-                with self.lock:
-                    self.deliveries.append({"prediction": prediction.id, "id": event_id, "status": status})
-                if 200 <= status < 300 or pause is None or self.stopping.wait(pause):
-                    break
+            self.send_webhook(prediction.webhook or "", body, sign, prediction=prediction.id, id=event_id)
 
-    def _post(self, url: str, event_id: str, sent_at: int, secret: str, body: bytes) -> int:
-        headers = {
-            "content-type": "application/json",
-            "webhook-id": event_id,
-            "webhook-timestamp": str(sent_at),
-            "webhook-signature": signature(secret, event_id, sent_at, body),
-        }
-        request = urllib.request.Request(url, body, headers, method="POST")  # checked when it was set
-        try:
-            with _opener.open(request, timeout=5) as response:
-                return response.status
-        except urllib.error.HTTPError as refused:
-            return refused.code
-        except OSError:
-            return 0
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_arguments: Any) -> None:
-        return None
-
-
-_opener = urllib.request.build_opener(_NoRedirects, urllib.request.ProxyHandler({}))
+    def serve_control(self, request: Request) -> Response | None:
+        again = re.fullmatch(r"/_simulator/webhooks/(\w+)", request.path)
+        if again and request.method == "POST" and again[1] in self.predictions:
+            self.send_prediction(self.predictions[again[1]])
+            return Response(200, {})
+        return super().serve_control(request)
 
 
 def signature(secret: str, event_id: str, sent_at: int, body: bytes) -> str:
@@ -393,333 +500,18 @@ def signature(secret: str, event_id: str, sent_at: int, body: bytes) -> str:
     return f"v1,{base64.b64encode(mac).decode()}"
 
 
-def sample_png(width: int, height: int, seed: int, *, declared: tuple[int, int] | None = None) -> bytes:
-    """A PNG with a diagonal gradient whose colours depend on the seed, and a text chunk that the product must remove.
-    `declared`: a false size for the header."""
-    red, green, blue = hashlib.sha256(str(seed).encode()).digest()[:3]
-    ramp = bytes(part for x in range(width + height) for part in ((x + red) & 255, (x // 2 + green) & 255, blue))
-    rows = b"".join(b"\0" + ramp[y * 3 : (y + width) * 3] for y in range(height))
-    parts = [
-        (b"IHDR", struct.pack(">IIBBBBB", *(declared or (width, height)), 8, 2, 0, 0, 0)),
-        (b"tEXt", b"Comment\0made by the simulator"),
-        (b"IDAT", zlib.compress(rows, 1)),
-        (b"IEND", b""),
-    ]
-    chunks = (
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
-    )
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+def _result_file(prediction: Prediction, number: int) -> bytes:
+    """The file with this number of a prediction's output."""
+    model_input = prediction.shown["input"]
+    seed = int(model_input.get("seed") or 0) + number
+    if not prediction.makes_video:
+        return sample_png(int(model_input.get("width", 1024)), int(model_input.get("height", 1024)), seed)
+    frames = 25 if str(model_input.get("video_length")).startswith("25") else 14
+    return sample_video(256, 256, frames / int(model_input.get("frames_per_second") or 7), seed)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    """One connection. Every route is a method of this class."""
-
-    owner: ReplicateSimulator
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    server_version = "simulator"
-
-    def do_GET(self) -> None:
-        self._serve()
-
-    def do_POST(self) -> None:
-        self._serve()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Log nothing: /_simulator/calls lists the requests."""
-
-    def _serve(self) -> None:
-        if self.owner.stopping.is_set():
-            self.close_connection = True
-            return
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        path = urlsplit(self.path).path
-
-        if path.startswith("/v1/"):
-            shown = self._request(body).to_json()["body"] if path == "/v1/files" else _parse_json(body)
-            call = {"method": self.command, "path": self.path, "headers": dict(self.headers), "body": shown}
-            with self.owner.lock:
-                self.owner.calls.append(call)
-            if self.headers.get("authorization") != f"Bearer {self.owner.api_token}":
-                self._problem(401, "Unauthenticated", "You did not pass a valid authentication token")
-                return
-
-        routes = (
-            ("POST", r"/v1/predictions", lambda: self._create(body)),
-            (
-                "POST",
-                r"/v1/(?:models|deployments)/[\w.-]+/[\w.-]+/predictions",
-                lambda: self._create(body, official=True),
-            ),
-            ("GET", r"/v1/predictions", self._list),
-            ("GET", r"/v1/predictions/(\w+)", self._get),
-            ("POST", r"/v1/predictions/(\w+)/cancel", self._cancel),
-            ("GET", r"/v1/models/[\w.-]+/[\w.-]+/versions/([0-9a-f]{64})", self._version),
-            ("GET", r"/v1/webhooks/default/secret", lambda: self._json(200, {"key": self.owner.webhook_secret})),
-            ("POST", r"/v1/files", lambda: self._upload(body)),
-            ("GET", r"/v1/files/(\w+)", self._get_file),
-            ("GET", r"/v1/account", self._account),
-            ("GET", r"/_delivery/(\w+)/out-(\d+)\.(?:png|mp4)", self._file),
-            ("GET", r"/_simulator/health", lambda: self._json(200, {"status": "ok"})),
-            ("GET", r"/_simulator/calls", lambda: self._json(200, {"calls": self.owner.calls})),
-            ("GET", r"/_simulator/webhooks", lambda: self._json(200, {"webhooks": self.owner.deliveries})),
-            ("POST", r"/_simulator/webhooks/(\w+)", self._resend),
-            ("POST", r"/_simulator/behave", lambda: self._behave(json.loads(body))),
-            ("POST", r"/_simulator/reset", self._reset),
-        )
-        for method, pattern, answer in routes:
-            match = re.fullmatch(pattern, path)
-            if match and method == self.command:
-                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                    answer(*match.groups())
-                return
-        self._problem(404, "Not found", "The requested resource could not be found.")
-
-    # ---- the API -----------------------------------------------------------------------------------------------------
-
-    def _create(self, raw: bytes, *, official: bool = False) -> None:
-        try:
-            body = json.loads(raw)
-        except ValueError:
-            return self._problem(400, "Bad request", "The body is not JSON.")
-        if official:
-            body = {"version": "f" * 64, **body}
-        problems = _validation_errors(body)
-        if problems:
-            detail = "".join(f"- {name}: {text}\n" for name, text in problems)
-            fields = [{"type": "invalid", "field": name, "description": text} for name, text in problems]
-            return self._problem(422, "Input validation failed", detail, invalid_fields=fields)
-
-        markers = markers_in(body["input"].get("prompt", ""), "replicate")
-        with self.owner.lock:
-            extra, creations = self.owner.behaviour
-            if creations > 0:
-                markers += extra
-                self.owner.behaviour = (extra, creations - 1)
-        options = [marker.removeprefix("create:") for marker in markers if marker.startswith("create:")]
-        gone = body["version"].rpartition(":")[2] == GONE_VERSION or "gone" in options
-        if gone or not re.fullmatch(r"([\w.-]+/[\w.-]+:)?[0-9a-f]{64}", body["version"]):
-            detail = "The specified version does not exist (or perhaps you don't have permission to use it?)"
-            return self._problem(422, "Invalid version or not permitted", detail)
-        for name in options:
-            if name in REFUSALS:
-                status, title, detail, headers, fields = REFUSALS[name]
-                return self._problem(status, title, detail, headers, **fields)
-
-        prediction, created = self.owner.create(body, markers, _duration(self.headers.get("cancel-after")))
-        if "lost" in options:
-            self.close_connection = True
-            return None
-        if "hang" in options:
-            self.owner.stopping.wait(600)
-            return None
-        if "garbage" in options:
-            return self._send(200, b"<html>down for maintenance</html>", {"content-type": "text/html"})
-        if "500" in options:
-            return self._problem(500, "Internal server error", "An unexpected error occurred.")
-
-        waiting = re.fullmatch(r"wait(?:=(\d+))?", self.headers.get("prefer") or "")
-        if waiting:
-            prediction.stop.wait(min(int(waiting[1] or 60), 60))
-        return self._json(201, prediction.shown if waiting else created)
-
-    def _request(self, body: bytes) -> Request:
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        return Request(self.command, self.path, headers, body)
-
-    def _upload(self, body: bytes) -> None:
-        with self.owner.lock:
-            extra, count = self.owner.behaviour
-            options = [marker for marker in extra if marker.startswith("upload:")] if count > 0 else []
-            if options:
-                self.owner.behaviour = (extra, count - 1)
-        if "upload:lost" in options:
-            self.close_connection = True
-            return None
-        if "upload:503" in options:
-            status, title, detail, headers, fields = REFUSALS["503"]
-            return self._problem(status, title, detail, headers, **fields)
-
-        files = self._request(body).files("content")
-        if len(files) != 1:
-            return self._problem(400, "Bad request", "Missing content")
-
-        reference = base64.b32encode(secrets.token_bytes(16)).decode().strip("=").lower()
-        now, url = datetime.now(UTC), f"{self.owner.url}/v1/files/{reference}"
-        digest = hashlib.sha256(files[0].data).hexdigest()
-        shown = {
-            "id": reference,
-            "name": files[0].name,
-            "content_type": files[0].content_type,
-            "size": len(files[0].data),
-            "etag": digest[:32],
-            "checksums": {"sha256": digest},
-            "metadata": {},
-            "created_at": _format_time(now),
-            "expires_at": _format_time(now + timedelta(seconds=UPLOAD_SECONDS)),
-            "urls": {"get": url},
-        }
-        with self.owner.lock:
-            self.owner.files[reference] = StoredFile(files[0].data, shown)
-        return self._json(201, shown)
-
-    def _get_file(self, reference: str) -> None:
-        stored = self.owner.files.get(reference)
-        if stored is None:
-            return self._problem(404, "Not found", "The requested resource could not be found.")
-        return self._json(200, stored.shown)
-
-    def _account(self) -> None:
-        self._json(200, {"type": "organization", "username": "simulator", "name": "The simulator", "github_url": None})
-
-    def _list(self) -> None:
-        query = {name: values[-1] for name, values in parse_qs(urlsplit(self.path).query).items()}
-        after, before = query.get("created_after", ""), query.get("created_before", "9")
-        with self.owner.lock:
-            newest = sorted(self.owner.predictions.values(), key=lambda one: one.shown["created_at"], reverse=True)
-            found = [
-                prediction.shown
-                for prediction in newest
-                if _parse_time(after) <= _parse_time(prediction.shown["created_at"]) < _parse_time(before)
-            ]
-        start = int(query.get("cursor", 0))
-        more = start + PAGE < len(found)
-        following = f"{self.owner.url}/v1/predictions?{urlencode({**query, 'cursor': start + PAGE})}"
-        previous = f"{self.owner.url}/v1/predictions?{urlencode({**query, 'cursor': max(start - PAGE, 0)})}"
-        page = {
-            "previous": previous if start else None,
-            "next": following if more else None,
-            "results": found[start : start + PAGE],
-        }
-        self._json(200, page)
-
-    def _get(self, reference: str) -> None:
-        prediction = self._prediction(reference)
-        if prediction:
-            self._json(200, prediction.shown)
-
-    def _cancel(self, reference: str) -> None:
-        prediction = self._prediction(reference)
-        if prediction:
-            self.owner.end(prediction, "canceled")
-            self._json(200, prediction.shown)
-
-    def _version(self, version: str) -> None:
-        output = {"type": "array", "items": {"type": "string", "format": "uri"}, "title": "Output"}
-        schema = {"openapi": "3.0.2", "components": {"schemas": {"Output": output}}}
-        shown = {"id": version, "created_at": "2023-10-12T16:06:27Z", "cog_version": "0.8.6", "openapi_schema": schema}
-        self._json(200, shown)
-
-    def _prediction(self, reference: str) -> Prediction | None:
-        prediction = self.owner.predictions.get(reference)
-        if prediction is None:
-            self._problem(404, "Not found", "The requested resource could not be found.")
-        return prediction
-
-    # ---- result files ------------------------------------------------------------------------------------------------
-
-    def _file(self, reference: str, number: str) -> None:
-        prediction = self.owner.predictions.get(reference)
-        options = prediction.options_of("output") if prediction else ["gone"]
-        makes_film = prediction is not None and MODELS.get(prediction.shown["version"], SDXL).makes_video
-        image = {"content-type": "video/mp4" if makes_film else "image/png"}
-        if prediction is None or "gone" in options:
-            return self._send(404, b"not found", {"content-type": "text/plain"})
-        if "denied" in options:
-            return self._send(403, b"expired", {"content-type": "text/plain"})
-        if "redirect" in options:
-            return self._send(302, b"", {"location": METADATA_URL})
-        if "text" in options:
-            return self._send(200, b"<html><script>alert(1)</script></html>", image)
-        if "svg" in options:
-            return self._send(200, b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>', image)
-        if "huge" in options:
-            return self._stream(b"\0" * 65536, ENDLESS_BYTES // 65536, 0)
-        if "slow" in options:
-            return self._stream(b"\x89", 600, 0.1)
-
-        model_input = prediction.shown["input"]
-        width, height = int(model_input.get("width", 1024)), int(model_input.get("height", 1024))
-        seed = int(model_input.get("seed") or 0) + int(number)
-        if "bomb" in options:
-            return self._send(200, sample_png(64, 64, seed, declared=(30_000, 30_000)), image)
-        if makes_film:
-            frames = 25 if str(model_input.get("video_length")).startswith("25") else 14
-            data = sample_video(256, 256, frames / int(model_input.get("frames_per_second") or 7), seed)
-        else:
-            data = sample_png(width, height, seed)
-        return self._send(200, data[: len(data) // 2] if "broken" in options else data, image)
-
-    def _stream(self, piece: bytes, count: int, pause: float) -> None:
-        self.send_response(200)
-        self.send_header("content-type", "image/png")
-        self.send_header("connection", "close")
-        self.end_headers()
-        self.close_connection = True
-        for _ in range(count):
-            self.wfile.write(piece)
-            if self.owner.stopping.wait(pause):
-                return
-
-    # ---- control -----------------------------------------------------------------------------------------------------
-
-    def _behave(self, body: dict[str, Any]) -> None:
-        self.owner.behave(*body["markers"], creations=int(body.get("creations", 1)))
-        self._json(200, {})
-
-    def _reset(self) -> None:
-        self.owner.reset()
-        self._json(200, {})
-
-    def _resend(self, reference: str) -> None:
-        prediction = self._prediction(reference)
-        if prediction:
-            self.owner.send_webhook(prediction)
-            self._json(200, {})
-
-    # ---- answers -----------------------------------------------------------------------------------------------------
-
-    def _problem(
-        self, status: int, title: str, detail: str, headers: dict[str, str] | None = None, **fields: Any
-    ) -> None:
-        self._json(status, {"title": title, "detail": detail, "status": status, **fields}, headers)
-
-    def _json(self, status: int, content: Any, headers: dict[str, str] | None = None) -> None:
-        with self.owner.lock:
-            data = json.dumps(content).encode()
-        self._send(status, data, {"content-type": "application/json", **(headers or {})})
-
-    def _send(self, status: int, data: bytes, headers: dict[str, str]) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("content-length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-
-_THROTTLED = "Request was throttled."
-_NO_CREDIT_LEFT = "You have insufficient credit to run this model. Go to the billing page to purchase credit."
-# Marker → status, title, detail, headers, further fields.
-REFUSALS: dict[str, tuple[int, str, str, dict[str, str], dict[str, Any]]] = {
-    "401": (401, "Unauthenticated", "You did not pass a valid authentication token", {}, {}),
-    "402": (402, "Insufficient credit", _NO_CREDIT_LEFT, {}, {}),
-    "403": (403, "Forbidden", "You do not have permission to do that.", {}, {}),
-    "404": (404, "Not found", "The requested resource could not be found.", {}, {}),
-    "410": (410, "Gone", "This model is no longer available.", {}, {}),
-    "422": (422, "Input validation failed", "- input.prompt: is too long\n", {}, {"invalid_fields": []}),
-    "429": (429, "Too many requests", f"{_THROTTLED} Your rate limit resets in ~30s.", {}, {}),
-    "429-header": (429, "Too many requests", _THROTTLED, {"retry-after": "12"}, {}),
-    "429-body": (429, "Too many requests", _THROTTLED, {}, {"retry_after": 5}),
-    "503": (503, "Service unavailable", "The service is not available now.", {}, {}),
-}
-
-
-def _parse_json(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except ValueError:
-        return body.decode(errors="replace")
+def _random_id() -> str:
+    return base64.b32encode(secrets.token_bytes(16)).decode().strip("=").lower()
 
 
 def _validation_errors(body: Any) -> list[tuple[str, str]]:
@@ -777,28 +569,7 @@ def _parse_time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m infra.simulators.replicate", description="Replicate, stood in for."
-    )
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
-    parser.add_argument("--api-token", default=API_TOKEN)
-    parser.add_argument("--webhook-secret", default=WEBHOOK_SECRET)
-    parser.add_argument("--run-seconds", type=float, default=1.0, help="how long a prediction takes")
-    arguments = parser.parse_args()
-    done = threading.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: done.set())
-    simulator = ReplicateSimulator(
-        arguments.port,
-        api_token=arguments.api_token,
-        webhook_secret=arguments.webhook_secret,
-        run_seconds=arguments.run_seconds,
-    )
-    with simulator:
-        print(simulator.url, flush=True)
-        done.wait()
-
+SIMULATOR = ReplicateSimulator
 
 if __name__ == "__main__":
-    main()
+    main(SIMULATOR, "replicate")

@@ -3,7 +3,7 @@
     python -m infra.simulators.stability --port 9103        # prints its URL, serves until it is stopped
 
 It accepts only multipart bodies, answers with JSON or bytes, keeps an account's credits, and locks a key out for a
-minute after more than 150 requests in ten seconds. Markers in a prompt, besides those of `_kit`:
+minute after more than 150 requests in ten seconds. Markers in a prompt, besides those of `kit.server`:
 
     create:400 401 402 403 413 422 503   refused with that status      create:moderated   403, for its content
     create:429 429-header 429-date       refused by the rate limit, without or with a hint when to retry
@@ -27,20 +27,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from infra.simulators._kit import (
-    Request,
-    RequestRefused,
-    Response,
-    Simulator,
-    http_date_in,
-    image_size_of,
-    main,
-    number_option,
-    options_of,
-    route,
-    sample_audio,
-    sample_image,
-)
+from infra.simulators.kit.faults import http_date_in, number_option, options_of
+from infra.simulators.kit.messages import Request, Response
+from infra.simulators.kit.samples import image_size_of, sample_audio, sample_image
+from infra.simulators.kit.server import RequestRefused, Route, Simulator, main
 
 RATIOS = {
     "21:9": (1536, 640),
@@ -93,6 +83,7 @@ class StabilitySimulator(Simulator):
     """Stability, stood in for. `credits`: what the account holds; `requests_max`: what it takes in ten seconds."""
 
     api_key_default = "sk-stability-standin"
+    example_marker = "output:filtered"
     refusals: ClassVar[dict[str, Response | Callable[[], Response]]] = {
         "400": problem(400, "bad_request", "prompt: cannot be blank"),
         "401": problem(401, "unauthorized", "Your API key is not valid."),
@@ -138,11 +129,19 @@ class StabilitySimulator(Simulator):
     def not_found(self, request: Request) -> Response:
         return problem(404, "not_found", "The requested resource was not found.")
 
-    @route("GET", r"/v1/user/balance")
+    def routes(self) -> list[Route]:
+        return [
+            ("GET", r"/v1/user/balance", self.balance),
+            ("POST", r"/v2beta/stable-image/generate/(ultra|core|sd3)", self.generate),
+            ("POST", r"/v2beta/stable-image/upscale/(fast|conservative)", self.upscale),
+            ("POST", r"/v2beta/stable-image/upscale/(creative)", self.upscale_later),
+            ("GET", r"/v2beta/results/(\w+)", self.result),
+            ("POST", r"/v2beta/audio/stable-audio-2/(text-to-audio)", self.compose),
+        ]
+
     def balance(self, request: Request) -> Response:
         return Response(200, {"credits": self.credits})
 
-    @route("POST", r"/v2beta/stable-image/generate/(ultra|core|sd3)")
     def generate(self, request: Request, service: str) -> Response:
         fields, markers = self._check_creation(request, service, prompt_needed=True)
         ratio, files = fields.get("aspect_ratio", "1:1"), request.files("image")
@@ -155,7 +154,6 @@ class StabilitySimulator(Simulator):
             request, service, markers, lambda seed: sample_image(*size, seed, form), f"image/{form}"
         )
 
-    @route("POST", r"/v2beta/stable-image/upscale/(fast|conservative)")
     def upscale(self, request: Request, service: str) -> Response:
         fields, markers = self._check_creation(request, service, prompt_needed=service == "conservative")
         size, form = _upscaled(_size(request)), _format(fields, PICTURE_FORMATS)
@@ -164,7 +162,6 @@ class StabilitySimulator(Simulator):
             request, service, markers, lambda seed: sample_image(*size, seed, form), f"image/{form}"
         )
 
-    @route("POST", r"/v2beta/stable-image/upscale/(creative)")
     def upscale_later(self, request: Request, service: str) -> Response:
         fields, markers = self._check_creation(request, service, prompt_needed=True)
         size, form, kind = _upscaled(_size(request)), _format(fields, PICTURE_FORMATS), options_of(markers, "run")
@@ -186,7 +183,6 @@ class StabilitySimulator(Simulator):
                 self.credits -= CREDITS[service]
         return self.with_faults(markers, Response(200, {"id": reference}))
 
-    @route("GET", r"/v2beta/results/(\w+)")
     def result(self, request: Request, reference: str) -> Response:
         later = self._results.get(reference)
         if later is None:
@@ -195,7 +191,6 @@ class StabilitySimulator(Simulator):
             return Response(202, {"id": reference, "status": "in-progress"})
         return later.answer(request)
 
-    @route("POST", r"/v2beta/audio/stable-audio-2/(text-to-audio)")
     def compose(self, request: Request, service: str) -> Response:
         fields, markers = self._check_creation(request, service, prompt_needed=True)
         seconds, form = fields.get("duration", "190"), _format(fields, SOUND_FORMATS, "mp3")
@@ -299,5 +294,7 @@ def _upscaled(size: tuple[int, int]) -> tuple[int, int]:
     return max(int(size[0] * times), 1), max(int(size[1] * times), 1)
 
 
+SIMULATOR = StabilitySimulator
+
 if __name__ == "__main__":
-    main(StabilitySimulator, "stability")
+    main(SIMULATOR, "stability")

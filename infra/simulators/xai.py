@@ -3,7 +3,7 @@
     python -m infra.simulators.xai --port 9102        # prints its URL, serves until it is stopped
 
 It answers as xAI documents (docs.x.ai), with the exact cost of each request in ticks (10^10 to the dollar), and returns
-plain PNG files and short MP4 videos. Markers besides those of `_kit` and those for text in `openai`:
+plain PNG files and short MP4 videos. Markers besides those of `kit.server` and those for text in `openai`:
 
     create:400 401 403 404 422 503 key envelope   refused; `key`: the 400 of a wrong key; `envelope`: in OpenAI's format
     create:429 429-ms 429-header 429-date         refused by the rate limit
@@ -26,19 +26,10 @@ import time
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from infra.simulators._kit import (
-    Request,
-    RequestRefused,
-    Response,
-    http_date_in,
-    image_size_of,
-    main,
-    number_option,
-    options_of,
-    route,
-    sample_png,
-    sample_video,
-)
+from infra.simulators.kit.faults import http_date_in, number_option, options_of
+from infra.simulators.kit.messages import Request, Response
+from infra.simulators.kit.samples import image_size_of, sample_png, sample_video
+from infra.simulators.kit.server import RequestRefused, Route, main
 from infra.simulators.openai import EMPTY_RESULT, OpenAISimulator
 
 TICKS_PER_USD = 10**10
@@ -87,6 +78,8 @@ class XAISimulator(OpenAISimulator):
     """xAI, stood in for."""
 
     api_key_default = "xai-standin"
+    base_path = "/v1"
+    example_marker = "create:credits"
     refusals: ClassVar = {
         "400": problem(400, INVALID, "Invalid aspect ratio."),
         "401": problem(401, "Unauthenticated", "No credentials were given."),
@@ -137,25 +130,32 @@ class XAISimulator(OpenAISimulator):
 
     # ---- the account -------------------------------------------------------------------------------------------------
 
-    @route("GET", r"/v1/models")
+    def routes(self) -> list[Route]:
+        return [
+            ("GET", r"/v1/models", self.list_models),
+            ("GET", r"/v1/api-key", self.get_api_key),
+            ("POST", r"/v1/images/generations", self.generate),
+            ("POST", r"/v1/images/edits", self.edit),
+            ("POST", r"/v1/videos/generations", self.create_video),
+            ("GET", r"/v1/videos/([\w-]+)", self.get_video),
+            *super().routes(),
+        ]
+
     def list_models(self, request: Request) -> Response:
         names = ("grok-4.6", "grok-4.3", "grok-imagine-image", "grok-imagine-image-2.0", "grok-imagine-video")
         models = [{"id": name, "object": "model", "created": 1700000000, "owned_by": "xai"} for name in names]
         return Response(200, {"object": "list", "data": models})
 
-    @route("GET", r"/v1/api-key")
     def get_api_key(self, request: Request) -> Response:
         facts = {"redacted_api_key": "xai-...din", "name": "simulator", "acls": ["api-key:model:*"], **self.key_facts}
         return Response(200, facts)
 
     # ---- images ------------------------------------------------------------------------------------------------------
 
-    @route("POST", r"/v1/images/generations")
     def generate(self, request: Request) -> Response:
         body = request.json()
         return self._image_list_response(body, self._check_creation(body, IMAGE_FIELDS, _image_problem), 0)
 
-    @route("POST", r"/v1/images/edits")
     def edit(self, request: Request) -> Response:
         if request.content_type != "application/json":
             return problem(415, INVALID, "Expected request with Content-Type: application/json")
@@ -193,7 +193,6 @@ class XAISimulator(OpenAISimulator):
 
     # ---- videos ------------------------------------------------------------------------------------------------------
 
-    @route("POST", r"/v1/videos/generations")
     def create_video(self, request: Request) -> Response:
         body = request.json()
         markers = self._check_creation(body, VIDEO_FIELDS, _video_problem)
@@ -211,7 +210,6 @@ class XAISimulator(OpenAISimulator):
             self.films[name] = VideoJob(body, markers, time.monotonic(), seconds, url)
         return self.with_faults(markers, Response(200, {"request_id": name}))
 
-    @route("GET", r"/v1/videos/([\w-]+)")
     def get_video(self, request: Request, name: str) -> Response:
         video = self.films.get(name)
         if video is None:
@@ -314,5 +312,7 @@ def _size(ratio: str, *, long: int = 0, short: int = 0) -> tuple[int, int]:
     return math.floor(across * unit / 2) * 2, math.floor(down * unit / 2) * 2
 
 
+SIMULATOR = XAISimulator
+
 if __name__ == "__main__":
-    main(XAISimulator, "xai")
+    main(SIMULATOR, "xai")

@@ -7,26 +7,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from atelier.adapters.providers.anthropic import Anthropic
-from atelier.adapters.providers.custom import Custom
-from atelier.adapters.providers.fal import Fal, signing_keys
-from atelier.adapters.providers.local.provider import Local
-from atelier.adapters.providers.openai import OpenAI
-from atelier.adapters.providers.replicate import Replicate
-from atelier.adapters.providers.stability import Stability
-from atelier.adapters.providers.xai import XAI
+from atelier.adapters.providers.fal import signing_keys
+from atelier.adapters.providers.registry import AdapterRegistry
 from atelier.catalogue.catalogue import catalogue
 from atelier.catalogue.model import Model
 from atelier.clock import system_clock
 from atelier.ids import new_id
+from atelier.provider_keys.model import ProviderCredentials
 from atelier.provider_port import ErrorClass, Job, Provider
-from infra.simulators._kit import Simulator
-from infra.simulators.anthropic import AnthropicSimulator
-from infra.simulators.fal import FalSimulator
-from infra.simulators.openai import OpenAISimulator
-from infra.simulators.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateSimulator
-from infra.simulators.stability import StabilitySimulator
-from infra.simulators.xai import XAISimulator
+from infra.simulators.all import PROVIDERS as SIMULATED
+from infra.simulators.all import create_simulator
+from infra.simulators.kit.server import Simulator
 
 # The models, and the kinds, with which each provider is tested.
 MODELS_TESTED = (
@@ -129,7 +120,7 @@ class ProviderCase:
     provider: Provider
     model: Model
     kind: str
-    simulator: Simulator | ReplicateSimulator | None = None
+    simulator: Simulator | None = None
 
     @property
     def provider_id(self) -> str:
@@ -174,57 +165,28 @@ def faults_of(provider_id: str, kind: str, names: tuple[str, ...]) -> list[tuple
 
 
 @contextmanager
-def run_simulator(provider_id: str) -> Generator[Simulator | ReplicateSimulator | None, None, None]:
+def run_simulator(provider_id: str) -> Generator[Simulator | None, None, None]:
     """Runs a provider's simulator until the block ends; None for the embedded provider."""
+    if provider_id not in SIMULATED:
+        yield None
+        return
     # fal's signing keys are cached by URL, and a new simulator may get a port that was used before.
     signing_keys.cache_clear()
-    match provider_id:
-        case "local":
-            yield None
-            return
-        case "anthropic":
-            simulator = AnthropicSimulator(run_seconds=0.02)
-        case "fal":
-            simulator = FalSimulator(run_seconds=0.02)
-        case "replicate":
-            simulator = ReplicateSimulator(run_seconds=0.02)
-        case "stability":
-            simulator = StabilitySimulator(run_seconds=0.02)
-        case "xai":
-            simulator = XAISimulator(run_seconds=0.02)
-        case _:
-            simulator = OpenAISimulator(run_seconds=0.02, name=provider_id)
-    with simulator:
+    with create_simulator(provider_id, run_seconds=0.02) as simulator:
         yield simulator
 
 
-def adapter(provider_id: str, simulator: Simulator | ReplicateSimulator | None, key: str | None = None) -> Provider:
+def adapter(provider_id: str, simulator: Simulator | None, key: str | None = None) -> Provider:
     """The provider's adapter, with `key` or with the key that its simulator accepts."""
-    if isinstance(simulator, ReplicateSimulator):
-        return Replicate(
-            api_token=key or API_TOKEN,
-            webhook_secret=WEBHOOK_SECRET,
-            base_url=simulator.url,
-            answer_seconds_max=ANSWER_SECONDS_MAX,
-        )
     if simulator is None:
-        return Local()
-
-    known: dict[str, Any] = {"api_key": key or simulator.api_key, "answer_seconds_max": ANSWER_SECONDS_MAX}
-    below = f"{simulator.url}/v1"
-    match simulator:
-        case FalSimulator():
-            return Fal(user_id=simulator.user_id, base_url=simulator.url, rest_url=simulator.url, **known)
-        case AnthropicSimulator():
-            return Anthropic(base_url=simulator.url, **known)
-        case StabilitySimulator():
-            return Stability(base_url=simulator.url, **known)
-        case XAISimulator():
-            return XAI(base_url=below, **known)
-        case _ if provider_id == "custom":
-            return Custom(base_url=below, local_hosts=frozenset({simulator.host}), **known)
-        case _:
-            return OpenAI(base_url=below, **known)
+        return AdapterRegistry(CATALOGUE.data.providers, {}, frozenset()).create(provider_id, ProviderCredentials(""))
+    registry = AdapterRegistry(CATALOGUE.data.providers, {provider_id: simulator.base_url}, frozenset({simulator.host}))
+    credentials = ProviderCredentials(
+        key or simulator.api_key,
+        webhook_secret=simulator.access.get("webhook_secret"),
+        account=simulator.access.get("user_id"),
+    )
+    return registry.create(provider_id, credentials, answer_seconds_max=ANSWER_SECONDS_MAX)
 
 
 @contextmanager

@@ -27,8 +27,8 @@ from atelier.ledger.post import grant
 from atelier.provider_port import Input, Provider
 from atelier.routing.circuit_breaker import Health, Scope
 from atelier.routing.health_cache import HealthCache
-from infra.simulators._kit import Simulator
-from infra.simulators.replicate import ReplicateSimulator, sample_png
+from infra.simulators.kit.samples import sample_png
+from infra.simulators.kit.server import Simulator
 from tests.conftest import Tables
 from tests.contracts.cases import FAULTS, UNKNOWN_OUTCOME_FAULTS, adapter, faults_of, run_simulator
 from tests.integration.world import FakeMedia, World
@@ -251,7 +251,7 @@ def one_row(
     tables: Tables,
     provider_id: str,
     provider: Provider,
-    simulator: Simulator | ReplicateSimulator,
+    simulator: Simulator,
     kind: str,
     model: str,
     trouble: str,

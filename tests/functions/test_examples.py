@@ -10,7 +10,7 @@ import pytest
 
 from atelier.generations.model import DeliveredFile
 from atelier.wiring import library
-from infra.simulators.replicate import sample_png
+from infra.simulators.kit.samples import sample_png
 from tests.functions.conftest import AwsResources
 from tests.functions.example_data import (
     ASSET,

@@ -31,7 +31,7 @@ def test_a_workspaces_provider_key_reaches_only_the_provider(
     cloud: AwsResources, replicate: ReplicateSimulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # The simulator refuses the platform's own token here.
-    replicate.api_token = OWN_KEY
+    replicate.api_key = OWN_KEY
     add_provider_key()
     asked = submitted()
     assert (asked.candidates, asked.credits_held) == ((f"{REMOTE}@{KEY}",), 0)

@@ -12,7 +12,8 @@ import pytest
 from atelier.adapters.aws.clients import client
 from atelier.generations.model import DeliveredFile, Generation
 from atelier.wiring import characters, generations, library, templates
-from infra.simulators.replicate import ReplicateSimulator, sample_png
+from infra.simulators.kit.samples import sample_png
+from infra.simulators.replicate import ReplicateSimulator
 from tests.functions.conftest import AwsResources
 from tests.functions.example_data import (
     CHARACTER,

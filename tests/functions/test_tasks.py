@@ -14,7 +14,8 @@ from atelier.generations.cancel import cancel
 from atelier.generations.model import AttemptStatus, Status
 from atelier.generations.webhook_token import verify
 from atelier.wiring import generations, ledger
-from infra.simulators.replicate import ReplicateSimulator, sample_png
+from infra.simulators.kit.samples import sample_png
+from infra.simulators.replicate import ReplicateSimulator
 from tests.embedded_aws import clear_wiring_caches
 from tests.functions.conftest import PUBLIC_URL, AwsResources, WaitingExecution
 from tests.functions.example_data import (

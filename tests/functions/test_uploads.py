@@ -23,8 +23,7 @@ from atelier.errors import NotFound, PayloadTooLarge, ValidationFailed
 from atelier.library.upload import BYTES_MAX
 from atelier.provider_port import Done, Input, Job
 from atelier.wiring import library, uploads
-from infra.simulators._kit import sample_video
-from infra.simulators.replicate import sample_png
+from infra.simulators.kit.samples import sample_png, sample_video
 from tests.functions.conftest import AwsResources
 from tests.functions.example_data import UPLOAD, USER, WORKSPACE, create_upload
 from tests.functions.responses import error_of, invoke_app, success_data

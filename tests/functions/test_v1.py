@@ -29,7 +29,7 @@ from atelier.openai_api.request import InputFile, MappedRequest
 from atelier.openai_api.result import Result
 from atelier.openai_api.serve import ANSWER_BYTES_MAX, Served
 from atelier.wiring import generations, library, openai_api
-from infra.simulators._kit import sample_png
+from infra.simulators.kit.samples import sample_png
 from tests.embedded_aws import clear_wiring_caches
 from tests.functions.conftest import AwsResources
 from tests.functions.example_data import (

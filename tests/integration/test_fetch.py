@@ -14,7 +14,7 @@ import pytest
 
 from atelier.adapters.media.fetch import Fetcher, FetchFailed, FetchGone, FetchRefused
 from atelier.addresses import is_public
-from infra.simulators.replicate import METADATA_URL
+from infra.simulators.kit.faults import METADATA_URL
 from tests.raw_server import Serve, raw_server, respond_ok, respond_with, self_signed
 
 HOSTS = ("replicate.delivery",)

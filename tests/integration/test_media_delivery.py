@@ -28,7 +28,8 @@ from atelier.generations.model import Generation, InputAsset, Kind, Recipe, Stat
 from atelier.generations.ports import OutputLocation, UndeliverableMedia
 from atelier.ids import new_id
 from atelier.provider_port import Done, Input, Job
-from infra.simulators.replicate import API_TOKEN, ReplicateSimulator, sample_png
+from infra.simulators.kit.samples import sample_png
+from infra.simulators.replicate import API_TOKEN, ReplicateSimulator
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 WORKSPACE = new_id("wsp", NOW)

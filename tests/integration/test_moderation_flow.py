@@ -31,7 +31,7 @@ from atelier.moderation.ports import Findings
 from atelier.moderation.prompts import PromptCheck
 from atelier.provider_port import Accepted as Taken
 from atelier.provider_port import Done, Output
-from infra.simulators._kit import sample_png, sample_video
+from infra.simulators.kit.samples import sample_png, sample_video
 from tests.conftest import Tables
 from tests.integration.pipeline_world import PipelineWorld
 from tests.integration.world import NOON, FakeMedia, World

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from infra.simulators.replicate import sample_png
+from infra.simulators.kit.samples import sample_png
 from tests.local.client import AccountClient, run_concurrently
 from tests.local.conftest import Stack
 

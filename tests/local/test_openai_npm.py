@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from infra.simulators._kit import sample_png
+from infra.simulators.kit.samples import sample_png
 from tests.local.client import AccountClient
 from tests.local.conftest import Stack
 

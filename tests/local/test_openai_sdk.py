@@ -15,7 +15,7 @@ from openai import AsyncOpenAI, OpenAI
 from openai._legacy_response import LegacyAPIResponse
 from PIL import Image
 
-from infra.simulators._kit import sample_png
+from infra.simulators.kit.samples import sample_png
 from tests.local.client import AccountClient, run_concurrently
 from tests.local.conftest import Stack
 

@@ -61,7 +61,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             "custom": opened.enter_context(OpenAISimulator(api_key=keys["custom"])),
             "fal": opened.enter_context(FalSimulator(api_key=keys["fal"])),
             "openai": opened.enter_context(OpenAISimulator(api_key=keys["openai"])),
-            "replicate": opened.enter_context(ReplicateSimulator(api_token=keys["replicate"])),
+            "replicate": opened.enter_context(ReplicateSimulator(api_key=keys["replicate"])),
             "stability": opened.enter_context(StabilitySimulator(api_key=keys["stability"])),
             "xai": opened.enter_context(XAISimulator(api_key=keys["xai"])),
         }

@@ -20,7 +20,7 @@ import pytest
 from openai import OpenAI
 
 from infra.local.stack_process import RunningStack
-from infra.simulators._kit import sample_png
+from infra.simulators.kit.samples import sample_png
 from tests.local.client import AccountClient, poll_until
 
 JUDGES = Path(__file__).parents[1] / "judges"

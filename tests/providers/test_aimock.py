@@ -25,7 +25,7 @@ from atelier.adapters.providers.xai import XAI
 from atelier.clock import system_clock
 from atelier.ids import new_id
 from atelier.provider_port import Accepted, Done, ErrorClass, Failed, Input, Job, Pending, Unknown
-from infra.simulators._kit import sample_png
+from infra.simulators.kit.samples import sample_png
 
 PROGRAM = Path(__file__).parents[1] / "judges/node_modules/@copilotkit/aimock/dist/cli.js"
 PICTURE = sample_png(16, 16, 1)

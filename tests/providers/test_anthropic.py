@@ -33,8 +33,8 @@ from atelier.provider_port import (
     Unknown,
     WebhookInvalid,
 )
-from infra.simulators._kit import sample_png
 from infra.simulators.anthropic import CACHE_READ, CACHE_WRITTEN, GONE_MODEL, AnthropicSimulator
+from infra.simulators.kit.samples import sample_png
 
 MODEL = "claude-of-the-tests"
 

@@ -18,8 +18,8 @@ from atelier.clock import system_clock
 from atelier.ids import new_id
 from atelier.provider_port import Accepted, Done, Input, Job
 from infra.simulators.fal import FalSimulator
+from infra.simulators.kit.samples import sample_png
 from infra.simulators.openai import OpenAISimulator
-from infra.simulators.replicate import sample_png
 from infra.simulators.xai import XAISimulator
 
 ALL: Catalogue = catalogue(frozenset({"fal", "openai", "xai"}))

@@ -30,8 +30,8 @@ from atelier.openai_api.chat import ChatRequest
 from atelier.openai_api.errors import UnsupportedParameter
 from atelier.openai_api.responses import ResponseRequest
 from atelier.provider_port import Done, Input, Job, Provider
-from infra.simulators._kit import Simulator
 from infra.simulators.anthropic import AnthropicSimulator
+from infra.simulators.kit.server import Simulator
 from infra.simulators.openai import OpenAISimulator
 from infra.simulators.xai import XAISimulator
 

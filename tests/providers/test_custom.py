@@ -21,7 +21,8 @@ from atelier.addresses import Resolver
 from atelier.clock import system_clock
 from atelier.ids import new_id
 from atelier.provider_port import Done, ErrorClass, Failed, Input, Job, Unknown
-from infra.simulators._kit import METADATA_URL, sample_png
+from infra.simulators.kit.faults import METADATA_URL
+from infra.simulators.kit.samples import sample_png
 from infra.simulators.openai import OpenAISimulator
 from infra.simulators.xai import XAISimulator
 from tests.raw_server import Serve, raw_server, respond_ok, respond_with, self_signed

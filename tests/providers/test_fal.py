@@ -34,8 +34,9 @@ from atelier.provider_port import (
     Unknown,
     WebhookInvalid,
 )
-from infra.simulators._kit import Request, Response, Simulator, route
 from infra.simulators.fal import OTHER_USER_ID, FalSimulator, signature_headers
+from infra.simulators.kit.messages import Request, Response
+from infra.simulators.kit.server import Route, Simulator
 from tests.polling import wait_until
 from tests.webhook_receiver import WebhookReceiver, webhook_receiver
 
@@ -380,7 +381,9 @@ class _Odd(Simulator):
 
     status: Any = None
 
-    @route("GET", r"/a/b/requests/r1/status")
+    def routes(self) -> list[Route]:
+        return [("GET", r"/a/b/requests/r1/status", self.told)]
+
     def told(self, request: Request) -> Response:
         return Response(200, self.status)
 
@@ -435,7 +438,9 @@ class _Keys(Simulator):
 
     document: Any = None
 
-    @route("GET", r"/\.well-known/jwks\.json")
+    def routes(self) -> list[Route]:
+        return [("GET", r"/\.well-known/jwks\.json", self.keys)]
+
     def keys(self, request: Request) -> Response:
         return Response(200, self.document)
 

@@ -43,7 +43,7 @@ from atelier.provider_port import (
     Unknown,
     WebhookInvalid,
 )
-from infra.simulators._kit import sample_image, sample_png
+from infra.simulators.kit.samples import sample_image, sample_png
 from infra.simulators.openai import OpenAISimulator
 
 IMAGES = {"model": "gpt-image-2.5-flare", "api": "images"}

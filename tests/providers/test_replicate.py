@@ -40,7 +40,7 @@ from atelier.provider_port import (
     Unknown,
     WebhookInvalid,
 )
-from infra.simulators._kit import sample_png, sample_wav
+from infra.simulators.kit.samples import sample_png, sample_wav
 from infra.simulators.replicate import API_TOKEN, GONE_VERSION, WEBHOOK_SECRET, ReplicateSimulator
 from tests.webhook_receiver import webhook_receiver
 
@@ -193,7 +193,7 @@ def test_a_finished_prediction_returns_its_files_and_run_time(
 ) -> None:
     work = job(n=2)
     reference = accepted(provider, work)
-    files = tuple(Output(url=f"{simulator.url}/_delivery/{reference}/out-{number}.png") for number in range(2))
+    files = tuple(Output(url=f"{simulator.url}/_files/{reference}-{number}.png") for number in range(2))
     assert ended(provider, reference, work) == Done(files, {"predict_milliseconds": 3500})
 
 

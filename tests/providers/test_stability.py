@@ -29,7 +29,7 @@ from atelier.provider_port import (
     Unknown,
     WebhookInvalid,
 )
-from infra.simulators._kit import sample_png
+from infra.simulators.kit.samples import sample_png
 from infra.simulators.stability import RATIOS, StabilitySimulator
 from tests.polling import wait_until
 

@@ -36,7 +36,7 @@ from atelier.provider_port import (
     Unknown,
     WebhookInvalid,
 )
-from infra.simulators._kit import sample_png
+from infra.simulators.kit.samples import sample_png
 from infra.simulators.xai import TOKEN_TICKS, XAISimulator
 
 IMAGES = {"model": "grok-imagine-image-2.0", "api": "images"}

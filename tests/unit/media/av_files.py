@@ -13,7 +13,7 @@ from typing import Any
 import av
 from PIL import Image, ImageChops, ImageStat
 
-from infra.simulators._kit import sample_wav
+from infra.simulators.kit.samples import sample_wav
 
 SECRET = "canary 51.4778 N"
 TAGS = {"title": SECRET, "comment": SECRET * 40, "artist": SECRET, "location": SECRET, "creation_time": "2026-01-01"}

@@ -18,8 +18,8 @@ from atelier.adapters.media import audio
 from atelier.adapters.media.processed import MediaInvalid
 from atelier.adapters.providers.local.provider import Local
 from atelier.provider_port import Done, Job
-from infra.simulators._kit import sample_audio as tone
-from infra.simulators._kit import sample_wav
+from infra.simulators.kit.samples import sample_audio as tone
+from infra.simulators.kit.samples import sample_wav
 from tests.unit.media import av_files
 from tests.unit.media.av_files import SECRET, TAGS, decode_file, with_tags
 

@@ -15,8 +15,8 @@ from PIL import Image
 from atelier.adapters.media import audio, image, sandbox, text, video
 from atelier.adapters.media.process import process
 from atelier.adapters.media.processed import MediaInvalid, MediaLimitExceeded, MediaToolMissing
-from infra.simulators._kit import sample_audio as tone
-from infra.simulators._kit import sample_png
+from infra.simulators.kit.samples import sample_audio as tone
+from infra.simulators.kit.samples import sample_png
 from tests.unit.media import av_files
 from tests.unit.media.av_files import patch_box
 

@@ -21,7 +21,7 @@ from atelier.adapters.providers.local.provider import Local
 from atelier.catalogue.catalogue import catalogue
 from atelier.catalogue.sizes import InputFacts
 from atelier.provider_port import CancelResult, Done, ErrorClass, Failed, Input, Job, WebhookInvalid
-from infra.simulators._kit import sample_png as simulator_png
+from infra.simulators.kit.samples import sample_png as simulator_png
 
 ATTEMPT = "att_01K9ABCDEFGHJKMNPQRSTVWXYZ"
 

@@ -9,8 +9,8 @@ import pytest
 from atelier.adapters.media import audio
 from atelier.adapters.media.processed import MediaInvalid
 from atelier.adapters.providers._speech_parts import duration_milliseconds, join_audio
-from infra.simulators._kit import sample_audio as tone
-from infra.simulators._kit import sample_wav
+from infra.simulators.kit.samples import sample_audio as tone
+from infra.simulators.kit.samples import sample_wav
 
 
 @pytest.mark.parametrize("claimed", [0, 0xFFFFFFFF, 0x7FFFFFFF])

@@ -1,6 +1,6 @@
-"""What the simulators share: a loopback server with routes, a record of its requests, faults on request, sample files.
+"""A loopback server in the place of a provider: routes, a record of its requests, and faults on request.
 
-A simulator is a subclass of `Simulator` whose methods are marked with `@route`. A prompt asks for faults by markers in
+A simulator is a subclass of `Simulator` that lists its `routes`. A prompt asks for faults by markers in
 double brackets; it may hold several, as in `a lake [[create:429]] [[output:gone]]`. `[[fal/create:429]]` is for fal's
 simulator only. These markers mean the same in all simulators:
 
@@ -20,132 +20,26 @@ and `POST /_simulator/reset` clears all records.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import hashlib
-import io
-import json
 import re
 import secrets
 import signal
-import struct
 import threading
 import time
 import urllib.error
 import urllib.request
-import wave
-import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from email.utils import formatdate
-from functools import cached_property
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, ClassVar, Self, cast
-from urllib.parse import parse_qs, urlsplit
+from typing import Any, ClassVar, Self
 
-METADATA_URL = "http://169.254.169.254/latest/meta-data/iam/security-credentials/"
-ENDLESS_BYTES = 512 * 1024 * 1024
+from infra.simulators.kit.faults import ENDLESS_BYTES, METADATA_URL, markers_in, options_of
+from infra.simulators.kit.messages import Request, Response
+from infra.simulators.kit.samples import sample_png
+
 BODY_BYTES_MAX = 128 * 1024 * 1024
 # Pauses before a webhook is posted again when the receiver did not accept it.
 RETRIES_AFTER_SECONDS = (0.2, 0.5, 1.0)
-
-
-@dataclass(frozen=True)
-class UploadedFile:
-    """One part of a multipart body; a plain field has no file `name`."""
-
-    name: str
-    content_type: str
-    data: bytes
-
-
-@dataclass(frozen=True)
-class Request:
-    """A received request. Header names are lower-case; `target` is the path with the query, `path` without it."""
-
-    method: str
-    target: str
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def path(self) -> str:
-        return urlsplit(self.target).path
-
-    @property
-    def query(self) -> dict[str, str]:
-        return {name: values[-1] for name, values in parse_qs(urlsplit(self.target).query).items()}
-
-    @property
-    def content_type(self) -> str:
-        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-    def json(self) -> dict[str, Any]:
-        """The body as a JSON object; empty when the body is something else."""
-        try:
-            value: Any = json.loads(self.body)
-        except ValueError:
-            return {}
-        return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-
-    @cached_property
-    def _parts(self) -> list[tuple[str, UploadedFile]]:
-        """A multipart body as (field, part); a plain field is a part without a file name."""
-        boundary = re.search(r'boundary="?([^";]+)"?', self.headers.get("content-type", ""))
-        if self.content_type != "multipart/form-data" or boundary is None:
-            return []
-        found: list[tuple[str, UploadedFile]] = []
-        for piece in (b"\r\n" + self.body).split(b"\r\n--" + boundary[1].encode())[1:]:
-            head, _, data = piece.partition(b"\r\n\r\n")
-            lines = head.decode(errors="replace").lower()
-            kind = re.search(r"content-type: *([^\r\n;]+)", lines)
-            field_name = re.search(r'[; ]name="([^"]*)"', head.decode(errors="replace"))
-            file_name = re.search(r'filename="([^"]*)"', head.decode(errors="replace"))
-            if field_name:
-                upload = UploadedFile(file_name[1] if file_name else "", kind[1].strip() if kind else "", data)
-                found.append((field_name[1], upload))
-        return found
-
-    def fields(self) -> dict[str, str]:
-        """The plain fields of a multipart body."""
-        return {name: part.data.decode(errors="replace") for name, part in self._parts if not part.name}
-
-    def files(self, *names: str) -> list[UploadedFile]:
-        """The files of a multipart body in these fields (in all fields when none is named)."""
-        return [part for name, part in self._parts if part.name and (not names or name in names)]
-
-    def to_json(self) -> dict[str, Any]:
-        """The request as `GET /_simulator/calls` lists it."""
-        body: Any = self.body.decode(errors="replace")
-        if self._parts:
-            files = [
-                {"field": name, "name": part.name, "content_type": part.content_type, "bytes": len(part.data)}
-                for name, part in self._parts
-                if part.name
-            ]
-            body = {"fields": self.fields(), "files": files}
-        else:
-            with contextlib.suppress(ValueError):
-                body = json.loads(self.body)
-        return {"method": self.method, "path": self.target, "headers": self.headers, "body": body}
-
-
-@dataclass(frozen=True)
-class Response:
-    """A response: `content` is sent as it is when it is bytes, else as JSON; `pieces` are sent one after the other."""
-
-    status: int = 200
-    content: Any = None
-    headers: dict[str, str] = field(default_factory=dict[str, str])
-    pieces: Iterator[bytes] | None = None
-
-    @property
-    def data(self) -> bytes:
-        return self.content if isinstance(self.content, bytes) else json.dumps(self.content).encode()
-
-    @property
-    def content_type(self) -> str:
-        return "application/octet-stream" if isinstance(self.content, bytes) or self.pieces else "application/json"
 
 
 class ConnectionLost(Exception):
@@ -164,17 +58,8 @@ class RequestRefused(Exception):
         self.answer = answer
 
 
-RouteFunction = Callable[..., Response]
-
-
-def route(method: str, pattern: str) -> Callable[[RouteFunction], RouteFunction]:
-    """Marks a method of a simulator as a route. The method is called with the request and the pattern's groups."""
-
-    def mark(function: RouteFunction) -> RouteFunction:
-        function.route = (method, re.compile(pattern))  # pyright: ignore[reportFunctionMemberAccess]
-        return function
-
-    return mark
+# Method, pattern of the path, and what answers: called with the request and the pattern's groups.
+Route = tuple[str, str, Callable[..., Response]]
 
 
 @dataclass
@@ -189,10 +74,15 @@ class Simulator:
     """A server in the place of a provider; a context manager. `api_key`: the key that it accepts. `run_seconds`: how
     long ordinary work takes. `file_seconds`: how long the URL of a result is valid. `name`: the provider's id.
 
-    A subclass defines `refusals` (marker → answer, or a function that returns it). `refusal_of` may refuse a request
-    before its route is called."""
+    A subclass lists `routes` (the first one that fits is called) and defines `refusals` (marker → answer, or a function
+    that returns it). `check_request` may refuse a request before its route is called. `base_path`: where the
+    provider's API begins below the address; `example_marker`: a marker to try first; `on_platform`: whether the
+    platform has access to this provider, which only a workspace has to an endpoint of its own."""
 
     api_key_default: ClassVar[str] = "simulator"
+    base_path: ClassVar[str] = ""
+    example_marker: ClassVar[str] = "create:503"
+    on_platform: ClassVar[bool] = True
     refusals: ClassVar[dict[str, Response | Callable[[], Response]]] = {}
 
     def __init__(
@@ -214,12 +104,7 @@ class Simulator:
         self.deliveries: list[dict[str, Any]] = []
         self._behaviour: tuple[list[str], int] = ([], 0)
         self._files: dict[str, _ResultFile] = {}
-        # In the order of the methods' names: the patterns of a simulator must not overlap.
-        self._routes = [
-            (*marked.route, getattr(self, name))
-            for name in dir(type(self))
-            if hasattr(marked := getattr(type(self), name), "route")
-        ]
+        self._routes = [(method, re.compile(pattern), answer) for method, pattern, answer in self.routes()]
         simulator = self
 
         class Handler(_Handler):
@@ -294,7 +179,30 @@ class Simulator:
                 )
         return answer
 
+    def take_options(self, kind: str) -> list[str]:
+        """The options of a kind that `behave` asks for, outside of a creation; counts as one when there are any."""
+        with self.lock:
+            extra, creations = self._behaviour
+            options = options_of(extra, kind) if creations > 0 else []
+            if options:
+                self._behaviour = (extra, creations - 1)
+        return options
+
     # ---- hooks -------------------------------------------------------------------------------------------------------
+
+    @property
+    def base_url(self) -> str:
+        """The base URL that the provider's adapter is given."""
+        return self.url + self.base_path
+
+    @property
+    def access(self) -> dict[str, str]:
+        """The provider's entry in the secret with the platform's access."""
+        return {"api_key": self.api_key}
+
+    def routes(self) -> list[Route]:
+        """The routes of the API, in the order in which they are tried."""
+        return []
 
     def check_request(self, request: Request) -> Response | None:
         """The refusal of a request before its route is called, for a wrong key or a missing header; None accepts it."""
@@ -306,15 +214,21 @@ class Simulator:
     # ---- result files ------------------------------------------------------------------------------------------------
 
     def result_url(
-        self, make: Callable[[], bytes], content_type: str, suffix: str, markers: list[str] | None = None
+        self,
+        make: Callable[[], bytes],
+        content_type: str,
+        suffix: str,
+        markers: list[str] | None = None,
+        stem: str | None = None,
     ) -> str:
-        """The URL of a result file. `make` creates the file when it is fetched; the markers may make it faulty."""
+        """The URL of a result file. `make` creates the file when it is fetched; the markers may make it faulty. `stem`:
+        the file's name without its suffix; None = a random one."""
         options = options_of(markers or [], "output")
         if "private" in options:
             return METADATA_URL
         if "file" in options:
             return "file:///etc/hostname"
-        name = f"{secrets.token_hex(12)}.{suffix}"
+        name = f"{stem or secrets.token_hex(12)}.{suffix}"
         with self.lock:
             self._files[name] = _ResultFile(make, content_type, options, time.monotonic() + self.file_seconds)
         return f"{self.url}/_files/{name}"
@@ -463,28 +377,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
 
 
-def markers_in(prompt: object, name: str) -> list[str]:
-    """The markers in double brackets that are for all simulators, or for the one called `name`."""
-    found: list[tuple[str, str]] = re.findall(r"\[\[(?:([a-z]+)/)?([a-z0-9:=._-]+)\]\]", str(prompt))
-    return [marker for whose, marker in found if whose in ("", name)]
-
-
-def options_of(markers: list[str], kind: str) -> list[str]:
-    """The markers of a kind, without their prefix: `["lost"]` for `webhook:lost`."""
-    return [marker.removeprefix(f"{kind}:") for marker in markers if marker.startswith(f"{kind}:")]
-
-
-def number_option(markers: list[str], kind: str, name: str, otherwise: float) -> float:
-    """The number in the marker `kind:name=NUMBER`; `otherwise` when there is no such marker."""
-    values = [option.removeprefix(f"{name}=") for option in options_of(markers, kind) if option.startswith(f"{name}=")]
-    return float(values[0]) if values else otherwise
-
-
-def http_date_in(seconds: float) -> str:
-    """The time in so many seconds, as an HTTP date."""
-    return formatdate(time.time() + seconds, usegmt=True)
-
-
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_arguments: Any) -> None:
         return None
@@ -504,108 +396,6 @@ def _post(url: str, headers: dict[str, str], body: bytes) -> int:
         return 0
 
 
-# ---- media -----------------------------------------------------------------------------------------------------------
-
-
-def sample_png(width: int, height: int, seed: object, *, declared: tuple[int, int] | None = None) -> bytes:
-    """A PNG with a diagonal gradient whose colours depend on the seed, and a text chunk that the product must remove.
-    `declared`: a false size for the header."""
-    red, green, blue = hashlib.sha256(str(seed).encode()).digest()[:3]
-    ramp = bytes(part for x in range(width + height) for part in ((x + red) & 255, (x // 2 + green) & 255, blue))
-    rows = b"".join(b"\0" + ramp[y * 3 : (y + width) * 3] for y in range(height))
-    parts = [
-        (b"IHDR", struct.pack(">IIBBBBB", *(declared or (width, height)), 8, 2, 0, 0, 0)),
-        (b"tEXt", b"Comment\0made by the simulator"),
-        (b"IDAT", zlib.compress(rows, 1)),
-        (b"IEND", b""),
-    ]
-    chunks = (
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
-    )
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
-
-
-def sample_image(width: int, height: int, seed: object, format: str = "png") -> bytes:
-    """The image of `png`, encoded as PNG, JPEG or WebP."""
-    data = sample_png(width, height, seed)
-    if format == "png":
-        return data
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.open(io.BytesIO(data)).save(file, format)
-    return file.getvalue()
-
-
-def sample_wav(seconds: float, hertz: float = 440.0, rate: int = 24_000) -> bytes:
-    """A quiet tone as WAV, mono, 16 bits."""
-    period = max(round(rate / hertz), 2)
-    beat = b"".join(struct.pack("<h", round(8000 * (1 - abs(2 * step / period - 1) * 2))) for step in range(period))
-    count = int(seconds * rate)
-    file = io.BytesIO()
-    with wave.open(file, "wb") as sound:
-        sound.setnchannels(1)
-        sound.setsampwidth(2)
-        sound.setframerate(rate)
-        sound.writeframes((beat * (count // period + 1))[: count * 2])
-    return file.getvalue()
-
-
-def sample_audio(seconds: float, format: str) -> bytes:
-    """The tone of `wav`, encoded as wav, pcm, mp3, aac, opus or flac."""
-    data = sample_wav(seconds)
-    if format in ("wav", "pcm"):
-        return data if format == "wav" else data[44:]
-    import av
-
-    codec, container = {
-        "mp3": ("libmp3lame", "mp3"),
-        "aac": ("aac", "adts"),
-        "opus": ("libopus", "ogg"),
-        "flac": ("flac", "flac"),
-    }[format]
-    file = io.BytesIO()
-    with av.open(io.BytesIO(data)) as plain, av.open(file, "w", format=container) as output:
-        # LAME's fastest setting: a minute of audio must be ready well before a client's time-out.
-        options = {"compression_level": "9"} if format == "mp3" else {}
-        stream = output.add_stream(codec, rate=24_000, layout="mono", options=options)
-        for frame in plain.decode(audio=0):
-            output.mux(stream.encode(frame))
-        output.mux(stream.encode(None))
-    return file.getvalue()
-
-
-def sample_video(width: int, height: int, seconds: float, seed: object, fps: int = 12) -> bytes:
-    """An MP4 that pans over the image of `png`, with the tone of `wav`."""
-    import av
-    from PIL import Image
-
-    still = Image.open(io.BytesIO(sample_png(width * 2, height, seed)))
-    file = io.BytesIO()
-    with av.open(io.BytesIO(sample_wav(seconds))) as plain, av.open(file, "w", format="mp4") as output:
-        frames = output.add_stream("libx264", rate=fps, options={"preset": "ultrafast", "crf": "30"})
-        frames.width, frames.height, frames.pix_fmt = width, height, "yuv420p"
-        tone = output.add_stream("aac", rate=24_000, layout="mono")
-        count = max(round(seconds * fps), 1)
-        for step in range(count):
-            left = step * width // count
-            view = still.crop((left, 0, left + width, height))
-            output.mux(frames.encode(av.VideoFrame.from_image(view)))
-        output.mux(frames.encode(None))
-        for frame in plain.decode(audio=0):
-            output.mux(tone.encode(frame))
-        output.mux(tone.encode(None))
-    return file.getvalue()
-
-
-def image_size_of(data: bytes) -> tuple[int, int]:
-    """Width and height of an image file; raises OSError when it cannot be read as one."""
-    from PIL import Image
-
-    with Image.open(io.BytesIO(data)) as opened:
-        return opened.size
-
-
 # ---- the program -----------------------------------------------------------------------------------------------------
 
 
@@ -619,6 +409,6 @@ def main(kind: type[Simulator], name: str) -> None:
     done = threading.Event()
     for number_of in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number_of, lambda *_: done.set())
-    with kind(arguments.port, api_key=arguments.api_key, run_seconds=arguments.run_seconds) as simulator:
+    with kind(arguments.port, api_key=arguments.api_key, run_seconds=arguments.run_seconds, name=name) as simulator:
         print(simulator.url, flush=True)
         done.wait()

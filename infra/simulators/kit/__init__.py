@@ -1,0 +1,1 @@
+"""What the simulators share: a server, faults on request, and sample files."""
