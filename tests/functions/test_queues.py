@@ -53,7 +53,7 @@ def test_a_poll_of_a_finished_job_resumes_the_workflow(
     assert ended(replicate, reference) == "succeeded"
     assert app.handler(poll(), None) == NONE_FAILED
     assert task.answer["status"] == "succeeded"
-    assert task.answer["outputs"] == [{"key": None, "url": f"{replicate.url}/_delivery/{reference}/out-0.png"}]
+    assert task.answer["outputs"] == [{"key": None, "url": f"{replicate.url}/_files/{reference}-0.png"}]
     assert task.answer["usage"] == {"predict_milliseconds": 1750}
     assert cloud.delayed_attempts() == 0
 

@@ -179,7 +179,7 @@ def test_a_repeated_webhook_resumes_the_workflow(
     for _ in range(2):
         inbox.handler(example_event("streams/inbox/arrived"), None)
     assert task.answer["status"] == "succeeded"
-    assert task.answer["outputs"] == [{"key": None, "url": f"{replicate.url}/_delivery/{reference}/out-0.png"}]
+    assert task.answer["outputs"] == [{"key": None, "url": f"{replicate.url}/_files/{reference}-0.png"}]
 
 
 @pytest.mark.parametrize("fault", ["forged", "of another job", "of another input", "not the end"])

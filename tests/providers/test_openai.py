@@ -24,7 +24,7 @@ import pytest
 from PIL import Image
 
 from atelier.adapters.media import audio
-from atelier.adapters.providers._openai_compatible import Problem
+from atelier.adapters.providers._openai_compatible.errors import Problem
 from atelier.adapters.providers._speech_parts import split_text
 from atelier.adapters.providers.openai import OpenAI
 from atelier.catalogue.catalogue import catalogue

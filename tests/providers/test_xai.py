@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from atelier.adapters.media.fetch import Fetcher, FetchGone
-from atelier.adapters.providers._openai_compatible import Problem
+from atelier.adapters.providers._openai_compatible.errors import Problem
 from atelier.adapters.providers.xai import IMAGE_RATIOS, VIDEO_RATIOS, XAI, nearest_ratio
 from atelier.catalogue.catalogue import catalogue
 from atelier.catalogue.model import Model

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Unpack
 from urllib.parse import urlsplit
 
 from atelier.adapters.providers._http import HttpClient, NoAnswer, NotSent, Reply
-from atelier.adapters.providers._openai_compatible import JsonObject, OpenAICompatible, bearer
+from atelier.adapters.providers._openai_compatible.adapter import OpenAICompatible, bearer
+from atelier.adapters.providers._openai_compatible.values import JsonObject
 from atelier.addresses import Resolver, is_public, resolve_host
 from atelier.provider_keys.model import ProviderCredentials
 from atelier.provider_port import AdapterOptions, ErrorClass, Failed, Job, Output, Unknown

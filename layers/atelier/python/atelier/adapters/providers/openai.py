@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Unpack
 
 from atelier.adapters.providers._http import HttpClient
-from atelier.adapters.providers._openai_compatible import JsonObject, OpenAICompatible, bearer
+from atelier.adapters.providers._openai_compatible.adapter import OpenAICompatible, bearer
+from atelier.adapters.providers._openai_compatible.values import JsonObject
 from atelier.provider_keys.model import ProviderCredentials
 from atelier.provider_port import AdapterOptions, Job
 

@@ -14,18 +14,10 @@ from collections.abc import Callable
 from typing import Unpack
 
 from atelier.adapters.providers._http import HttpClient, NoAnswer, NotSent, Reply, failure_of
-from atelier.adapters.providers._openai_compatible import (
-    JsonObject,
-    OpenAICompatible,
-    Problem,
-    as_count,
-    as_object,
-    bearer,
-    data_url,
-    images_of,
-    preset_fields,
-    prompt_with_exclusions,
-)
+from atelier.adapters.providers._openai_compatible.adapter import OpenAICompatible, bearer
+from atelier.adapters.providers._openai_compatible.errors import Problem
+from atelier.adapters.providers._openai_compatible.job import data_url, images_of, preset_fields, prompt_with_exclusions
+from atelier.adapters.providers._openai_compatible.values import JsonObject, as_count, as_object
 from atelier.provider_keys.model import ProviderCredentials
 from atelier.provider_port import (
     Accepted,
