@@ -32,6 +32,7 @@ from atelier.wiring import (
     identity,
     ledger,
     library,
+    provider_key_store,
     provider_keys,
     templates,
     workflow,
@@ -148,7 +149,7 @@ def add_provider_key(name: str = "the first") -> ProviderKey:
     now = system_clock()
     key = ProviderKey(KEY, WORKSPACE, USER, "replicate", name, OWN_KEY[-4:], sealed.record, sealed.kid, now)
     ledger.wallets().mark_own_routes(WORKSPACE)
-    provider_keys.keys().add(key)
+    provider_key_store.keys().add(key)
     return key
 
 

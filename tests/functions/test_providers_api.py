@@ -16,7 +16,7 @@ from atelier.clock import system_clock
 from atelier.identity.permissions import Role
 from atelier.routing.circuit_breaker import Scope
 from atelier.settings import ProviderKeySecret, WaitLimits
-from atelier.wiring import provider_keys, routing, waiting
+from atelier.wiring import provider_key_store, provider_keys, routing, waiting
 from infra.simulators.replicate import API_TOKEN, ReplicateSimulator
 from tests.embedded_aws import clear_wiring_caches
 from tests.functions.conftest import AwsResources
@@ -84,7 +84,7 @@ def test_a_provider_key_is_stored_sealed_and_never_returned(app: ModuleType, clo
     stored = everything(cloud)
     assert OWN_KEY not in stored + json.dumps(response)
     assert OWN_KEY[:12] not in stored
-    key = provider_keys.keys().get(WORKSPACE, view["id"])
+    key = provider_key_store.keys().get(WORKSPACE, view["id"])
     assert provider_keys.decrypt_key(WORKSPACE, "replicate", key.id, key.created_at).key == OWN_KEY
 
 
@@ -95,7 +95,7 @@ def test_a_repeated_idempotency_key_returns_the_same_provider_key(app: ModuleTyp
     assert again["headers"]["Idempotent-Replayed"] == "true"
     used = example_event("api/providers/add_key")["headers"]["idempotency-key"]
     assert error_of(add(app, used, key=OWN_KEY + "x")) == (422, "IDEMPOTENCY_MISMATCH")
-    assert len(provider_keys.keys().read_workspace(WORKSPACE).keys) == 1
+    assert len(provider_key_store.keys().read_workspace(WORKSPACE).keys) == 1
 
 
 def test_a_duplicate_key_name_is_a_conflict(app: ModuleType) -> None:
@@ -187,9 +187,9 @@ def test_concurrent_key_tests_of_an_account_are_limited(app: ModuleType) -> None
 
 def test_a_provider_key_is_disabled_enabled_and_removed(app: ModuleType, cloud: AwsResources) -> None:
     add_provider_key()
-    assert provider_keys.chosen_key(WORKSPACE, "replicate") is not None
+    assert provider_key_store.keys().read_workspace(WORKSPACE).key_in_use("replicate") is not None
     assert success_data(invoke_app(app, example_event("api/providers/switch_key")))["key"]["is_active"] is False
-    assert provider_keys.chosen_key(WORKSPACE, "replicate") is None
+    assert provider_key_store.keys().read_workspace(WORKSPACE).key_in_use("replicate") is None
     on = event("api/providers/switch_key", body={"is_active": True})
     assert success_data(invoke_app(app, on))["key"]["is_active"] is True
     removed = invoke_app(app, example_event("api/providers/remove_key"))
@@ -208,7 +208,7 @@ def test_a_foreign_provider_key_is_not_found(app: ModuleType, name: str) -> None
     request["requestContext"]["authorizer"]["lambda"]["user_id"] = "usr_01M7XCN60QZZZZZZZZZZZZZZZZ"
     assert error_of(missing) == (404, "NOT_FOUND")
     assert error_of(invoke_app(app, request)) in ((404, "NOT_FOUND"), (401, "UNAUTHENTICATED"))
-    assert provider_keys.keys().get(WORKSPACE, KEY).is_active
+    assert provider_key_store.keys().get(WORKSPACE, KEY).is_active
 
 
 @pytest.mark.parametrize("name", ROUTES)
@@ -308,7 +308,7 @@ def test_invalid_provider_settings_are_refused(app: ModuleType, setting: dict[st
     response = invoke_app(app, event("api/providers/put_providers", body={"providers": [setting]}))
     assert error_of(response) == (422, "VALIDATION_FAILED")
     assert [field["path"] for field in json.loads(response["body"])["details"]["fields"]] == [path]
-    assert provider_keys.keys().read_workspace(WORKSPACE).preferences == {}
+    assert provider_key_store.keys().read_workspace(WORKSPACE).preferences == {}
 
 
 def test_the_model_list_shows_credits_and_no_provider_costs(app: ModuleType) -> None:
@@ -369,7 +369,7 @@ def test_a_new_master_key_reseals_every_provider_key(cloud: AwsResources) -> Non
     before = add_provider_key()
     told = rotation.handler(example_event("schedules/rewrap_provider_keys/new_master_key"), None)
     assert (told["resealed"], told["is_complete"]) == (1, True)
-    after = provider_keys.keys().get(WORKSPACE, KEY)
+    after = provider_key_store.keys().get(WORKSPACE, KEY)
     assert after.sealed_by != before.sealed_by
     clear_wiring_caches(clients=False)
     assert provider_keys.decrypt_key(WORKSPACE, "replicate", KEY, after.created_at).key == OWN_KEY
@@ -382,7 +382,7 @@ def test_a_record_sealed_before_kms_is_resealed_with_kms(cloud: AwsResources, mo
     clear_wiring_caches(clients=False)
     rotation = load_function("schedules/rewrap_provider_keys")
     assert rotation.handler(example_event("schedules/rewrap_provider_keys/daily"), None)["resealed"] == 1
-    after = provider_keys.keys().get(WORKSPACE, KEY)
+    after = provider_key_store.keys().get(WORKSPACE, KEY)
     assert (before.record[0], after.record[0]) == (1, 2)
     assert provider_keys.decrypt_key(WORKSPACE, "replicate", KEY, after.created_at).key == OWN_KEY
 

@@ -49,6 +49,7 @@ def test_an_absent_variable_has_its_default_and_settings_are_frozen() -> None:
         limits.requests_per_minute = 1
 
 
+OWN = "https://atelier.example.com"
 FRONTENDS = FrontendOrigins(
     {"ATELIER_FRONTEND_ORIGINS": "https://app.example.com, http://localhost:*,http://dev.test:3000"}
 )
@@ -65,7 +66,7 @@ FRONTENDS = FrontendOrigins(
     ],
 )
 def test_a_configured_frontend_origin_is_allowed(origin: str) -> None:
-    assert FRONTENDS.allow(origin)
+    assert FRONTENDS.allow(origin, own=OWN)
 
 
 @pytest.mark.parametrize(
@@ -86,12 +87,13 @@ def test_a_configured_frontend_origin_is_allowed(origin: str) -> None:
     ],
 )
 def test_an_unlisted_origin_is_refused(origin: str) -> None:
-    assert not FRONTENDS.allow(origin)
+    assert not FRONTENDS.allow(origin, own=OWN)
 
 
 def test_no_origin_is_allowed_without_frontend_origins() -> None:
-    assert not FrontendOrigins({}).allow("http://localhost:5173")
-    assert not FrontendOrigins({}).allow("")
+    assert not FrontendOrigins({}).allow("http://localhost:5173", own=OWN)
+    assert not FrontendOrigins({}).allow("", own=OWN)
+    assert FrontendOrigins({}).allow(OWN, own=OWN)
 
 
 @pytest.mark.parametrize(

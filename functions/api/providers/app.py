@@ -7,7 +7,7 @@ from functools import partial
 from atelier.catalogue.schemas import ModelList, ModelQuery
 from atelier.http.api import Api
 from atelier.http.request import Empty, Request
-from atelier.http.response import Response
+from atelier.http.response import Response, created
 from atelier.provider_keys.schemas import (
     AddKeyRequest,
     KeyEnvelope,
@@ -21,7 +21,7 @@ from atelier.provider_keys.schemas import (
     test_view,
 )
 from atelier.routing.schemas import HealthList
-from atelier.wiring import auth, models, provider_keys, routing
+from atelier.wiring import auth, models, provider_key_store, provider_keys, routing
 
 api = Api("providers", gate=auth.gate, limiter=auth.limiter)
 handler = api.handler
@@ -31,21 +31,17 @@ manage = partial(api.route, permission="api-keys.manage")
 @api.route("GET", "/api/api-keys", permission="api-keys.read", answer=KeyList)
 def list_keys(request: Request[Empty]) -> Response:
     """List the workspace's own provider keys, without their secret values."""
-    own = provider_keys.keys().read_workspace(request.caller.workspace_id)
+    own = provider_key_store.keys().read_workspace(request.caller.workspace_id)
     return Response(KeyList(items=[key_view(key) for key in own.keys]))
 
 
 @manage("POST", "/api/api-keys", body=AddKeyRequest, answer=KeyEnvelope, statuses=(201,), errors=(409,))
 def add_key(request: Request[AddKeyRequest]) -> Response:
     """Add a key of your own for a provider."""
-    body = request.body
-    added = provider_keys.add(
-        request.caller, body.provider, body.key_name, body.credentials(), request.idempotency_key, request.now
-    )
-    headers = {"Location": f"/api/api-keys/{added.key.id}"}
-    if added.replayed:
-        headers["Idempotent-Replayed"] = "true"
-    return Response(KeyEnvelope(key=key_view(added.key)), status=201, headers=headers)
+    caller = request.caller
+    new = request.body.new_key(caller.workspace_id, caller.user_id, request.idempotency_key)
+    added = provider_keys.add(new, request.now)
+    return created(f"/api/api-keys/{added.key.id}", KeyEnvelope(key=key_view(added.key)), replayed=added.replayed)
 
 
 @manage("PUT", "/api/api-keys/<key_id>", body=SwitchKeyRequest, answer=KeyEnvelope, errors=(404,))
@@ -73,7 +69,7 @@ def test_key(request: Request[Empty]) -> Response:
 @api.route("GET", "/api/settings/providers", permission="providers.read", answer=ProvidersView)
 def get_providers(request: Request[Empty]) -> Response:
     """List every provider with its status for the workspace, the most preferred first."""
-    return Response(providers_view(provider_keys.provider_statuses(request.caller.workspace_id, request.now)))
+    return Response(providers_view(routing.provider_statuses(request.caller.workspace_id, request.now)))
 
 
 @api.route(
@@ -83,13 +79,13 @@ def put_providers(request: Request[PreferencesRequest]) -> Response:
     """Set which providers are used, in which order, and with whose key."""
     workspace_id = request.caller.workspace_id
     provider_keys.change_preferences(workspace_id, (each.preference() for each in request.body.providers))
-    return Response(providers_view(provider_keys.provider_statuses(workspace_id, request.now)))
+    return Response(providers_view(routing.provider_statuses(workspace_id, request.now)))
 
 
 @api.route("GET", "/api/providers/health", permission="providers.read", answer=HealthList)
 def list_health(request: Request[Empty]) -> Response:
     """The health of the platform's providers and of the workspace's own keys."""
-    return Response(routing.scorecards(request.caller.workspace_id, request.now))
+    return Response(routing.list_health(request.caller.workspace_id, request.now))
 
 
 @api.route("GET", "/api/models", permission="models.read", query=ModelQuery, answer=ModelList)

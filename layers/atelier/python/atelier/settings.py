@@ -307,12 +307,12 @@ class FrontendOrigins(EnvironmentSettings):
 
     raw: str = text_variable("ATELIER_FRONTEND_ORIGINS", "")
 
-    def allow(self, origin: str) -> bool:
-        """Whether the value of an `Origin` header is one of these origins."""
+    def allow(self, origin: str, *, own: str) -> bool:
+        """Whether the value of an `Origin` header is one of these origins, or the deployment's own."""
         origins = [each.strip() for each in self.raw.split(",")]
         base, colon, port = origin.rpartition(":")
         any_port = f"{base}:*" if colon and port.isascii() and port.isdigit() else f"{origin}:*"
-        return bool(origin) and (origin in origins or any_port in origins)
+        return bool(origin) and (origin == own or origin in origins or any_port in origins)
 
 
 class CallerRateLimits(EnvironmentSettings):

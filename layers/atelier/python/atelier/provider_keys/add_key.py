@@ -25,6 +25,8 @@ from atelier.provider_keys.model import (
 from atelier.provider_keys.ports import IdempotencyKeys, KeyExists, OwnRouteMarks, ProviderKeys
 from atelier.provider_keys.vault import Vault
 
+# The namespace of the idempotency keys of this request.
+IDEMPOTENCY_SCOPE = "api-keys"
 KEY_CHARACTERS_MIN, KEY_CHARACTERS_MAX = 8, 512
 PRINTABLE = re.compile(r"[!-~]+")
 URL_CHARACTERS_MAX = 300
@@ -60,14 +62,17 @@ def add_key(
     is_allowed_url: Callable[[str], bool],
     now: datetime,
 ) -> AddedKey:
-    """Store one key, or raise and store nothing. is_outside: whether a base URL leads to a public internet address, or
-    to one that this machine allows. Raises ValidationFailed, Conflict, IdempotencyMismatch."""
+    """Store one key, or raise and store nothing. is_allowed_url: whether a base URL leads to a public internet address,
+    or to one that this machine allows. Raises ValidationFailed, Conflict, IdempotencyMismatch."""
     credentials = _validate(new, is_allowed_url)
     key_id = new_id("key", now)
     if new.idempotency_key is not None:
         # The stored fingerprint identifies the request, but reveals nothing of the secret key in it.
         key_id = idempotency_keys.reserve(
-            new.workspace_id, new.idempotency_key, vault.fingerprint(_fingerprint_text(new)), key_id
+            new.workspace_id,
+            f"{IDEMPOTENCY_SCOPE} {new.idempotency_key}",
+            vault.fingerprint(_fingerprint_text(new)),
+            key_id,
         )
         try:
             return AddedKey(keys.get(new.workspace_id, key_id), replayed=True)

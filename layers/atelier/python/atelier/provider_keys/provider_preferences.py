@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from atelier.catalogue.model import Model
 from atelier.errors import ValidationFailed
-from atelier.provider_keys.model import ProviderPreference, WorkspaceProviders
+from atelier.provider_keys.model import CUSTOM, ProviderPreference, WorkspaceProviders
 from atelier.provider_keys.ports import OwnRouteMarks, ProviderKeys
 
 UNKNOWN_HEALTH = "unknown"
@@ -21,6 +22,16 @@ class ProviderStatus:
     health: str
     has_key: bool
     is_offered: bool
+
+
+def kinds_by_provider(models: Iterable[Model]) -> dict[str, set[str]]:
+    """The kinds that each provider's models make. A custom endpoint has none here: its kinds are stored with its
+    key."""
+    kinds: dict[str, set[str]] = {}
+    for model in models:
+        if model.provider != CUSTOM:
+            kinds.setdefault(model.provider, set()).update((model.kind, *model.also))
+    return kinds
 
 
 def provider_statuses(

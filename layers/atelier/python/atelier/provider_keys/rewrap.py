@@ -38,8 +38,24 @@ def add_master_key(*, keys: ProviderKeys, secret: MasterSecretWriter, now: datet
     return True
 
 
+def rotate(
+    *,
+    keys: ProviderKeys,
+    new_vault: Callable[[], Vault],
+    secret: MasterSecretWriter,
+    new_master_key: bool,
+    has_time: Callable[[], bool],
+    now: datetime,
+) -> RewrapReport:
+    """Seal again what outdated master keys sealed; with `new_master_key`, add a new master key first. new_vault: opens
+    a vault that has cached nothing."""
+    if new_master_key:
+        add_master_key(keys=keys, secret=secret, now=now)
+    return rewrap(keys=keys, vault=new_vault(), has_time=has_time)
+
+
 def rewrap(*, keys: ProviderKeys, vault: Vault, has_time: Callable[[], bool]) -> RewrapReport:
-    """Seal again, with the newest key, the records that outdated keys sealed, until `may_go_on` returns False."""
+    """Seal again, with the newest key, the records that outdated keys sealed, until `has_time` returns False."""
     resealed, skipped, unreadable = 0, 0, list[str]()
     for kid in vault.outdated_kids():
         for workspace_id, key_id in keys.list_sealed_by(kid):

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, St
 from pydantic_core import PydanticCustomError
 
 from atelier.catalogue.catalogue import providers_with_keys
+from atelier.provider_keys.add_key import NewKey
 from atelier.provider_keys.check_key import KeyCheck
 from atelier.provider_keys.model import (
     PRIORITY_DEFAULT,
@@ -61,6 +62,10 @@ class AddKeyRequest(BaseModel):
     key: SecretStr = Field(description="8 to 512 printable ASCII characters; spaces around it are cut off.")
     base_url: str | None = Field(default=None, max_length=300, description="Of a custom provider: an https address.")
     models: list[ServedModel] = Field(default=[], max_length=50, description="What a custom provider serves.")
+
+    def new_key(self, workspace_id: str, user_id: str, idempotency_key: str | None) -> NewKey:
+        """The key as the caller adds it."""
+        return NewKey(workspace_id, user_id, self.provider, self.key_name, self.credentials(), idempotency_key)
 
     def credentials(self) -> ProviderCredentials:
         """The same as a domain value."""

@@ -90,7 +90,7 @@ def public_url() -> str:
 
 def allows_origin(origin: str) -> bool:
     """Whether pages of `origin` may use the browser's cookie: the origin is this deployment's own or a frontend's."""
-    return origin == public_url() or FrontendOrigins.read().allow(origin)
+    return FrontendOrigins.read().allow(origin, own=public_url())
 
 
 @cache

@@ -8,7 +8,7 @@ from atelier.catalogue.model import KindName
 from atelier.catalogue.schemas import ModelList
 from atelier.routing import list_models as listing
 from atelier.wiring.prices import enabled_providers
-from atelier.wiring.provider_keys import keys
+from atelier.wiring.provider_key_store import keys
 from atelier.wiring.sunsets import routing_catalogue
 
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING
 
 from atelier.clock import Clock, system_clock
 from atelier.ledger.model import Wallet
-from atelier.provider_keys.model import WorkspaceProviders
 from atelier.provider_port import Provider
-from atelier.routing.circuit_breaker import EMBEDDED, PLATFORM, Health, Scope, overall_status
+from atelier.routing import routing_state
 from atelier.routing.rank_offers import Routes
+from atelier.routing.routing_state import RoutingState
 from atelier.settings import ProviderLimits, ProvidersTable
-from atelier.telemetry import logger
 from atelier.wiring.prices import enabled_providers, prices
 
 if TYPE_CHECKING:
-    from atelier.adapters.aws.dynamodb.provider_keys import DynamoProviderKeys
+    from atelier.provider_keys.model import WorkspaceProviders
+    from atelier.provider_keys.provider_preferences import ProviderStatus
     from atelier.routing.check_health import HealthCheckReport
     from atelier.routing.health_cache import HealthCache
     from atelier.routing.rate_limiter import RateLimiter
@@ -58,87 +57,48 @@ def _limited_accesses() -> frozenset[str]:
     return frozenset({*prices().data.limits, *ProviderLimits.read().by_access()})
 
 
-@cache
-def _keys() -> DynamoProviderKeys:
-    from atelier.adapters.aws.dynamodb.provider_keys import DynamoProviderKeys
+def _state(now: datetime) -> RoutingState:
+    return RoutingState(health_cache, rate_limiter, _limited_accesses, now)
 
-    kept = DynamoProviderKeys()
-    kept.bind(ProvidersTable.read().name)
-    return kept
+
+def _read_workspace(workspace_id: str) -> WorkspaceProviders:
+    # Imported here, because most workspaces have no keys and preferences.
+    from atelier.wiring.provider_key_store import keys
+
+    return keys().read_workspace(workspace_id)
 
 
 def routes(workspace_id: str, now: datetime) -> Routes:
     """A workspace's routes to providers. Raises when its preferences cannot be read."""
-    # Unread preferences are an error, because the workspace may have switched a provider off. Unread health is not.
-    return _routes(workspace_id, _keys().read_workspace(workspace_id), now)
+    return routing_state.routes_of_workspace(workspace_id, _read_workspace(workspace_id), _state(now))
 
 
 def routes_of_wallet(wallet: Wallet, now: datetime) -> Routes:
-    """The routes of a wallet's workspace. Most wallets say that the workspace has no keys and preferences; then nothing
-    is read."""
-    return (
-        routes(wallet.workspace_id, now)
-        if wallet.own_routes
-        else _routes(wallet.workspace_id, WorkspaceProviders(), now)
-    )
+    """The routes of a wallet's workspace."""
+    return routing_state.routes_of_wallet(wallet, _read_workspace, _state(now))
 
 
-def _routes(workspace_id: str, workspace_providers: WorkspaceProviders, now: datetime) -> Routes:
-    return Routes(workspace_id, workspace_providers, partial(_health, now=now), now, partial(_next_slot, now=now))
-
-
-def _health(scope: Scope, *, now: datetime) -> Health:
-    if scope.provider == EMBEDDED:
-        return Health(scope, checked_at=now)
-    try:
-        return health_cache().cached(scope, now)
-    except Exception:
-        logger.exception("health cannot be read")
-        return Health(scope)
-
-
-def _next_slot(scope: Scope, *, now: datetime) -> datetime:
-    if scope.provider == EMBEDDED or not {scope.provider, f"{scope.provider}@own"} & _limited_accesses():
-        return now
-    try:
-        return rate_limiter().next_slot_at(scope, now)
-    except Exception:
-        logger.exception("places cannot be read")
-        return now
-
-
-def scorecards(workspace_id: str, now: datetime) -> HealthList:
+def list_health(workspace_id: str, now: datetime) -> HealthList:
     """The health of the platform's providers and of the workspace's own keys."""
-    from atelier.routing.schemas import HealthList, scorecard_view
+    from atelier.routing.list_health import list_health
 
-    own = {Scope(key.provider, workspace_id, key.id) for key in _keys().read_workspace(workspace_id).keys}
-    scopes = {*map(Scope, enabled_providers()), *own}
-    found = [scorecard_view(_health(scope, now=now), _model_health(scope, now), now) for scope in scopes]
-    return HealthList(items=sorted(found, key=lambda each: (each.provider, each.scope != PLATFORM, each.scope)))
+    return list_health(workspace_id, _read_workspace(workspace_id), enabled_providers(), _state(now))
 
 
-def statuses(
-    workspace_id: str, workspace_providers: WorkspaceProviders, providers: Iterable[str], now: datetime
-) -> dict[str, str]:
-    """The status word of each provider's health for a workspace, with the key that the workspace uses."""
-    keys = {provider: workspace_providers.preference(provider).own_key_id for provider in providers}
-    scopes = {
-        provider: Scope(provider, workspace_id, key) if key else Scope(provider) for provider, key in keys.items()
-    }
-    return {
-        provider: overall_status(_health(scope, now=now), _model_health(scope, now), now).value
-        for provider, scope in scopes.items()
-    }
+def provider_statuses(workspace_id: str, now: datetime) -> list[ProviderStatus]:
+    """The status of every provider for a workspace."""
+    from atelier.provider_keys import provider_preferences
+    from atelier.routing.list_health import health_statuses
+    from atelier.wiring.provider_keys import known_providers
 
-
-def _model_health(scope: Scope, now: datetime) -> tuple[Health, ...]:
-    if scope.provider == EMBEDDED:
-        return ()
-    try:
-        return health_cache().model_health(scope, now)
-    except Exception:
-        logger.exception("health cannot be read")
-        return ()
+    workspace_providers, known = _read_workspace(workspace_id), known_providers()
+    return provider_preferences.provider_statuses(
+        workspace_providers,
+        known=known,
+        kinds=provider_preferences.kinds_by_provider(prices().data.models),
+        platform_providers=enabled_providers(),
+        health=health_statuses(workspace_id, workspace_providers, known, _state(now)),
+    )
 
 
 def probe_platform(clock: Clock) -> HealthCheckReport:
@@ -153,13 +113,7 @@ def own_provider(
     workspace_id: str, provider: str, key_id: str, *, clock: Clock = system_clock, for_attempts: bool = False
 ) -> Provider | None:
     """The adapter with a workspace's own key; None when the key was removed or cannot be decrypted."""
-    from atelier.errors import NotFound
-    from atelier.provider_keys.model import UnreadableKey
-    from atelier.wiring import provider_adapters, provider_keys
+    # Imported here, because most attempts use the platform's keys.
+    from atelier.wiring import provider_keys
 
-    try:
-        access = provider_keys.decrypt_key(workspace_id, provider, key_id, clock())
-        return provider_adapters.registry().create(provider, access, for_attempts=for_attempts)
-    except (NotFound, UnreadableKey) as error:
-        logger.warning("own key cannot be used", workspace_id=workspace_id, key=key_id, reason=type(error).__name__)
-        return None
+    return provider_keys.own_provider(workspace_id, provider, key_id, clock(), for_attempts=for_attempts)
