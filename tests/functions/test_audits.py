@@ -24,7 +24,7 @@ from atelier.generations.model import Kind, Recipe
 from atelier.ids import new_id
 from atelier.ledger.model import new_wallet
 from atelier.ledger.verify import verify
-from atelier.wiring import generations, ledger, seals
+from atelier.wiring import generation_requests, ledger, seals
 from infra.local.templates import read_template
 from tests.functions.conftest import AwsResources
 from tests.functions.example_data import PROMPT, USER, WORKSPACE, submit_example
@@ -70,7 +70,9 @@ def orphan(cloud: AwsResources, at: datetime) -> str:
     """A workspace with a hold of that time whose generation is deleted; the rest of its wallet is correct."""
     workspace_id, caller = workspace(at), Caller(USER, "", "owner")
     recipe = Recipe(Kind.IMAGE, PROMPT, "local/canvas", None, {"width": 512, "height": 512})
-    made = accept(generations.create_deps(at), replace(caller, workspace_id=workspace_id), recipe, None, at).generation
+    made = accept(
+        generation_requests.create_deps(at), replace(caller, workspace_id=workspace_id), recipe, None, at
+    ).generation
     key = {"pk": {"S": workspace_id}, "sk": {"S": made.id}}
     client("dynamodb").delete_item(TableName=cloud.tables.generations, Key=key)
     return workspace_id

@@ -10,7 +10,7 @@ from atelier.caller import Caller
 from atelier.clock import system_clock
 from atelier.generations.create import accept
 from atelier.generations.model import Generation, Kind, Recipe, Status
-from atelier.wiring import generations, ledger
+from atelier.wiring import generation_requests, generations, ledger
 from infra.simulators.replicate import ReplicateSimulator
 from tests.functions.conftest import AwsResources
 from tests.functions.example_data import KEY, OWN_KEY, PROMPT, USER, WORKSPACE, add_provider_key
@@ -23,7 +23,7 @@ REMOTE = "replicate/sdxl"
 def submitted(model: str = REMOTE) -> Generation:
     recipe = Recipe(Kind.IMAGE, PROMPT, model, None, {"width": 512, "height": 512})
     return accept(
-        generations.create_deps(system_clock()), Caller(USER, WORKSPACE, "owner"), recipe, None, system_clock()
+        generation_requests.create_deps(system_clock()), Caller(USER, WORKSPACE, "owner"), recipe, None, system_clock()
     ).generation
 
 

@@ -23,7 +23,7 @@ from atelier.generations.model import Generation, Kind, Recipe, Status
 from atelier.ids import new_id
 from atelier.ledger.due import PAGE_SIZE
 from atelier.ledger.model import Movement, new_wallet
-from atelier.wiring import generations, ledger
+from atelier.wiring import generation_requests, generations, ledger
 from infra.local.templates import read_template
 from tests.functions.conftest import AwsResources
 from tests.functions.example_data import PROMPT, USER
@@ -90,7 +90,7 @@ def everything(cloud: AwsResources) -> str:
 
 def submitted(workspace_id: str, at: datetime) -> Generation:
     recipe = Recipe(Kind.IMAGE, PROMPT, "local/canvas", None, {"width": 512, "height": 512})
-    return accept(generations.create_deps(at), Caller(USER, workspace_id, "owner"), recipe, None, at).generation
+    return accept(generation_requests.create_deps(at), Caller(USER, workspace_id, "owner"), recipe, None, at).generation
 
 
 def status(generation: Generation) -> Status:

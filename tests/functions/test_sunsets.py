@@ -19,7 +19,7 @@ from atelier.clock import system_clock
 from atelier.errors import ValidationFailed
 from atelier.generations.create import accept
 from atelier.generations.model import Kind, Recipe
-from atelier.wiring import generations, sunsets
+from atelier.wiring import generation_requests, sunsets
 from infra.simulators.openai import OpenAISimulator
 from tests.embedded_aws import clear_wiring_caches
 from tests.functions.conftest import AwsResources
@@ -65,7 +65,7 @@ def asked() -> str:
     """The model that a new request for MODEL is routed to."""
     caller = Caller(USER, WORKSPACE, "owner")
     return accept(
-        generations.create_deps(system_clock()), caller, Recipe(Kind.IMAGE, PROMPT, MODEL), None, system_clock()
+        generation_requests.create_deps(system_clock()), caller, Recipe(Kind.IMAGE, PROMPT, MODEL), None, system_clock()
     ).generation.candidates[0]
 
 

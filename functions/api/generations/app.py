@@ -12,7 +12,7 @@ from atelier.generations.schemas import MakeRequest
 from atelier.http.api import Api
 from atelier.http.request import Empty, Request
 from atelier.http.response import Response, created, progress_status
-from atelier.wiring import auth, generations
+from atelier.wiring import auth, generation_requests, generations
 
 api = Api("generations", gate=auth.spending_gate, limiter=auth.limiter)
 handler = api.handler
@@ -27,7 +27,7 @@ def created_generation(request: Request[Any], result: create.CreatedGeneration) 
     generation = result.generation
     return created(
         f"/api/generations/{generation.id}",
-        present.envelope(generations.present_deps(), generation, request.now),
+        present.envelope(generation_requests.present_deps(), generation, request.now),
         replayed=result.replayed,
         status=progress_status(is_final=result.waited_seconds is not None),
         waited_seconds=result.waited_seconds,
@@ -43,7 +43,7 @@ def create_generation(
     request: Request[MakeRequest], *, kind: str | None = None, template_id: str | None = None
 ) -> Response:
     """Create the generation of a body. `kind` and `template_id` are those of the path."""
-    deps, options = generations.create_deps(request.now), create_options(request)
+    deps, options = generation_requests.create_deps(request.now), create_options(request)
     result = create.create(deps, request.caller, request.body, request.now, options, kind=kind, template_id=template_id)
     return created_generation(request, result)
 
@@ -53,7 +53,8 @@ def create_generation(
 )
 def quote(request: Request[schemas.QuoteRequest]) -> Response:
     """Get a binding price: a signed quote, redeemed once and never exceeded."""
-    return Response(create_quote(generations.create_deps(request.now), request.caller, request.body, request.now))
+    deps = generation_requests.create_deps(request.now)
+    return Response(create_quote(deps, request.caller, request.body, request.now))
 
 
 @generation_route("/api/generate", body=MakeRequest)
@@ -77,7 +78,7 @@ def run_template(request: Request[MakeRequest]) -> Response:
 @generation_route("/api/pipelines", body=PipelineRequest)
 def run_pipeline(request: Request[PipelineRequest]) -> Response:
     """Create a run: several stages, each made from the result of the one before, under one hold of credits."""
-    deps, options = generations.create_deps(request.now), create_options(request)
+    deps, options = generation_requests.create_deps(request.now), create_options(request)
     result = create.create_run(deps, request.caller, request.body, request.now, options)
     return created_generation(request, result)
 
@@ -93,7 +94,7 @@ def list_pipelines(_request: Request[Empty]) -> Response:
 )
 def enhance_prompt(request: Request[EnhanceRequest]) -> Response:
     """Have a prompt rewritten by a text model. If it takes longer than 25 s, poll its generation."""
-    deps, key = generations.create_deps(request.now), request.idempotency_key
+    deps, key = generation_requests.create_deps(request.now), request.idempotency_key
     enhanced = create.enhance(deps, request.caller, request.body, request.now, key)
     return created(
         f"/api/generations/{enhanced.generation.id}",
@@ -107,14 +108,14 @@ def enhance_prompt(request: Request[EnhanceRequest]) -> Response:
 def list_generations(request: Request[Empty]) -> Response:
     """List the workspace's generations, newest first."""
     workspace_id = request.caller.workspace_id
-    return Response(present.list_view(generations.present_deps(), workspace_id, request.query, request.now))
+    return Response(present.list_view(generation_requests.present_deps(), workspace_id, request.query, request.now))
 
 
 @get_route("/api/generations/<generation_id>", answer=schemas.GenerationEnvelope)
 def get_generation(request: Request[Empty]) -> Response:
     """Get one generation: status, progress, attempts, cost, assets."""
     generation = generations.store().get(request.caller.workspace_id, request.path_id("generation_id", "gen"))
-    return Response(present.envelope(generations.present_deps(), generation, request.now))
+    return Response(present.envelope(generation_requests.present_deps(), generation, request.now))
 
 
 @generation_route("/api/generations/<generation_id>/cancel")
@@ -125,14 +126,14 @@ def cancel_generation(request: Request[Empty]) -> Response:
 
     workspace_id, generation_id = request.caller.workspace_id, request.path_id("generation_id", "gen")
     generation = cancel(workspace_id, generation_id, deps=generations.close_deps(), now=request.now)
-    view = present.envelope(generations.present_deps(), generation, request.now)
+    view = present.envelope(generation_requests.present_deps(), generation, request.now)
     return Response(view, status=progress_status(is_final=not generation.is_open))
 
 
 @generation_route("/api/generations/<generation_id>/retry")
 def retry_generation(request: Request[Empty]) -> Response:
     """Run the same recipe again, as a new generation."""
-    deps, generation_id = generations.create_deps(request.now), request.path_id("generation_id", "gen")
+    deps, generation_id = generation_requests.create_deps(request.now), request.path_id("generation_id", "gen")
     result = create.retry(deps, request.caller, generation_id, request.now, create_options(request))
     return created_generation(request, result)
 

@@ -25,6 +25,7 @@ from atelier.generations.model import (
 )
 from atelier.generations.ports import Filters, GenerationPage
 from atelier.generations.present import PresentDeps
+from atelier.generations.read_text import read_text
 from atelier.generations.schemas import ListQuery
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -73,9 +74,7 @@ def asset_urls(workspace_id: str, sha256: str, format: str, now: datetime) -> tu
 
 
 def deps(*stored: Generation) -> PresentDeps:
-    return PresentDeps(
-        cast("Any", FakeGenerations(*stored)), lambda each: present.read_text(each, read_file), asset_urls
-    )
+    return PresentDeps(cast("Any", FakeGenerations(*stored)), lambda each: read_text(each, read_file), asset_urls)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from atelier import cursors
 from atelier.dataclass import dataclass
-from atelier.generations.model import TEXT_KINDS, Generation, Status
+from atelier.generations.model import Generation
 from atelier.generations.ports import Filters, GenerationPage, GenerationStore
 from atelier.generations.schemas import (
     AssetRef,
@@ -30,16 +30,6 @@ class PresentDeps:
     generations: GenerationStore
     read_text: Callable[[Generation], str | None]
     asset_urls: Callable[[str, str, str, datetime], tuple[str, str]]
-
-
-def read_text(generation: Generation, read_file: Callable[[str, str, str], bytes]) -> str | None:
-    """The content of a text or page result; None while there is none. read_file(workspace_id, sha256, format): the
-    bytes of a delivered file."""
-    text_asset = next((asset for asset in generation.assets if asset.type in ("text", "page")), None)
-    if text_asset is not None:
-        return read_file(generation.workspace_id, text_asset.sha256, text_asset.format).decode()
-    # A text that succeeded without a file is an empty one.
-    return "" if generation.status is Status.SUCCEEDED and generation.recipe.kind in TEXT_KINDS else None
 
 
 def view(deps: PresentDeps, generation: Generation, now: datetime) -> GenerationView:

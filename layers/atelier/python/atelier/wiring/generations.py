@@ -1,44 +1,21 @@
-"""Generations for the HTTP functions, composed. Nothing here imports a provider or decodes media."""
+"""The store of generations, composed, and what most functions need of it. It imports little, for the functions that
+accept no requests."""
 
 from __future__ import annotations
 
-import time
-from datetime import datetime, timedelta
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING
 
-from atelier.adapters.aws.dynamodb import pause_with_jitter
 from atelier.adapters.aws.dynamodb.generations.store import DynamoGenerations
-from atelier.adapters.aws.dynamodb.idempotency import DynamoIdempotencyKeys
-from atelier.adapters.aws.secrets import Secret
 from atelier.adapters.media.keys import media_key
-from atelier.clock import system_clock
-from atelier.generations import present
-from atelier.generations.create import CreateDeps
+from atelier.generations import read_text as reading
 from atelier.generations.model import Generation
-from atelier.generations.present import PresentDeps
-from atelier.generations.quote import derive_quote_key
-from atelier.generations.submit import SubmitDeps
-from atelier.generations.wait import WaitDeps
-from atelier.generations.wait import wait as wait_for_end
-from atelier.settings import (
-    AttemptSigning,
-    DailyCredits,
-    GenerationsTable,
-    GenerationTimes,
-    MediaBucket,
-    RequestsTable,
-    WaitLimits,
-)
-from atelier.wiring import media_urls, moderation, routing, waiting
+from atelier.settings import GenerationsTable, MediaBucket
 from atelier.wiring.budgets import projects
 from atelier.wiring.ledger import wallets
-from atelier.wiring.library import assets
 from atelier.wiring.prices import prices
-from atelier.wiring.sunsets import routing_catalogue
 
 if TYPE_CHECKING:
-    from atelier.adapters.aws.dynamodb.documents import DynamoCharacters, DynamoTemplates
     from atelier.generations.finish import CloseDeps
 
 # The longest text that is read into a response, in bytes. The gateway allows 10 MB for a response.
@@ -53,26 +30,6 @@ def store() -> DynamoGenerations:
     return generations
 
 
-def create_deps(now: datetime) -> CreateDeps:
-    """The dependencies of creating a generation, with the catalogue and the routes of this moment."""
-    return CreateDeps(
-        submit=_submit_deps(now),
-        routes_of_wallet=partial(routing.routes_of_wallet, now=now),
-        routes_of_workspace=partial(routing.routes, now=now),
-        quote_key=_quote_key,
-        characters=_characters,
-        templates=_templates,
-        read_text=read_text,
-        wait=wait,
-    )
-
-
-@cache
-def present_deps() -> PresentDeps:
-    """The dependencies of presenting a generation."""
-    return PresentDeps(store(), read_text, media_urls.asset_urls)
-
-
 def close_deps() -> CloseDeps:
     """The dependencies of ending a generation without a result."""
     from atelier.generations.finish import CloseDeps
@@ -81,61 +38,9 @@ def close_deps() -> CloseDeps:
     return CloseDeps(store(), wallets(), prices())
 
 
-def wait(generation: Generation, seconds: int, requested_at: datetime) -> Generation:
-    """Wait for the end of a generation, for a bounded time."""
-    return wait_for_end(_wait_deps(), generation, seconds, requested_at)
-
-
 def read_text(generation: Generation) -> str | None:
     """The content of a text or page result; None while there is none."""
-    return present.read_text(generation, _read_file)
-
-
-def _submit_deps(now: datetime) -> SubmitDeps:
-    return SubmitDeps(
-        catalogue=routing_catalogue(now),
-        lifetime_max=timedelta(seconds=GenerationTimes.read().lifetime_seconds_max),
-        wallets=wallets(),
-        generations=store(),
-        keys=_keys(),
-        budgets=projects(),
-        input_asset_store=assets(),
-        pause=pause_with_jitter,
-        routes=partial(routing.routes_of_wallet, now=now),
-        moderation=moderation.prompt_check(),
-        daily_verified_only=DailyCredits.read().verified_only,
-    )
-
-
-@cache
-def _wait_deps() -> WaitDeps:
-    return WaitDeps(store(), waiting.slots(), WaitLimits.read().concurrent_waits_max, time.sleep, system_clock)
-
-
-@cache
-def _keys() -> DynamoIdempotencyKeys:
-    keys = DynamoIdempotencyKeys()
-    keys.bind(RequestsTable.read().name)
-    return keys
-
-
-@cache
-def _quote_key() -> bytes:
-    return derive_quote_key(bytes.fromhex(Secret(AttemptSigning.read().secret).value()["key"]))
-
-
-def _characters() -> DynamoCharacters:
-    # Imported here, because few requests name a character.
-    from atelier.wiring.characters import characters
-
-    return characters()
-
-
-def _templates() -> DynamoTemplates:
-    # Imported here, because few requests run a template.
-    from atelier.wiring.templates import templates
-
-    return templates()
+    return reading.read_text(generation, _read_file)
 
 
 def _read_file(workspace_id: str, sha256: str, format: str) -> bytes:

@@ -14,7 +14,7 @@ from atelier.generations.ports import GenerationStore
 from atelier.identity.rate_limit import SparseLimiter
 from atelier.openai_api.deps import ServeDeps
 from atelier.settings import Deployment, MediaBucket, RequestsTable
-from atelier.wiring import auth, generations, media_urls, waiting
+from atelier.wiring import auth, generation_requests, generations, media_urls, waiting
 from atelier.wiring.models import list_models
 from atelier.wiring.sunsets import routing_catalogue
 
@@ -31,7 +31,7 @@ FILE_BYTES_MAX = 50 * 1024 * 1024
 def serve_deps(now: datetime) -> ServeDeps:
     """The dependencies of serving a request, with the catalogue and the routes of this moment."""
     return ServeDeps(
-        create=generations.create_deps(now),
+        create=generation_requests.create_deps(now),
         sdk_retries=_sdk_retries(),
         limiter=limiter(),
         models=partial(model_list, now=now),
