@@ -50,13 +50,10 @@ APPS_TO_EMPTY = {
     "functions/v1/app.py",
 }
 CLASSES_TO_RENAME = {
-    "Handler",
     "IdempotencyKeys",
     "Request",
     "Response",
     "StoredFile",
-    "_Handler",
-    "_NoRedirects",
 }
 NAMES_TO_CHANGE = set[str]()
 
