@@ -72,8 +72,12 @@ def _fallback_commands(base_url: str) -> str:
 
 def create_simulator(provider_id: str, **options: Any) -> Simulator:
     """A provider's simulator, not yet started. options: the constructor's."""
-    simulator: type[Simulator] = import_module(f"infra.simulators.{provider_id}").SIMULATOR
-    return simulator(**options)
+    return simulator_class(provider_id)(**options)
+
+
+def simulator_class(provider_id: str) -> type[Simulator]:
+    """The class of a provider's simulator."""
+    return import_module(f"infra.simulators.{provider_id}").SIMULATOR
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, cast
 
-from infra.simulators.kit.faults import http_date_in, number_option, options_of
+from infra.simulators.kit.faults import COMMON_FAULTS, http_date_in, number_option, options_of
 from infra.simulators.kit.messages import Request, Response
 from infra.simulators.kit.server import Route, Simulator, main
 
@@ -83,6 +83,19 @@ class AnthropicSimulator(Simulator):
 
     api_key_default = "sk-ant-standin"
     example_marker = "create:529"
+    tried_with = (
+        ("anthropic/claude-haiku-4-5", "text"),
+        ("anthropic/claude-sonnet-5", "page"),
+    )
+    faults: ClassVar[dict[str, str]] = {
+        **COMMON_FAULTS,
+        "bad parameters": "create:400",
+        "refused for its content": "create:filtered",
+        "no money left": "create:credit",
+        "no capacity": "create:529",
+        "taken, and nothing came": "run:silent",
+        "answer holds nothing": "create:empty",
+    }
     refusals: ClassVar[dict[str, Response | Callable[[], Response]]] = {
         "400": problem(400, INVALID, "temperature: range: 0..1"),
         "401": problem(401, "authentication_error", "invalid x-api-key"),

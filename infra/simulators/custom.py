@@ -5,6 +5,9 @@ python -m infra.simulators.custom --port 9105        # prints its URL, serves un
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from infra.simulators.kit.faults import COMMON_FAULTS
 from infra.simulators.kit.server import main
 from infra.simulators.openai import OpenAISimulator
 
@@ -13,6 +16,20 @@ class CustomSimulator(OpenAISimulator):
     """An endpoint with OpenAI's API, stood in for. The platform has no key for it."""
 
     example_marker = "create:429"
+    tried_with = (
+        ("custom/llama", "text"),
+        ("custom/llama", "page"),
+        ("custom/llama", "image"),
+        ("custom/llama", "audio"),
+    )
+    faults: ClassVar[dict[str, str]] = {
+        **COMMON_FAULTS,
+        "bad parameters": "create:400",
+        "refused for its content": "create:moderated",
+        "no money left": "create:quota",
+        "taken, and nothing came": "run:silent",
+        "answer holds nothing": "create:empty",
+    }
     on_platform = False
 
 

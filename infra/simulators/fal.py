@@ -39,7 +39,7 @@ from typing import Any, ClassVar, cast
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from infra.simulators.kit.faults import http_date_in, number_option, options_of
+from infra.simulators.kit.faults import COMMON_FAULTS, http_date_in, number_option, options_of
 from infra.simulators.kit.messages import Request, Response
 from infra.simulators.kit.samples import sample_image, sample_video, sample_wav
 from infra.simulators.kit.server import Route, Simulator, main
@@ -122,6 +122,23 @@ class FalSimulator(Simulator):
 
     api_key_default = "simulator-id:simulator-secret"
     example_marker = "run:policy-late"
+    tried_with = (
+        ("fal/flux-schnell", "image"),
+        ("fal/wan-2.5", "video"),
+    )
+    faults: ClassVar[dict[str, str]] = {
+        **COMMON_FAULTS,
+        "bad parameters": "create:422",
+        "refused for its content": "run:policy",
+        "made, then held back": "run:policy-late",
+        "no money left": "create:locked",
+        "no capacity": "run:down",
+        "fell over while running": "run:crash",
+        "did not begin in time": "run:startup_timeout",
+        "did not end in time": "run:slowdown",
+        "taken, and nothing came": "output:none",
+        "answer holds nothing": "create:empty",
+    }
     refusals: ClassVar[dict[str, Response | Callable[[], Response]]] = {
         "401": queue_error(401, "Authentication is required to access this application."),
         "402": queue_error(402, "Payment required."),

@@ -33,7 +33,7 @@ import time
 from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
-from infra.simulators.kit.faults import http_date_in, markers_in, number_option, options_of
+from infra.simulators.kit.faults import COMMON_FAULTS, http_date_in, markers_in, number_option, options_of
 from infra.simulators.kit.messages import Request, Response
 from infra.simulators.kit.samples import image_size_of, sample_audio, sample_image
 from infra.simulators.kit.server import RequestRefused, Route, Simulator, main
@@ -129,6 +129,20 @@ class OpenAISimulator(Simulator):
     api_key_default = "sk-standin"
     base_path = "/v1"
     example_marker = "create:moderated"
+    tried_with = (
+        ("openai/gpt-image-1-mini", "image"),
+        ("openai/gpt-4o-mini", "text"),
+        ("openai/gpt-5.4-mini", "page"),
+        ("openai/tts-1", "audio"),
+    )
+    faults: ClassVar[dict[str, str]] = {
+        **COMMON_FAULTS,
+        "bad parameters": "create:400",
+        "refused for its content": "create:moderated",
+        "no money left": "create:quota",
+        "taken, and nothing came": "run:silent",
+        "answer holds nothing": "create:empty",
+    }
     refusals: ClassVar = {
         "400": problem(400, "Invalid value: 'enormous'.", "invalid_value", param="size"),
         "401": problem(401, "Incorrect API key provided: sk-st***.", "invalid_api_key"),

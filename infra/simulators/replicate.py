@@ -39,7 +39,7 @@ from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from infra.simulators.kit.faults import number_option, options_of
+from infra.simulators.kit.faults import COMMON_FAULTS, number_option, options_of
 from infra.simulators.kit.messages import Request, Response
 from infra.simulators.kit.samples import sample_png, sample_video
 from infra.simulators.kit.server import ConnectionLost, RequestRefused, Route, Simulator, main
@@ -145,6 +145,19 @@ class ReplicateSimulator(Simulator):
 
     api_key_default = API_TOKEN
     example_marker = "webhook:lost"
+    tried_with = (("replicate/sdxl", "image"),)
+    faults: ClassVar[dict[str, str]] = {
+        **COMMON_FAULTS,
+        "bad parameters": "create:422",
+        "made, then held back": "run:nsfw",
+        "no money left": "create:402",
+        "no capacity": "run:oom",
+        "model gone": "create:gone",
+        "fell over while running": "run:fail",
+        "did not begin in time": "run:abort",
+        "taken, and nothing came": "output:none",
+        "gateway's 502": "create:500",
+    }
     refusals: ClassVar[dict[str, Response | Callable[[], Response]]] = {
         "401": problem(401, "Unauthenticated", "You did not pass a valid authentication token"),
         "402": problem(402, "Insufficient credit", NO_CREDIT_LEFT),

@@ -27,7 +27,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from infra.simulators.kit.faults import http_date_in, number_option, options_of
+from infra.simulators.kit.faults import COMMON_FAULTS, http_date_in, number_option, options_of
 from infra.simulators.kit.messages import Request, Response
 from infra.simulators.kit.samples import image_size_of, sample_audio, sample_image
 from infra.simulators.kit.server import RequestRefused, Route, Simulator, main
@@ -84,6 +84,18 @@ class StabilitySimulator(Simulator):
 
     api_key_default = "sk-stability-standin"
     example_marker = "output:filtered"
+    tried_with = (
+        ("stability/core", "image"),
+        ("stability/stable-audio-2.5", "audio"),
+    )
+    faults: ClassVar[dict[str, str]] = {
+        **COMMON_FAULTS,
+        "bad parameters": "create:400",
+        "refused for its content": "create:moderated",
+        "made, then held back": "output:filtered",
+        "no money left": "create:402",
+        "answer holds nothing": "output:none",
+    }
     refusals: ClassVar[dict[str, Response | Callable[[], Response]]] = {
         "400": problem(400, "bad_request", "prompt: cannot be blank"),
         "401": problem(401, "unauthorized", "Your API key is not valid."),

@@ -26,7 +26,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from infra.simulators.kit.faults import http_date_in, number_option, options_of
+from infra.simulators.kit.faults import COMMON_FAULTS, http_date_in, number_option, options_of
 from infra.simulators.kit.messages import Request, Response
 from infra.simulators.kit.samples import image_size_of, sample_png, sample_video
 from infra.simulators.kit.server import RequestRefused, Route, main
@@ -80,6 +80,20 @@ class XAISimulator(OpenAISimulator):
     api_key_default = "xai-standin"
     base_path = "/v1"
     example_marker = "create:credits"
+    tried_with = (
+        ("xai/grok-imagine-image", "image"),
+        ("xai/grok-4.3", "text"),
+        ("xai/grok-imagine-video", "video"),
+    )
+    faults: ClassVar[dict[str, str]] = {
+        **COMMON_FAULTS,
+        "bad parameters": "create:422",
+        "refused for its content": "create:moderated",
+        "made, then held back": "run:blocked",
+        "no money left": "create:credits",
+        "taken, and nothing came": "run:silent",
+        "answer holds nothing": "create:empty",
+    }
     refusals: ClassVar = {
         "400": problem(400, INVALID, "Invalid aspect ratio."),
         "401": problem(401, "Unauthenticated", "No credentials were given."),

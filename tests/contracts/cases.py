@@ -16,70 +16,34 @@ from atelier.ids import new_id
 from atelier.provider_keys.model import ProviderCredentials
 from atelier.provider_port import ErrorClass, Job, Provider
 from infra.simulators.all import PROVIDERS as SIMULATED
-from infra.simulators.all import create_simulator
+from infra.simulators.all import create_simulator, simulator_class
 from infra.simulators.kit.server import Simulator
 
-# The models, and the kinds, with which each provider is tested.
+# The models, and the kinds, with which each provider is tested. A remote provider's simulator names its own.
 MODELS_TESTED = (
     *(("local/canvas", "image"), ("local/writer", "text"), ("local/page", "page"), ("local/voice", "audio")),
-    *(("openai/gpt-image-1-mini", "image"), ("openai/gpt-4o-mini", "text"), ("openai/gpt-5.4-mini", "page")),
-    *(("openai/tts-1", "audio"), ("anthropic/claude-haiku-4-5", "text"), ("anthropic/claude-sonnet-5", "page")),
-    *(("replicate/sdxl", "image"), ("fal/flux-schnell", "image"), ("fal/wan-2.5", "video")),
-    *(("xai/grok-imagine-image", "image"), ("xai/grok-4.3", "text"), ("xai/grok-imagine-video", "video")),
-    *(("stability/core", "image"), ("stability/stable-audio-2.5", "audio")),
-    *(("custom/llama", "text"), ("custom/llama", "page"), ("custom/llama", "image"), ("custom/llama", "audio")),
+    *(tried for provider in SIMULATED for tried in simulator_class(provider).tried_with),
 )
 PROVIDERS = frozenset(model.partition("/")[0] for model, _ in MODELS_TESTED)
 CATALOGUE = catalogue(PROVIDERS)
 # Long enough for every answer that comes, short enough for tests of answers that never come.
 ANSWER_SECONDS_MAX = 3.0
 
+REMOTE_PROVIDERS = SIMULATED
+FAULT_NAMES = (
+    *("bad parameters", "refused for its content", "made, then held back", "wrong key", "no money left"),
+    *("too many requests", "out of service", "no capacity", "model gone", "fell over while running"),
+    *("did not begin in time", "did not end in time", "taken, and nothing came", "answer lost", "answer never ends"),
+    *("answer is no JSON", "answer holds nothing", "gateway's 502"),
+)
 # Fault → provider → the marker for its simulator. A fault cannot occur at a provider that is not listed.
-REMOTE_PROVIDERS = ("anthropic", "custom", "fal", "openai", "replicate", "stability", "xai")
 FAULTS: dict[str, dict[str, str]] = {
-    "bad parameters": {
-        **dict.fromkeys(("anthropic", "custom", "openai", "stability"), "create:400"),
-        **dict.fromkeys(("fal", "replicate", "xai"), "create:422"),
-    },
-    "refused for its content": {
-        "anthropic": "create:filtered",
-        "fal": "run:policy",
-        **dict.fromkeys(("custom", "openai", "stability", "xai"), "create:moderated"),
-    },
-    "made, then held back": {
-        "fal": "run:policy-late",
-        "replicate": "run:nsfw",
-        "stability": "output:filtered",
-        "xai": "run:blocked",
-    },
-    "wrong key": dict.fromkeys(REMOTE_PROVIDERS, "create:401"),
-    "no money left": {
-        "anthropic": "create:credit",
-        "fal": "create:locked",
-        **dict.fromkeys(("custom", "openai"), "create:quota"),
-        **dict.fromkeys(("replicate", "stability"), "create:402"),
-        "xai": "create:credits",
-    },
-    "too many requests": dict.fromkeys(REMOTE_PROVIDERS, "create:429"),
-    "out of service": dict.fromkeys(REMOTE_PROVIDERS, "create:503"),
-    "no capacity": {"anthropic": "create:529", "fal": "run:down", "replicate": "run:oom"},
-    "model gone": {**dict.fromkeys(REMOTE_PROVIDERS, "create:404"), "replicate": "create:gone"},
-    "fell over while running": {"fal": "run:crash", "replicate": "run:fail"},
-    "did not begin in time": {"fal": "run:startup_timeout", "replicate": "run:abort"},
-    "did not end in time": {"fal": "run:slowdown"},
-    "taken, and nothing came": {
-        **dict.fromkeys(("anthropic", "custom", "openai", "xai"), "run:silent"),
-        **dict.fromkeys(("fal", "replicate"), "output:none"),
-    },
-    "answer lost": dict.fromkeys(REMOTE_PROVIDERS, "create:lost"),
-    "answer never ends": dict.fromkeys(REMOTE_PROVIDERS, "create:hang"),
-    "answer is no JSON": dict.fromkeys(REMOTE_PROVIDERS, "create:garbage"),
-    "answer holds nothing": {
-        **dict.fromkeys(("anthropic", "custom", "fal", "openai", "xai"), "create:empty"),
-        "stability": "output:none",
-    },
-    "gateway's 502": {name: "create:502" for name in REMOTE_PROVIDERS if name != "replicate"}
-    | {"replicate": "create:500"},
+    fault: {
+        provider: marker
+        for provider in SIMULATED
+        if (marker := simulator_class(provider).faults.get(fault)) is not None
+    }
+    for fault in FAULT_NAMES
 }
 # Faults of the table above that cannot occur for one kind of work. For example, an empty answer to a speech request is
 # an empty audio file, not a broken answer.

@@ -19,12 +19,13 @@ import openai
 import pytest
 from openai import OpenAI
 
+from atelier.catalogue.catalogue import providers_with_keys
 from infra.local.stack_process import RunningStack
 from infra.simulators.kit.samples import sample_png
 from tests.local.client import AccountClient, poll_until
 
 JUDGES = Path(__file__).parents[1] / "judges"
-PROVIDERS = {"anthropic", "custom", "fal", "openai", "replicate", "stability", "xai"}
+PROVIDERS = set(providers_with_keys())
 # Two requests in any four seconds: only the test of the limit calls Replicate that often.
 LIMIT, LIMIT_SECONDS = 2, 4
 PICTURE = {"width": 512, "height": 512}

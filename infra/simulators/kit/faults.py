@@ -9,6 +9,18 @@ from email.utils import formatdate
 METADATA_URL = "http://169.254.169.254/latest/meta-data/iam/security-credentials/"
 ENDLESS_BYTES = 512 * 1024 * 1024
 
+# What every provider may do wrong → the marker that makes its simulator do so.
+COMMON_FAULTS = {
+    "wrong key": "create:401",
+    "too many requests": "create:429",
+    "out of service": "create:503",
+    "model gone": "create:404",
+    "answer lost": "create:lost",
+    "answer never ends": "create:hang",
+    "answer is no JSON": "create:garbage",
+    "gateway's 502": "create:502",
+}
+
 
 def markers_in(prompt: object, name: str) -> list[str]:
     """The markers in double brackets that are for all simulators, or for the one called `name`."""

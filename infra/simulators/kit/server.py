@@ -33,7 +33,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
-from infra.simulators.kit.faults import ENDLESS_BYTES, METADATA_URL, markers_in, options_of
+from infra.simulators.kit.faults import COMMON_FAULTS, ENDLESS_BYTES, METADATA_URL, markers_in, options_of
 from infra.simulators.kit.messages import Request, Response
 from infra.simulators.kit.samples import sample_png
 
@@ -77,12 +77,16 @@ class Simulator:
     A subclass lists `routes` (the first one that fits is called) and defines `refusals` (marker → answer, or a function
     that returns it). `check_request` may refuse a request before its route is called. `base_path`: where the
     provider's API begins below the address; `example_marker`: a marker to try first; `on_platform`: whether the
-    platform has access to this provider, which only a workspace has to an endpoint of its own."""
+    platform has access to this provider, which only a workspace has to an endpoint of its own. What the contract tests
+    use: `tried_with`, models of the catalogue with a kind each; `faults`, each fault that can occur at this provider
+    with the marker for it."""
 
     api_key_default: ClassVar[str] = "simulator"
     base_path: ClassVar[str] = ""
     example_marker: ClassVar[str] = "create:503"
     on_platform: ClassVar[bool] = True
+    tried_with: ClassVar[tuple[tuple[str, str], ...]] = ()
+    faults: ClassVar[dict[str, str]] = COMMON_FAULTS
     refusals: ClassVar[dict[str, Response | Callable[[], Response]]] = {}
 
     def __init__(
