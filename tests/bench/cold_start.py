@@ -65,15 +65,15 @@ def requests_to_measure(running: BenchStack, folder: Path, token: str) -> list[t
         "auth": ("GET", "/.well-known/jwks.json", None),
         "auth, log in": ("POST", LOG_IN_PATH, account),
         "account": ("GET", "/api/auth/me", None),
-        "characters": ("GET", "/api/characters", None),
+        "library, characters": ("GET", "/api/characters", None),
         "credits": ("GET", "/api/credits", None),
         "generations": ("POST", "/api/generate", SMALL_IMAGE),
         "library": ("GET", "/api/assets", None),
         "projects": ("GET", "/api/projects", None),
         "providers": ("GET", "/api/models", None),
         "status": ("GET", "/healthz", None),
-        "templates": ("GET", "/api/templates", None),
-        "tokens": ("GET", "/api/tokens", None),
+        "library, templates": ("GET", "/api/templates", None),
+        "account, tokens": ("GET", "/api/tokens", None),
         "uploads": ("POST", "/api/assets/uploads", {"name": "a.png", "content_type": "image/png", "size": 10}),
     }
 

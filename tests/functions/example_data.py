@@ -27,14 +27,12 @@ from atelier.provider_port import Accepted
 from atelier.settings import LibraryTable, MediaBucket
 from atelier.wiring import (
     budgets,
-    characters,
     generations,
     identity,
     ledger,
     library,
     provider_key_store,
     provider_keys,
-    templates,
     workflow,
 )
 from atelier.wiring.prices import prices
@@ -168,7 +166,7 @@ def create_character(workspace_id: str = WORKSPACE) -> Character:
     """Creates the example's character, with the example's asset as its image."""
     now = system_clock()
     character = Character(CHARACTER, workspace_id, USER, "Mira", (ASSET,), now, now, age=31, style="linocut")
-    characters.characters().create(character)
+    library.characters().create(character)
     return character
 
 
@@ -180,7 +178,7 @@ def create_template(workspace_id: str = WORKSPACE) -> Template:
         TEMPLATE, workspace_id, USER, "At dusk", "image", "a {{thing}} at dusk, {{mood}}", now, now,
         model="local/canvas", parameters={"width": 256, "height": 256}, variables=variables,
     )  # fmt: skip
-    templates.templates().create(template)
+    library.templates().create(template)
     return template
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from atelier.adapters.aws.clients import client
 from atelier.generations.model import DeliveredFile, Generation
-from atelier.wiring import characters, generations, library, templates
+from atelier.wiring import generations, library
 from infra.simulators.kit.samples import sample_png
 from infra.simulators.replicate import ReplicateSimulator
 from tests.functions.conftest import AwsResources
@@ -71,7 +71,7 @@ def show(cloud: AwsResources, count: int = 2, **more: Any) -> list[bytes]:
         library.assets().record(stored_generation(), picture, number)
     seen = create_character()
     after = replace(seen, reference_asset_ids=tuple(IDS[:count]), updated_at=seen.updated_at.replace(year=2030), **more)
-    characters.characters().change(seen, after)
+    library.characters().change(seen, after)
     return shown
 
 
@@ -100,11 +100,11 @@ def test_a_template_run_fills_its_variables_and_counts_the_use(app: ModuleType, 
         TEMPLATE,
     )
     assert (view["parameters"]["width"], view["parameters"]["height"]) == (512, 256)
-    assert templates.templates().get(WORKSPACE, TEMPLATE).uses == 1
+    assert library.templates().get(WORKSPACE, TEMPLATE).uses == 1
     by_id = success_data(asked(app, template_id=TEMPLATE, variables={"thing": "ship", "mood": "{{thing}}"}))
     assert by_id["generation"]["prompt"] == "a ship at dusk, {{thing}}"
-    assert templates.templates().get(WORKSPACE, TEMPLATE).uses == 2
-    templates.templates().delete(WORKSPACE, TEMPLATE)
+    assert library.templates().get(WORKSPACE, TEMPLATE).uses == 2
+    library.templates().delete(WORKSPACE, TEMPLATE)
     assert stored(response).recipe.template_id == TEMPLATE
 
 
@@ -122,7 +122,7 @@ def test_an_invalid_template_run_is_refused_at_its_field(app: ModuleType, cloud:
     assert fields(asked(app, kind="image", prompt="x", variables={"thing": "x"})) == ["variables"]
     assert fields(asked(app, kind="image")) == ["prompt"]
     assert fields(asked(app, prompt="x")) == ["kind"]
-    assert templates.templates().get(WORKSPACE, TEMPLATE).uses == 0
+    assert library.templates().get(WORKSPACE, TEMPLATE).uses == 0
 
 
 def test_a_foreign_template_is_not_run(app: ModuleType, cloud: AwsResources) -> None:
@@ -140,11 +140,11 @@ def test_a_repeated_idempotency_key_is_one_run_even_if_the_template_changed(
     request = event("api/generations/run_template", headers=KEY)
     first = invoke_app(app, request)
     after = replace(seen, prompt="a {{thing}}", updated_at=seen.updated_at.replace(year=2030))
-    templates.templates().change(seen, after)
+    library.templates().change(seen, after)
     again = invoke_app(app, request)
     assert again["headers"]["Idempotent-Replayed"] == "true"
     assert success_data(again)["generation"]["id"] == success_data(first)["generation"]["id"]
-    assert templates.templates().get(WORKSPACE, TEMPLATE).uses == 1
+    assert library.templates().get(WORKSPACE, TEMPLATE).uses == 1
     other = event("api/generations/run_template", headers=KEY, body={"variables": {"thing": "x"}})
     assert error_of(invoke_app(app, other)) == (422, "IDEMPOTENCY_MISMATCH")
 
@@ -188,7 +188,7 @@ def test_a_deleted_character_does_not_change_accepted_generations(
 ) -> None:
     (picture, _) = show(cloud)
     response = asked(app, **PERSON, model="replicate/photomaker")
-    characters.characters().delete(WORKSPACE, CHARACTER)
+    library.characters().delete(WORKSPACE, CHARACTER)
     generation = stored(response)
     sent(generation, cloud)
     (prediction,) = replicate.predictions.values()

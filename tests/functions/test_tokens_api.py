@@ -1,5 +1,5 @@
-"""functions/api/tokens and what a token may do, fed with events: the authorizer's response is kept, as the gateway
-caches it."""
+"""API tokens of functions/api/account, and what a token may do, fed with events. The authorizer's response is kept, as
+the gateway caches it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OTHER = "wsp_01M7XCN60QZZZZZZZZZZZZZZZZ"
 
 @pytest.fixture
 def app(cloud: AwsResources) -> ModuleType:
-    return load_function("api/tokens")
+    return load_function("api/account")
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def authorizer(cloud: AwsResources) -> ModuleType:
 
 def issued(app: ModuleType, kept_secret: list[str], **body: Any) -> dict[str, Any]:
     """A token that the example's user issued; no log line may contain it."""
-    response = invoke_app(app, event("api/tokens/issue_token", body={**ASK, **body}, headers={"idempotency-key": "a"}))
+    response = invoke_app(app, event("api/account/issue_token", body={**ASK, **body}, headers={"idempotency-key": "a"}))
     assert response["statusCode"] == 201, response["body"]
     made: dict[str, Any] = success_data(response)
     kept_secret.append(made["token"][56:])
@@ -111,7 +111,7 @@ def test_every_route_accepts_a_token_only_with_the_routes_scope(
 
 
 def test_a_token_is_shown_once(app: ModuleType, kept_secret: list[str]) -> None:
-    response = invoke_app(app, example_event("api/tokens/issue_token"))
+    response = invoke_app(app, example_event("api/account/issue_token"))
     made = success_data(response)
     kept_secret.append(made["token"][56:])
     assert response["statusCode"] == 201
@@ -121,19 +121,19 @@ def test_a_token_is_shown_once(app: ModuleType, kept_secret: list[str]) -> None:
     assert (made["name"], made["scopes"], made["user_id"]) == ("n8n", ["generations.create", "read"], USER)
     assert parse_rfc3339(made["expires_at"]) - parse_rfc3339(made["created_at"]) == TOKEN_LIFETIME_MAX
     assert made["last_used_at"] is None
-    listed = invoke_app(app, example_event("api/tokens/list_tokens"))
+    listed = invoke_app(app, example_event("api/account/list_tokens"))
     assert success_data(listed) == {"items": [{key: made[key] for key in made if key != "token"}], "next_cursor": None}
     assert made["token"][56:] not in listed["body"]
 
 
 def test_a_repeated_idempotency_key_returns_no_second_token(app: ModuleType, kept_secret: list[str]) -> None:
-    first, again = (invoke_app(app, example_event("api/tokens/issue_token")) for _ in "ab")
+    first, again = (invoke_app(app, example_event("api/account/issue_token")) for _ in "ab")
     kept_secret.append(success_data(first)["token"][56:])
     assert (again["statusCode"], again["headers"]["Idempotent-Replayed"]) == (201, "true")
     assert success_data(again) == {**success_data(first), "token": None}
-    other = invoke_app(app, event("api/tokens/issue_token", body={**ASK, "name": "another"}))
+    other = invoke_app(app, event("api/account/issue_token", body={**ASK, "name": "another"}))
     assert error_of(other) == (422, "IDEMPOTENCY_MISMATCH")
-    assert len(success_data(invoke_app(app, example_event("api/tokens/list_tokens")))["items"]) == 1
+    assert len(success_data(invoke_app(app, example_event("api/account/list_tokens")))["items"]) == 1
 
 
 def test_no_part_of_a_tokens_secret_is_stored(app: ModuleType, cloud: AwsResources, kept_secret: list[str]) -> None:
@@ -164,7 +164,7 @@ def test_no_part_of_a_tokens_secret_is_stored(app: ModuleType, cloud: AwsResourc
     ids=repr,
 )
 def test_an_invalid_token_request_names_the_field(app: ModuleType, change: dict[str, Any], path: str) -> None:
-    response = invoke_app(app, event("api/tokens/issue_token", body={**ASK, **change}))
+    response = invoke_app(app, event("api/account/issue_token", body={**ASK, **change}))
     assert error_of(response) == (422, "VALIDATION_FAILED")
     assert [field["path"] for field in json.loads(response["body"])["details"]["fields"]] == [path]
 
@@ -172,21 +172,21 @@ def test_an_invalid_token_request_names_the_field(app: ModuleType, change: dict[
 def test_tokens_are_paged(app: ModuleType) -> None:
     for number in range(3):
         body = {**ASK, "name": f"program {number}"}
-        invoke_app(app, event("api/tokens/issue_token", body=body, headers={"idempotency-key": f"{number}"}))
-    first = success_data(invoke_app(app, event("api/tokens/list_tokens", queryStringParameters={"limit": "2"})))
+        invoke_app(app, event("api/account/issue_token", body=body, headers={"idempotency-key": f"{number}"}))
+    first = success_data(invoke_app(app, event("api/account/list_tokens", queryStringParameters={"limit": "2"})))
     rest = {"limit": "2", "cursor": first["next_cursor"]}
-    second = success_data(invoke_app(app, event("api/tokens/list_tokens", queryStringParameters=rest)))
+    second = success_data(invoke_app(app, event("api/account/list_tokens", queryStringParameters=rest)))
     assert [len(page["items"]) for page in (first, second)] == [2, 1]
     assert second["next_cursor"] is None
     assert {item["name"] for page in (first, second) for item in page["items"]} == {f"program {n}" for n in range(3)}
-    wrong = invoke_app(app, event("api/tokens/list_tokens", queryStringParameters={"cursor": "c2Vzc2lvbiM"}))
+    wrong = invoke_app(app, event("api/account/list_tokens", queryStringParameters={"cursor": "c2Vzc2lvbiM"}))
     assert error_of(wrong) == (422, "VALIDATION_FAILED")
 
 
 @pytest.mark.parametrize("route", ROUTES)
 def test_a_foreign_user_finds_no_tokens(app: ModuleType, route: str) -> None:
     add_api_token()
-    request = event(f"api/tokens/{route}", headers={"atelier-workspace": WORKSPACE})
+    request = event(f"api/account/{route}", headers={"atelier-workspace": WORKSPACE})
     request["requestContext"]["authorizer"]["lambda"] |= {
         "user_id": "usr_01M7XCN60QZZZZZZZZZZZZZZZZ",
         "workspace_id": OTHER,
@@ -194,7 +194,7 @@ def test_a_foreign_user_finds_no_tokens(app: ModuleType, route: str) -> None:
     # A mutation checks the session first, which the invented user does not have.
     assert error_of(invoke_app(app, request))[0] == (404 if route == "list_tokens" else 401)
     if route == "list_tokens":
-        assert success_data(invoke_app(app, foreign_event("api/tokens/list_tokens")))["items"] == []
+        assert success_data(invoke_app(app, foreign_event("api/account/list_tokens")))["items"] == []
 
 
 def test_the_authorizer_accepts_the_example_token_and_logs_only_its_id(
@@ -231,7 +231,7 @@ def test_a_token_is_limited_to_its_scopes_and_logged_by_id(
     assert json.loads(small["body"])["details"] == {"permission": "generations.read"}
 
 
-@pytest.mark.parametrize("name", [*(f"api/tokens/{route}" for route in ROUTES), "api/account/me"])
+@pytest.mark.parametrize("name", [*(f"api/account/{route}" for route in ROUTES), "api/account/me"])
 def test_no_token_can_use_the_account_and_token_routes(authorizer: ModuleType, cloud: AwsResources, name: str) -> None:
     add_api_token("all", "read", "api-keys.manage", "providers.manage", "budgets.manage")
     response = call(name, context(authorizer, TOKEN_TEXT))
@@ -288,7 +288,7 @@ def test_an_ended_token_is_refused_despite_the_cached_authorizer(
     add_api_token("all")
     claims = context(authorizer, TOKEN_TEXT)
     if end == "revoked":
-        assert invoke_app(app, example_event("api/tokens/revoke_token"))["statusCode"] == 204
+        assert invoke_app(app, example_event("api/account/revoke_token"))["statusCode"] == 204
     if end == "expired":
         change_item(cloud, WORKSPACE, f"token#{TOKEN}", ends_at="2026-01-01T00:00:00.000Z")
     if end == "left":
@@ -305,37 +305,37 @@ def test_an_ended_token_is_refused_despite_the_cached_authorizer(
 
 def test_a_second_revocation_is_not_found(app: ModuleType) -> None:
     add_api_token()
-    answers = [invoke_app(app, example_event("api/tokens/revoke_token")) for _ in "abc"]
+    answers = [invoke_app(app, example_event("api/account/revoke_token")) for _ in "abc"]
     assert [answer["statusCode"] for answer in answers] == [204, 404, 404]
-    request = event("api/tokens/revoke_token")
+    request = event("api/account/revoke_token")
     request["requestContext"]["http"]["path"] = "/api/tokens/tok_1"
     assert invoke_app(app, request)["body"] == answers[1]["body"]
-    assert success_data(invoke_app(app, example_event("api/tokens/list_tokens")))["items"] == []
+    assert success_data(invoke_app(app, example_event("api/account/list_tokens")))["items"] == []
 
 
 def test_another_users_token_is_revoked_only_by_an_admin(app: ModuleType, cloud: AwsResources) -> None:
     add_api_token()
     change_item(cloud, WORKSPACE, f"token#{TOKEN}", user_id="usr_01M7XCN60QZZZZZZZZZZZZZZZZ")
     change_item(cloud, USER, f"member#{WORKSPACE}", role="editor")
-    assert error_of(invoke_app(app, example_event("api/tokens/revoke_token"))) == (403, "FORBIDDEN")
+    assert error_of(invoke_app(app, example_event("api/account/revoke_token"))) == (403, "FORBIDDEN")
     change_item(cloud, USER, f"member#{WORKSPACE}", role="admin")
-    assert invoke_app(app, example_event("api/tokens/revoke_token"))["statusCode"] == 204
+    assert invoke_app(app, example_event("api/account/revoke_token"))["statusCode"] == 204
 
 
 def test_a_token_cannot_exceed_its_issuers_role(app: ModuleType, cloud: AwsResources) -> None:
     change_item(cloud, USER, f"member#{WORKSPACE}", role="viewer")
-    assert error_of(invoke_app(app, example_event("api/tokens/issue_token"))) == (403, "FORBIDDEN")
+    assert error_of(invoke_app(app, example_event("api/account/issue_token"))) == (403, "FORBIDDEN")
     change_item(cloud, USER, f"member#{WORKSPACE}", role="editor")
-    wider = invoke_app(app, event("api/tokens/issue_token", body={**ASK, "scopes": ["read", "providers.manage"]}))
+    wider = invoke_app(app, event("api/account/issue_token", body={**ASK, "scopes": ["read", "providers.manage"]}))
     assert error_of(wider) == (403, "FORBIDDEN")
-    assert invoke_app(app, event("api/tokens/issue_token", body=ASK))["statusCode"] == 201
+    assert invoke_app(app, event("api/account/issue_token", body=ASK))["statusCode"] == 201
 
 
 def test_a_tokens_last_use_is_updated_at_intervals(
     app: ModuleType, authorizer: ModuleType, cloud: AwsResources
 ) -> None:
     def shown() -> str:
-        [item] = success_data(invoke_app(app, example_event("api/tokens/list_tokens")))["items"]
+        [item] = success_data(invoke_app(app, example_event("api/account/list_tokens")))["items"]
         return str(item["last_used_at"])
 
     add_api_token()

@@ -1,15 +1,17 @@
-"""/api/auth/me: the caller's own account."""
+"""The caller's account, and the workspace's API tokens; an API token itself has no access to the routes of tokens."""
 
 from __future__ import annotations
 
 from atelier.http.api import Api
-from atelier.http.request import Request
-from atelier.http.response import Response
+from atelier.http.request import Empty, Request
+from atelier.http.response import Response, created
 from atelier.identity.schemas import AccountView, account_view
-from atelier.wiring import identity
+from atelier.identity.token_schemas import IssuedTokenView, IssueTokenRequest, TokenList, TokenQuery, issued_token_view
+from atelier.wiring import identity, tokens
 from atelier.wiring.auth import gate, limiter
 
 api = Api("account", gate=gate, limiter=limiter)
+handler = api.handler
 
 
 @api.route("GET", "/api/auth/me", permission="account.read", answer=AccountView)
@@ -18,4 +20,35 @@ def me(request: Request[object]) -> Response:
     return Response(account_view(*identity.account(request.caller.user_id)))
 
 
-handler = api.handler
+@api.route("GET", "/api/tokens", permission="tokens.read", tag="tokens", query=TokenQuery, answer=TokenList)
+def list_tokens(request: Request[Empty]) -> Response:
+    """List the workspace's API tokens, newest first, without their secret values."""
+    query: TokenQuery = request.query
+    return Response(tokens.list_tokens(request.caller.workspace_id, query.cursor, query.limit))
+
+
+@api.route(
+    "POST",
+    "/api/tokens",
+    permission="tokens.manage",
+    tag="tokens",
+    body=IssueTokenRequest,
+    answer=IssuedTokenView,
+    statuses=(201,),
+    errors=(409,),
+)
+def issue_token(request: Request[IssueTokenRequest]) -> Response:
+    """Create an API token for a program; only this response shows it."""
+    body = request.body
+    issued = tokens.issue(
+        request.caller, body.name, tuple(body.scopes), body.expires_at, request.idempotency_key, request.now
+    )
+    location, replayed = f"/api/tokens/{issued.token.id}", issued.text is None
+    return created(location, issued_token_view(issued), replayed=replayed)
+
+
+@api.route("DELETE", "/api/tokens/<token_id>", permission="tokens.manage", tag="tokens", statuses=(204,), errors=(404,))
+def revoke_token(request: Request[Empty]) -> Response:
+    """Revoke an API token: your own, or any token if you administer the workspace. It ends at once."""
+    tokens.revoke(request.caller, request.path_id("token_id", "tok"), request.now)
+    return Response(status=204)

@@ -1,32 +1,65 @@
-"""The library over HTTP: assets, listed and read."""
+"""The library over HTTP: assets, characters and templates."""
 
 from __future__ import annotations
 
-from atelier import cursors
 from atelier.http.api import Api
 from atelier.http.request import Empty, Request
+from atelier.http.resources import ResourceSchemas, declare_resource
 from atelier.http.response import Response
+from atelier.library.character_schemas import (
+    ChangeCharacterRequest,
+    CharacterEnvelope,
+    CharacterList,
+    CreateCharacterRequest,
+    character_view,
+)
+from atelier.library.present import list_assets as list_assets_of
+from atelier.library.present import present_asset
 from atelier.library.schemas import AssetEnvelope, AssetList, AssetQuery
+from atelier.library.template_schemas import (
+    ChangeTemplateRequest,
+    CreateTemplateRequest,
+    TemplateEnvelope,
+    TemplateList,
+    template_view,
+)
 from atelier.wiring import auth, library
+from atelier.wiring.media_urls import asset_urls
 
 api = Api("library", gate=auth.gate, limiter=auth.limiter)
 handler = api.handler
+declare_resource(
+    api,
+    "character",
+    "chr",
+    ResourceSchemas(CreateCharacterRequest, ChangeCharacterRequest, CharacterEnvelope, CharacterList, character_view),
+    library.character_deps,
+)
+declare_resource(
+    api,
+    "template",
+    "tpl",
+    ResourceSchemas(
+        CreateTemplateRequest,
+        ChangeTemplateRequest,
+        TemplateEnvelope,
+        TemplateList,
+        template_view,
+        long_parts=lambda template: [template.prompt, template.parameters],
+    ),
+    library.template_deps,
+)
 
 
 @api.route("GET", "/api/assets", permission="assets.read", query=AssetQuery, answer=AssetList)
 def list_assets(request: Request[Empty]) -> Response:
     """List the workspace's assets, newest first."""
-    query: AssetQuery = request.query
-    after = cursors.decode(query.cursor, "ast_")
-    page = library.assets().list(
-        request.caller.workspace_id, query.type, after, query.limit, project_id=query.project_id
-    )
-    items = [library.view(asset, request.now) for asset in page.assets]
-    return Response(AssetList(items=items, next_cursor=cursors.encode(page.next_id)))
+    workspace_id, assets = request.caller.workspace_id, library.assets()
+    return Response(list_assets_of(workspace_id, request.query, request.now, assets=assets, urls=asset_urls))
 
 
 @api.route("GET", "/api/assets/<asset_id>", permission="assets.read", answer=AssetEnvelope, errors=(404,))
 def get_asset(request: Request[Empty]) -> Response:
     """Get one asset with its signed URLs."""
     asset = library.assets().get(request.caller.workspace_id, request.path_id("asset_id", "ast"))
-    return Response(AssetEnvelope(asset=library.view(asset, request.now)))
+    return Response(AssetEnvelope(asset=present_asset(asset, request.now, urls=asset_urls)))

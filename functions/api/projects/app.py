@@ -6,7 +6,7 @@ from functools import partial
 
 from atelier.http.api import Api
 from atelier.http.request import Empty, Request
-from atelier.http.response import Response
+from atelier.http.response import Response, created
 from atelier.projects.model import WORKSPACE
 from atelier.projects.schemas import (
     AlertEnvelope,
@@ -37,8 +37,7 @@ def list_projects(request: Request[Empty]) -> Response:
 def create_project(request: Request[CreateProjectRequest]) -> Response:
     """Create a project, with a budget or without."""
     project, replayed = projects.create(request.caller, request.body, request.idempotency_key, request.now)
-    headers = {"Location": f"/api/projects/{project.id}"} | ({"Idempotent-Replayed": "true"} if replayed else {})
-    return Response(ProjectEnvelope(project=project), status=201, headers=headers)
+    return created(f"/api/projects/{project.id}", ProjectEnvelope(project=project), replayed=replayed)
 
 
 @read("/api/projects/<project_id>", answer=ProjectEnvelope, errors=(404,))

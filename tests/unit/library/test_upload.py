@@ -12,7 +12,7 @@ import pytest
 
 from atelier.errors import Conflict, NotFound, ValidationFailed
 from atelier.library.model import Asset
-from atelier.library.ports import DocumentExists, FileInvalid, FileLimitExceeded, StoredFile, UploadForm
+from atelier.library.ports import FileInvalid, FileLimitExceeded, StoredFile, UploadExists, UploadForm
 from atelier.library.upload import LIFETIME, Upload, begin_upload, complete_upload, store_bytes
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -55,7 +55,7 @@ class World:
     def create(self, upload: Upload) -> None:
         self._step()
         if upload.id in self.uploads:
-            raise DocumentExists
+            raise UploadExists
         self.uploads[upload.id] = upload
         self._step()
 

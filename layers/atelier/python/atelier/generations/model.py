@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -12,6 +11,7 @@ from typing import Any
 from atelier.catalogue.candidates import format_candidate
 from atelier.catalogue.sizes import InputFacts
 from atelier.dataclass import dataclass
+from atelier.idempotency import fingerprint
 from atelier.ids import CROCKFORD
 from atelier.provider_port import ErrorClass
 
@@ -130,7 +130,7 @@ class Recipe:
         facts: list[Any] = [self.kind, self.prompt, self.model, self.negative_prompt, self.parameters]
         if self.inputs:
             facts.append({role: [source.asset_id for source in sources] for role, sources in self.inputs.items()})
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+        return fingerprint(facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +233,7 @@ class Pipeline:
         for stage in self.stages:
             inputs = {role: [source.asset_id for source in sources] for role, sources in stage.inputs.items()}
             facts.append([stage.name, stage.model, stage.parameters, stage.negative_prompt, inputs, stage.made_by])
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+        return fingerprint(facts)
 
 
 @dataclass(frozen=True, slots=True)

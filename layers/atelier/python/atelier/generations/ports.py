@@ -126,19 +126,6 @@ class GenerationStore(Protocol):
         ...
 
 
-class IdempotencyKeys(Protocol):
-    """Binds a caller's idempotency key to one id and one fingerprint, permanently."""
-
-    def reserve(self, workspace_id: str, key: str, fingerprint: str, new_id: str) -> str:
-        """Bind the key, and return its id: `new_id` the first time, the earlier id afterwards. Raises
-        IdempotencyMismatch for another fingerprint."""
-        ...
-
-    def find(self, workspace_id: str, key: str) -> str | None:
-        """The id bound to the key, None = the key is not bound. Reads consistently and binds nothing."""
-        ...
-
-
 class Workflow(Protocol):
     """The workflow executions that drive generations and runs."""
 

@@ -30,6 +30,7 @@ from atelier.generations.pipelines import (
     implied_pipeline,
     longest_prompt,
 )
+from atelier.idempotency import fingerprint
 from atelier.ids import is_id, new_id
 from atelier.routing.rank_offers import Routes
 
@@ -91,11 +92,11 @@ class QuoteInput:
             return None
         negative_prompt = self.facts.negative_prompt
         text = json.dumps([self.prompt, negative_prompt]) if negative_prompt else self.prompt
-        return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:32]
+        return fingerprint(text)
 
 
 def _digest(facts: object) -> str:
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+    return fingerprint(facts)
 
 
 def _stage_input(stage: Stage, prompt: str | None, pipeline: Pipeline) -> QuoteInput:

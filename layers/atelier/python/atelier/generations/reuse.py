@@ -5,14 +5,13 @@ seed or ask for reuse; any other request is meant to make something new.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from atelier.generations.model import DeliveredFile, Generation, InputAssets, Pipeline, Recipe, Status
+from atelier.idempotency import fingerprint
 
 SEED = "seed"
 
@@ -31,7 +30,7 @@ def reuse_key(requested: Recipe, complete: Recipe, pipeline: Pipeline | None) ->
         facts.append(pipeline.name)
         for stage in pipeline.stages:
             facts.append([stage.name, stage.model, stage.parameters, stage.negative_prompt, _file_hashes(stage.inputs)])
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+    return fingerprint(facts)
 
 
 def _file_hashes(inputs: InputAssets) -> dict[str, list[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Literal, cast
@@ -25,6 +24,7 @@ from atelier.generations.model import Generation, InputAsset, InputAssets, Kind,
 from atelier.generations.pipelines import ENHANCE_STAGE, PIPELINES, StageOptions, build_pipeline
 from atelier.generations.ports import Filters
 from atelier.generations.quote import QUOTE_CHARACTERS_MAX, Quote, QuoteInput
+from atelier.idempotency import fingerprint
 from atelier.library.character import Character
 from atelier.library.template import Template, fill_gaps
 
@@ -174,7 +174,7 @@ class MakeRequest(DeferredModel):
     def fingerprint(self) -> str:
         """A digest of the request alone, so that it stays equal when the character or the template that it names
         changes."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:32]
+        return fingerprint(self.model_dump_json())
 
 
 def _validate_parameters(parameters: dict[str, Any]) -> Parameters:

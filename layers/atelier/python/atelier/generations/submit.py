@@ -23,9 +23,10 @@ from atelier.errors import (
 )
 from atelier.generations.model import DeliveredFile, Generation, InputAssets, Pipeline, Recipe, Stage, Status
 from atelier.generations.moderation_texts import prompt_texts
-from atelier.generations.ports import GenerationExists, GenerationStore, IdempotencyKeys, InputAssetStore, QuoteRedeemed
+from atelier.generations.ports import GenerationExists, GenerationStore, InputAssetStore, QuoteRedeemed
 from atelier.generations.quote import PricedPart, Quote, QuoteInput, price_parts
 from atelier.generations.reuse import SEED, reuse_key, reused
+from atelier.idempotency import IdempotencyKeys
 from atelier.ids import new_id
 from atelier.ledger.model import DailyCreditRule, Wallet, plan_hold
 from atelier.ledger.ports import StaleWallet, WalletStore

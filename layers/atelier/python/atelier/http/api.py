@@ -138,6 +138,8 @@ class Api:
         raw: bool = False,
         raw_body: bool = False,
         body_bytes_max: int = BODY_BYTES_MAX,
+        summary: str | None = None,
+        tag: str | None = None,
     ) -> Callable[[Callable[[Request[Any]], Response]], Callable[[Request[Any]], Response]]:
         """Declare an operation at each of `paths` (`/api/things/<thing_id>`; `<name+>` takes slashes too).
 
@@ -145,10 +147,11 @@ class Api:
         statuses: the statuses of success, the usual one first. errors: error statuses beside those of every route.
         raw: `data` is the whole body (health, JWKS, OpenAPI), without the envelope.
         raw_body: the handler parses `request.raw_body` itself (signed webhooks), whatever its content type.
-        body_bytes_max: a larger body is refused, also when it is larger only after decompression."""
+        body_bytes_max: a larger body is refused, also when it is larger only after decompression.
+        summary: of the operation; by default the first line of the handler's docstring. tag: by default the Api's."""
 
         def declare(handler: Callable[[Request[Any]], Response]) -> Callable[[Request[Any]], Response]:
-            summary = (handler.__doc__ or handler.__name__.replace("_", " ")).strip().splitlines()[0]
+            described = summary or handler.__doc__ or handler.__name__.replace("_", " ")
             for path in paths:
                 route = Route(
                     method,
@@ -160,8 +163,8 @@ class Api:
                     answer,
                     statuses,
                     errors,
-                    summary,
-                    self.tag,
+                    described.strip().splitlines()[0],
+                    tag or self.tag,
                     raw,
                     raw_body,
                     body_bytes_max,

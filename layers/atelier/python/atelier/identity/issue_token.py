@@ -10,9 +10,10 @@ from datetime import datetime
 
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import Conflict, Forbidden, NotFound, ValidationFailed
+from atelier.idempotency import IdempotencyKeys
 from atelier.identity.api_tokens import TOKEN_LIFETIME_MAX, ApiToken, TokenExists, new_token
 from atelier.identity.permissions import Role, at_least, permits
-from atelier.identity.ports import ApiTokens, IdempotencyKeys
+from atelier.identity.ports import ApiTokens
 from atelier.identity.scopes import GROUPS
 from atelier.ids import new_id
 

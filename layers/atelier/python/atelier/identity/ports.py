@@ -114,15 +114,6 @@ class ApiTokens(Protocol):
         ...
 
 
-class IdempotencyKeys(Protocol):
-    """The idempotency keys of callers; each is bound to one id for ever."""
-
-    def reserve(self, workspace_id: str, key: str, fingerprint: str, new_id: str) -> str:
-        """Bind a key to `new_id` unless it is bound already; return the id that it is bound to. Raises
-        IdempotencyMismatch when the key was bound with another fingerprint, that is, for another request."""
-        ...
-
-
 class Passwords(Protocol):
     """Deliberately slow hashes of passwords."""
 

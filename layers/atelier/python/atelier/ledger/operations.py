@@ -5,8 +5,6 @@ of its facts. The same key with the same facts is a repetition; the same key wit
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import replace
 from datetime import datetime
 
@@ -86,11 +84,6 @@ class OperationRecord:
     fingerprint: str
     order: str
     grant: GrantRecord | None
-
-
-def fingerprint(kind: str, facts: Facts) -> str:
-    """32 hex digits, equal for equal facts. The time of the operation is not a fact."""
-    return hashlib.sha256(json.dumps([kind, facts], sort_keys=True).encode()).hexdigest()[:32]
 
 
 def plan_grant(

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from atelier.clock import rfc3339
 from atelier.errors import AtelierError, Conflict, NotFound, Unavailable
+from atelier.idempotency import fingerprint
 from atelier.ids import new_id
 from atelier.ledger.model import DailyCreditRule, GrantSource, Wallet
 from atelier.ledger.operations import (
@@ -17,7 +18,6 @@ from atelier.ledger.operations import (
     Operation,
     OperationRecord,
     TransferShare,
-    fingerprint,
     plan_adjustment,
     plan_grant,
     plan_revocation,
@@ -84,7 +84,7 @@ def grant(
             now=now,
         )
 
-    return _post(workspace_id, key, fingerprint("grant", identity_facts), plan, deps)
+    return _post(workspace_id, key, fingerprint(["grant", identity_facts]), plan, deps)
 
 
 def revoke(
@@ -111,7 +111,7 @@ def revoke(
             wallet, key, grant_record, amount, expired_credits=expired, reason=reason, order=_order(now), now=now
         )
 
-    operation_fingerprint = fingerprint("revoke", {"grant": grant_key, "amount": amount, "reason": reason})
+    operation_fingerprint = fingerprint(["revoke", {"grant": grant_key, "amount": amount, "reason": reason}])
     return _post(workspace_id, key, operation_fingerprint, plan, deps)
 
 
@@ -128,7 +128,7 @@ def adjust(
             deps.refreshed_wallet(workspace_id, now), key, credits, facts, order=_order(now), now=now
         )
 
-    return _post(workspace_id, key, fingerprint("adjust", {**facts, "credits": credits}), plan, deps)
+    return _post(workspace_id, key, fingerprint(["adjust", {**facts, "credits": credits}]), plan, deps)
 
 
 def transfer(
@@ -154,7 +154,7 @@ def transfer(
         return plan_transfer(payer, key, transfer_shares, fee, facts or {}, order=_order(now), now=now)
 
     share_facts: Facts = {receiver: f"{role} {credits}" for receiver, (role, credits) in shares.items()}
-    return _post(workspace_id, key, fingerprint("transfer", {**(facts or {}), "fee": fee, **share_facts}), plan, deps)
+    return _post(workspace_id, key, fingerprint(["transfer", {**(facts or {}), "fee": fee, **share_facts}]), plan, deps)
 
 
 def _post(

@@ -35,9 +35,12 @@ class Character:
     parameters: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
-def check_references(workspace_id: str, asset_ids: tuple[str, ...], *, assets: Assets) -> None:
-    """Raises ValidationFailed for each id that is not an image of the workspace."""
-    image_ids = {asset.id for asset in assets.find(workspace_id, asset_ids) if asset.type == "image"}
+def check_references(assets: Assets, before: Character | None, after: Character) -> None:
+    """Raises ValidationFailed for each new reference image that is not an image of the workspace."""
+    asset_ids = after.reference_asset_ids
+    if before is not None and before.reference_asset_ids == asset_ids:
+        return
+    image_ids = {asset.id for asset in assets.find(after.workspace_id, asset_ids) if asset.type == "image"}
     wrong = [
         {"path": f"reference_asset_ids.{place}", "message": "There is no such image here."}
         for place, asset_id in enumerate(asset_ids)

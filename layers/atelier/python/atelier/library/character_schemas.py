@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
@@ -62,10 +61,6 @@ class CreateCharacterRequest(_CharacterFields):
             **_field_values(self, set(type(self).model_fields)),
         )
 
-    def fingerprint(self) -> str:
-        """A digest of the request (32 hex digits), to which the caller's idempotency key is bound."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:32]
-
 
 class ChangeCharacterRequest(_CharacterFields):
     """Changes of a character: a field that is left out stays as it is, and null clears it."""
@@ -75,15 +70,8 @@ class ChangeCharacterRequest(_CharacterFields):
     parameters: Parameters = {}
 
     def change(self, before: Character) -> Character:
-        """The character with this request's changes. `seen`: the character as it was read."""
+        """The character with this request's changes. `before`: the character as it was read."""
         return replace(before, **_field_values(self, self.model_fields_set))
-
-
-class CharacterQuery(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    limit: int = Field(default=25, ge=1, le=100)
-    cursor: Annotated[str, Field(max_length=200)] | None = None
 
 
 class CharacterView(BaseModel):

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from atelier.dataclass import dataclass
 from atelier.library.model import Asset
 
-ThingT = TypeVar("ThingT")
+PendingT = TypeVar("PendingT")
 
 
-class DocumentExists(Exception):
-    """A document (or upload) with this id exists already."""
-
-
-class StaleDocument(Exception):
-    """The document changed since it was read: read it and apply the change again."""
+class UploadExists(Exception):
+    """An upload with this id exists already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,44 +48,6 @@ class Assets(Protocol):
         *,
         project_id: str | None = None,
     ) -> AssetPage: ...
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentPage(Generic[ThingT]):
-    """Documents, newest first. `next_id` is the id after which the next page begins; None on the last page."""
-
-    documents: tuple[ThingT, ...]
-    next_id: str | None
-
-
-class DocumentStore(Protocol[ThingT]):
-    """Documents that users write and change: characters, templates. Every write is conditional."""
-
-    def create(self, document: ThingT) -> None:
-        """Raises ThingExists."""
-        ...
-
-    def get(self, workspace_id: str, document_id: str) -> ThingT:
-        """The document (consistent read); raises NotFound."""
-        ...
-
-    def list(self, workspace_id: str, after_id: str | None, limit: int) -> DocumentPage[ThingT]: ...
-
-    def change(self, before: ThingT, after: ThingT) -> None:
-        """Write everything that a user may change. Raises ThingMoved when the stored document is not `seen`."""
-        ...
-
-    def delete(self, workspace_id: str, document_id: str) -> None:
-        """Raises NotFound."""
-        ...
-
-
-class IdempotencyKeys(Protocol):
-    """Binds a caller's key to one id and one fingerprint, for ever."""
-
-    def reserve(self, workspace_id: str, key: str, fingerprint: str, new_id: str) -> str:
-        """The id that the key is bound to, `new_id` if it was free. Raises IdempotencyMismatch."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +100,14 @@ class FileIngest(Protocol):
         ...
 
 
-class Uploads(Protocol[ThingT]):
+class Uploads(Protocol[PendingT]):
     """Announced files that are not assets yet."""
 
-    def create(self, upload: ThingT) -> None:
-        """Raises ThingExists."""
+    def create(self, upload: PendingT) -> None:
+        """Raises UploadExists."""
         ...
 
-    def get(self, workspace_id: str, asset_id: str) -> ThingT:
+    def get(self, workspace_id: str, asset_id: str) -> PendingT:
         """The upload (consistent read); an expired one may still be returned. Raises NotFound."""
         ...
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Literal, cast
@@ -66,10 +65,6 @@ class CreateTemplateRequest(BaseModel):
         )
         return validate_template(template)
 
-    def fingerprint(self) -> str:
-        """A digest of the request (32 hex digits), to which the caller's idempotency key is bound."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:32]
-
 
 class ChangeTemplateRequest(BaseModel):
     """Changes of a template: a field that is left out stays as it is, and null clears it."""
@@ -87,7 +82,7 @@ class ChangeTemplateRequest(BaseModel):
     visibility: Literal["private"] = "private"
 
     def change(self, before: Template) -> Template:
-        """The template with this request's changes. `seen`: the template as it was read. Raises ValidationFailed when
+        """The template with this request's changes. `before`: the template as it was read. Raises ValidationFailed when
         prompts and variables do not match."""
         facts = _field_values(self, self.model_fields_set)
         if "variables" not in facts:
@@ -96,13 +91,6 @@ class ChangeTemplateRequest(BaseModel):
             names = {variable.name for variable in without_variables.variables}
             facts["variables"] = tuple(variable for variable in before.variables if variable.name in names)
         return validate_template(replace(before, **facts))
-
-
-class TemplateQuery(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    limit: int = Field(default=25, ge=1, le=100)
-    cursor: Annotated[str, Field(max_length=200)] | None = None
 
 
 class VariableView(BaseModel):

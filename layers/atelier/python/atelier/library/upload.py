@@ -11,18 +11,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from atelier.errors import Conflict, NotFound, PayloadTooLarge, PromptRefused, ValidationFailed
+from atelier.idempotency import IdempotencyKeys, fingerprint
 from atelier.ids import new_id
 from atelier.library.file_types import kind_of
 from atelier.library.model import Asset
 from atelier.library.ports import (
     Assets,
-    DocumentExists,
     FileIngest,
     FileInvalid,
     FileLimitExceeded,
     FileRefused,
-    IdempotencyKeys,
     UploadedFiles,
+    UploadExists,
     UploadForm,
     Uploads,
 )
@@ -56,7 +56,7 @@ class Upload:
 
     def fingerprint(self) -> str:
         """A digest of the request (32 hex digits), to which the caller's idempotency key is bound."""
-        return hashlib.sha256(f"{self.content_type}#{self.size_bytes}#{self.name}".encode()).hexdigest()[:32]
+        return fingerprint(f"{self.content_type}#{self.size_bytes}#{self.name}")
 
 
 def begin_upload(
@@ -76,7 +76,7 @@ def begin_upload(
         upload = replace(upload, id=keys.reserve(upload.workspace_id, key, upload.fingerprint(), upload.id))
     try:
         uploads.create(upload)
-    except DocumentExists:
+    except UploadExists:
         upload, replayed = uploads.get(upload.workspace_id, upload.id), True
     return upload, files.form(upload, now), replayed
 

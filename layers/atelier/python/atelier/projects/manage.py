@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from atelier.errors import Conflict, NotFound, Unavailable
+from atelier.idempotency import IdempotencyKeys, fingerprint
 from atelier.ids import new_id
 from atelier.projects.model import THRESHOLDS, WORKSPACE, Budget, Project, month_of
 from atelier.projects.ports import ProjectExists, ProjectInUse, ProjectStore, StaleProject
 
 TRIES_MAX = 20
 ProjectAndBudget = tuple[Project, Budget]
-
-
-class IdempotencyKeys(Protocol):
-    """Binds a caller's key to one id and one fingerprint, for ever."""
-
-    def reserve(self, workspace_id: str, key: str, fingerprint: str, new_id: str) -> str: ...
 
 
 class Wallets(Protocol):
@@ -47,7 +40,7 @@ class NewProject:
     def fingerprint(self) -> str:
         """A digest of the request (32 hex digits), to which the idempotency key is bound."""
         facts = [self.name, self.description, self.thumbnail_url, self.budget_microusd, self.thresholds]
-        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+        return fingerprint(facts)
 
 
 def create_project(

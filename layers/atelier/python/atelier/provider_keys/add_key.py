@@ -10,6 +10,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from atelier.errors import Conflict, NotFound, ValidationFailed
+from atelier.idempotency import IdempotencyKeys
 from atelier.ids import new_id
 from atelier.provider_keys.model import (
     CUSTOM,
@@ -22,7 +23,7 @@ from atelier.provider_keys.model import (
     TooManyKeys,
     last_four,
 )
-from atelier.provider_keys.ports import IdempotencyKeys, KeyExists, OwnRouteMarks, ProviderKeys
+from atelier.provider_keys.ports import KeyExists, OwnRouteMarks, ProviderKeys
 from atelier.provider_keys.vault import Vault
 
 # The namespace of the idempotency keys of this request.

@@ -64,15 +64,6 @@ class OwnRouteMarks(Protocol):
     def mark_own_routes(self, workspace_id: str) -> None: ...
 
 
-class IdempotencyKeys(Protocol):
-    """Binds a caller's key to one id and one fingerprint, for ever."""
-
-    def reserve(self, workspace_id: str, key: str, fingerprint: str, new_id: str) -> str:
-        """Bind `new_id` to the key, or return the id that was bound first. Raises IdempotencyMismatch when the bound
-        fingerprint is another."""
-        ...
-
-
 class KeyExists(Exception):
     """A key with this id is stored already."""
 

@@ -6,10 +6,8 @@ from __future__ import annotations
 import time
 from datetime import datetime, timedelta
 from functools import cache, partial
-from typing import TYPE_CHECKING
 
 from atelier.adapters.aws.dynamodb import pause_with_jitter
-from atelier.adapters.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 from atelier.adapters.aws.secrets import Secret
 from atelier.clock import system_clock
 from atelier.generations.create import CreateDeps
@@ -19,16 +17,14 @@ from atelier.generations.quote import derive_quote_key
 from atelier.generations.submit import SubmitDeps
 from atelier.generations.wait import WaitDeps
 from atelier.generations.wait import wait as wait_for_end
-from atelier.settings import AttemptSigning, DailyCredits, GenerationTimes, RequestsTable, WaitLimits
+from atelier.settings import AttemptSigning, DailyCredits, GenerationTimes, WaitLimits
 from atelier.wiring import media_urls, moderation, routing, waiting
 from atelier.wiring.budgets import projects
 from atelier.wiring.generations import read_text, store
+from atelier.wiring.idempotency import idempotency_keys
 from atelier.wiring.ledger import wallets
-from atelier.wiring.library import assets
+from atelier.wiring.library import assets, characters, templates
 from atelier.wiring.sunsets import routing_catalogue
-
-if TYPE_CHECKING:
-    from atelier.adapters.aws.dynamodb.documents import DynamoCharacters, DynamoTemplates
 
 
 def create_deps(now: datetime) -> CreateDeps:
@@ -38,8 +34,8 @@ def create_deps(now: datetime) -> CreateDeps:
         routes_of_wallet=partial(routing.routes_of_wallet, now=now),
         routes_of_workspace=partial(routing.routes, now=now),
         quote_key=_quote_key,
-        characters=_characters,
-        templates=_templates,
+        characters=characters,
+        templates=templates,
         read_text=read_text,
         wait=wait,
     )
@@ -62,7 +58,7 @@ def _submit_deps(now: datetime) -> SubmitDeps:
         lifetime_max=timedelta(seconds=GenerationTimes.read().lifetime_seconds_max),
         wallets=wallets(),
         generations=store(),
-        keys=_keys(),
+        keys=idempotency_keys(),
         budgets=projects(),
         input_asset_store=assets(),
         pause=pause_with_jitter,
@@ -78,26 +74,5 @@ def _wait_deps() -> WaitDeps:
 
 
 @cache
-def _keys() -> DynamoIdempotencyKeys:
-    keys = DynamoIdempotencyKeys()
-    keys.bind(RequestsTable.read().name)
-    return keys
-
-
-@cache
 def _quote_key() -> bytes:
     return derive_quote_key(bytes.fromhex(Secret(AttemptSigning.read().secret).value()["key"]))
-
-
-def _characters() -> DynamoCharacters:
-    # Imported here, because few requests name a character.
-    from atelier.wiring.characters import characters
-
-    return characters()
-
-
-def _templates() -> DynamoTemplates:
-    # Imported here, because few requests run a template.
-    from atelier.wiring.templates import templates
-
-    return templates()

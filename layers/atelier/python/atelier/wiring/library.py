@@ -1,18 +1,18 @@
-"""The library, composed."""
+"""The library, composed: assets, characters and templates."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from atelier.adapters.aws.dynamodb.library import DynamoAssets
-from atelier.library.model import Asset
 from atelier.settings import LibraryTable
-from atelier.wiring import media_urls
 
 if TYPE_CHECKING:
-    from atelier.library.schemas import AssetView
+    from atelier.adapters.aws.dynamodb.documents import DynamoDocuments, DynamoTemplates
+    from atelier.library.character import Character
+    from atelier.library.template import Template
+    from atelier.resources import ResourceDeps
 
 
 @cache
@@ -23,9 +23,38 @@ def assets() -> DynamoAssets:
     return store
 
 
-def view(asset: Asset, now: datetime) -> AssetView:
-    """The response form of an asset, with signed URLs."""
-    from atelier.library.schemas import asset_view
+@cache
+def characters() -> DynamoDocuments[Character]:
+    """The characters of this deployment."""
+    # Imported here and below, because few requests name a character or a template.
+    from atelier.adapters.aws.dynamodb.documents import DynamoDocuments
+    from atelier.library.character import Character
 
-    url, thumbnail_url = media_urls.asset_urls(asset.workspace_id, asset.sha256, asset.format, now)
-    return asset_view(asset, url, thumbnail_url if asset.has_thumbnail else None)
+    return DynamoDocuments(LibraryTable.read().name, "chr", Character)
+
+
+@cache
+def templates() -> DynamoTemplates:
+    """The templates of this deployment."""
+    from atelier.adapters.aws.dynamodb.documents import DynamoTemplates
+
+    return DynamoTemplates(LibraryTable.read().name)
+
+
+@cache
+def character_deps() -> ResourceDeps[Character]:
+    """The dependencies of the use cases of characters."""
+    from atelier.library.character import check_references
+    from atelier.resources import ResourceDeps
+    from atelier.wiring.idempotency import idempotency_keys
+
+    return ResourceDeps(characters(), idempotency_keys(), partial(check_references, assets()))
+
+
+@cache
+def template_deps() -> ResourceDeps[Template]:
+    """The dependencies of the use cases of templates."""
+    from atelier.resources import ResourceDeps
+    from atelier.wiring.idempotency import idempotency_keys
+
+    return ResourceDeps(templates(), idempotency_keys())

@@ -24,8 +24,8 @@ from atelier.projects.schemas import (
     budget_view,
     project_view,
 )
-from atelier.settings import RequestsTable
 from atelier.wiring.budgets import projects
+from atelier.wiring.idempotency import idempotency_keys
 from atelier.wiring.ledger import wallets
 
 
@@ -33,14 +33,10 @@ def create(
     caller: Caller, body: CreateProjectRequest, idempotency_key: str | None, now: datetime
 ) -> tuple[ProjectView, bool]:
     """A new project of a verified caller's workspace, and whether it had been created before under the same key."""
-    from atelier.adapters.aws.dynamodb.idempotency import DynamoIdempotencyKeys
-
     if body.changes_budget:
         _require_budget_permission(caller)
-    keys = DynamoIdempotencyKeys()
-    keys.bind(RequestsTable.read().name)
     new = body.new(caller.workspace_id, caller.user_id, idempotency_key)
-    made, replayed = manage.create_project(new, projects=projects(), keys=keys, now=now)
+    made, replayed = manage.create_project(new, projects=projects(), keys=idempotency_keys(), now=now)
     return project_view(*made), replayed
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from datetime import datetime
 from functools import cache, partial
 
-from atelier.adapters.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 from atelier.adapters.aws.signing_keys import SecretText
 from atelier.adapters.aws.vault import vault_of
 from atelier.caller import Caller
@@ -17,8 +16,9 @@ from atelier.provider_keys.base_url import is_public_url
 from atelier.provider_keys.model import ProviderCredentials, ProviderKey, ProviderPreference
 from atelier.provider_keys.vault import Vault
 from atelier.provider_port import Provider
-from atelier.settings import ProviderKeySecret, RequestsTable
+from atelier.settings import ProviderKeySecret
 from atelier.wiring import provider_adapters, waiting
+from atelier.wiring.idempotency import idempotency_keys
 from atelier.wiring.ledger import wallets
 from atelier.wiring.prices import enabled_providers, prices
 from atelier.wiring.provider_key_store import keys
@@ -38,13 +38,6 @@ def vault() -> Vault:
 def _new_vault() -> Vault:
     sealing = ProviderKeySecret.read()
     return vault_of(sealing.secret, sealing.kms_arn)
-
-
-@cache
-def _idempotency_keys() -> DynamoIdempotencyKeys:
-    store = DynamoIdempotencyKeys()
-    store.bind(RequestsTable.read().name)
-    return store
 
 
 def decrypt_key(workspace_id: str, provider: str, key_id: str, now: datetime) -> ProviderCredentials:
@@ -67,7 +60,7 @@ def add(new: add_key.NewKey, now: datetime) -> add_key.AddedKey:
         keys=keys(),
         wallets=wallets(),
         vault=vault(),
-        idempotency_keys=_idempotency_keys(),
+        idempotency_keys=idempotency_keys(),
         is_allowed_url=partial(is_public_url, simulator_hosts=provider_adapters.simulator_hosts()),
         now=now,
     )

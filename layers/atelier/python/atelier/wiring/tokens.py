@@ -11,7 +11,8 @@ from atelier.caller import Caller
 from atelier.identity import issue_token
 from atelier.identity.permissions import Role
 from atelier.identity.token_schemas import TokenList, token_view
-from atelier.settings import IdentityTable, RequestsTable
+from atelier.settings import IdentityTable
+from atelier.wiring.idempotency import idempotency_keys
 
 if TYPE_CHECKING:
     from atelier.adapters.aws.dynamodb.identity.store import DynamoIdentity
@@ -32,14 +33,10 @@ def issue(
     now: datetime,
 ) -> issue_token.IssuedToken:
     """Issue an API token to a verified caller."""
-    from atelier.adapters.aws.dynamodb.idempotency import DynamoIdempotencyKeys
-
-    bindings = DynamoIdempotencyKeys()
-    bindings.bind(RequestsTable.read().name)
     new = issue_token.NewToken(
         caller.workspace_id, caller.user_id, Role(caller.role), name, scopes, expires_at, idempotency_key
     )
-    return issue_token.issue_token(new, tokens=store(), idempotency_keys=bindings, now=now)
+    return issue_token.issue_token(new, tokens=store(), idempotency_keys=idempotency_keys(), now=now)
 
 
 def revoke(caller: Caller, token_id: str, now: datetime) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from functools import cache
 
-from atelier.adapters.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 from atelier.adapters.aws.dynamodb.uploads import DynamoUploads
 from atelier.adapters.aws.s3 import MediaStore as S3MediaStore
 from atelier.adapters.aws.uploads import BucketUploads
@@ -15,8 +14,9 @@ from atelier.caller import Caller
 from atelier.library import upload as uploading
 from atelier.library.model import Asset
 from atelier.library.upload_schemas import UploadEnvelope, UploadRequest, upload_view
-from atelier.settings import AwsEndpoint, LibraryTable, MediaBucket, RequestsTable
+from atelier.settings import AwsEndpoint, LibraryTable, MediaBucket
 from atelier.wiring import moderation
+from atelier.wiring.idempotency import idempotency_keys
 from atelier.wiring.library import assets
 
 
@@ -25,13 +25,6 @@ def _uploads() -> DynamoUploads:
     store = DynamoUploads()
     store.bind(LibraryTable.read().name)
     return store
-
-
-@cache
-def _keys() -> DynamoIdempotencyKeys:
-    keys = DynamoIdempotencyKeys()
-    keys.bind(RequestsTable.read().name)
-    return keys
 
 
 def _upload_bucket() -> BucketUploads:
@@ -52,7 +45,7 @@ def begin(
         key=f"uploads {idempotency_key}" if idempotency_key else None,
         uploads=_uploads(),
         files=_upload_bucket(),
-        keys=_keys(),
+        keys=idempotency_keys(),
         now=now,
     )
     return upload_view(upload, form), replayed
@@ -85,6 +78,6 @@ def keep(
         content_type=content_type,
         assets=assets(),
         intake=_ingest(),
-        keys=_keys(),
+        keys=idempotency_keys(),
         now=now,
     )

@@ -1,35 +1,39 @@
-"""Characters and templates in the library's table.
+"""Small resources as documents: one item each, whose content is JSON, under the workspace's partition.
 
-pk wsp_…  sk chr_…     one character
-pk wsp_…  sk tpl_…     one template; its uses are counted in an attribute of their own
+pk wsp_…  sk <prefix>_…     one resource, such as a character (`chr`) or a template (`tpl`)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, cast
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
-from pynamodb.exceptions import DeleteError, DoesNotExist, PutError, UpdateError
+from pynamodb.exceptions import DoesNotExist
 from pynamodb.expressions.update import Action
 
-from atelier.adapters.aws.dynamodb import CONFLICT_CODES, CompactJSON, Item, newest_page, pause_with_jitter
+from atelier.adapters.aws.dynamodb import (
+    CONFLICT_CODES,
+    CompactJSON,
+    Item,
+    conditional,
+    newest_page,
+    pause_with_jitter,
+)
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound
-from atelier.library.character import Character
-from atelier.library.ports import DocumentExists, DocumentPage, StaleDocument
 from atelier.library.template import Template, TemplateVariable
+from atelier.resources import ResourceExists, ResourcePage, ResourceT, StaleResource
 
-ThingT = TypeVar("ThingT", Character, Template)
 # Fields stored as separate attributes; all others were written by the user and are stored as JSON in `says`.
 SEPARATE_FIELDS = ("id", "workspace_id", "user_id", "created_at", "updated_at", "uses")
-# Argument of `pause` after a change has lost to a parallel one.
+# Argument of `pause_with_jitter` after a change has lost to a parallel one.
 BUSY_PAUSE = 2
 
 
 class DocumentItem(Item):
-    """One character or template. Empty fields are not stored."""
+    """One resource. Empty fields are not stored."""
 
     user_id = UnicodeAttribute()
     says = CompactJSON()
@@ -38,119 +42,98 @@ class DocumentItem(Item):
     uses = NumberAttribute(null=True)
 
 
-class DynamoDocuments(Generic[ThingT]):
-    """Store of one kind of document. prefix: of their ids; read: builds the document from an item."""
+class DynamoDocuments(Generic[ResourceT]):
+    """ResourceStore on DynamoDB.
 
-    def __init__(self, prefix: str, from_item: Callable[[DocumentItem], ThingT]) -> None:
+    prefix: of the ids; model: the resource's class, whose sequences are tuples. nested: for fields that are tuples of
+    another dataclass, that class. item: the stored form; another table needs a class of its own."""
+
+    def __init__(
+        self,
+        table_name: str,
+        prefix: str,
+        model: Callable[..., ResourceT],
+        nested: Mapping[str, Callable[..., Any]] | None = None,
+        item: type[DocumentItem] = DocumentItem,
+    ) -> None:
+        item.bind(table_name)
         self._prefix = prefix
-        self._read = from_item
+        self._model = model
+        self._nested = nested or {}
+        self._item = item
 
-    @staticmethod
-    def bind(table_name: str) -> None:
-        """Name the library's table."""
-        DocumentItem.bind(table_name)
-
-    def create(self, document: ThingT) -> None:
-        item = DocumentItem(
-            document.workspace_id,
-            document.id,
-            user_id=document.user_id,
-            says=_content(document),
-            created_at=rfc3339(document.created_at),
-            updated_at=rfc3339(document.updated_at),
+    def create(self, new: ResourceT) -> None:
+        item = self._item(
+            new.workspace_id,
+            new.id,
+            user_id=new.user_id,
+            says=_content(new),
+            created_at=rfc3339(new.created_at),
+            updated_at=rfc3339(new.updated_at),
         )
-        try:
-            item.save(condition=DocumentItem.pk.does_not_exist())
-        except PutError as error:
-            if error.cause_response_code not in CONFLICT_CODES:
-                raise
-            raise DocumentExists from error
+        if not conditional(lambda: item.save(condition=self._item.pk.does_not_exist()), CONFLICT_CODES):
+            raise ResourceExists
 
-    def get(self, workspace_id: str, document_id: str) -> ThingT:
+    def get(self, workspace_id: str, resource_id: str) -> ResourceT:
         try:
-            return self._read(DocumentItem.get(workspace_id, document_id, consistent_read=True))
+            return self._decode(self._item.get(workspace_id, resource_id, consistent_read=True))
         except DoesNotExist as error:
             raise NotFound from error
 
-    def list(self, workspace_id: str, after_id: str | None, limit: int) -> DocumentPage[ThingT]:
+    def list(self, workspace_id: str, after_id: str | None, limit: int) -> ResourcePage[ResourceT]:
         bounds = (f"{self._prefix}_", f"{self._prefix}_~")
-        items, next_id = newest_page(DocumentItem, workspace_id, bounds, matching=None, after=after_id, limit=limit)
-        return DocumentPage(tuple(map(self._read, items)), next_id)
+        items, next_id = newest_page(self._item, workspace_id, bounds, matching=None, after=after_id, limit=limit)
+        return ResourcePage(tuple(map(self._decode, items)), next_id)
 
-    def change(self, before: ThingT, after: ThingT) -> None:
+    def change(self, before: ResourceT, after: ResourceT) -> None:
         actions: list[Action] = [
-            DocumentItem.says.set(_content(after)),
-            DocumentItem.updated_at.set(rfc3339(after.updated_at)),
+            self._item.says.set(_content(after)),
+            self._item.updated_at.set(rfc3339(after.updated_at)),
         ]
-        unchanged = DocumentItem.updated_at == rfc3339(before.updated_at)
-        try:
-            DocumentItem(before.workspace_id, before.id).update(actions, condition=unchanged)
-        except UpdateError as error:
-            if error.cause_response_code not in CONFLICT_CODES:
-                raise
+        unchanged = self._item.updated_at == rfc3339(before.updated_at)
+        item = self._item(before.workspace_id, before.id)
+        if not conditional(lambda: item.update(actions, condition=unchanged), CONFLICT_CODES):
             pause_with_jitter(BUSY_PAUSE)
-            raise StaleDocument from error
+            raise StaleResource
 
-    def delete(self, workspace_id: str, document_id: str) -> None:
-        try:
-            DocumentItem(workspace_id, document_id).delete(condition=DocumentItem.pk.exists())
-        except DeleteError as error:
-            if error.cause_response_code != "ConditionalCheckFailedException":
-                raise
-            raise NotFound from error
+    def delete(self, workspace_id: str, resource_id: str) -> None:
+        item = self._item(workspace_id, resource_id)
+        if not conditional(lambda: item.delete(condition=self._item.pk.exists())):
+            raise NotFound
 
+    def _decode(self, item: DocumentItem) -> ResourceT:
+        content: dict[str, Any] = item.says
+        uses = {"uses": int(item.uses)} if item.uses else {}
+        return self._model(
+            id=item.sk,
+            workspace_id=item.pk,
+            user_id=item.user_id,
+            created_at=parse_rfc3339(item.created_at),
+            updated_at=parse_rfc3339(item.updated_at),
+            **{name: self._decode_field(name, value) for name, value in content.items()},
+            **uses,
+        )
 
-class DynamoCharacters(DynamoDocuments[Character]):
-    """The characters of a workspace on DynamoDB."""
-
-    def __init__(self) -> None:
-        super().__init__("chr", _character)
+    def _decode_field(self, name: str, value: Any) -> Any:
+        if not isinstance(value, list):
+            return value
+        values = cast("list[Any]", value)
+        return tuple(self._nested[name](**each) for each in values) if name in self._nested else tuple(values)
 
 
 class DynamoTemplates(DynamoDocuments[Template]):
-    """The templates of a workspace on DynamoDB."""
+    """Templates; the uses of each are counted in an attribute of its own."""
 
-    def __init__(self) -> None:
-        super().__init__("tpl", _template)
+    def __init__(self, table_name: str) -> None:
+        super().__init__(table_name, "tpl", Template, {"variables": TemplateVariable})
 
     @staticmethod
     def count_use(workspace_id: str, template_id: str) -> None:
         """Count one use of a template. Does nothing when the template no longer exists."""
-        try:
-            DocumentItem(workspace_id, template_id).update(
-                [DocumentItem.uses.add(1)], condition=DocumentItem.pk.exists()
-            )
-        except UpdateError as error:
-            if error.cause_response_code != "ConditionalCheckFailedException":
-                raise
+        item = DocumentItem(workspace_id, template_id)
+        conditional(lambda: item.update([DocumentItem.uses.add(1)], condition=DocumentItem.pk.exists()))
 
 
-def _content(thing: Character | Template) -> dict[str, Any]:
-    facts = asdict(thing)
+def _content(resource: Any) -> dict[str, Any]:
+    facts = asdict(resource)
     return {name: value for name, value in facts.items() if name not in SEPARATE_FIELDS and value not in (None, (), {})}
-
-
-def _common_fields(item: DocumentItem) -> dict[str, Any]:
-    return {
-        "id": item.sk,
-        "workspace_id": item.pk,
-        "user_id": item.user_id,
-        "created_at": parse_rfc3339(item.created_at),
-        "updated_at": parse_rfc3339(item.updated_at),
-    }
-
-
-def _character(item: DocumentItem) -> Character:
-    content: dict[str, Any] = item.says
-    lists: dict[str, Any] = {
-        name: tuple(content[name]) for name in ("reference_asset_ids", "face_embedding") if name in content
-    }
-    return Character(**_common_fields(item), **{**content, **lists})
-
-
-def _template(item: DocumentItem) -> Template:
-    content: dict[str, Any] = item.says
-    variables: dict[str, Any] = {
-        "variables": tuple(TemplateVariable(**variable) for variable in content.get("variables", ()))
-    }
-    return Template(**_common_fields(item), **{**content, **variables}, uses=int(item.uses or 0))

@@ -11,7 +11,7 @@ from pynamodb.exceptions import DoesNotExist
 from atelier.adapters.aws.dynamodb import CONFLICT_CODES, Item, conditional
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound
-from atelier.library.ports import DocumentExists
+from atelier.library.ports import UploadExists
 from atelier.library.upload import Upload
 
 
@@ -46,7 +46,7 @@ class DynamoUploads:
             expires_at_seconds=int(upload.expires_at.timestamp()),
         )
         if not conditional(lambda: item.save(condition=UploadItem.pk.does_not_exist()), CONFLICT_CODES):
-            raise DocumentExists
+            raise UploadExists
 
     def get(self, workspace_id: str, asset_id: str) -> Upload:
         try:
