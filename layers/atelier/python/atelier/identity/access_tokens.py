@@ -20,7 +20,7 @@ from atelier.ids import is_id
 
 AUDIENCE = "atelier"
 HEADER_TYPE = "at+jwt"
-TOKEN_TYPE = "access"
+TOKEN_TYPE = "access"  # nosec B105 - the value of a claim
 CLOCK_SKEW = timedelta(seconds=30)
 TOKEN_LENGTH_MAX = 2048
 

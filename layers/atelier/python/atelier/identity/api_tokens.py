@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from atelier.dataclass import dataclass
 from atelier.errors import Conflict, Unauthenticated
 
-TOKEN_PREFIX = "atl_"
+TOKEN_PREFIX = "atl_"  # nosec B105 - what every token begins with
 TOKENS_PER_WORKSPACE_MAX = 50
 # No token is valid for ever: a token without an expiry date expires after this time.
 TOKEN_LIFETIME_MAX = timedelta(days=366)
