@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
+
+from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
 
 @dataclass(frozen=True)
@@ -52,20 +53,22 @@ class Request:
 
     @cached_property
     def _parts(self) -> list[tuple[str, UploadedFile]]:
-        """A multipart body as (field, part); a plain field is a part without a file name."""
-        boundary = re.search(r'boundary="?([^";]+)"?', self.headers.get("content-type", ""))
-        if self.content_type != "multipart/form-data" or boundary is None:
+        """A multipart body as (field, part); a plain field is a part without a file name. Empty for an invalid body."""
+        kind, options = parse_options_header(self.headers.get("content-type", ""))
+        if kind != "multipart/form-data" or not options.get("boundary"):
             return []
         found: list[tuple[str, UploadedFile]] = []
-        for piece in (b"\r\n" + self.body).split(b"\r\n--" + boundary[1].encode())[1:]:
-            head, _, data = piece.partition(b"\r\n\r\n")
-            lines = head.decode(errors="replace").lower()
-            kind = re.search(r"content-type: *([^\r\n;]+)", lines)
-            field_name = re.search(r'[; ]name="([^"]*)"', head.decode(errors="replace"))
-            file_name = re.search(r'filename="([^"]*)"', head.decode(errors="replace"))
-            if field_name:
-                upload = UploadedFile(file_name[1] if file_name else "", kind[1].strip() if kind else "", data)
-                found.append((field_name[1], upload))
+        try:
+            with PushMultipartParser(options["boundary"]) as parser:
+                for event in parser.parse(self.body):
+                    if isinstance(event, MultipartSegment):
+                        upload = UploadedFile(event.filename or "", event.content_type or "", b"")
+                        found.append((event.name or "", upload))
+                    elif event is not None:
+                        field_name, upload = found.pop()
+                        found.append((field_name, replace(upload, data=upload.data + event)))
+        except MultipartError:
+            return []
         return found
 
     def fields(self) -> dict[str, str]:

@@ -19,7 +19,7 @@ from atelier.openai_api import model_names
 from atelier.openai_api.chat import ChatRequest
 from atelier.openai_api.errors import error_response
 from atelier.openai_api.images import ImageRequest, parse_edit_form
-from atelier.openai_api.multipart import collect_values, parse_multipart
+from atelier.openai_api.multipart import HEADER_BYTES_MAX, PARTS_MAX, collect_values, parse_multipart
 from atelier.openai_api.request import MappedRequest, image_from_url
 from atelier.openai_api.responses import ResponseRequest
 from atelier.openai_api.speech import SpeechRequest
@@ -119,6 +119,37 @@ def test_a_form_field_sent_as_file_and_as_value_is_refused(names: tuple[bytes, .
     said = b"".join(b"--x\r\nContent-Disposition: form-data; " + name + b"\r\n\r\na\r\n" for name in names)
     with pytest.raises(ValidationFailed):
         parse_edit_form(parse_multipart(said + b"--x--\r\n", "multipart/form-data; boundary=x"))
+
+
+def form_of(*parts: bytes, tail: bytes = b"--x--\r\n") -> bytes:
+    return b"".join(b"--x\r\n" + part + b"\r\n" for part in parts) + tail
+
+
+def part_of(name: bytes, data: bytes = b"a", headers: bytes = b"") -> bytes:
+    return b'Content-Disposition: form-data; name="' + name + b'"' + headers + b"\r\n\r\n" + data
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        form_of(*[part_of(b"a%d" % number) for number in range(PARTS_MAX + 1)]),
+        form_of(part_of(b"a", headers=b"\r\nX-Long: " + b"k" * HEADER_BYTES_MAX)),
+        form_of(part_of(b"a", headers=b"".join(b"\r\nX-%d: 1" % number for number in range(20)))),
+        form_of(part_of(b"a", headers=b"\r\nContent-Length: 9")),
+        form_of(part_of(b"")),
+        form_of(part_of(b"a"), tail=b""),
+    ],
+    ids=["parts", "header length", "header count", "wrong length", "no name", "no end"],
+)
+def test_a_form_beyond_its_bounds_is_refused(body: bytes) -> None:
+    with pytest.raises(BadRequest):
+        parse_multipart(body, "multipart/form-data; boundary=x")
+
+
+def test_a_form_at_its_bounds_is_parsed() -> None:
+    body = form_of(*[part_of(b"a%d" % number, b"\r\n--y" * number) for number in range(PARTS_MAX)])
+    found = parse_multipart(body, "multipart/form-data; boundary=x")
+    assert [(part.name, part.data) for part in found] == [(f"a{n}", b"\r\n--y" * n) for n in range(PARTS_MAX)]
 
 
 def test_a_form_boundary_that_is_not_ascii_is_refused() -> None:

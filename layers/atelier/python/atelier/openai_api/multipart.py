@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
@@ -14,7 +13,8 @@ from atelier.errors import BadRequest, UnsupportedMediaType, ValidationFailed
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 PARTS_MAX = 64
-HEAD_BYTES_MAX = 4096
+HEADER_BYTES_MAX = 4096
+BOUNDARY_CHARACTERS_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,31 +29,40 @@ class FormPart:
 def parse_multipart(body: bytes, content_type: str) -> list[FormPart]:
     """The parts of a body, in order. Raises UnsupportedMediaType for another content type, BadRequest for an invalid
     form."""
-    kind, _, rest = content_type.partition(";")
-    if kind.strip().lower() != "multipart/form-data":
-        raise UnsupportedMediaType("Send the body as multipart/form-data.")
-    boundary = re.search(r'boundary=(?:"([^"]{1,200})"|([^\s;,]{1,200}))', rest, re.IGNORECASE)
-    if boundary is None:
-        raise BadRequest("The form names no boundary.")
-    pieces = (b"\r\n" + body).split(b"\r\n--" + (boundary[1] or boundary[2]).encode(errors="replace"))
-    if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
-        raise BadRequest("The form does not end with its boundary.")
-    if len(pieces) > PARTS_MAX + 2:
-        raise BadRequest(f"The form has more than {PARTS_MAX} parts.")
-    return [_parse_part(piece) for piece in pieces[1:-1]]
-
-
-def _parse_part(piece: bytes) -> FormPart:
-    head, separator, data = piece.partition(b"\r\n\r\n")
-    if not separator or len(head) > HEAD_BYTES_MAX:
-        raise BadRequest("A part of the form has no headers.")
-    disposition = re.search(rb"content-disposition:([^\r\n]*)", head, re.IGNORECASE)
-    name = re.search(rb'[;\s]name="([^"]*)"', disposition[1]) if disposition else None
-    if disposition is None or name is None:
-        raise BadRequest("A part of the form has no name.")
-    return FormPart(
-        name[1].decode(errors="replace"), data, re.search(rb"[;\s]filename\*?=", disposition[1]) is not None
+    # Imported here, because few requests are forms.
+    from multipart import (  # pyright: ignore[reportMissingTypeStubs]
+        MultipartError,
+        MultipartSegment,
+        ParserLimitReached,
+        PushMultipartParser,
+        parse_options_header,  # pyright: ignore[reportUnknownVariableType]
     )
+
+    parts: list[FormPart] = []
+    try:
+        kind, options = cast("tuple[str, dict[str, str]]", parse_options_header(content_type))
+        if kind != "multipart/form-data":
+            raise UnsupportedMediaType("Send the body as multipart/form-data.")
+        boundary = options.get("boundary", "")
+        if not 0 < len(boundary) <= BOUNDARY_CHARACTERS_MAX:
+            raise BadRequest("The form names no boundary.")
+        with PushMultipartParser(boundary, max_header_size=HEADER_BYTES_MAX, max_segment_count=PARTS_MAX) as parser:
+            name, is_file, chunks = "", False, list[bytes]()
+            # For each part the parser yields its headers, the pieces of its content, and None at its end.
+            for event in parser.parse(body):
+                if isinstance(event, MultipartSegment):
+                    name, is_file, chunks = event.name or "", event.filename is not None, []
+                elif event is not None:
+                    chunks.append(bytes(event))
+                elif not name:
+                    raise BadRequest("A part of the form has no name.")
+                else:
+                    parts.append(FormPart(name, b"".join(chunks), is_file))
+    except ParserLimitReached:
+        raise BadRequest(f"The form has more than {PARTS_MAX} parts, or a part with too long a header.") from None
+    except MultipartError:
+        raise BadRequest("The form is not valid multipart/form-data.") from None
+    return parts
 
 
 def collect_values(form_parts: Iterable[FormPart], *, files: Collection[str]) -> dict[str, Any]:
