@@ -50,7 +50,6 @@ APPS_TO_EMPTY = {
     "functions/v1/app.py",
 }
 CLASSES_TO_RENAME = {
-    "IdempotencyKeys",
     "Request",
     "Response",
     "StoredFile",
