@@ -42,10 +42,7 @@ WIRING_TO_EMPTY = {
     "templates.py",
     "uploads.py",
 }
-HANDLERS_TO_SHORTEN = {
-    "functions/queues/attempts/app.py",
-    "functions/tasks/attempt_generation/app.py",
-}
+HANDLERS_TO_SHORTEN = set[str]()
 APPS_TO_EMPTY = {
     "functions/v1/app.py",
 }
