@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from atelier.catalogue.catalogue import Catalogue, Offer
+from atelier.catalogue.catalogue import Catalogue
 from atelier.catalogue.model import CHARACTER
 from atelier.dataclass import dataclass
 from atelier.errors import (
@@ -21,18 +21,25 @@ from atelier.errors import (
     Unavailable,
     ValidationFailed,
 )
-from atelier.generations.model import DeliveredFile, Generation, InputAssets, Pipeline, Recipe, Stage, Status
+from atelier.generations.decide_submission import (
+    OpenHold,
+    PricedRequest,
+    ShowEarlier,
+    check_quote,
+    decide_submission,
+    quoted_parts,
+)
+from atelier.generations.model import DeliveredFile, Generation, InputAssets, Pipeline, Recipe, Status
 from atelier.generations.moderation_texts import prompt_texts
 from atelier.generations.ports import GenerationExists, GenerationStore, InputAssetStore, QuoteRedeemed
 from atelier.generations.quote import PricedPart, Quote, QuoteInput, price_parts
-from atelier.generations.reuse import SEED, reuse_key, reused
+from atelier.generations.reuse import SEED, reuse_key
 from atelier.idempotency import IdempotencyKeys
 from atelier.ids import new_id
-from atelier.ledger.model import DailyCreditRule, Wallet, plan_hold
+from atelier.ledger.model import DailyCreditRule, Wallet
 from atelier.ledger.ports import StaleWallet, WalletStore
 from atelier.ledger.refresh import refresh_wallet
 from atelier.moderation.prompts import PromptCheck
-from atelier.projects.model import WORKSPACE
 from atelier.projects.ports import BudgetRefused, Budgets
 from atelier.projects.recover_reservation import recover_reservation
 from atelier.routing.rank_offers import Routes
@@ -132,59 +139,82 @@ def submit_generation(
         return AcceptedGeneration(earlier, replayed=True)
 
 
-def _accept(submission: Submission, deps: SubmitDeps, now: datetime, wallet_read: Wallet) -> AcceptedGeneration:
-    workspace_id, recipe, promise = submission.workspace_id, submission.recipe, submission.quote
-    pipeline = submission.pipeline
+def _accept(submission: Submission, deps: SubmitDeps, now: datetime, wallet: Wallet) -> AcceptedGeneration:
+    workspace_id, quote = submission.workspace_id, submission.quote
+    recipe, pipeline = submission.recipe, submission.pipeline
     input_error: ValidationFailed | QuoteExpired | None = None
-
     try:
         # The files are looked up before pricing: their size and duration decide the price.
         recipe, pipeline = resolve_inputs(workspace_id, recipe, pipeline, deps.input_asset_store)
     except ValidationFailed as refusal:
         # Not raised yet: the repetition of an accepted request returns its generation, even when its files are gone.
         input_error = refusal
-
-    if promise is not None and input_error is None and not promise.matches(workspace_id, recipe, pipeline):
-        if not promise.matches_without_file_facts(workspace_id, recipe, pipeline):
-            raise ValidationFailed([{"path": "quote_id", "message": "This is no quote for this request."}])
-        input_error = QuoteExpired("More is known of the files than when this was quoted. Ask for another.")
+    else:
+        input_error = check_quote(quote, workspace_id, recipe, pipeline) if quote is not None else None
 
     check_size(recipe, pipeline)
-    routes = deps.routes(wallet_read) if deps.routes is not None else None
-    priced_parts = price_parts(QuoteInput.of(recipe, pipeline), catalogue=deps.catalogue, now=now, routes=routes)
+    routes = deps.routes(wallet) if deps.routes is not None else None
+    parts = price_parts(QuoteInput.of(recipe, pipeline), catalogue=deps.catalogue, now=now, routes=routes)
     if deps.moderation is not None:
         texts = prompt_texts(recipe, pipeline)
         deps.moderation(texts, accepted_before=lambda: deps.find_accepted(submission) is not None)
 
-    generation_id = own_id = new_id("gen", now)
-    if submission.idempotency_key is not None:
-        # The key is bound to an id before anything is written: every request with this key, in parallel or after a
-        # crash, writes the same generation, and only one write can succeed.
-        generation_id = deps.keys.reserve(workspace_id, submission.idempotency_key, submission.fingerprint(), own_id)
-    if generation_id != own_id:
-        try:
-            return AcceptedGeneration(deps.generations.get(workspace_id, generation_id), replayed=True)
-        except NotFound:
-            pass
+    generation_id, earlier = _bind_id(submission, deps, now)
+    if earlier is not None:
+        return AcceptedGeneration(earlier, replayed=True)
     if input_error is not None:
         raise input_error
 
+    request = _priced_request(submission, generation_id, recipe, pipeline, parts, routes, deps, now)
+    return _write(request, deps, now, wallet)
+
+
+def _bind_id(submission: Submission, deps: SubmitDeps, now: datetime) -> tuple[str, Generation | None]:
+    """The id of the generation to write, and the generation that is stored under it already, if there is one."""
+    own_id = new_id("gen", now)
+    if submission.idempotency_key is None:
+        return own_id, None
+    # The key is bound to an id before anything is written: every request with this key, in parallel or after a crash,
+    # writes the same generation, and only one write can succeed.
+    workspace_id, key = submission.workspace_id, submission.idempotency_key
+    generation_id = deps.keys.reserve(workspace_id, key, submission.fingerprint(), own_id)
+    if generation_id == own_id:
+        return own_id, None
+    try:
+        return generation_id, deps.generations.get(workspace_id, generation_id)
+    except NotFound:
+        return generation_id, None
+
+
+def _priced_request(
+    submission: Submission,
+    generation_id: str,
+    recipe: Recipe,
+    pipeline: Pipeline | None,
+    parts: tuple[PricedPart, ...],
+    routes: Routes | None,
+    deps: SubmitDeps,
+    now: datetime,
+) -> PricedRequest:
+    """The request with its complete parameters, its deadline, and the earlier result that it may show. Raises
+    QuoteExpired, Unavailable."""
+    workspace_id, quote = submission.workspace_id, submission.quote
     if pipeline is None:
-        recipe = replace(recipe, parameters=priced_parts[0].parameters)
+        recipe = replace(recipe, parameters=parts[0].parameters)
     key = None
     if submission.reuse or (pipeline is None and SEED in submission.recipe.parameters):
         key = reuse_key(submission.recipe, recipe, pipeline)
-    if promise is not None:
-        priced_parts = _quoted_parts(promise, priced_parts, now)
+    if quote is not None:
+        parts = quoted_parts(quote, parts, now)
 
-    queue_time = QUEUE_ALLOWANCE * max(len(priced_parts), 1)
     earlier = deps.generations.result_for(workspace_id, key) if submission.reuse and key else None
+    queue_time = QUEUE_ALLOWANCE * max(len(parts), 1)
     if routes is not None and earlier is None:
         # Extend the deadline by the expected wait for a provider's rate limit.
-        for part in priced_parts:
+        for part in parts:
             queue_time += routes.require_available(part.quote_input.model, part.offers)
-    run_time = timedelta(seconds=sum(offer.run_seconds_max for part in priced_parts for offer in part.offers))
-    deadline_at = now + min(queue_time + run_time, deps.lifetime_max)
+    run_time = timedelta(seconds=sum(offer.run_seconds_max for part in parts for offer in part.offers))
+
     generation = Generation(
         id=generation_id,
         workspace_id=workspace_id,
@@ -196,12 +226,18 @@ def _accept(submission: Submission, deps: SubmitDeps, now: datetime, wallet_read
         credits_held=0,
         status=Status.QUEUED,
         created_at=now,
-        deadline_at=deadline_at,
+        deadline_at=now + min(queue_time + run_time, deps.lifetime_max),
         project_id=submission.project_id,
-        quote_id=promise.id if promise else None,
+        quote_id=quote.id if quote else None,
         reuse_key=key,
     )
+    return PricedRequest(generation, pipeline, parts, quote, earlier)
 
+
+def _write(request: PricedRequest, deps: SubmitDeps, now: datetime, wallet_read: Wallet) -> AcceptedGeneration:
+    """Decide with the wallet as it is now, and write; again when a parallel writer was first."""
+    workspace_id = request.generation.workspace_id
+    is_kept = shown_in_library(workspace_id, deps.input_asset_store)
     for tries in range(TRIES_MAX):
         wallet = refresh_wallet(
             workspace_id,
@@ -210,77 +246,34 @@ def _accept(submission: Submission, deps: SubmitDeps, now: datetime, wallet_read
             now=now,
             known_wallet=None if tries else wallet_read,
         )
-        tier = deps.catalogue.tier(wallet.tier)
-
-        if earlier is not None:
-            requested = replace(
-                generation,
-                watermark=tier.watermark,
-                budgets=(submission.project_id,) if submission.project_id else (),
-            )
-            reused_generation = reused(requested, earlier, shown_in_library(workspace_id, deps.input_asset_store), now)
-            if reused_generation is not None:
-                try:
-                    return _record(reused_generation, deps.generations)
-                except BudgetRefused as refused:
-                    recover_reservation(workspace_id, refused.name, 0, budgets=deps.budgets, now=now)
-                    deps.pause(tries)
-                    continue
-
-        chosen = affordable_parts(priced_parts, wallet.available)
-        credits_max = sum(_credits_max(part) for part in chosen)
-        if promise is not None:
-            credits_max = min(credits_max, promise.credits_max)
-        cost_max = sum(max(offer.cost_microusd for offer in part.offers) for part in chosen)
-        budget_names = [submission.project_id] if submission.project_id else []
-        budget_names += [WORKSPACE] if wallet.budgeted else []
-        generation = replace(
-            _with_candidates(generation, pipeline, chosen),
-            credits_held=credits_max,
-            watermark=tier.watermark,
-            budgets=tuple(budget_names),
-            reserved_microusd=cost_max if budget_names else 0,
-        )
-
-        facts: dict[str, int | str | None] = {
-            "price_version": deps.catalogue.price_version,
-            "model": chosen[-1].offers[0].model if chosen else None,
-            "candidates": sum(len(part.offers) for part in chosen),
-        }
-        if promise is not None:
-            facts["quote"] = promise.id
+        tier, daily = deps.catalogue.tier(wallet.tier), deps.daily_grant(wallet.tier)
         try:
-            hold_plan = plan_hold(
-                wallet,
-                generation_id,
-                credits_max,
-                deadline_at,
-                facts,
-                now,
-                holds_open_max=tier.generations_open_max,
-                withholding_reason=deps.daily_grant(wallet.tier).withholding_reason(wallet),
-            )
+            decision = decide_submission(request, wallet, tier, daily, is_kept, now)
         except (InsufficientCredits, RateLimited):
             # The wallet is read once more before a refusal, because moderation may have taken seconds.
             if tries:
                 raise
             continue
 
+        generation = decision.generation
         try:
-            deps.generations.open_with_hold(generation, hold_plan)
-        except StaleWallet:
-            deps.pause(tries)
-            continue
-        except BudgetRefused as refused:
-            recover_reservation(workspace_id, refused.name, cost_max, budgets=deps.budgets, now=now)
-            deps.pause(tries)
-            continue
-        except QuoteRedeemed:
-            raise Conflict("This quote was redeemed before.", quote_id=generation.quote_id) from None
+            match decision:
+                case ShowEarlier():
+                    deps.generations.write_final(generation)
+                case OpenHold(_, hold_plan):
+                    deps.generations.open_with_hold(generation, hold_plan)
+            return AcceptedGeneration(generation, replayed=False)
         except GenerationExists:
             # Our own write had succeeded and its answer was lost, or a parallel request with the same key was first.
-            return AcceptedGeneration(deps.generations.get(workspace_id, generation_id), replayed=True)
-        return AcceptedGeneration(generation, replayed=False)
+            return AcceptedGeneration(deps.generations.get(workspace_id, generation.id), replayed=True)
+        except QuoteRedeemed:
+            raise Conflict("This quote was redeemed before.", quote_id=generation.quote_id) from None
+        except BudgetRefused as refused:
+            cost_max = generation.reserved_microusd
+            recover_reservation(workspace_id, refused.name, cost_max, budgets=deps.budgets, now=now)
+        except StaleWallet:
+            pass  # A parallel writer changed the wallet: decide again with the wallet that it has left.
+        deps.pause(tries)
     raise Unavailable("The wallet is busy. Try again.")
 
 
@@ -300,50 +293,6 @@ def check_size(recipe: Recipe, pipeline: Pipeline | None) -> None:
 def shown_in_library(workspace_id: str, sources: InputAssetStore) -> Callable[[DeliveredFile], bool]:
     """A function that tells whether a delivered file is in the library and not archived."""
     return lambda delivered: sources.is_kept(workspace_id, delivered.id)
-
-
-def _record(generation: Generation, generations: GenerationStore) -> AcceptedGeneration:
-    try:
-        generations.write_final(generation)
-    except GenerationExists:
-        return AcceptedGeneration(generations.get(generation.workspace_id, generation.id), replayed=True)
-    return AcceptedGeneration(generation, replayed=False)
-
-
-def affordable_parts(priced_parts: tuple[PricedPart, ...], available: int) -> tuple[PricedPart, ...]:
-    """The parts without the offers that cost more than the available credits. Each part may spend what is left when all
-    other parts take their cheapest offer. A part without an affordable offer keeps all its offers; the hold is then
-    refused."""
-    credits_left = available - sum(min(offer.credits_max for offer in part.offers) for part in priced_parts)
-    chosen: list[PricedPart] = []
-    for part in priced_parts:
-        credits_left += min(offer.credits_max for offer in part.offers)
-        offers = tuple(offer for offer in part.offers if offer.credits_max <= credits_left) or part.offers
-        chosen.append(replace(part, offers=offers))
-        credits_left -= _credits_max(chosen[-1])
-    return tuple(chosen)
-
-
-def _credits_max(part: PricedPart) -> int:
-    return max(offer.credits_max for offer in part.offers)
-
-
-def _with_candidates(generation: Generation, pipeline: Pipeline | None, chosen: tuple[PricedPart, ...]) -> Generation:
-    """The generation with its candidates: its own, or those of each stage."""
-    if pipeline is None:
-        return replace(generation, candidates=tuple(offer.candidate for offer in chosen[0].offers))
-    parts_by_name = {part.quote_input.name: part for part in chosen}
-    stages = tuple(_planned_stage(parts_by_name.get(stage.name), stage) for stage in pipeline.stages)
-    last = stages[-1]
-    recipe = replace(generation.recipe, parameters=last.parameters, inputs=last.inputs)
-    return replace(generation, recipe=recipe, pipeline=replace(pipeline, stages=stages))
-
-
-def _planned_stage(part: PricedPart | None, stage: Stage) -> Stage:
-    if part is None:
-        return stage
-    candidates = tuple(offer.candidate for offer in part.offers)
-    return replace(stage, parameters=part.parameters, candidates=candidates, credits_max=_credits_max(part))
 
 
 def resolve_inputs(
@@ -371,21 +320,3 @@ def resolve_files(workspace_id: str, requested: InputAssets, sources: InputAsset
             path = "character_id" if role == CHARACTER else path
             raise ValidationFailed([{"path": path, "message": f"There is no such {asset_type} here."}]) from None
     return files
-
-
-def _quoted_parts(quote: Quote, priced_parts: tuple[PricedPart, ...], now: datetime) -> tuple[PricedPart, ...]:
-    """The parts with only the quoted offers that still exist, at no more than the quoted price. Raises QuoteExpired."""
-    if quote.expires_at <= now:
-        raise QuoteExpired("This quote has expired. Ask for another.")
-    quoted = tuple(replace(part, offers=_quoted_offers(quote, part.offers)) for part in priced_parts)
-    if not all(part.offers for part in quoted):
-        raise QuoteExpired("What was quoted is not offered any more. Ask for another.")
-    return quoted
-
-
-def _quoted_offers(quote: Quote, offers: tuple[Offer, ...]) -> tuple[Offer, ...]:
-    return tuple(
-        replace(offer, credits_max=min(offer.credits_max, quote.credits_max))
-        for offer in offers
-        if offer.candidate in quote.candidates
-    )

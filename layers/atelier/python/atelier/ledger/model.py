@@ -33,6 +33,7 @@ from atelier.clock import next_midnight, rfc3339
 from atelier.dataclass import dataclass
 from atelier.errors import InsufficientCredits, RateLimited
 from atelier.ids import floor_id
+from atelier.ledger.agreement import assert_agreement, assert_refresh
 
 
 class Account(StrEnum):
@@ -341,6 +342,8 @@ def plan_hold(
     # The sweep must visit the wallet no later than its earliest open deadline.
     sweep_at = deadline_at if wallet.sweep_at is None or wallet.sweep_at > deadline_at else None
     change = Change(-amount, amount, 1, changes)
+    assert sum(draw.amount for draw in draws) == amount, f"the draws of {reference} are not {amount} credits"
+    assert_agreement(movement, change)
     return HoldPlan(hold, movement, change, wallet.revision, sweep_at, holds_open_max)
 
 
@@ -377,12 +380,16 @@ def plan_settlement(
     movement = Movement(
         f"settle#{hold.reference}", hold.reference[4:], state.value, hold.reference, now, tuple(entries), facts
     )
-    return SettlementPlan(state, charged, movement, Change(available, -hold.amount, -1, tuple(changes)))
+    change = Change(available, -hold.amount, -1, tuple(changes))
+    assert uncharged == 0, f"{uncharged} credits of {hold.reference} are charged and were not drawn"
+    assert_agreement(movement, change)
+    return SettlementPlan(state, charged, movement, change)
 
 
 def plan_late_result(reference: str, credits: int, facts: dict[str, int | str | None], now: datetime) -> Movement:
     """The movement for a result that arrived after its hold was released: the result is free, and its price is booked
     as the operator's loss. The wallet's counters do not change."""
+    assert credits >= 0, f"the operator's loss on {reference} is {credits} credits"
     entries = (Entry(Account.ISSUED, -credits), Entry(Account.OPERATOR_LOSS, credits)) if credits else ()
     return Movement(f"late#{reference}", reference[4:], "late", reference, now, entries, facts)
 
@@ -451,6 +458,7 @@ def plan_refresh(wallet: Wallet, daily: DailyCreditRule, now: datetime) -> Refre
         revision=wallet.revision + 1,
         written=wallet.written + len(movements),
     )
+    assert_refresh(wallet, after, movements)
     return RefreshPlan(after, wallet, tuple(movements))
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from atelier.dataclass import dataclass
 from atelier.errors import Conflict, InsufficientCredits
+from atelier.ledger.agreement import assert_agreement
 from atelier.ledger.model import (
     SPENDING_PRIORITY,
     Account,
@@ -48,6 +49,9 @@ class Posting:
     revision: int | None = None
     requires_no_debt: bool = False
     remaining: tuple[tuple[str, int | None], ...] = ()
+
+    def __post_init__(self) -> None:
+        assert_agreement(self.movement, self.change)
 
 
 @dataclass(frozen=True, slots=True)
