@@ -23,6 +23,7 @@ FOLDERS = {"docs", "functions", "layers", "statemachines", "infra", "events", "t
 OPTIONAL_FOLDERS = {"findings"}
 APP_LINES_MAX = 250
 HANDLER_LINES_MAX = 12
+FUNCTION_LINES_MAX = 70
 TEST_NAME_CHARACTERS_MAX = 80
 # The lines of template.yaml for a function, on average.
 TEMPLATE_LINES_MAX = 18
@@ -222,6 +223,20 @@ def test_a_handler_is_short() -> None:
     hold(
         f"a handler has at most {HANDLER_LINES_MAX} lines: it reads the request, calls one use case and builds the "
         "response; move what decides into the use case",
+        long,
+    )
+
+
+def test_no_function_is_longer_than_a_page() -> None:
+    long = [
+        f"{at(path, function.lineno)} {function.name}: {lines} lines"
+        for path in modules()
+        for function in functions_of(path)
+        if (lines := (function.end_lineno or 0) - function.lineno + 1) > FUNCTION_LINES_MAX
+    ]
+    hold(
+        f"a function has at most {FUNCTION_LINES_MAX} lines: keep the control flow in it, and move what decides or "
+        "computes into functions of values",
         long,
     )
 

@@ -27,7 +27,7 @@ from atelier.ledger.model import (
     plan_refresh,
     plan_settlement,
 )
-from atelier.ledger.operations import plan_adjustment, plan_grant, plan_revocation
+from atelier.ledger.operations import Operation, plan_adjustment, plan_grant, plan_revocation
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DAILY = DailyCreditRule(50)
@@ -57,6 +57,12 @@ def funded() -> Wallet:
     return plan_refresh(new_wallet("wsp_A", "free", NOW), DAILY, NOW).wallet
 
 
+def purchase(wallet: Wallet, key: str, credits: int, now: datetime) -> Operation:
+    """A bought grant; its key is its place in the statement too."""
+    source = GrantSource.PURCHASE
+    return plan_grant(wallet, key, source, credits, expires_at=None, priority=None, facts={}, order=key, now=now)
+
+
 STEPS = st.lists(
     st.tuples(st.sampled_from(["hold", "settle", "grant", "revoke", "adjust", "refresh"]), st.integers(0, 60)),
     max_size=30,
@@ -84,21 +90,15 @@ def test_the_counters_of_a_wallet_equal_its_movements_after_any_steps(steps: lis
                 movement, change = ended.movement, ended.change
             elif step == "revoke" and purchases:
                 key, given_credits = purchases.pop()
-                record = plan_grant(
-                    wallet, key, GrantSource.PURCHASE, given_credits, expires_at=None, priority=None, facts={},
-                    order=key, now=now,
-                ).new_grant  # fmt: skip
+                record = purchase(wallet, key, given_credits, now).new_grant
                 assert record is not None
+                again = f"revoke#{order}"
                 posting = plan_revocation(
-                    wallet, f"revoke#{order}", record, given_credits, expired_credits=0, reason="refund", order=order,
-                    now=now,
-                ).postings[0]  # fmt: skip
+                    wallet, again, record, given_credits, expired_credits=0, reason="refund", order=order, now=now
+                ).postings[0]
                 movement, change = posting.movement, posting.change
             elif step == "grant" and amount:
-                posting = plan_grant(
-                    wallet, order, GrantSource.PURCHASE, amount, expires_at=None, priority=None, facts={}, order=order,
-                    now=now,
-                ).postings[0]  # fmt: skip
+                posting = purchase(wallet, order, amount, now).postings[0]
                 purchases.append((order, amount))
                 movement, change = posting.movement, posting.change
             elif step == "adjust" and amount:
