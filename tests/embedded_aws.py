@@ -11,11 +11,16 @@ import urllib.error
 import urllib.request
 import uuid
 from dataclasses import astuple, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra.local.templates import read_template
+
+ROOT = Path(__file__).parent.parent
+TABLE_PROPERTIES = {"AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema"}
 START_SECONDS_MAX = 30
 STARTS_MAX = 5
 
@@ -33,31 +38,27 @@ class Tables:
     providers: str
 
 
+@cache
+def table_definitions() -> dict[str, dict[str, Any]]:
+    """How `infra/data.yaml` defines each context's table, as arguments of CreateTable. Streams are left out, because
+    tests feed the handlers themselves, and so is what calls other than CreateTable set."""
+    resources = read_template(ROOT / "infra/data.yaml")["Resources"]
+    return {
+        logical_id.removesuffix("Table").lower(): {
+            name: value for name, value in resource["Properties"].items() if name in TABLE_PROPERTIES
+        }
+        for logical_id, resource in resources.items()
+        if resource["Type"] == "AWS::DynamoDB::Table"
+    }
+
+
 def create_tables(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> Tables:
     """Create the tables with any DynamoDB client and set their names in the environment."""
     suffix = uuid.uuid4().hex[:12]
     names = Tables(*(f"{context}-{suffix}" for context in Tables.__dataclass_fields__))
 
-    indexes = {
-        names.ledger: {"reset-due": ("shard", "reset_at"), "sweep-due": ("shard", "sweep_at")},
-        names.providers: {"sealed-by": ("kid", "sk")},
-    }
-    for name in astuple(names):
-        table_indexes = indexes.get(name, {})
-        keys = {"pk", "sk"}.union(*table_indexes.values())
-        secondary = [
-            {"IndexName": index, "KeySchema": _key_schema(*of), "Projection": {"ProjectionType": "KEYS_ONLY"}}
-            for index, of in table_indexes.items()
-        ]
-        dynamodb.create_table(
-            TableName=name,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in sorted(keys)],
-            KeySchema=_key_schema("pk", "sk"),
-            **({"GlobalSecondaryIndexes": secondary} if secondary else {}),
-        )
-
     for context, name in zip(Tables.__dataclass_fields__, astuple(names), strict=True):
+        dynamodb.create_table(TableName=name, **table_definitions()[context])
         monkeypatch.setenv(f"ATELIER_TABLE_{context.upper()}", name)
     clear_wiring_caches(clients=False)
     return names
@@ -76,10 +77,6 @@ def clear_wiring_caches(*, clients: bool = True) -> None:
                         clients or not getattr(member, "__module__", "").startswith("atelier.adapters.aws")
                     ):
                         clear()
-
-
-def _key_schema(hash_key: str, range_key: str) -> list[dict[str, str]]:
-    return [{"AttributeName": hash_key, "KeyType": "HASH"}, {"AttributeName": range_key, "KeyType": "RANGE"}]
 
 
 def start_emulator(directory: Path) -> tuple[subprocess.Popen[bytes], str]:
