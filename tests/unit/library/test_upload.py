@@ -169,7 +169,8 @@ def test_a_repeated_idempotency_key_begins_one_upload_after_a_crash(dies_at: int
     world = World(dies_at=dies_at)
     for number in range(2):
         try:
-            begin_upload(said(asset_id=f"ast_{number}"), key="k", uploads=world, files=world, keys=world, now=NOW)
+            new = said(asset_id=f"ast_{number}")
+            begin_upload(new, idempotency_key="k", uploads=world, files=world, keys=world, now=NOW)
         except Death:
             world.dies_at = -1
     assert list(world.uploads) == ["ast_0"] or dies_at == 1

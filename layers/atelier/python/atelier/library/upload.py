@@ -62,17 +62,18 @@ class Upload:
 def begin_upload(
     upload: Upload,
     *,
-    key: str | None,
+    idempotency_key: str | None,
     uploads: Uploads[Upload],
     files: UploadedFiles[Upload],
     keys: IdempotencyKeys,
     now: datetime,
 ) -> tuple[Upload, UploadForm, bool]:
     """Announce an upload. Returns it, the form for sending its file, and whether the same request announced it before.
-    `key`: the caller's idempotency key, if any. Raises IdempotencyMismatch when the key was used for another
+    `idempotency_key`: the caller's own, if any. Raises IdempotencyMismatch when the key was used for another
     request."""
     replayed = False
-    if key is not None:
+    if idempotency_key is not None:
+        key = f"uploads {idempotency_key}"
         upload = replace(upload, id=keys.reserve(upload.workspace_id, key, upload.fingerprint(), upload.id))
     try:
         uploads.create(upload)

@@ -42,7 +42,7 @@ def begin(
     """A new upload of a verified caller's workspace, and whether it had been begun before under the same key."""
     upload, form, replayed = uploading.begin_upload(
         body.new(caller.workspace_id, caller.user_id, now),
-        key=f"uploads {idempotency_key}" if idempotency_key else None,
+        idempotency_key=idempotency_key,
         uploads=_uploads(),
         files=_upload_bucket(),
         keys=idempotency_keys(),
