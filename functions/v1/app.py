@@ -97,7 +97,7 @@ def edit_images(request: Request[Empty]) -> Response:
 def speak(request: Request[speech.SpeechRequest]) -> Response:
     """Create speech from a text."""
     served = serve_request(request, "audio/speech", request.body.to_mapped_request())
-    if request.body.stream_format == "sse":
+    if request.body.stream:
         return response(served.events(speech.stream(served.result)))
     return response(served.file())
 
@@ -145,7 +145,9 @@ def form_parts(request: Request[Any]) -> list[FormPart]:
 
 
 def video_request(request: Request[Empty]) -> videos.VideoRequest:
-    """The request for a video: a multipart form, which SDKs send, or JSON."""
-    if request.headers.get("content-type", "").lower().startswith("multipart/"):
-        return videos.parse_video_form(form_parts(request))
-    return parse_json_body(videos.VideoRequest, request)
+    """The request for a video, by the type of its body."""
+    return videos.parse_video_request(
+        request.headers.get("content-type", ""),
+        form=lambda: videos.parse_video_form(form_parts(request)),
+        json=lambda: parse_json_body(videos.VideoRequest, request),
+    )

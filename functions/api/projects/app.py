@@ -72,7 +72,8 @@ def list_alerts(request: Request[Empty]) -> Response:
 @manage("POST", "/api/projects/<project_id>/alerts/<alert_id>/acknowledge", answer=AlertEnvelope)
 def acknowledge_alert(request: Request[Empty]) -> Response:
     """Acknowledge an alert of a project; only the first acknowledgement is stored."""
-    return Response(projects.acknowledge(request, request.path_id("project_id", "prj")))
+    project_id, alert_id = request.path_id("project_id", "prj"), request.path_id("alert_id", "alr")
+    return Response(projects.acknowledge(request.caller.workspace_id, project_id, alert_id, request.now))
 
 
 @read("/api/settings/budget", permission="budgets.read", answer=BudgetView)
@@ -97,4 +98,5 @@ def list_workspace_alerts(request: Request[Empty]) -> Response:
 @manage("POST", "/api/settings/budget/alerts/<alert_id>/acknowledge", permission="budgets.manage", answer=AlertEnvelope)
 def acknowledge_workspace_alert(request: Request[Empty]) -> Response:
     """Acknowledge an alert of the workspace."""
-    return Response(projects.acknowledge(request, WORKSPACE))
+    alert_id = request.path_id("alert_id", "alr")
+    return Response(projects.acknowledge(request.caller.workspace_id, WORKSPACE, alert_id, request.now))

@@ -34,6 +34,11 @@ class SpeechRequest(OpenAIRequest):
     speed: Annotated[float, Field(ge=SPEED[0], le=SPEED[1])] | None = None
     stream_format: Literal["audio", "sse"] | None = None
 
+    @property
+    def stream(self) -> bool:
+        """Whether the caller wants server-sent events."""
+        return self.stream_format == "sse"
+
     def to_mapped_request(self) -> MappedRequest:
         """The request in our terms. Raises UnsupportedParameter, ValidationFailed."""
         voice = self.voice.id if isinstance(self.voice, VoiceId) else self.voice

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -78,6 +79,13 @@ class ContentQuery(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     variant: Literal["video", "thumbnail"] = "video"
+
+
+def parse_video_request(
+    content_type: str, *, form: Callable[[], VideoRequest], json: Callable[[], VideoRequest]
+) -> VideoRequest:
+    """The request for a video: a multipart form, which SDKs send, or JSON; each with its parser."""
+    return form() if content_type.lower().startswith("multipart/") else json()
 
 
 def parse_video_form(parts: list[FormPart]) -> VideoRequest:

@@ -12,12 +12,20 @@ from atelier.clock import rfc3339
 from atelier.events.catalogue import BudgetAlert
 from atelier.events.ports import EventPublisher
 from atelier.projects.model import Alert, Budget, due_alerts
-from atelier.projects.ports import AlertStore
+from atelier.projects.ports import AlertStore, ProjectStore
 
 
 def raise_due_alerts(budget: Budget, *, projects: AlertStore, now: datetime) -> list[Alert]:
     """Store the alerts that are due, unless they are stored already; returns the stored alerts."""
     return [projects.raise_alert(alert) for alert in due_alerts(budget, now)]
+
+
+def list_alerts(workspace_id: str, name: str, *, projects: ProjectStore, now: datetime) -> tuple[Alert, ...]:
+    """A budget's alerts; alerts that are due and not raised yet are raised first."""
+    budget = projects.budget(workspace_id, name)
+    if budget is not None:
+        raise_due_alerts(budget, projects=projects, now=now)
+    return projects.alerts(workspace_id, name)
 
 
 def publish_due_alerts(

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from atelier.errors import Conflict, NotFound, Unavailable
+from atelier.caller import Caller
+from atelier.errors import Conflict, Forbidden, NotFound, Unavailable
 from atelier.idempotency import IdempotencyKeys, fingerprint
 from atelier.ids import new_id
 from atelier.projects.model import THRESHOLDS, WORKSPACE, Budget, Project, month_of
@@ -41,6 +42,22 @@ class NewProject:
         """A digest of the request (32 hex digits), to which the idempotency key is bound."""
         facts = [self.name, self.description, self.thumbnail_url, self.budget_microusd, self.thresholds]
         return fingerprint(facts)
+
+
+def require_budget_permission(caller: Caller, *, changes_budget: bool) -> None:
+    """Raises Forbidden for a request that changes a budget, unless the caller's role allows that."""
+    if changes_budget and not caller.has_permission("budgets.manage"):
+        raise Forbidden("Your role does not allow changing budgets.")
+
+
+def list_projects(
+    workspace_id: str, archived: bool | None, after: str | None, limit: int, *, projects: ProjectStore
+) -> tuple[list[ProjectAndBudget], str | None]:
+    """One page of projects with their budgets, newest first, and the id after which the next page begins."""
+    page = projects.list(workspace_id, archived, after, limit)
+    budgets = projects.budgets(workspace_id, [project.id for project in page.projects])
+    # A project that was removed between the two reads has no budget and is left out.
+    return [(project, budgets[project.id]) for project in page.projects if project.id in budgets], page.next_id
 
 
 def create_project(

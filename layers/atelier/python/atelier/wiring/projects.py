@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from atelier import cursors
 from atelier.caller import Caller
-from atelier.errors import Forbidden
-from atelier.http.request import Request
 from atelier.projects import alert as alerting
 from atelier.projects import manage
 from atelier.projects.schemas import (
@@ -33,8 +30,7 @@ def create(
     caller: Caller, body: CreateProjectRequest, idempotency_key: str | None, now: datetime
 ) -> tuple[ProjectView, bool]:
     """A new project of a verified caller's workspace, and whether it had been created before under the same key."""
-    if body.changes_budget:
-        _require_budget_permission(caller)
+    manage.require_budget_permission(caller, changes_budget=body.changes_budget)
     new = body.new(caller.workspace_id, caller.user_id, idempotency_key)
     made, replayed = manage.create_project(new, projects=projects(), keys=idempotency_keys(), now=now)
     return project_view(*made), replayed
@@ -48,8 +44,7 @@ def read(workspace_id: str, project_id: str) -> ProjectView:
 def change(caller: Caller, project_id: str, body: ChangeProjectRequest, now: datetime) -> ProjectView:
     """Change a project for a verified caller. Raises Forbidden when the role does not allow the change of its
     budget."""
-    if body.changes_budget:
-        _require_budget_permission(caller)
+    manage.require_budget_permission(caller, changes_budget=body.changes_budget)
     after = manage.change_project(
         caller.workspace_id, project_id, lambda seen: body.change(seen, now), projects=projects(), now=now
     )
@@ -64,11 +59,9 @@ def remove(workspace_id: str, project_id: str) -> None:
 def list_projects(workspace_id: str, query: ProjectQuery) -> ProjectList:
     """One page of projects, newest first."""
     after = cursors.decode(query.cursor, "prj_")
-    page = projects().list(workspace_id, query.archived, after, query.limit)
-    budgets = projects().budgets(workspace_id, [project.id for project in page.projects])
-    # A project that was removed between the two reads has no budget and is left out.
-    items = [project_view(project, budgets[project.id]) for project in page.projects if project.id in budgets]
-    return ProjectList(items=items, next_cursor=cursors.encode(page.next_id))
+    found, next_id = manage.list_projects(workspace_id, query.archived, after, query.limit, projects=projects())
+    items = [project_view(project, budget) for project, budget in found]
+    return ProjectList(items=items, next_cursor=cursors.encode(next_id))
 
 
 def list_project_alerts(workspace_id: str, project_id: str, now: datetime) -> AlertList:
@@ -79,17 +72,13 @@ def list_project_alerts(workspace_id: str, project_id: str, now: datetime) -> Al
 
 def list_alerts(workspace_id: str, name: str, now: datetime) -> AlertList:
     """A budget's alerts; alerts that are due and not raised yet are raised first."""
-    budget = projects().budget(workspace_id, name)
-    if budget is not None:
-        alerting.raise_due_alerts(budget, projects=projects(), now=now)
-    return AlertList(items=[alert_view(alert) for alert in projects().alerts(workspace_id, name)])
+    alerts = alerting.list_alerts(workspace_id, name, projects=projects(), now=now)
+    return AlertList(items=[alert_view(alert) for alert in alerts])
 
 
-def acknowledge(request: Request[Any], name: str) -> AlertEnvelope:
+def acknowledge(workspace_id: str, name: str, alert_id: str, now: datetime) -> AlertEnvelope:
     """Acknowledge an alert of a budget. Only the first acknowledgement is stored."""
-    alert_id = request.path_id("alert_id", "alr")
-    alert = projects().acknowledge(request.caller.workspace_id, name, alert_id, request.now)
-    return AlertEnvelope(alert=alert_view(alert))
+    return AlertEnvelope(alert=alert_view(projects().acknowledge(workspace_id, name, alert_id, now)))
 
 
 def workspace_budget(workspace_id: str, now: datetime) -> BudgetView:
@@ -105,8 +94,3 @@ def change_workspace_budget(
         workspace_id, limit_microusd, tuple(thresholds), projects=projects(), wallets=wallets(), now=now
     )
     return budget_view(budget)
-
-
-def _require_budget_permission(caller: Caller) -> None:
-    if not caller.has_permission("budgets.manage"):
-        raise Forbidden("Your role does not allow changing budgets.")
