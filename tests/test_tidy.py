@@ -282,6 +282,21 @@ def words(name: str) -> set[str]:
     return {word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)}
 
 
+def test_the_product_has_one_dataclass_decorator() -> None:
+    # The decorator is built on the standard one; the verifier runs without Atelier.
+    allowed = {"atelier/dataclass.py", "atelier/ledger/verify.py"}
+    hold(
+        "a class of the product takes `dataclass` from atelier.dataclass: the standard decorator costs a cold start 1 ms each",
+        named(
+            [
+                path
+                for path in modules("layers/atelier")
+                if "dataclasses.dataclass" in imported(path) and not str(path).endswith(tuple(allowed))
+            ]
+        ),
+    )
+
+
 def test_names_use_the_words_of_the_field() -> None:
     private = [
         f"{at(path, token.start[0])} {token.string}: use {BANNED_NAMES[word]}"

@@ -7,12 +7,12 @@ provider does not answer, the dates known of it stay as they are.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import date
 
 from atelier.catalogue.catalogue import Catalogue
 from atelier.catalogue.model import Model
 from atelier.catalogue.ports import Sunsets, SunsetStore
+from atelier.dataclass import dataclass
 from atelier.provider_port import ListedModel, Provider
 from atelier.telemetry import logger, put_count
 

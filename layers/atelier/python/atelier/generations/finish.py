@@ -8,10 +8,11 @@ final state are one transaction, and only the first such transaction succeeds.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from atelier.catalogue.catalogue import Catalogue
+from atelier.dataclass import dataclass
 from atelier.errors import ValidationFailed
 from atelier.generations.bill import bill
 from atelier.generations.decide_ending import (
@@ -50,7 +51,7 @@ from atelier.moderation.model import OutputWithheld
 from atelier.provider_port import ErrorClass, FinishReason
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CloseDeps:
     """The dependencies of ending a generation without a result."""
 
@@ -59,7 +60,7 @@ class CloseDeps:
     catalogue: Catalogue
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FinishDeps(CloseDeps):
     """The dependencies of ending a generation with a result."""
 

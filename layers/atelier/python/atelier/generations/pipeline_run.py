@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from itertools import takewhile
 
+from atelier.dataclass import dataclass
 from atelier.errors import NotFound, Unavailable
 from atelier.generations import finish
 from atelier.generations.finish import CloseDeps, close
@@ -41,7 +42,7 @@ LATE_FAILURE = Failure(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PlanStageDeps:
     """The dependencies of planning the next stage. text: reads the text that a generation delivered. refusal: the
     failure for a model-written prompt that moderation refuses, None = the prompt may be used."""

@@ -8,9 +8,9 @@ run writes nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from atelier.dataclass import dataclass
 from atelier.errors import NotFound
 from atelier.generations.finish import CloseDeps, expire_generation
 from atelier.generations.model import Failure, Generation, Status

@@ -5,11 +5,11 @@ until it ends."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zlib import crc32
 
 from atelier.catalogue.candidates import parse_candidate
+from atelier.dataclass import dataclass
 from atelier.generations.attempt_messages import Slot, SlotDue
 from atelier.generations.model import Generation
 from atelier.generations.ports import Workflow

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
 
+from atelier.dataclass import dataclass
 from atelier.ids import is_id
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from atelier.clock import parse_rfc3339, rfc3339
+from atelier.dataclass import dataclass
 from atelier.errors import Conflict, Forbidden, NotFound, ValidationFailed
 from atelier.idempotency import IdempotencyKeys
 from atelier.identity.api_tokens import TOKEN_LIFETIME_MAX, ApiToken, TokenExists, new_token

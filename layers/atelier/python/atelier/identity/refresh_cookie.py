@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from atelier.dataclass import dataclass
 from atelier.errors import Forbidden
 from atelier.identity.model import SESSION_IDLE_LIFETIME, RefreshToken
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from atelier.clock import rfc3339
+from atelier.dataclass import dataclass
 from atelier.errors import AtelierError, Conflict, NotFound, Unavailable
 from atelier.idempotency import fingerprint
 from atelier.ids import new_id

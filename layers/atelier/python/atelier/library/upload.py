@@ -7,9 +7,10 @@ that records the asset wins. An upload that is not completed within a day is del
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from atelier.dataclass import dataclass
 from atelier.errors import Conflict, NotFound, PayloadTooLarge, PromptRefused, ValidationFailed
 from atelier.idempotency import IdempotencyKeys, fingerprint
 from atelier.ids import new_id

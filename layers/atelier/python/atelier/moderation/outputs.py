@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
+from atelier.dataclass import dataclass
 from atelier.errors import Unavailable
 from atelier.moderation.blocklist import Blocklist
 from atelier.moderation.model import Category, OutputWithheld, Policy, Thumbnail
@@ -24,7 +24,7 @@ SHOWN_ATTRIBUTES = re.compile(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class OutputCheck:
     """Checks texts by blocklist and moderator, and thumbnails of images and videos by the moderator. Audio is not
     checked: its script was, before it was spoken."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
+from atelier.dataclass import dataclass
 from atelier.errors import PromptRefused, Unavailable
 from atelier.moderation.blocklist import Blocklist
 from atelier.moderation.model import CATEGORY_NAMES, Category, Policy, RequestText
@@ -21,7 +21,7 @@ EDGE_CHARACTERS = 200
 CHOICE_PATTERN = re.compile(r"[a-z0-9_.:-]{1,24}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PromptCheck:
     """Checks by the blocklist, which is free, and then by the moderator, which is built when first needed."""
 

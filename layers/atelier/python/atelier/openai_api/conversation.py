@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
+from atelier.dataclass import dataclass
 from atelier.errors import ValidationFailed
 from atelier.openai_api.errors import UnsupportedParameter
 from atelier.openai_api.request import PROMPT_CHARACTERS_MAX, InputFile, check_files, image_from_url

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from difflib import get_close_matches
 from typing import Annotated, Any, ClassVar, cast
 
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from atelier.catalogue.model import Model
 from atelier.catalogue.parameters import SEED
 from atelier.catalogue.sizes import SHAPE_PARAMETERS, SIZE
+from atelier.dataclass import dataclass
 from atelier.errors import (
     NAME_CHARACTERS_MAX,
     UNKNOWN_FIELD,

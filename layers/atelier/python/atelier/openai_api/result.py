@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from atelier.dataclass import dataclass
 from atelier.generations.model import Generation
 from atelier.provider_port import FinishReason
 

@@ -15,9 +15,9 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from atelier.dataclass import dataclass
 from atelier.errors import Unavailable
 from atelier.generations.model import Generation, Recipe, Status
 from atelier.generations.submit import AcceptedGeneration

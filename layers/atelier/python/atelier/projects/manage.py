@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from atelier.caller import Caller
+from atelier.dataclass import dataclass
 from atelier.errors import Conflict, Forbidden, NotFound, Unavailable
 from atelier.idempotency import IdempotencyKeys, fingerprint
 from atelier.ids import new_id

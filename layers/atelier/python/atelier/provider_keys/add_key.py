@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
+from atelier.dataclass import dataclass
 from atelier.errors import Conflict, NotFound, ValidationFailed
 from atelier.idempotency import IdempotencyKeys
 from atelier.ids import new_id

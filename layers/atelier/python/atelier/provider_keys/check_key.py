@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
+from atelier.dataclass import dataclass
 from atelier.errors import ProviderFailed, RateLimited
 from atelier.provider_keys.decrypt import decrypt_key
 from atelier.provider_keys.model import TEST_INTERVAL_MIN, KeyTest, ProviderCredentials

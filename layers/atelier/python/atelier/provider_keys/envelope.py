@@ -10,8 +10,8 @@ moved to another key, does not open.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 
+from atelier.dataclass import dataclass
 from atelier.provider_keys.model import SealContext, UnreadableKey
 
 SCRYPT, KMS = 1, 2

@@ -11,11 +11,12 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
 from atelier.clock import rfc3339
+from atelier.dataclass import dataclass
 from atelier.provider_keys.envelope import KEY_BYTES, KID_BYTES
 
 # Of 32 random bytes, fewer than this are distinct only once in 10^13 keys, so a key below it was not made at random:

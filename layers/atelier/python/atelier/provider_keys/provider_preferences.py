@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from atelier.catalogue.model import Model
+from atelier.dataclass import dataclass
 from atelier.errors import ValidationFailed
 from atelier.provider_keys.model import CUSTOM, ProviderPreference, WorkspaceProviders
 from atelier.provider_keys.ports import OwnRouteMarks, ProviderKeys

@@ -7,9 +7,10 @@ listed, and a record that changes during the run is left to the next run.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
+from atelier.dataclass import dataclass
 from atelier.errors import NotFound
 from atelier.provider_keys.master_keys import parse_master_keys, with_new_key
 from atelier.provider_keys.model import UnreadableKey

@@ -12,8 +12,8 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from atelier.dataclass import dataclass
 from atelier.provider_keys.envelope import (
     IV_BYTES,
     KEY_BYTES,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from atelier.clock import Clock
+from atelier.dataclass import dataclass
 from atelier.provider_port import Provider
 from atelier.routing.circuit_breaker import EMBEDDED, Health, HealthStatus, Scope
 from atelier.routing.health_cache import HealthCache

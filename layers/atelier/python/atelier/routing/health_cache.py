@@ -7,7 +7,7 @@ is stopped loses those it has collected, which does no harm.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,14 +28,15 @@ SUCCESSES_PER_WRITE = 20
 TRIES_MAX = 8
 
 
-@dataclass(slots=True)
 class HealthCache:
-    """Provider health as this process knows it. `_gathered`: latencies in ms of successes not yet written, by scope."""
+    """Provider health as this process knows it."""
 
-    store: HealthStore
-    _read_at: dict[str | None, datetime] = field(default_factory=dict[str | None, datetime])
-    _cached: dict[Scope, Health] = field(default_factory=dict[Scope, Health])
-    _unwritten: dict[Scope, list[int]] = field(default_factory=dict[Scope, list[int]])
+    def __init__(self, store: HealthStore) -> None:
+        self.store = store
+        self._read_at: dict[str | None, datetime] = {}
+        self._cached: dict[Scope, Health] = {}
+        # The latencies in ms of successes that are not yet written, by scope.
+        self._unwritten: dict[Scope, list[int]] = {}
 
     def cached(self, scope: Scope, now: datetime) -> Health:
         """The health of a scope, at most KNOWN_FOR old."""

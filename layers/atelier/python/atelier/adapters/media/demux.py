@@ -12,7 +12,6 @@ import io
 import math
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import av
@@ -91,18 +90,18 @@ class TrackBroken(MediaInvalid):
     """Too many packets of one track cannot be decoded; other tracks of the file may be usable."""
 
 
-@dataclass(slots=True)
 class ReadProgress:
     """How far a stream has been read: the number of packets and of broken ones, and the times in seconds of its begin
     and end. is_exact: the stated length of the stream is reliable, so it must not end earlier."""
 
-    stream: AudioStream | VideoStream
-    seconds_max: float
-    is_exact: bool = False
-    packets: int = 0
-    broken: int = 0
-    begin: float = math.inf
-    end: float = -math.inf
+    def __init__(self, stream: AudioStream | VideoStream, seconds_max: float, *, is_exact: bool = False) -> None:
+        self.stream = stream
+        self.seconds_max = seconds_max
+        self.is_exact = is_exact
+        self.packets = 0
+        self.broken = 0
+        self.begin = math.inf
+        self.end = -math.inf
 
     @property
     def seconds(self) -> float:

@@ -11,11 +11,11 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from atelier.adapters.media import colour
 from atelier.adapters.media.processed import MediaInvalid, MediaLimitExceeded
+from atelier.dataclass import dataclass
 
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 # Profiles of printing presses have up to 4 MiB; larger profiles are ignored.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
 
 from atelier.adapters.media.keys import CONTENT_TYPES
+from atelier.dataclass import dataclass
 
 
 class MediaInvalid(Exception):
@@ -24,7 +24,7 @@ class MediaToolMissing(Exception):
 @dataclass(frozen=True, slots=True)
 class Processed:
     """A file that may be stored. type: image, video, audio, text or page; format: a key of CONTENT_TYPES; thumbnail: a
-    WebP file; notes: sentences for the owner about what was left out or changed."""
+    WebP file; notes: sentences for the owner about what was left out or changed; sha256: computed from the data."""
 
     type: str
     format: str
@@ -34,7 +34,7 @@ class Processed:
     duration_ms: int | None = None
     thumbnail: bytes | None = None
     notes: tuple[str, ...] = ()
-    sha256: str = field(init=False)
+    sha256: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sha256", hashlib.sha256(self.data).hexdigest())

@@ -17,7 +17,7 @@ import struct
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -46,6 +46,7 @@ from atelier.adapters.media.demux import (
 from atelier.adapters.media.image import thumbnail
 from atelier.adapters.media.processed import MediaInvalid, MediaLimitExceeded, Processed
 from atelier.adapters.media.watermark import mark, tile
+from atelier.dataclass import dataclass
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame

@@ -12,11 +12,11 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, cast
 
+from atelier.dataclass import dataclass
 from atelier.provider_port import LATE_SECONDS_MAX, ErrorClass, Failed, Job
 
 if TYPE_CHECKING:

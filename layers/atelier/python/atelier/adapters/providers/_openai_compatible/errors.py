@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any, cast
 
 from atelier.adapters.providers._http import Reply, failure_of
 from atelier.adapters.providers._openai_compatible.values import JsonObject
+from atelier.dataclass import dataclass
 from atelier.provider_port import ErrorClass, Failed
 
 # Statuses by which the provider, or the network in front of it, says that the request was not accepted. After any other

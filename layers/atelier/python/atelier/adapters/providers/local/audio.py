@@ -11,12 +11,12 @@ import struct
 import sys
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING
 
 from atelier.adapters.providers.local.parameters import JobRefused
+from atelier.dataclass import dataclass
 
 if TYPE_CHECKING:
     import av

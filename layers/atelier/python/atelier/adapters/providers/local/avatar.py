@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
@@ -22,6 +21,7 @@ from atelier.adapters.providers.local.canvas import Colour, palette_for, rng_for
 from atelier.adapters.providers.local.mp4 import encode_mp4
 from atelier.adapters.providers.local.parameters import JobRefused, cover, input_image, integer_parameter, video_size
 from atelier.adapters.providers.local.voice import synthesize
+from atelier.dataclass import dataclass
 from atelier.provider_port import Job
 
 SECONDS_MAX = 75

@@ -15,12 +15,14 @@ import math
 import re
 from array import array
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from random import Random
 from typing import cast
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont, ImageMath
+
+from atelier.dataclass import dataclass
 
 Colour = tuple[int, int, int]
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from random import Random
 
 from PIL import Image
@@ -22,6 +21,7 @@ from atelier.adapters.providers.local.parameters import (
     integer_parameter,
     video_size,
 )
+from atelier.dataclass import dataclass
 from atelier.provider_port import Job
 
 # The still image is this many times as large as the frame, so that the camera has room to move.
