@@ -24,7 +24,7 @@ from tests.functions.example_data import (
     submit_example,
     submit_run,
 )
-from tests.invoke import ROOT, example_event, load_function
+from tests.invoke import ROOT, calls, example_event, load_function
 from tests.webhook_receiver import webhook_receiver
 
 FUNCTIONS = sorted(str(path.parent.relative_to(ROOT / "functions")) for path in (ROOT / "functions").rglob("app.py"))
@@ -32,7 +32,7 @@ EXAMPLES = {
     str(path.relative_to(ROOT / "events").with_suffix("")): folder
     for folder in FUNCTIONS
     for path in sorted((ROOT / "events" / folder).glob("*.json"))
-}
+} | {name: name.rpartition("/")[0] for name in calls()}
 # Examples whose response is no success: nobody has logged in, and a recorded signature is too old.
 REFUSED = {
     "api/auth/login": 401,
