@@ -473,8 +473,12 @@ def test_every_kind_of_movement_is_never_written_over(world: World) -> None:
         # The same order in the statement and another grant id, so that only the existing movement makes the write fail.
         posting = again.postings[0]
         if posting.change.added is not None:
-            other = replace(posting.change.added, id="another")
-            again = replace(again, postings=(replace(posting, change=replace(posting.change, added=other)),))
+            change = replace(posting.change, added=replace(posting.change.added, id="another"))
+            entries = tuple(
+                replace(entry, grant_id="another") if entry.grant_id else entry for entry in posting.movement.entries
+            )
+            movement = replace(posting.movement, entries=entries)
+            again = replace(again, postings=(replace(posting, movement=movement, change=change),))
         with pytest.raises(StaleWallet):
             world.wallets.post(again, "f")
         assert world.wallet() == before
