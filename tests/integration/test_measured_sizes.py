@@ -138,7 +138,7 @@ def test_a_repeated_request_is_replayed_even_when_its_input_file_is_gone(tables:
     asked = Recipe(Kind.IMAGE, "make it night", inputs={"image": (InputAsset(still(world, 64, 64)),)})
     submission = Submission(world.workspace_id, "usr_A", asked, "order-1")
     first = submit_generation(submission, deps=world.submit_deps, now=world.now)
-    later = replace(world.submit_deps, sources=Gone())
+    later = replace(world.submit_deps, input_asset_store=Gone())
     again = submit_generation(submission, deps=later, now=world.now)
     assert (again.replayed, again.generation.id) == (True, first.generation.id)
     with pytest.raises(ValidationFailed) as refused:
