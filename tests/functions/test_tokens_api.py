@@ -20,7 +20,7 @@ from atelier.wiring import tokens
 from tests.functions.conftest import AwsResources
 from tests.functions.example_data import PROJECT, TOKEN, TOKEN_TEXT, USER, WORKSPACE, add_api_token, create_project
 from tests.functions.responses import Reply, authorized_event, error_of, foreign_event, invoke_app, success_data
-from tests.invoke import ROOT, event, example_event, load_function
+from tests.invoke import EVENTS, calls, event, example_event, load_function
 
 ROUTES = ["list_tokens", "issue_token", "revoke_token"]
 ASK = {"name": "n8n", "scopes": ["all"]}
@@ -76,8 +76,8 @@ def change_item(cloud: AwsResources, pk: str, sk: str, **attributes: str) -> Non
 def asked_by_somebody() -> dict[str, str]:
     """The examples that have a caller → the permission that their route needs."""
     found: dict[str, str] = {}
-    for path in sorted((ROOT / "events").rglob("*.json")):
-        name = str(path.relative_to(ROOT / "events").with_suffix(""))
+    complete = [str(path.relative_to(EVENTS).with_suffix("")) for path in EVENTS.rglob("*.json")]
+    for name in sorted((*complete, *calls())):
         asked = example_event(name).get("requestContext", {})
         if asked.get("authorizer"):
             api = load_function(name.rpartition("/")[0]).api
