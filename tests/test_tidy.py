@@ -282,6 +282,19 @@ def words(name: str) -> set[str]:
     return {word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)}
 
 
+def test_a_file_that_code_names_exists() -> None:
+    present = [str(path.relative_to(ROOT)) for path in modules()]
+    hold(
+        "a module that a comment or docstring names exists: write its present name",
+        [
+            f"{path.relative_to(ROOT)}: {name}"
+            for path in modules("functions", "layers", "infra", "tests")
+            for name in re.findall(r"`([\w/]+\.py)`", path.read_text())
+            if not any(f"/{each}".endswith(f"/{name}") for each in present)
+        ],
+    )
+
+
 def test_the_product_has_one_dataclass_decorator() -> None:
     # The decorator is built on the standard one; the verifier runs without Atelier.
     allowed = {"atelier/dataclass.py", "atelier/ledger/verify.py"}

@@ -1,7 +1,7 @@
 """A process that has imported the functions' libraries, and forks itself into a Lambda worker on request.
 
 A worker that starts as a fresh interpreter spends most of its start on importing the same libraries as all others. The
-emulator's process starts the zygote (`python -P zygote.py <descriptor of a socket>`, see `forked.py`), which ends when
+emulator's process starts the zygote (`python -P zygote.py <descriptor of a socket>`; `worker_pool.py`), which ends when
 that process does. Only libraries are imported here: the worker imports the product and its function, as on Lambda.
 """
 

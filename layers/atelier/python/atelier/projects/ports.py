@@ -11,7 +11,7 @@ from atelier.projects.model import Alert, Budget, Project
 
 
 class BudgetRefused(Exception):
-    """A reservation failed on the budget `name`. Read that budget to learn why (see `reserve.py`)."""
+    """A reservation failed on the budget `name`. Read that budget to learn why (see `recover_reservation.py`)."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)

@@ -2,7 +2,7 @@
 
 Formats that browsers play are not encoded again, so only the metadata is lost and the sound is the same. Other formats
 become FLAC or WAV if they are lossless, else AAC. Audio gets no watermark.
-Imported only in the sandbox (`apart.py`).
+Imported only in the sandbox (`sandbox.py`).
 """
 
 # PyAV's annotations are generic over types that are not installed, and so are Pillow's.

@@ -1,6 +1,6 @@
 """Demux untrusted video and audio files with FFmpeg: from memory, in the format of the first bytes, within limits.
 
-Imported only in the sandbox (`apart.py`), because it calls a large C library.
+Imported only in the sandbox (`sandbox.py`), because it calls a large C library.
 """
 
 # PyAV's annotations are generic over types that are not installed.

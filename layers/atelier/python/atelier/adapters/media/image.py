@@ -1,7 +1,7 @@
 """Images: recognised by their bytes, decoded within limits, cleaned, watermarked, and encoded again.
 
 An image keeps its format; a PNG's pixels are delivered without loss, except for the free tier's watermark. Everything
-else in the file is removed (`still.py`): camera data, locations, comments, prompts, and bytes after the file's end.
+else in the file is removed (`image_file.py`): camera data, locations, comments, prompts, bytes after the file's end.
 Other colour spaces are converted to sRGB (`colour.py`).
 """
 

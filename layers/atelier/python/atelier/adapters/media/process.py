@@ -18,7 +18,7 @@ BYTES_MAX = {
 }
 
 
-# The largest video that `film.py` accepts takes two thirds of this time, even with a watermark.
+# The largest video that `video.py` accepts takes two thirds of this time, even with a watermark.
 SECONDS_MAX = 150.0
 # Ten times as long as an image of 40 megapixels takes, except for a WebP's four seconds. It is short, because a caller
 # waits while an upload is processed.

@@ -4,7 +4,7 @@ The file is treated as a player treats it: the first readable video track and th
 rotated, mirrored and scaled as the file says, whenever they begin and end. Notes to the owner name what is left out.
 Streams that browsers play are copied without change, which is fast and lossless. A video that gets a watermark, or that
 browsers do not play, is encoded again; its audio is still copied if possible.
-Imported only in the sandbox (`apart.py`).
+Imported only in the sandbox (`sandbox.py`).
 """
 
 # PyAV's annotations are generic over types that are not installed.
