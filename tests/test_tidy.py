@@ -11,6 +11,7 @@ import re
 import tokenize
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +93,16 @@ def named(paths: Iterator[Path] | list[Path]) -> list[str]:
     return [str(path.relative_to(ROOT)) for path in paths]
 
 
-def imported(path: Path) -> set[str]:
+@cache
+def parsed(path: Path) -> ast.Module:
+    """The module's syntax tree; each module is parsed once for all tests, which read the tree and never change it."""
+    return ast.parse(path.read_text())
+
+
+@cache
+def imported(path: Path) -> frozenset[str]:
     """Every module that `path` may import when it runs, inside functions too, but not for the type checker alone."""
-    tree = ast.parse(path.read_text())
+    tree = parsed(path)
     unseen = {
         child
         for node in ast.walk(tree)
@@ -108,7 +116,7 @@ def imported(path: Path) -> set[str]:
             found |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module} | {f"{node.module}.{name.name}" for name in node.names}
-    return found
+    return frozenset(found)
 
 
 def imported_by_name(path: Path) -> set[str]:
@@ -155,7 +163,7 @@ def function_folders() -> set[str]:
 
 def functions_of(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     """Every function and method of the module, in nested ones too."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
 
@@ -176,7 +184,7 @@ def test_every_module_has_a_docstring() -> None:
     silent = [
         path
         for path in modules("functions", "layers", "infra", "tests")
-        if path.read_text().strip() and not ast.get_docstring(ast.parse(path.read_text()))
+        if path.read_text().strip() and not ast.get_docstring(parsed(path))
     ]
     hold("a module begins with a docstring that says what it is for: write one", named(silent))
 
@@ -226,7 +234,7 @@ def test_an_http_handler_decides_nothing() -> None:
     deciding = [
         f"{at(path, node.iter.lineno if isinstance(node, ast.comprehension) else node.lineno)}: {type(node).__name__}"
         for path in modules("functions/api", "functions/v1")
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parsed(path))
         if isinstance(node, BRANCHES) or (isinstance(node, ast.comprehension) and node.ifs)
         if not (isinstance(node, ast.If | ast.IfExp) and PRESENCE.search(ast.unparse(node.test)))
     ]
@@ -241,7 +249,7 @@ def test_wiring_decides_nothing() -> None:
     deciding = [
         f"{at(path, node.iter.lineno if isinstance(node, ast.comprehension) else node.lineno)}: {type(node).__name__}"
         for path in modules("layers/atelier/python/atelier/wiring")
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parsed(path))
         if isinstance(node, BRANCHES) or (isinstance(node, ast.comprehension) and node.ifs)
         if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
     ]
@@ -266,7 +274,7 @@ def test_a_class_name_has_one_meaning(folders: tuple[str, ...]) -> None:
     """A simulator's request and response are a vendor's, so `infra` is apart from the product."""
     places = defaultdict[str, list[str]](list)
     for path in modules(*folders):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path)):
             # PynamoDB reads a model's table from a nested class of this name.
             if isinstance(node, ast.ClassDef) and node.name != "Meta":
                 places[node.name].append(at(path, node.lineno))

@@ -14,6 +14,7 @@ from atelier.generations.model import OPEN_STATUSES
 from atelier.moderation.model import ALWAYS_REFUSED, Category
 from atelier.provider_port import WORK_SECONDS_MAX
 from infra.local.templates import read_template
+from tests.invoke import load_function
 from tests.unit.infra import permissions
 
 ROOT = Path(__file__).parents[3]
@@ -32,6 +33,27 @@ SHARED: dict[str, Any] = TEMPLATE["Globals"]["Function"]["Environment"]["Variabl
 ENVIRONMENT_BYTES_MAX = 4096
 
 
+# The paths of the gateway, with their function: "/api/assets/{proxy+}" → "ApiLibraryFunction".
+GATEWAY_PATHS: dict[str, str] = {
+    event["Properties"]["Path"]: name
+    for name, function in FUNCTIONS.items()
+    for event in function.get("Events", {}).values()
+    if event["Type"] == "HttpApi" and "Path" in event["Properties"]
+}
+
+
+def function_of(path: str) -> str | None:
+    """The function that the gateway calls for a path; None when no path of the template matches. Of several matching
+    ones the gateway takes, from segment to segment, a literal before a variable before the rest of the path."""
+
+    def precedence(declared: str) -> list[int]:
+        return [2 if "+" in segment else 1 if "{" in segment else 0 for segment in declared.split("/")]
+
+    patterns = {declared: re.sub(r"\{\w+\}", "[^/]+", declared.replace("{proxy+}", ".+")) for declared in GATEWAY_PATHS}
+    matching = [declared for declared, pattern in patterns.items() if re.fullmatch(pattern, path)]
+    return GATEWAY_PATHS[min(matching, key=precedence)] if matching else None
+
+
 def statements(name: str) -> list[dict[str, Any]]:
     """The statements of a function's own policies and of the managed policies that it names."""
     return permissions.statements(TEMPLATE, name)
@@ -47,6 +69,14 @@ def test_no_permission_has_changed_unnoticed() -> None:
         "the permissions of template.yaml have changed: write PERMISSIONS.md anew by `PYTHONPATH=layers/atelier/python "
         ".venv/bin/python -m tests.unit.infra.permissions`, and read in its diff whether each new one is needed"
     )
+
+
+@pytest.mark.parametrize("name", sorted(set(GATEWAY_PATHS.values())))
+def test_the_gateway_sends_each_route_to_the_function_that_declares_it(name: str) -> None:
+    api = vars(load_function(FUNCTIONS[name]["CodeUri"].removeprefix("functions/")))["api"]
+    paths = {re.sub(r"<\w+\+?>", "x", route.path) for route in api.routes}
+    elsewhere = {path: receiver for path in sorted(paths) if (receiver := function_of(path)) != name}
+    assert elsewhere == {}, f"add an event with the path to {name} in template.yaml"
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
