@@ -274,11 +274,20 @@ class Simulator:
 
     # ---- webhooks ----------------------------------------------------------------------------------------------------
 
-    def send_webhook(self, url: str, body: bytes, sign: Callable[[], dict[str, str]], **noted: Any) -> int:
-        """Post a webhook, and again while the receiver does not accept it. `signed` returns the signature headers, anew
-        for each try. Returns the last status, 0 for no answer. Each try is listed with the fields `noted`."""
+    def send_webhook(
+        self,
+        url: str,
+        body: bytes,
+        sign: Callable[[], dict[str, str]],
+        *,
+        pauses: tuple[float, ...] = RETRIES_AFTER_SECONDS,
+        **noted: Any,
+    ) -> int:
+        """Post a webhook, and again after each of the `pauses` (seconds) while the receiver does not accept it. `sign`
+        returns the signature headers, anew for each try. Returns the last status, 0 for no answer. Each try is listed
+        with the fields `noted`."""
         status = 0
-        for pause in (*RETRIES_AFTER_SECONDS, None):
+        for pause in (*pauses, None):
             status = _post(url, {"content-type": "application/json", **sign()}, body)
             with self.lock:
                 self.deliveries.append({**noted, "status": status})

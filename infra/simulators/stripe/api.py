@@ -1,0 +1,32 @@
+"""All operations of the API that the simulator knows, with the pattern of each path."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+
+from infra.simulators.stripe.operations import Operation
+
+MODULES = (
+    "customers",
+    "catalog",
+    "coupons",
+    "payment_methods",
+    "payments",
+    "charges",
+    "refunds",
+    "balance",
+    "disputes",
+    "checkout",
+    "paying",
+    "webhook_endpoints",
+)
+
+
+def operations() -> list[tuple[str, Operation]]:
+    """Each operation with the regular expression of its path; fixed paths come before those with a variable part."""
+    found: list[Operation] = []
+    for name in MODULES:
+        found += import_module(f"infra.simulators.stripe.{name}").OPERATIONS
+    found.sort(key=lambda operation: operation.path.count("{"))
+    return [(re.sub(r"\{\w+\}", r"([^/]+)", operation.path), operation) for operation in found]

@@ -1,0 +1,60 @@
+"""HTML of the customer's pages, and the answers that a browser gets."""
+
+from __future__ import annotations
+
+from html import escape
+from urllib.parse import parse_qs
+
+from infra.simulators.kit.messages import Request, Response
+
+STYLE = (
+    "body{font:16px system-ui;max-width:34rem;margin:3rem auto;padding:0 1rem}label{display:block;margin:.6rem 0}"
+    "input,select{font:inherit;padding:.3rem}button{font:inherit;padding:.4rem 1rem}.error{color:#b00020}"
+)
+
+
+def page(title: str, *blocks: str, status: int = 200) -> Response:
+    """A page of these blocks of HTML."""
+    text = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body><h1>{escape(title)}</h1>"
+        f"{''.join(blocks)}<p><small>A simulator of Stripe: no money moves.</small></p></body></html>"
+    )
+    headers = {"content-type": "text/html; charset=utf-8", "cache-control": "no-store"}
+    return Response(status, text.encode(), headers)
+
+
+def redirect(url: str) -> Response:
+    return Response(303, b"", {"location": url, "content-type": "text/plain"})
+
+
+def form_of(request: Request) -> dict[str, str]:
+    """The fields of a posted form; of a name given twice the last one."""
+    return {name: values[-1] for name, values in parse_qs(request.body.decode(errors="replace")).items()}
+
+
+def form(action: str, *parts: str) -> str:
+    return f'<form method="post" action="{escape(action)}">{"".join(parts)}</form>'
+
+
+def field(label: str, name: str, value: str = "", type: str = "text", **attributes: str) -> str:
+    more = "".join(f' {key}="{escape(text)}"' for key, text in attributes.items())
+    return f'<label>{escape(label)} <input type="{type}" name="{escape(name)}" value="{escape(value)}"{more}></label>'
+
+
+def button(text: str, action: str) -> str:
+    return f'<button name="action" value="{escape(action)}">{escape(text)}</button> '
+
+
+def paragraph(text: str, kind: str = "") -> str:
+    return f'<p class="{kind}">{escape(text)}</p>' if kind else f"<p>{escape(text)}</p>"
+
+
+def link(text: str, url: str) -> str:
+    return f'<p><a href="{escape(url)}">{escape(text)}</a></p>'
+
+
+def rows(lines: list[tuple[str, str]]) -> str:
+    """A table of texts and amounts."""
+    cells = "".join(f"<tr><td>{escape(left)}</td><td>{escape(right)}</td></tr>" for left, right in lines)
+    return f"<table>{cells}</table>"
