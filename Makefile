@@ -31,12 +31,13 @@ define create_environment
 	@test -x $(1)/bin/uv || $(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .ci/locks/bootstrap.txt || echo "uv cannot be used here: pip takes its place"
 endef
 
-# $(call install,environment,lock,uv's verb,and its name for a lock)
+# $(call install,environment,lock,uv's verb,and its name for a lock). A lock names everything that is needed, so nothing else
+# is looked for.
 define install
 	@echo "$(1): installing what $(2) pins"
 	@if $(1)/bin/uv --version >/dev/null 2>&1; \
 		then $(1)/bin/uv pip $(3) --quiet --python $(1)/bin/python --require-hashes $(4) $(2); \
-		else $(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(2); fi
+		else $(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(2); fi
 endef
 
 .venv: $(test_ready) ## what runs the product and its tests (`make run` alone installs less)
@@ -45,7 +46,7 @@ endef
 
 $(run_ready):
 	$(call create_environment,.venv)
-	$(call install,.venv,.ci/locks/run.txt,install,--requirement)
+	$(call install,.venv,.ci/locks/run.txt,install --no-deps,--requirement)
 	@rm -f .venv/.run-* .venv/.test-*; touch $@
 
 $(test_ready):
@@ -75,7 +76,7 @@ lock: .venv ## pin the newest versions that pyproject.toml allows
 	@for group in bootstrap test tools clients; do \
 		$(compile) 3.11 --group $$group --output-file .ci/locks/$$group.txt || exit 1; done
 	@$(compile) 3.11 --group run --constraint .ci/locks/test.txt --output-file .ci/locks/run.txt
-	@for layer in runtime media ai film; do $(compile) 3.13 --group layer-$$layer --constraint .ci/locks/test.txt \
+	@for layer in runtime media ai film studio; do $(compile) 3.13 --group layer-$$layer --constraint .ci/locks/test.txt \
 		--output-file layers/dependencies/$$layer/requirements.txt || exit 1; done
 
 # Third-party npm packages that check our API, for tests. Without npm, the tests that need them report that they do not run.
@@ -103,7 +104,7 @@ test: check $(test_ready) $(judges_ready) $(clients_ready) browser ## everything
 	@.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 together := --no-print-directory -j 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
-checks := check-types check-sam check-template check-style check-arrows check-security check-machines check-openapi
+checks := check-types check-sam check-template check-style check-arrows check-security check-machines check-openapi check-static
 
 check: $(test_ready) $(tools_ready) ## style, types, imports between contexts, templates, state machines, security
 	@passed=$$(mktemp -d) failed=; $(MAKE) --keep-going $(together) PASSED=$$passed $(checks) || failed=yes; \
@@ -129,11 +130,11 @@ check-types:
 	$(note_success)
 
 check-arrows:
-	@PYTHONPATH=layers/atelier/python .venv-tools/bin/lint-imports --no-cache --no-logo
+	@PYTHONPATH=layers/atelier/python:layers/studio/python .venv-tools/bin/lint-imports --no-cache --no-logo
 	$(note_success)
 
 check-security:
-	$(tool)/bandit --quiet --configfile pyproject.toml --recursive functions layers/atelier
+	$(tool)/bandit --quiet --configfile pyproject.toml --recursive functions layers/atelier layers/studio
 	$(tool)/bandit --quiet --configfile pyproject.toml --recursive --severity-level medium infra layers/dependencies
 	@echo "security: ok"
 	$(note_success)
@@ -157,6 +158,10 @@ check-machines:
 
 check-openapi:
 	@.venv/bin/python -m infra.openapi --check && echo "openapi.json: ok"
+	$(note_success)
+
+check-static:
+	@.venv/bin/python -m infra.static_files --check && echo "Studio's static files: ok"
 	$(note_success)
 
 # ---- AWS -------------------------------------------------------------------------------------------------------------

@@ -24,10 +24,12 @@ def deploy(
     *,
     sam: Callable[[Sequence[str]], int] = lambda command: subprocess.run(["sam", *command], check=False).returncode,
     outputs_of: Callable[[str, str | None], Outputs] | None = None,
+    publish: Callable[[str, str | None], None] | None = None,
 ) -> int:
     """Returns sam's exit code. Arguments that this module does not know are passed on to `sam deploy`.
 
-    sam: runs one sam command. outputs_of: the outputs of a stack in a region; {} when there is no such stack."""
+    sam: runs one sam command. outputs_of: the outputs of a stack in a region; {} when there is no such stack. publish:
+    puts Studio's static files into a bucket in a region."""
     parser = argparse.ArgumentParser(prog="python -m infra.deploy", allow_abbrev=False)
     parser.add_argument("--stack-name", default="atelier")
     parser.add_argument("--stage", default="production")
@@ -36,7 +38,9 @@ def deploy(
     chosen, rest = parser.parse_known_args(arguments)
     parameters = {"Stage": chosen.stage} | dict(pair.split("=", 1) for pair in chosen.parameter_overrides)
     outputs = outputs_of or _read_outputs
-    public_url = parameters.get("PublicUrl") or outputs(chosen.stack_name, chosen.region).get("Url", "")
+    publish = publish or _publish_static_files
+    before = outputs(chosen.stack_name, chosen.region)
+    public_url = parameters.get("PublicUrl") or before.get("Url", "")
     if not parameters.get("DomainName"):
         parameters["PublicUrl"] = public_url
 
@@ -46,7 +50,12 @@ def deploy(
         command += ["--capabilities", *CAPABILITIES, "--no-fail-on-empty-changeset", "--parameter-overrides", *pairs]
         return sam([*command, *(["--region", chosen.region] if chosen.region else []), *rest])
 
+    # Pages of the new version find their files from their first second; pages of the old one keep theirs.
+    if "StaticBucket" in before:
+        publish(before["StaticBucket"], chosen.region)
     code = run_sam()
+    if code == 0 and "StaticBucket" not in before:
+        publish(outputs(chosen.stack_name, chosen.region)["StaticBucket"], chosen.region)
     if code or parameters.get("DomainName") or "PublicUrl" not in parameters:
         return code
     address = outputs(chosen.stack_name, chosen.region).get("Url", "")
@@ -68,6 +77,15 @@ def _read_outputs(stack: str, region: str | None) -> Outputs:
             return {}
         raise
     return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
+
+
+def _publish_static_files(bucket: str, region: str | None) -> None:
+    import boto3
+
+    from infra import static_files
+
+    new = static_files.publish(boto3.client("s3", region_name=region), bucket, static_files.collect())
+    print(f"atelier: {len(new)} new static files of Studio are in {bucket}", flush=True)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ LAYERS = {
     "MediaLayer": "dependencies",
     "AiLayer": "dependencies",
     "FilmLayer": "dependencies",
+    "StudioLayer": "studio",
+    "StudioDependenciesLayer": "dependencies",
 }
 FUNCTION_BYTES_MAX = 250 * 1024 * 1024  # Lambda's limit for a function and its layers, unpacked
 TYPICAL_ZIP_BYTES = 32_000_000  # a typical untrimmed package, the reference of the bench's row 12

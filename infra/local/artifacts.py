@@ -1,7 +1,7 @@
-"""The code archives of a deployment: one zip per function folder and one for the product's layer, named by content.
+"""The code archives of a deployment: one zip per function folder and one for each layer of our own, named by content.
 
 Dependencies are not packed: the emulator runs functions in its own interpreter, whose environment holds them. The
-emulator unpacks each archive anew for every worker, in the same process that serves all tables. So the product's layer
+emulator unpacks each archive anew for every worker, in the same process that serves all tables. So a layer of our own
 is unpacked only once, into the data folder, and its zip contains just a path file that points there.
 """
 
@@ -16,10 +16,11 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-PRODUCT_LAYER = "layers/atelier"
+# Layers of our own code, with the name of their path file.
+OWN_LAYERS = {"layers/atelier": "atelier", "layers/studio": "studio"}
 # Python adds the directories named in a path file (.pth) to its import path when the file lies in a site directory. The
 # layer's site-packages is one, here and on Lambda.
-PATH_FILE = "python/lib/python3.13/site-packages/atelier.pth"
+SITE_FOLDER = "python/lib/python3.13/site-packages"
 
 
 class BrokenSource(Exception):
@@ -39,7 +40,8 @@ class Artifact:
     def archive(self) -> bytes:
         """The archive; raises BrokenSource."""
         if self.unpacked_folder:
-            return _zip([(PATH_FILE, f"{self.unpacked_folder / 'python'}\n".encode())])
+            path_file = f"{SITE_FOLDER}/{OWN_LAYERS[self.folder]}.pth"
+            return _zip([(path_file, f"{self.unpacked_folder / 'python'}\n".encode())])
         return _zip(self._compiled())
 
     def unpack(self) -> None:
@@ -62,16 +64,16 @@ class Artifact:
 
 def collect(root: Path, folders: list[str], store: Path) -> list[Artifact]:
     """The artifacts of these code folders of the repository; raises FileNotFoundError for a folder without code.
-    store: the folder into which the product's layer is unpacked."""
+    store: the folder into which our own layers are unpacked."""
     return [_collect(root, folder, store) for folder in folders]
 
 
 def _collect(root: Path, folder: str, store: Path) -> Artifact:
     base = root / folder
     files: list[tuple[str, bytes]] = []
-    is_product_layer = folder == PRODUCT_LAYER
+    is_own_layer = folder in OWN_LAYERS
     # The path file contains the store's path: when the store moves, the artifact is another one.
-    digest = hashlib.sha256(sys.version.encode() + (str(store).encode() if is_product_layer else b""))
+    digest = hashlib.sha256(sys.version.encode() + (str(store).encode() if is_own_layer else b""))
     for path in sorted(base.rglob("*")):
         name = path.relative_to(base).as_posix()
         if path.is_file() and "__pycache__" not in name and path.name != "Makefile":
@@ -81,7 +83,7 @@ def _collect(root: Path, folder: str, store: Path) -> Artifact:
     if not files:
         raise FileNotFoundError(f"{folder} holds no code, but template.yaml names it")
     version = digest.hexdigest()[:32]
-    return Artifact(folder, f"{folder}/{version}.zip", tuple(files), store / version if is_product_layer else None)
+    return Artifact(folder, f"{folder}/{version}.zip", tuple(files), store / version if is_own_layer else None)
 
 
 def _zip(files: list[tuple[str, bytes]]) -> bytes:

@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from infra import static_files
 from infra.local import artifacts, translate
 
 STACK = "atelier"
@@ -69,9 +70,10 @@ class Aws:
 
 
 def deploy(root: Path, folder: Path, aws: Aws, parameters: Mapping[str, str]) -> DeployedStack:
-    """Deploys the repository at `root`. `folder` keeps the translated template and the unpacked layer between runs.
+    """Deploys the repository at `root`. `folder` keeps the translated template and the unpacked layers between runs.
 
     Raises DeploymentError, DeploymentUnfinished, translate.TemplateError, FileNotFoundError."""
+    static_files.write_list(root)
     template = _translated_template(root, folder)
     built = artifacts.collect(root, _code_folders(template), folder / UNPACKED_FOLDER)
     _upload(aws, built)
@@ -81,7 +83,9 @@ def deploy(root: Path, folder: Path, aws: Aws, parameters: Mapping[str, str]) ->
     if unknown:
         raise DeploymentError(f"template.yaml has no parameter {', '.join(unknown)}")
     changed = _apply(aws, ready, parameters)
-    return _describe(aws, changed)
+    deployed = _describe(aws, changed)
+    static_files.publish(aws.client("s3"), deployed.outputs["StaticBucket"], static_files.collect(root))
+    return deployed
 
 
 def _translated_template(root: Path, folder: Path) -> translate.Template:
@@ -107,7 +111,7 @@ def _translated_template(root: Path, folder: Path) -> translate.Template:
 
 
 def _code_folders(template: translate.Template) -> list[str]:
-    folders = [artifacts.PRODUCT_LAYER]
+    folders = list(artifacts.OWN_LAYERS)
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Lambda::Function":
             folders.append(resource["Properties"]["Code"]["S3Key"])
@@ -122,8 +126,9 @@ def _upload(aws: Aws, built: list[artifacts.Artifact]) -> None:
         artifact.unpack()
         if artifact.key not in present:
             s3.put_object(Bucket=ARTIFACT_BUCKET, Key=artifact.key, Body=artifact.archive())
-        if artifact.unpacked_folder:
-            _remove_stale(artifact.unpacked_folder.parent, {Path(key).stem for key in (artifact.key, *present)})
+    current = {Path(key).stem for key in (*present, *(artifact.key for artifact in built))}
+    for store in {artifact.unpacked_folder.parent for artifact in built if artifact.unpacked_folder}:
+        _remove_stale(store, current)
     for stale in present - {artifact.key for artifact in built} - {TEMPLATE_KEY}:
         s3.delete_object(Bucket=ARTIFACT_BUCKET, Key=stale)
 

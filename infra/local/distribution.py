@@ -65,11 +65,15 @@ class Cors:
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """How requests to a path pattern are handled. `origin`: api or media. `headers`: set on every response, replacing
-    the origin's. `signed`: the URL must be signed."""
+    """How requests to a path pattern are handled. `origin`: api, studio, media or static. `origin_path`: put before the
+    path. `in_bucket`: the origin is a bucket, and not the API. `headers`: set on every response, replacing the
+    origin's. `signed`: the URL must be signed. `compress`: whether responses are compressed."""
 
     pattern: str
     origin: str
+    origin_path: str
+    in_bucket: bool
+    compress: bool
     methods: frozenset[str]
     signed: bool
     headers: Mapping[str, str]
@@ -78,10 +82,11 @@ class Behaviour:
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """The behaviours in the order in which they are matched; the last matches every path."""
+    """The behaviours in the order in which they are matched; the last matches every path. `root_object`: the path,
+    without its slash, that a request for `/` means."""
 
     behaviours: tuple[Behaviour, ...]
-    start_page: str
+    root_object: str
 
     def behaviour(self, path: str) -> Behaviour:
         """The behaviour for a path (without the query)."""
@@ -94,12 +99,16 @@ def read_distribution(edge: Path, frontend_origins: str = "") -> Distribution:
     frontends = frozenset(frontend_origins.split(","))
     resources = template["Resources"]
     config = resources["Distribution"]["Properties"]["DistributionConfig"]
+    origins = {each["Id"]: each for each in config["Origins"]}
     declared = [*config.get("CacheBehaviors", []), {"PathPattern": "*", **config["DefaultCacheBehavior"]}]
     return Distribution(
         tuple(
             Behaviour(
                 pattern=each["PathPattern"],
                 origin=each["TargetOriginId"],
+                origin_path=origins[each["TargetOriginId"]].get("OriginPath", ""),
+                in_bucket="S3OriginConfig" in origins[each["TargetOriginId"]],
+                compress=bool(each.get("Compress")),
                 methods=frozenset(each["AllowedMethods"]),
                 signed=bool(each.get("TrustedKeyGroups")),
                 headers=_headers(_policy(resources, each)),
@@ -107,7 +116,7 @@ def read_distribution(edge: Path, frontend_origins: str = "") -> Distribution:
             )
             for each in declared
         ),
-        template["Mappings"]["StartPage"]["Page"]["Html"],
+        config["DefaultRootObject"],
     )
 
 
@@ -116,6 +125,8 @@ def _policy(resources: Mapping[str, Any], behaviour: Mapping[str, Any]) -> Mappi
 
 
 def _cors(template: Mapping[str, Any], policy: Mapping[str, Any], frontends: frozenset[str]) -> Cors:
+    if "CorsConfig" not in policy:
+        return Cors(frozenset(), "", "", "", 0)
     _condition, config, _otherwise = policy["CorsConfig"]["Fn::If"]
 
     def listed(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The local edge: one address in front of the API and the media bucket, acting as the distribution in infra/edge.yaml.
+"""The local edge: one address before the API, Studio and the buckets, acting as the distribution in infra/edge.yaml.
 
 Listens on loopback only. Besides forwarding requests, it does what the CloudFront Function `GreetViewer` does: it sets
 the viewer's address, fills in the authorizer's header when it is missing, decodes the slashes in model names and
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gzip
 import json
 import os
 import re
@@ -52,6 +53,7 @@ BODY_SECONDS_MAX = 60.0
 IDLE_SECONDS_MAX = 75.0
 HEAD_BYTES_MAX = 16_384
 CHUNK_BYTES = 256 * 1024
+COMPRESSED_BYTES_MIN = 1000  # CloudFront leaves smaller files as they are
 _HOP_BY_HOP = frozenset(
     {
         "connection",
@@ -84,11 +86,12 @@ class PortInUse(Exception):
 @dataclass(frozen=True, slots=True)
 class Origins:
     """Where requests are forwarded to. `public_url`: the address that viewers use; signed URLs begin with it.
-    `edge_key`: the secret that the edge sends to the API with each request. URLs have no trailing slash."""
+    `bucket_urls`: by the origin's name (media, static). `edge_key`: the secret that the edge sends to the API with each
+    request. URLs have no trailing slash."""
 
     public_url: str
     api_url: str
-    bucket_url: str
+    bucket_urls: Mapping[str, str]
     media_keys: Mapping[str, str]
     edge_key: str = ""
 
@@ -224,13 +227,11 @@ class Edge:
             return _error_response(403, "FORBIDDEN", "The distribution does not take that method here.")
         if behaviour.signed:
             self._signed_urls.check(self._origins.public_url + request.raw_path, time.time())
-        if behaviour.origin == "media":
+        if behaviour.in_bucket:
             return await self._forward_to_bucket(request, path, behaviour, self._origins)
-        if path == "/" and request.method in ("GET", "HEAD"):
-            return web.Response(text=self._distribution.start_page, content_type="text/html")
-        return await self._forward_to_api(request, self._origins)
+        return await self._forward_to_api(request, behaviour.origin_path, self._origins)
 
-    async def _forward_to_api(self, request: web.BaseRequest, origins: Origins) -> web.Response:
+    async def _forward_to_api(self, request: web.BaseRequest, prefix: str, origins: Origins) -> web.Response:
         if (request.content_length or 0) > BODY_BYTES_MAX:
             return _error_response(413, "PAYLOAD_TOO_LARGE", f"The body is larger than {BODY_BYTES_MAX} bytes.")
         try:
@@ -254,7 +255,8 @@ class Edge:
             if len(body) > BODY_BYTES_MAX:
                 return _error_response(413, "PAYLOAD_TOO_LARGE", f"The body is larger than {BODY_BYTES_MAX} bytes.")
 
-        path = request.raw_path
+        name, question, query = request.raw_path.partition("?")
+        path = prefix + ("/" + self._distribution.root_object if name == "/" else name) + question + query
         waits = "wait" in headers.get("prefer", "") or (request.method == "POST" and path.startswith("/v1/"))
         if path.startswith("/v1/models/"):
             name, question, query = path.partition("?")
@@ -298,7 +300,7 @@ class Edge:
     async def _forward_to_bucket(
         self, request: web.BaseRequest, path: str, behaviour: Behaviour, origins: Origins
     ) -> web.StreamResponse:
-        url = origins.bucket_url + path
+        url = origins.bucket_urls[behaviour.origin] + path
         wanted = {name: request.headers[name] for name in _MEDIA_REQUEST_HEADERS if name in request.headers}
         signed = _sign_for_bucket(request.method, url, wanted)
         async with self._client.request(request.method, URL(url, encoded=True), headers=signed) as origin:
@@ -307,6 +309,8 @@ class Edge:
                 return _error_response(403, "FORBIDDEN", "There is no such file.")
             names = _MEDIA_RESPONSE_HEADERS if origin.status < 400 else ("content-range",)
             headers = {name: origin.headers[name] for name in names if name in origin.headers}
+            if behaviour.compress and origin.status == 200 and _takes_gzip(request):
+                return await _compressed(request, origin, headers)
             answer = web.StreamResponse(
                 status=origin.status, headers={**headers, **_policy_headers(behaviour, request)}
             )
@@ -321,6 +325,22 @@ class Edge:
     def _client(self) -> aiohttp.ClientSession:
         assert self._session is not None, "listen comes first"
         return self._session
+
+
+def _takes_gzip(request: web.BaseRequest) -> bool:
+    return "range" not in request.headers and "gzip" in request.headers.get("accept-encoding", "")
+
+
+async def _compressed(
+    request: web.BaseRequest, origin: aiohttp.ClientResponse, headers: Mapping[str, str]
+) -> web.Response:
+    """A file of at least 1,000 bytes, compressed as CloudFront compresses the text formats."""
+    body = await origin.read()
+    kept = {name: value for name, value in headers.items() if name not in ("content-length", "accept-ranges")}
+    if len(body) >= COMPRESSED_BYTES_MIN:
+        body = gzip.compress(body, mtime=0)
+        kept |= {"content-encoding": "gzip", "vary": "Accept-Encoding"}
+    return web.Response(body=body, headers=kept)
 
 
 def _decompress(body: bytes, headers: CIMultiDict[str]) -> bytes:

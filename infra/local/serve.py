@@ -23,7 +23,8 @@ from infra.simulators.all import FALLBACK_MARKER, Simulators
 
 # Expected failures: their text is one sentence that explains the reason, so no traceback is shown.
 EXPECTED_ERRORS = (PortInUse, DataInUse, EmulatorError, DeploymentUnfinished, *SOURCE_ERRORS)
-WATCHED = ("functions", "layers/atelier", "statemachines", "infra", "template.yaml")
+WATCHED = ("functions", "layers/atelier", "layers/studio", "statemachines", "infra", "template.yaml")
+WATCHED_SUFFIXES = (".py", ".yaml", ".json", ".txt", ".html", ".css", ".js", ".svg")
 WATCH_SECONDS = 0.7
 READY_SECONDS_MAX = 20.0
 T = TypeVar("T")
@@ -166,7 +167,7 @@ def _modification_times(root: Path) -> frozenset[tuple[str, int]]:
     for name in WATCHED:
         place = root / name
         for path in [place] if place.is_file() else place.rglob("*"):
-            if path.suffix in (".py", ".yaml", ".json", ".txt") and "__pycache__" not in path.parts:
+            if path.suffix in WATCHED_SUFFIXES and "__pycache__" not in path.parts:
                 try:
                     state.add((str(path), path.stat().st_mtime_ns))
                 except FileNotFoundError:

@@ -121,7 +121,10 @@ class Stack:
         return Origins(
             public_url=self._public_url,
             api_url=f"{self.emulator.endpoint}/_aws/execute-api/{outputs['ApiId']}/$default",
-            bucket_url=f"{self.emulator.endpoint}/{outputs['MediaBucket']}",
+            bucket_urls={
+                "media": f"{self.emulator.endpoint}/{outputs['MediaBucket']}",
+                "static": f"{self.emulator.endpoint}/{outputs['StaticBucket']}",
+            },
             media_keys={outputs["MediaKeyPairId"]: outputs["MediaPublicKeyPem"]},
             edge_key=self._edge_key(deployed),
         )

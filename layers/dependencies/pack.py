@@ -1,7 +1,7 @@
 """Pack one layer: install its pinned wheels for Lambda, drop what Lambda never reads, compile the rest.
 
-Usage: python3.13 pack.py <runtime|media|ai|film> <directory>. The interpreter must be the one Lambda runs: bytecode
-belongs to a version. The machine may be any, since only wheels are taken and nothing of them is executed.
+Usage: python3.13 pack.py <runtime|media|ai|film|studio> <directory>. The interpreter must be the one Lambda runs:
+bytecode belongs to a version. The machine may be any, since only wheels are taken and nothing of them is executed.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ PLATFORMS = [f"manylinux_2_{minor}_aarch64" for minor in range(34, 16, -1)] + ["
 SERVICES = frozenset({"dynamodb", "events", "kms", "lambda", "s3", "secretsmanager", "sqs", "stepfunctions", "sts"})
 # The same, by the name that their host begins with: the index of endpoints.json.
 ENDPOINTS = frozenset({"dynamodb", "events", "kms", "lambda", "s3", "secretsmanager", "sqs", "states", "sts"})
+# Layers of functions that do not take the runtime layer, and that layer itself.
+ALONE = frozenset({"runtime", "studio"})
 # What compilers and type checkers read.
 SOURCES = frozenset({".c", ".h", ".pxd", ".pyi", ".pyx"})
 # Of the ELF specification: sh_type NULL and NOBITS, sh_flags ALLOC.
@@ -62,8 +64,8 @@ def pack(layer: str, destination: Path) -> None:
 
 
 def pins(layer: str) -> str:
-    """The lock of `layer`, without what the runtime layer, which every function takes, already brings."""
-    brought = set[str]() if layer == "runtime" else {name for name, _ in blocks("runtime")}
+    """The lock of `layer`, without what the runtime layer already brings to the functions that take both."""
+    brought = set[str]() if layer in ALONE else {name for name, _ in blocks("runtime")}
     return "\n".join(block for name, block in blocks(layer) if name not in brought)
 
 

@@ -39,6 +39,7 @@ ROOT = Path(__file__).parents[2]
 KEYS = new_url_keys()
 PICTURE = bytes(range(256)) * 40
 KEY, PAGE_KEY = "media/wsp_1/abc.png", "media/wsp_1/def.html"
+STYLE_KEY, STYLE = "static/studio.0.css", b"p { color: red }\n" * 200
 PAGE = b"<!doctype html><script>alert(document.domain)</script>"
 
 
@@ -63,6 +64,7 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     s3.create_bucket(Bucket="media")
     s3.put_object(Bucket="media", Key=KEY, Body=PICTURE, ContentType="image/png")
     s3.put_object(Bucket="media", Key=PAGE_KEY, Body=PAGE, ContentType="text/html; charset=utf-8")
+    s3.put_object(Bucket="media", Key=STYLE_KEY, Body=STYLE, ContentType="text/css; charset=utf-8")
     s3.put_object(Bucket="media", Key="staging/secret", Body=b"not yet checked")
     try:
         yield f"{emulator.endpoint}/media"
@@ -91,7 +93,7 @@ def world(bucket: str) -> Iterator[World]:
         port = await edge.listen(0)
         base_url = f"http://localhost:{port}"
         api = f"http://127.0.0.1:{runner.addresses[0][1]}/stage"
-        edge.serve(Origins(base_url, api, bucket, {"KLOCAL": KEYS["public_key_pem"]}))
+        edge.serve(Origins(base_url, api, {"media": bucket, "static": bucket}, {"KLOCAL": KEYS["public_key_pem"]}))
         return World(base_url, UrlSigner(base_url, "KLOCAL", private_key_pem=lambda: KEYS["private_key_pem"]))
 
     async def end() -> None:
@@ -139,12 +141,12 @@ async def echo(request: web.BaseRequest) -> web.Response:
 # ---- the API ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/api/x", "/v1/models", "/healthz", "/.well-known/jwks.json", "/whatever"])
-def test_every_path_outside_media_is_forwarded_unchanged_to_the_api(world: World, path: str) -> None:
-    answer = httpx.post(f"{world.base_url}{path}%2Fa%20b?c=%2F&c=2", content="body")
+@pytest.mark.parametrize("path", ["/api/x", "/v1/models", "/healthz", "/.well-known/jwks.json"])
+def test_every_path_of_the_api_is_forwarded_unchanged(world: World, path: str) -> None:
+    answer = httpx.post(f"{world.base_url}{path}?c=%2F&c=2&d=a%20b", content="body")
     seen = answer.json()
     assert answer.status_code == 207
-    assert (seen["method"], seen["path"], seen["body"]) == ("POST", f"/stage{path}%2Fa%20b?c=%2F&c=2", "body")
+    assert (seen["method"], seen["path"], seen["body"]) == ("POST", f"/stage{path}?c=%2F&c=2&d=a%20b", "body")
     assert answer.headers.get_list("set-cookie") == ["a=1", "b=2"]
     assert answer.headers["x-content-type-options"] == "nosniff"
 
@@ -191,11 +193,25 @@ def test_a_closed_api_connection_is_answered_503_with_the_error_envelope(world: 
     assert (answer.status_code, answer.json()["error"], answer.json()["retryable"]) == (503, "UNAVAILABLE", True)
 
 
-def test_the_start_page_shows_the_two_commands(world: World) -> None:
-    answer = httpx.get(world.base_url)
-    assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert "/api/auth/signup" in answer.text
-    assert "/api/generate/image" in answer.text
+@pytest.mark.parametrize(
+    ("path", "asked_path"), [("/", "/studio/start"), ("/?a=1", "/studio/start?a=1"), ("/create", "/studio/create")]
+)
+def test_paths_of_pages_reach_the_api_under_studios_prefix(world: World, path: str, asked_path: str) -> None:
+    answer = httpx.get(world.base_url + path)
+    assert answer.json()["path"] == f"/stage{asked_path}"
+    assert answer.json()["headers"]["atelier-viewer-address"] == "127.0.0.1"
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_a_static_file_is_compressed_cached_for_ever_and_open_to_all(world: World) -> None:
+    answer = httpx.get(f"{world.base_url}/{STYLE_KEY}", headers={"accept-encoding": "gzip"})
+    assert answer.content == STYLE
+    assert answer.headers["content-encoding"] == "gzip"
+    assert int(answer.headers["content-length"]) < len(STYLE) / 4
+    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    plain = httpx.get(f"{world.base_url}/{STYLE_KEY}", headers={"accept-encoding": "identity"})
+    assert (plain.content, plain.headers.get("content-encoding")) == (STYLE, None)
+    assert httpx.get(f"{world.base_url}/static/none.css").status_code == 403
 
 
 # ---- CORS ------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.artifacts import PATH_FILE, PRODUCT_LAYER, Artifact, BrokenSource, collect
+from infra.local.artifacts import SITE_FOLDER, Artifact, BrokenSource, collect
+
+PRODUCT_LAYER = "layers/atelier"
 
 
 @pytest.fixture
@@ -45,7 +47,7 @@ def test_the_layers_archive_points_to_the_unpacked_layer(root: Path, tmp_path: P
     layer.unpack()
     zipfile.ZipFile(io.BytesIO(layer.archive())).extractall(tmp_path / "opt")
     asked = "import site, sys; site.addsitedir(sys.argv[1]); import product; print(product.SAYS, product.__cached__)"
-    folder = tmp_path / "opt" / Path(PATH_FILE).parent
+    folder = tmp_path / "opt" / Path(SITE_FOLDER)
     told = subprocess.run([sys.executable, "-c", asked, folder], capture_output=True, text=True, check=True).stdout
     said, cached = told.split()
     assert said == "hello"

@@ -25,9 +25,8 @@ def code(frontends: str) -> str:
     """The CloudFront Function's code, as CloudFormation fills it in."""
     template = read_template(EDGE)
     text, variables = template["Resources"]["GreetViewer"]["Properties"]["FunctionCode"]["Fn::Sub"]
-    assert set(variables) == {"Page", "AllowedHeaders"}
+    assert set(variables) == {"AllowedHeaders"}
     values = {
-        "Page": template["Mappings"]["StartPage"]["Page"]["Html"],
         "AllowedHeaders": ", ".join(template["Mappings"]["Cors"]["Headers"]["Allowed"]),
         "FrontendOrigins": frontends,
     }
@@ -77,9 +76,8 @@ def test_cloudfront_adds_the_viewer_address_only_to_api_requests() -> None:
         {"method": "OPTIONS", "uri": "/api/x", "headers": {"origin": "https://app.example.com"}},
         {"method": "GET", "uri": "/v1/models/local%2Fcanvas", "headers": {"authorization": "Bearer a"}},
         {"method": "GET", "uri": "/media/a.png", "headers": {"origin": "https://app.example.com"}},
-        {"method": "GET", "uri": "/", "headers": {}},
     ]
-    api, model, media, page = run(FRONTENDS, asked)
+    api, model, media = run(FRONTENDS, asked)
     known = {"atelier-viewer-address": "192.0.2.1"}
     assert plain(api["headers"]) == {"origin": "https://app.example.com", "authorization": "none", **known}
     assert (model["uri"], plain(model["headers"])) == (
@@ -87,15 +85,40 @@ def test_cloudfront_adds_the_viewer_address_only_to_api_requests() -> None:
         {"authorization": "Bearer a", **known},
     )
     assert plain(media["headers"]) == {"origin": "https://app.example.com"}
-    assert page["body"] == read_distribution(EDGE).start_page
 
 
 def test_every_path_allows_the_same_headers_to_the_frontends() -> None:
     seen = {
         each.cors.response_headers(ORIGINS[0])["access-control-expose-headers"]
         for each in read_distribution(EDGE, FRONTENDS).behaviours
+        if each.origin in ("api", "media")
     }
     assert len(seen) == 1
+
+
+def test_no_other_origin_may_read_pages_of_studio() -> None:
+    studio = read_distribution(EDGE, FRONTENDS).behaviour("/create")
+    assert (studio.origin, studio.origin_path) == ("studio", "/studio")
+    assert studio.cors.response_headers(ORIGINS[0]) == studio.cors.preflight_headers(ORIGINS[0]) == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "origin"),
+    [
+        ("/api/credits", "api"),
+        ("/api", "api"),
+        ("/v1/models", "api"),
+        ("/healthz", "api"),
+        ("/.well-known/jwks.json", "api"),
+        ("/media/wsp_1/a.png", "media"),
+        ("/static/studio.0.css", "static"),
+        ("/", "studio"),
+        ("/create", "studio"),
+        ("/static", "studio"),
+    ],
+)
+def test_a_path_goes_to_its_origin(path: str, origin: str) -> None:
+    assert read_distribution(EDGE).behaviour(path).origin == origin
 
 
 def test_frontends_may_read_every_header_that_the_product_sets() -> None:

@@ -27,6 +27,8 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
 # The functions that accept prompts, that use a model's text as a prompt, and that store results.
 JUDGING = ("ApiGenerationsFunction", "V1Function", "TasksPlanStageFunction", "TasksFinishGenerationFunction")
 LAYER = ROOT / "layers/atelier/python"
+# Studio takes neither the shared variables nor the product's settings.
+STUDIO, STUDIO_SETTINGS = "StudioFunction", ROOT / "layers/studio/python/studio/settings.py"
 # The environment variables of every function.
 SHARED: dict[str, Any] = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
 # Lambda's limit for the names and values of all variables of a function.
@@ -120,6 +122,9 @@ def test_no_secret_value_is_in_the_environment(name: str) -> None:
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_functions_own_variables_are_read_by_its_settings(name: str) -> None:
     own = set(own_variables(name)) - set(SHARED)
+    if name == STUDIO:
+        assert own == set(re.findall(r"STUDIO_\w+", STUDIO_SETTINGS.read_text()))
+        return
     assert own - variables_read(ROOT / FUNCTIONS[name]["CodeUri"] / "app.py") == set()
 
 
@@ -142,7 +147,7 @@ def test_a_function_may_use_only_the_tables_that_its_settings_name(name: str) ->
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_functions_environment_leaves_room_for_the_parameters_of_a_deployment(name: str) -> None:
     """A quarter of the limit is left for ProviderUrls, ProviderLimits and other texts of free length."""
-    variables = SHARED | own_variables(name)
+    variables = own_variables(name) if name == STUDIO else SHARED | own_variables(name)
     assert sum(len(variable) + longest_value(value) for variable, value in variables.items()) < (
         ENVIRONMENT_BYTES_MAX * 3 // 4
     )
@@ -190,6 +195,8 @@ def longest_value(value: Any) -> int:
     if isinstance(value, str):
         return len(value)
     [(function, argument)] = value.items()
+    if function == "Fn::If":
+        return max(longest_value(each) for each in argument[1:])
     if function == "Ref" and argument in TEMPLATE["Parameters"]:
         return len(str(TEMPLATE["Parameters"][argument]["Default"]))
     return 134 if str(argument).endswith("QueueUrl']") else 95

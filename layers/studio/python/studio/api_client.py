@@ -1,0 +1,110 @@
+"""Calls of the API for the person whose request is being answered: their session, their address, their language.
+
+Studio has no permission of its own. What it can do, every program with the same session can do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
+from urllib.parse import urlencode
+
+import urllib3
+
+Json = dict[str, Any]
+
+# The gateway gives an answer up after 30 s, and our own request with it.
+SECONDS_MAX = 28.0
+CONNECT_SECONDS_MAX = 3.0
+CALLS_AT_ONCE_MAX = 3
+# What the edge says about the viewer. The API believes it only together with the edge's own key.
+FORWARDED = ("atelier-edge-key", "atelier-viewer-address", "user-agent", "accept-language")
+
+_pool = urllib3.PoolManager(
+    maxsize=CALLS_AT_ONCE_MAX, retries=False, timeout=urllib3.Timeout(connect=CONNECT_SECONDS_MAX, read=SECONDS_MAX)
+)
+_threads = ThreadPoolExecutor(CALLS_AT_ONCE_MAX, thread_name_prefix="api")
+
+
+class ApiError(Exception):
+    """The API refused, failed, or did not answer. Fields as in its error envelope."""
+
+    def __init__(self, status: int, envelope: Mapping[str, Any]) -> None:
+        super().__init__(f"{status} {envelope.get('error')}: {envelope.get('message')}")
+        self.status = status
+        self.code = str(envelope.get("error", "INTERNAL"))
+        self.message = str(envelope.get("message", ""))
+        self.details: Json = dict(envelope.get("details") or {})
+        self.request_id = str(envelope.get("request_id", ""))
+        self.retryable = bool(envelope.get("retryable", False))
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The message of each refused field, by the field's path (`parameters.width`); {} for other errors."""
+        return {str(each["path"]): str(each["message"]) for each in self.details.get("fields", [])}
+
+
+class Answer:
+    """A successful answer. `data`: of the envelope; {} when there is no body. `cookies`: its Set-Cookie values."""
+
+    def __init__(self, status: int, data: Json, headers: Mapping[str, str], cookies: Sequence[str]) -> None:
+        self.status = status
+        self.data = data
+        self.headers = headers
+        self.cookies = cookies
+
+
+class ApiClient:
+    """The API as one viewer sees it. `headers`: of the viewer's request, by lower-case name."""
+
+    def __init__(self, base_url: str, headers: Mapping[str, str]) -> None:
+        self._base_url = base_url
+        self._headers = {name: headers[name] for name in FORWARDED if name in headers}
+        self.access_token = ""
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """One call. query: parameters; those that are None or empty are left out. Raises ApiError."""
+        chosen = {name: value for name, value in (query or {}).items() if value not in (None, "")}
+        url = self._base_url + path + ("?" + urlencode(chosen, doseq=True) if chosen else "")
+        sent = {**self._headers, "accept": "application/json", **(headers or {})}
+        sent["authorization"] = f"Bearer {self.access_token}" if self.access_token else "none"
+        data = None if body is None else json.dumps(body).encode()
+        if data is not None:
+            sent["content-type"] = "application/json"
+        try:
+            response = _pool.request(method, url, body=data, headers=sent, redirect=False)
+        except urllib3.exceptions.HTTPError as error:
+            unavailable = {"error": "UNAVAILABLE", "message": "The service does not answer.", "retryable": True}
+            raise ApiError(503, unavailable) from error
+        envelope = _parsed(response.data)
+        if response.status >= 400:
+            raise ApiError(response.status, envelope)
+        cookies = response.headers.getlist("set-cookie")
+        return Answer(response.status, envelope.get("data", envelope), response.headers, cookies)
+
+    def get(self, path: str, **query: Any) -> Json:
+        """The data of a GET. Raises ApiError."""
+        return self.call("GET", path, query=query).data
+
+    def get_together(self, *requests: tuple[str, Mapping[str, Any]]) -> list[Json]:
+        """The data of several GETs, (path, query) each, asked at the same time. Raises the first one's ApiError."""
+        calls = [_threads.submit(self.get, path, **query) for path, query in requests]
+        return [each.result() for each in calls]
+
+
+def _parsed(body: bytes) -> Json:
+    try:
+        found: Any = json.loads(body) if body else {}
+    except ValueError:
+        # The gateway's own error pages are no JSON.
+        found = {}
+    return cast("Json", found) if isinstance(found, dict) else {"data": found}

@@ -1,0 +1,60 @@
+"""The ASGI application, and the Lambda handler around it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from mangum import Mangum
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+
+from studio.endpoints import route
+from studio.pages import account
+from studio.visit import Visit
+
+log = logging.getLogger("studio")
+log.setLevel(logging.INFO)
+
+
+def _home(visit: Visit) -> Response:
+    """The first page of a person who is signed in."""
+    return visit.go("/create")
+
+
+def _not_found(visit: Visit) -> Response:
+    return visit.page("error.html", status=404, title=visit.t("error.not_found_title"), text=visit.t("error.not_found"))
+
+
+def _record_violation(visit: Visit) -> Response:
+    """Takes a browser's report that a page broke its Content-Security-Policy. It is logged; the person sees nothing."""
+    log.warning("content security policy: %s", visit.body[:2000].decode("utf-8", "replace"))
+    return Response(status_code=204)
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    log.exception("a page failed: %s", request.url.path, exc_info=error)
+    return Response("Something went wrong here. It has been recorded. Please try again.", 500, media_type="text/plain")
+
+
+application = Starlette(
+    routes=[
+        # The distribution asks for this page when a browser asks for `/`.
+        route("/start", _home),
+        *account.routes,
+        route("/csp-reports", _record_violation, "POST", public=True, checked=False),
+        route("/{path:path}", _not_found, public=True),
+    ],
+    exception_handlers={Exception: _broken},
+)
+
+# Mangum runs the application on the event loop of the thread, and Lambda's thread has none.
+asyncio.set_event_loop(asyncio.new_event_loop())
+_mangum = Mangum(application, lifespan="off", api_gateway_base_path="/studio")
+
+
+def handler(event: dict[str, Any], context: Any) -> Any:
+    """Lambda's entry point, for events of the HTTP API (payload format 2.0)."""
+    return _mangum(event, context)

@@ -1,0 +1,137 @@
+"""What every page has in common: sign-in, the check of forms, errors, cookies, security headers, compression.
+
+A page is a function from a visit to a response. It may raise ApiError (the person sees what to do and the request id)
+and SignInNeeded (they sign in, and go on where they were)."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlencode
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from studio import settings
+from studio.api_client import ApiError
+from studio.csrf import FIELD, ForeignForm
+from studio.session import SignInNeeded
+from studio.visit import Visit
+
+Page = Callable[[Visit], Response]
+
+COMPRESSED_BYTES_MIN = 1000
+BODY_BYTES_MAX = 1_000_000
+
+
+def route(path: str, page: Page, *methods: str, public: bool = False, checked: bool = True) -> Route:
+    """A route of Studio. methods: GET if none is named. public: without a session. checked: whether a request that
+    changes something must come from a form of ours."""
+    return Route(path, _endpoint(page, public, checked), methods=list(methods or ("GET",)))
+
+
+def _endpoint(page: Page, public: bool, checked: bool) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        body = await request.body()
+        return await run_in_threadpool(_answer, page, request, body, public, checked)
+
+    return answer
+
+
+def _answer(page: Page, request: Request, body: bytes, public: bool, checked: bool) -> Response:
+    if len(body) > BODY_BYTES_MAX:
+        return Response("The form is too large.", 413, media_type="text/plain")
+    try:
+        visit = Visit(request, body)
+    except ValueError:
+        return Response("The form has too many fields.", 400, media_type="text/plain")
+    return _finish(visit, _page_or_error(page, visit, public, checked))
+
+
+def _page_or_error(page: Page, visit: Visit, public: bool, checked: bool) -> Response:
+    try:
+        if checked and visit.request.method not in ("GET", "HEAD"):
+            visit.check_form()
+        if not public:
+            visit.session.require()
+        try:
+            return page(visit)
+        except ApiError as error:
+            # The access token has ended early. One refresh, and the page is made again; what it changed by then it does
+            # not change twice, because its calls carry the form's key.
+            if public or error.status != 401:
+                raise
+            visit.session.renew()
+            return page(visit)
+    except SignInNeeded:
+        return sign_in_needed(visit)
+    except ForeignForm:
+        return visit.page("error.html", status=403, title=visit.t("error.form_title"), text=visit.t("error.form_text"))
+    except ApiError as error:
+        return error_page(visit, error)
+
+
+def sign_in_needed(visit: Visit) -> Response:
+    """Sends a reader to the sign-in page, and asks somebody who was sending a form to sign in on the spot: their fields
+    go along, so that nothing they wrote is lost."""
+    if visit.request.method in ("GET", "HEAD"):
+        if visit.request.headers.get("sec-fetch-site") == "cross-site" and not visit.is_partial:
+            # The cookies are SameSite=Strict: a link on another site brings none. A reload from our own page does.
+            return visit.page("arrive.html", here=visit.target)
+        return visit.go("/welcome" if visit.path == "/start" else f"/sign-in?{urlencode({'next': visit.target})}")
+    kept = [(name, value) for name, value in visit.form.multi_items() if name != FIELD]
+    return visit.page("sign_in.html", status=401, next=visit.path, kept=kept, error=None, email="")
+
+
+def error_page(visit: Visit, error: ApiError) -> Response:
+    """The page that says what the API refused and what can be done; for htmx, a notice above the page."""
+    key = f"error.{error.code}"
+    advice = visit.t(key) if visit.t.has(key) else visit.t("error.other")
+    template = "notice.html" if visit.is_partial else "error.html"
+    response = visit.page(template, status=error.status, title=advice, text=error.message, error=error)
+    if visit.is_partial:
+        response.headers.update({"HX-Retarget": "#notices", "HX-Reswap": "innerHTML"})
+    return response
+
+
+def content_security_policy() -> str:
+    """Only our own files; no inline code; files go to the media bucket's upload address alone."""
+    upload = settings.upload_origin()
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "img-src 'self' data: blob:",
+            "media-src 'self' blob:",
+            "font-src 'self'",
+            f"connect-src 'self' {upload}".rstrip(),
+            "frame-src 'self'",
+            "manifest-src 'self'",
+            "form-action 'self'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+            "report-uri /csp-reports",
+        )
+    )
+
+
+def _finish(visit: Visit, response: Response) -> Response:
+    for cookie in (*visit.set_cookies, *visit.session.set_cookies):
+        response.headers.append("set-cookie", cookie)
+    response.headers.setdefault("cache-control", "no-store")
+    response.headers["content-security-policy"] = content_security_policy()
+    response.headers["x-content-type-options"] = "nosniff"
+    response.headers["x-frame-options"] = "DENY"
+    response.headers["referrer-policy"] = "same-origin"
+    response.headers["cross-origin-opener-policy"] = "same-origin"
+    response.headers["content-language"] = visit.t.language
+    response.headers["vary"] = "Accept-Encoding, Accept-Language, Cookie, HX-Request"
+    if len(response.body) >= COMPRESSED_BYTES_MIN and "gzip" in visit.request.headers.get("accept-encoding", ""):
+        # CloudFront compresses only what it may cache, and a person's page is for nobody else.
+        response.body = gzip.compress(bytes(response.body), compresslevel=6, mtime=0)
+        response.headers["content-encoding"] = "gzip"
+        response.headers["content-length"] = str(len(response.body))
+    return response

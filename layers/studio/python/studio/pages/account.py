@@ -1,0 +1,101 @@
+"""Signing up, in and out, and the language of the pages."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from studio.api_client import ApiError
+from studio.csrf import FIELD
+from studio.endpoints import route
+from studio.strings import LANGUAGES
+from studio.visit import LANGUAGE_COOKIE, Visit
+
+LANGUAGE_SECONDS = 400 * 86400
+# Refusals that the form itself shows, beside what was written.
+SHOWN_IN_FORM = (400, 401, 403, 409, 422, 429)
+
+
+def own_path(target: str) -> str:
+    """A path of Studio to go on to; `/` for anything that a browser could read as another site."""
+    plain = target.startswith("/") and not target.startswith("//") and "\\" not in target
+    return target if plain and target.isprintable() else "/"
+
+
+def welcome(visit: Visit) -> Response:
+    """What this is, for people without a session."""
+    return visit.page("welcome.html")
+
+
+def show_sign_in(visit: Visit) -> Response:
+    """The sign-in form."""
+    return visit.page("sign_in.html", next=own_path(visit.query.get("next", "/")), kept=[], error=None, email="")
+
+
+def sign_in(visit: Visit) -> Response:
+    """Opens a session. Fields of a form that met an ended session go along, to be sent again after it."""
+    email = str(visit.form.get("email", ""))
+    account = {"email": email, "password": str(visit.form.get("password", ""))}
+    target = own_path(str(visit.form.get("next", "/")))
+    kept = _kept_fields(visit)
+    try:
+        visit.session.open("/api/auth/login", account)
+    except ApiError as error:
+        if error.status not in SHOWN_IN_FORM:
+            raise
+        return visit.page("sign_in.html", status=error.status, next=target, kept=kept, error=error, email=email)
+    return visit.page("go_on.html", next=target, kept=kept) if kept else visit.go(target)
+
+
+def show_sign_up(visit: Visit) -> Response:
+    """The sign-up form."""
+    return visit.page("sign_up.html", error=None, email="", name="")
+
+
+def sign_up(visit: Visit) -> Response:
+    """Makes an account, with a workspace, and opens its first session."""
+    names = ("email", "password", "name")
+    account = {name: str(visit.form.get(name, "")) for name in names}
+    try:
+        visit.session.open("/api/auth/signup", account)
+    except ApiError as error:
+        if error.status not in SHOWN_IN_FORM:
+            raise
+        shown = {name: account[name] for name in ("email", "name")}
+        return visit.page("sign_up.html", status=error.status, error=error, **shown)
+    return visit.go("/create")
+
+
+def sign_out(visit: Visit) -> Response:
+    """Ends the session."""
+    visit.session.end()
+    return visit.go("/welcome")
+
+
+def choose_language(visit: Visit) -> Response:
+    """Keeps the language that the person chose, in a cookie."""
+    language = str(visit.form.get("language", ""))
+    if language in LANGUAGES:
+        visit.set_cookies.append(
+            f"{LANGUAGE_COOKIE}={language}; Path=/; Max-Age={LANGUAGE_SECONDS}; Secure; HttpOnly; SameSite=Lax"
+        )
+    return visit.go(own_path(str(visit.form.get("next", "/"))))
+
+
+def _kept_fields(visit: Visit) -> list[tuple[str, str]]:
+    """The fields of the form that was interrupted, which the sign-in form carries as `kept:<name>`."""
+    return [
+        (name.removeprefix("kept:"), value)
+        for name, value in visit.form.multi_items()
+        if name.startswith("kept:") and name != f"kept:{FIELD}"
+    ]
+
+
+routes = [
+    route("/welcome", welcome, public=True),
+    route("/sign-in", show_sign_in, public=True),
+    route("/sign-in", sign_in, "POST", public=True),
+    route("/sign-up", show_sign_up, public=True),
+    route("/sign-up", sign_up, "POST", public=True),
+    route("/sign-out", sign_out, "POST", public=True),
+    route("/language", choose_language, "POST", public=True),
+]

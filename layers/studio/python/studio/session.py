@@ -1,0 +1,84 @@
+"""The person's session, in cookies that pages cannot read.
+
+The refresh token is the API's own cookie, which the browser sends to Studio too because both have one origin. Studio
+adds a cookie with the access token, so that most pages need no call to refresh. It keeps nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import quote, unquote
+
+from studio.api_client import Answer, ApiClient, ApiError
+
+REFRESH_COOKIE = "__Host-atelier-refresh"
+ACCESS_COOKIE = "__Host-studio-access"
+NAME_COOKIE = "__Host-studio-name"
+# The access cookie ends a little before its token does, so that a page's calls do not meet an expired one.
+SPARE_SECONDS = 20
+NAME_SECONDS = 30 * 86400
+
+
+class SignInNeeded(Exception):
+    """There is no session, or it has ended."""
+
+
+class Session:
+    """Opens, continues and ends the session of one request. `set_cookies`: Set-Cookie values for the response."""
+
+    def __init__(self, api: ApiClient, cookies: Mapping[str, str]) -> None:
+        self._api = api
+        self._cookies = cookies
+        self.set_cookies: list[str] = []
+        self.name = unquote(cookies.get(NAME_COOKIE, ""))
+        api.access_token = cookies.get(ACCESS_COOKIE, "")
+
+    @property
+    def may_exist(self) -> bool:
+        """Whether the browser brought anything of a session."""
+        return bool(self._cookies.get(ACCESS_COOKIE) or self._cookies.get(REFRESH_COOKIE))
+
+    def require(self) -> None:
+        """Makes sure that there is an access token; raises SignInNeeded, or ApiError when the API does not answer."""
+        if not self._api.access_token:
+            self.renew()
+
+    def renew(self) -> None:
+        """Exchanges the refresh token for a new pair. Raises SignInNeeded when the session has ended, or ApiError."""
+        token = self._cookies.get(REFRESH_COOKIE)
+        if not token:
+            raise SignInNeeded
+        self._api.access_token = ""
+        try:
+            answer = self._api.call("POST", "/api/auth/refresh", {}, headers={"cookie": f"{REFRESH_COOKIE}={token}"})
+        except ApiError as error:
+            if error.status in (401, 403):
+                raise SignInNeeded from error
+            raise
+        self._keep(answer)
+
+    def open(self, path: str, account: Mapping[str, str]) -> None:
+        """Signs in (`/api/auth/login`) or up (`/api/auth/signup`) with the account's fields. Raises ApiError."""
+        self._api.access_token = ""
+        answer = self._api.call("POST", path, account)
+        self._keep(answer)
+        self.name = str(answer.data["user"]["name"])
+        self.set_cookies.append(_cookie(NAME_COOKIE, quote(self.name), NAME_SECONDS))
+
+    def end(self) -> None:
+        """Signs out here, and at the API if it answers: a person who signs out is out of this browser in any case."""
+        token = self._cookies.get(REFRESH_COOKIE)
+        try:
+            headers = {"cookie": f"{REFRESH_COOKIE}={token}"} if token else {}
+            self._api.call("POST", "/api/auth/logout", {}, headers=headers)
+        except ApiError:
+            pass
+        self.set_cookies += [_cookie(name, "", 0) for name in (REFRESH_COOKIE, ACCESS_COOKIE, NAME_COOKIE)]
+
+    def _keep(self, answer: Answer) -> None:
+        self._api.access_token = str(answer.data["access_token"])
+        seconds = max(1, int(answer.data["expires_in"]) - SPARE_SECONDS)
+        self.set_cookies += [*answer.cookies, _cookie(ACCESS_COOKIE, self._api.access_token, seconds)]
+
+
+def _cookie(name: str, value: str, seconds: int) -> str:
+    return f"{name}={value}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Strict"

@@ -1,0 +1,94 @@
+// What pages do better with a script. Without it they are read and their forms are sent all the same.
+
+// ---- colours --------------------------------------------------------------------------------------------------------
+document.addEventListener("click", event => {
+  const choice = event.target.closest("[data-theme-choice]")?.dataset.themeChoice;
+  if (!choice) return;
+  if (choice === "auto") {
+    localStorage.removeItem("theme");
+    delete document.documentElement.dataset.theme;
+  } else {
+    localStorage.setItem("theme", choice);
+    document.documentElement.dataset.theme = choice;
+  }
+});
+
+// ---- menus: close on Escape and on a click elsewhere ----------------------------------------------------------------
+document.addEventListener("click", event => {
+  for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
+});
+document.addEventListener("keydown", event => {
+  if (event.key !== "Escape") return;
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  }
+});
+
+// ---- times in the viewer's own zone ---------------------------------------------------------------------------------
+const moment = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
+function showTimes(root) {
+  for (const element of root.querySelectorAll("time[datetime]:not([data-shown])")) {
+    element.title = element.textContent;
+    element.textContent = moment.format(new Date(element.dateTime));
+    element.dataset.shown = "";
+  }
+}
+
+// ---- drafts: what somebody writes survives a reload, a lost connection and an ended session -------------------------
+// A form with data-draft="name" keeps its text fields in this tab until it has been sent and accepted.
+function fieldsOf(form) {
+  return [...form.elements].filter(each => each.name && !each.name.startsWith("form_") && !["hidden", "password", "file", "submit"].includes(each.type));
+}
+function restoreDraft(form) {
+  const stored = sessionStorage.getItem(`draft:${form.dataset.draft}`);
+  if (!stored || form.dataset.restored !== undefined) return;
+  form.dataset.restored = "";
+  const values = JSON.parse(stored);
+  for (const field of fieldsOf(form)) {
+    if (!(field.name in values)) continue;
+    if (field.type === "checkbox" || field.type === "radio") field.checked = values[field.name].includes(field.value);
+    else field.value = values[field.name][0];
+  }
+  form.dispatchEvent(new CustomEvent("draft-restored", { bubbles: true }));
+}
+document.addEventListener("input", event => {
+  const form = event.target.closest("form[data-draft]");
+  if (!form) return;
+  const values = {};
+  for (const field of fieldsOf(form)) {
+    if ((field.type === "checkbox" || field.type === "radio") && !field.checked) continue;
+    (values[field.name] ??= []).push(field.value);
+  }
+  sessionStorage.setItem(`draft:${form.dataset.draft}`, JSON.stringify(values));
+});
+// A page that shows what a form made says so: data-sent="name" drops that form's draft.
+function dropDrafts(root) {
+  for (const element of root.querySelectorAll("[data-sent]")) sessionStorage.removeItem(`draft:${element.dataset.sent}`);
+}
+
+// ---- copying --------------------------------------------------------------------------------------------------------
+document.addEventListener("click", async event => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent.trim());
+  button.dataset.copied = "";
+});
+
+// ---- a form is sent once --------------------------------------------------------------------------------------------
+document.addEventListener("submit", event => {
+  const form = event.target;
+  if (form.dataset.sending !== undefined && !form.hasAttribute("hx-post")) event.preventDefault();
+  form.dataset.sending = "";
+});
+addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sending]")) delete form.dataset.sending;
+});
+
+function prepare(root) {
+  showTimes(root);
+  dropDrafts(root);
+  for (const form of root.querySelectorAll("form[data-draft]")) restoreDraft(form);
+}
+prepare(document);
+document.addEventListener("htmx:after:swap", () => prepare(document));

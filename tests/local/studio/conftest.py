@@ -1,0 +1,77 @@
+"""A real browser on the whole stack: Chromium driven by Playwright, one clean profile for each test.
+
+These tests need a Chromium (`.ci/chromium` installs Debian's); without one they are skipped with a message.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+from tests.local.chromium import find_browser
+from tests.local.client import PASSWORD
+from tests.local.conftest import Stack
+
+# Phones and desktops of the pages' range; tests that say nothing get the desktop.
+DESKTOP = {"width": 1280, "height": 900}
+PHONE = {"width": 390, "height": 844}
+SECONDS_MAX = 30.0
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = find_browser()
+    if path is None:
+        pytest.skip("not run: there is no Chromium here (.ci/chromium installs one)")
+    with sync_playwright() as playwright:
+        # Chromium's sandbox does not work for root. It is not needed, because only our own pages are shown.
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(browser: Browser, stack: Stack) -> Iterator[BrowserContext]:
+    """A browser without cookies. At the end nothing may have been blocked by the Content-Security-Policy, and no script
+    may have failed."""
+    context = browser.new_context(base_url=stack.base_url, viewport=DESKTOP, locale="en-GB")
+    context.set_default_timeout(SECONDS_MAX * 1000)
+    faults: list[str] = []
+
+    def heard(message: ConsoleMessage) -> None:
+        # A refused request is written to the console as an error too; the tests look at those answers themselves.
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            faults.append(message.text)
+
+    context.on("console", heard)
+    context.on("weberror", lambda error: faults.append(str(error.error)))
+    yield context
+    context.close()
+    assert faults == []
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    return context.new_page()
+
+
+@pytest.fixture
+def sign_up(page: Page) -> Callable[[], str]:
+    """Makes an account by the form; returns its e-mail address. The page is then the one after signing up."""
+
+    def sign_up() -> str:
+        email = f"{uuid.uuid4().hex}@example.test"
+        page.goto("/sign-up")
+        page.get_by_label("Your name").fill("Ada Lovelace")
+        page.get_by_label("E-mail address").fill(email)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("main").get_by_role("button", name="Create an account").click()
+        page.wait_for_url("**/create")
+        return email
+
+    return sign_up
