@@ -1,4 +1,4 @@
-"""The demo of `make run`, through the public API alone: sign up, generate an image, show what it cost."""
+"""The demo of `make run`, through the public API alone: sign up, make an image, show its cost, fill a library."""
 
 from __future__ import annotations
 
@@ -6,37 +6,47 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 from yarl import URL
 
+from infra.local.demo_library import fill_library
+
 EMAIL = "demo@example.com"
 PROMPT = "a lighthouse at dusk, long shadows, quiet sea"
-IMAGE_SECONDS_MAX = 60.0
+ACCOUNT_FILE = "demo.json"
+GENERATION_SECONDS_MAX = 120.0
 
 
 class DemoFailed(Exception):
     """A step got an unexpected response; the text names the step and the response."""
 
 
-async def run_demo(base_url: str, data: Path, fault_marker: str | None = None) -> None:
-    """Runs the demo and prints its steps. A failure is printed as one sentence, and the stack goes on serving. trouble:
-    a marker for the prompt that makes the first candidate's simulator refuse, which shows the fallback to the next."""
+async def run_demo(base_url: str, data: Path, link_path: str, fault_marker: str | None = None) -> None:
+    """Runs the demo and prints its steps. A failure is printed as one sentence, and the stack goes on serving.
+
+    link_path: opens Studio signed in as the demo account. fault_marker: a marker for the prompt that makes the first
+    candidate's simulator refuse, which shows the fallback to the next."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=35)) as session:
         try:
-            await _run_steps(_ApiClient(session, base_url), data, fault_marker)
+            api = _ApiClient(session, base_url)
+            await _sign_in(api, data / ACCOUNT_FILE)
+            _print_line(f"Studio, signed in: {base_url}{link_path}")
+            await _run_steps(api, data, fault_marker)
+            count = await fill_library(api)
+            _print_line(f"the library holds {count} more results, one of each kind")
         except (DemoFailed, aiohttp.ClientError, TimeoutError) as error:
             _print_line(str(error) or type(error).__name__)
 
 
 async def _run_steps(api: _ApiClient, data: Path, fault_marker: str | None) -> None:
-    await _sign_in(api, data / "demo.json")
     _print_line(f"asking for an image of “{PROMPT}”")
     body = {"prompt": PROMPT, "parameters": {"width": 1024, "height": 1024}}
-    generation = await _wait_for_end(api, (await api.call("POST", "/api/generate/image", body))["generation"])
+    begun = (await api.call("POST", "/api/generate/image", body))["generation"]
+    generation = await api.wait_for_end(begun, _print_line)
     asset = generation["assets"][0]
     file = data / f"{generation['id']}.{asset['format']}"
     path = asset["url"].removeprefix(api.base_url)
@@ -51,7 +61,7 @@ async def _run_steps(api: _ApiClient, data: Path, fault_marker: str | None) -> N
 async def _show_fallback(api: _ApiClient, fault_marker: str) -> None:
     _print_line(f"asking again, and the first provider refuses: “{PROMPT} [[{fault_marker}]]”")
     response = await api.call("POST", "/api/generate/image", {"prompt": f"{PROMPT} [[{fault_marker}]]"})
-    for attempt in (await _wait_for_end(api, response["generation"]))["attempts"]:
+    for attempt in (await api.wait_for_end(response["generation"], _print_line))["attempts"]:
         _print_line(f"{attempt['model']:<28}{attempt['status']:<11}{attempt['error_class'] or ''}")
 
 
@@ -84,24 +94,6 @@ def _load_or_create_account(file: Path) -> dict[str, str]:
     return account
 
 
-async def _wait_for_end(api: _ApiClient, generation: Mapping[str, Any]) -> Mapping[str, Any]:
-    deadline = time.monotonic() + IMAGE_SECONDS_MAX
-    printed_state = ""
-    while generation["status"] in ("queued", "running"):
-        state = f"{generation['status']} {generation['progress']} %"
-        if state != printed_state:
-            _print_line(state)
-            printed_state = state
-        if time.monotonic() > deadline:
-            raise DemoFailed(f"the picture was not ready within {IMAGE_SECONDS_MAX:.0f} s")
-        await asyncio.sleep(0.2)
-        generation = (await api.call("GET", f"/api/generations/{generation['id']}"))["generation"]
-    if generation["status"] != "succeeded":
-        raise DemoFailed(f"the generation {generation['status']}: {generation['error']}")
-    _print_line(f"succeeded in {generation['duration_ms'] / 1000:.1f} s with {generation['model']}")
-    return generation
-
-
 def _print_statement(statement: Mapping[str, Any], balance: Mapping[str, Any]) -> None:
     """Prints a table of movements, oldest first: how each changed the available and the held credits."""
     _print_line(f"{'movement':<10}{'available':>10}{'held':>6}  of")
@@ -122,18 +114,40 @@ class _ApiClient:
         self.base_url = base_url
         self.access_token = ""
 
-    async def request(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
-        """The status and the parsed body of one call."""
+    async def request(self, method: str, path: str, body: object = None, key: str = "") -> tuple[int, Any]:
+        """The status and the parsed body of one call. key: the Idempotency-Key."""
         headers = {"authorization": f"Bearer {self.access_token}"} if self.access_token else {}
+        if key:
+            headers["idempotency-key"] = key
         async with self._session.request(method, self.base_url + path, json=body, headers=headers) as answer:
             return answer.status, await answer.json(content_type=None)
 
-    async def call(self, method: str, path: str, body: object = None) -> Any:
+    async def call(self, method: str, path: str, body: object = None, key: str = "") -> Any:
         """The `data` of a successful call; raises DemoFailed."""
-        status, answer = await self.request(method, path, body)
+        status, answer = await self.request(method, path, body, key)
         if status >= 400:
             raise DemoFailed(f"{method} {path} was answered {status}: {answer.get('message') or answer}")
         return answer["data"]
+
+    async def wait_for_end(
+        self, generation: Mapping[str, Any], report: Callable[[str], None] = lambda _line: None
+    ) -> Mapping[str, Any]:
+        """The generation when it has succeeded. report: is told each change. Raises DemoFailed."""
+        deadline = time.monotonic() + GENERATION_SECONDS_MAX
+        reported = ""
+        while generation["status"] in ("queued", "running"):
+            state = f"{generation['status']} {generation['progress']} %"
+            if state != reported:
+                report(state)
+                reported = state
+            if time.monotonic() > deadline:
+                raise DemoFailed(f"a generation was not ready within {GENERATION_SECONDS_MAX:.0f} s")
+            await asyncio.sleep(0.2)
+            generation = (await self.call("GET", f"/api/generations/{generation['id']}"))["generation"]
+        if generation["status"] != "succeeded":
+            raise DemoFailed(f"the generation {generation['status']}: {generation['error']}")
+        report(f"succeeded in {generation['duration_ms'] / 1000:.1f} s with {generation['model']}")
+        return generation
 
     async def download(self, path: str) -> bytes:
         """The bytes behind a signed path, which is sent exactly as given; raises DemoFailed."""

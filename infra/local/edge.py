@@ -19,7 +19,7 @@ import time
 import uuid
 import zlib
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -129,7 +129,7 @@ def _refuse_slow_head(transport: asyncio.Transport) -> None:
 
 class Edge:
     """One HTTP server on 127.0.0.1. `origins` may be replaced while it runs. `head_seconds_max`, `body_seconds_max`:
-    how long a client may take to send them."""
+    how long a client may take to send them. `local_pages`: what answers paths that exist on this machine alone."""
 
     def __init__(
         self,
@@ -137,7 +137,9 @@ class Edge:
         *,
         head_seconds_max: float = HEAD_SECONDS_MAX,
         body_seconds_max: float = BODY_SECONDS_MAX,
+        local_pages: Mapping[str, Callable[[web.BaseRequest], Awaitable[web.Response]]] | None = None,
     ) -> None:
+        self._local_pages = local_pages or {}
         self._body_seconds_max = body_seconds_max
         self._head_seconds_max = head_seconds_max
         self._server: _Server | None = None
@@ -202,6 +204,8 @@ class Edge:
         if self._server:
             self._server.head_is_read(request.protocol)
         path = request.raw_path.partition("?")[0]
+        if path in self._local_pages:
+            return await self._local_pages[path](request)
         behaviour = self._distribution.behaviour(path)
         try:
             response = await self._apply_behaviour(behaviour, request, path)

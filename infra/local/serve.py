@@ -13,7 +13,8 @@ from typing import TypeVar
 
 import aiohttp
 
-from infra.local import demo
+from infra.local import demo, demo_sign_in
+from infra.local.demo_sign_in import DemoSignIn
 from infra.local.deploy import DeploymentError, DeploymentUnfinished
 from infra.local.distribution import read_distribution
 from infra.local.edge import Edge, PortInUse
@@ -70,7 +71,11 @@ async def _serve(serving: ServeOptions) -> None:
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
 
     stack = Stack(options)
-    edge = Edge(read_distribution(options.root / "infra/edge.yaml", stack.parameters["FrontendOrigins"]))
+    sign_in = DemoSignIn(options.data / demo.ACCOUNT_FILE)
+    edge = Edge(
+        read_distribution(options.root / "infra/edge.yaml", stack.parameters["FrontendOrigins"]),
+        local_pages={demo_sign_in.PATH: sign_in.answer} if serving.with_demo else {},
+    )
     stack.lock_data()
 
     try:
@@ -90,9 +95,9 @@ async def _serve(serving: ServeOptions) -> None:
         if serving.with_watch:
             work.append(_redeploy_changes(stack, edge, options.root, modified))
         if serving.with_demo:
-            work.append(
-                demo.run_demo(f"http://localhost:{port}", options.data, FALLBACK_MARKER if serving.simulators else None)
-            )
+            base_url = f"http://localhost:{port}"
+            marker = FALLBACK_MARKER if serving.simulators else None
+            work.append(demo.run_demo(base_url, options.data, sign_in.link_path, marker))
         await _run_until_stopped(stop, asyncio.gather(*work))
     finally:
         await edge.close()

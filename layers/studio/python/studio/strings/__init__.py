@@ -33,6 +33,11 @@ def catalogue(language: str) -> Mapping[str, str]:
     return texts
 
 
+def fill(text: str, values: Mapping[str, object]) -> Markup:
+    """A text with its placeholders filled in. What is filled in is escaped; the text itself may hold markup."""
+    return Markup(text).format_map({name: escape(value) for name, value in values.items()})
+
+
 class Translator:
     """`t("key", name=value)`: the text in one language. Values are escaped; the texts themselves may hold markup.
 
@@ -45,7 +50,7 @@ class Translator:
     def __call__(self, key: str, **values: object) -> Markup:
         """Raises KeyError for a text that does not exist: a test asks for every key that pages use."""
         form = f"{key}_other" if "n" in values and values["n"] != 1 and f"{key}_other" in self._texts else key
-        return Markup(self._texts[form]).format_map({name: escape(value) for name, value in values.items()})
+        return fill(self._texts[form], values)
 
     def has(self, key: str) -> bool:
         """Whether there is such a text."""
