@@ -8,6 +8,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from studio.money import shares
+
 
 def number(value: int) -> str:
     """1234567 → 1 234 567 (narrow no-break spaces, which every language reads)."""
@@ -67,4 +69,5 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "time": time,
     "seconds": seconds,
     "lines": lines,
+    "shares": shares,
 }

@@ -28,7 +28,7 @@ def _environment() -> Environment:
         cache_size=-1,
     )
     environment.filters.update(FILTERS)
-    available: dict[str, Any] = {"static": _static_path, "languages": LANGUAGES}
+    available: dict[str, Any] = {"static": static_path, "languages": LANGUAGES}
     environment.globals.update(available)
     return environment
 
@@ -43,6 +43,6 @@ def _static_files() -> Mapping[str, str]:
     return json.loads((FOLDER / "static_files.json").read_text("utf-8"))
 
 
-def _static_path(name: str) -> str:
+def static_path(name: str) -> str:
     """The path of a static file, which changes with its content. Raises KeyError for a name that is not listed."""
     return _static_files()[name]

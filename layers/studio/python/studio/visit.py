@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from starlette.datastructures import ImmutableMultiDict
 from starlette.requests import Request
@@ -66,6 +66,10 @@ class Visit:
         if self.is_partial:
             return Response(status_code=200, headers={"HX-Redirect": path})
         return Response(status_code=303, headers={"Location": path, "Content-Type": "text/html; charset=utf-8"})
+
+    def part(self, name: str) -> str:
+        """A part of this page's path, ready to be a part of a path of the API."""
+        return quote(str(self.request.path_params[name]), safe="")
 
     def get(self, path: str, **query: Any) -> Json:
         """The data of a GET of the API. Raises ApiError."""
