@@ -12,7 +12,14 @@ ROOT = Path(__file__).parent.parent
 DECISIONS = sorted((ROOT / "docs/decisions").glob("*.md"))
 DOCUMENTS = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", *DECISIONS]
 # Documents name files as their readers think of them: from the repository, or from the product's packages.
-PLACES = ("", "layers/atelier/python", "layers/atelier/python/atelier", "layers/atelier/python/atelier/adapters")
+PLACES = (
+    "",
+    "layers/atelier/python",
+    "layers/atelier/python/atelier",
+    "layers/atelier/python/atelier/adapters",
+    "layers/studio/python",
+    "layers/studio/python/studio",
+)
 SUFFIXES = ("py", "yaml", "json", "md", "toml", "sh")
 GLOSSARY_LINES_MAX = 40
 ENTRY = re.compile(
@@ -92,7 +99,10 @@ def test_a_decision_says_when_why_instead_of_what_and_when_to_revisit_it(documen
 
 def test_every_context_of_decisions_is_a_context_of_the_product() -> None:
     package = ROOT / "layers/atelier/python/atelier"
-    known = {path.stem for place in (package, package / "adapters") for path in place.iterdir()} | {"platform"}
+    known = {path.stem for place in (package, package / "adapters") for path in place.iterdir()} | {
+        "platform",
+        "studio",
+    }
     assert {path.stem for path in DECISIONS} - known == set(), "name the file of decisions as the folder it is about"
 
 

@@ -41,6 +41,7 @@ GENERATIONS: Mapping[str, Mapping[str, Any]] = {
         "prompt": "chalk cliffs, gulls, noon",
         "parameters": {"width": 640, "height": 800},
     },
+    "portrait": {"kind": "image", "prompt": "portrait of a keeper", "parameters": {"width": 512, "height": 512}},
     "text": {"kind": "text", "prompt": "Three sentences about walking along a coast."},
     "speech": {"kind": "audio", "prompt": "Welcome to the coast road. The lighthouse is an hour's walk from here."},
     "page": {"kind": "page", "prompt": "A page that invites to a walk along the coast road"},
@@ -71,7 +72,6 @@ async def fill_library(api: Api) -> int:
     """Makes what is not there yet; returns how many generations are there. Raises what the client raises."""
     project = (await api.call("POST", "/api/projects", PROJECT, key="demo-project"))["project"]
     await api.call("POST", "/api/templates", TEMPLATE, key="demo-template")
-    await api.call("POST", "/api/characters", CHARACTER, key="demo-character")
     assets: dict[str, str] = {}
     for name, body in GENERATIONS.items():
         parameters = dict(body.get("parameters", {}))
@@ -82,4 +82,6 @@ async def fill_library(api: Api) -> int:
         ended = await api.wait_for_end(begun)
         if ended["assets"]:
             assets[name] = ended["assets"][0]["id"]
+    character = {**CHARACTER, "reference_asset_ids": [assets["portrait"]]}
+    await api.call("POST", "/api/characters", character, key="demo-character")
     return len(GENERATIONS)

@@ -5,6 +5,7 @@ Studio has no permission of its own. What it can do, every program with the same
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
@@ -56,12 +57,15 @@ class Answer:
 
 
 class ApiClient:
-    """The API as one viewer sees it. `headers`: of the viewer's request, by lower-case name."""
+    """The API as one viewer sees it. `headers`: of the viewer's request, by lower-case name. `calls`: how many were
+    made. `waited_seconds`: how long the page waited for them."""
 
     def __init__(self, base_url: str, headers: Mapping[str, str]) -> None:
         self._base_url = base_url
         self._headers = {name: headers[name] for name in FORWARDED if name in headers}
         self.access_token = ""
+        self.calls = 0
+        self.waited_seconds = 0.0
 
     def call(
         self,
@@ -73,6 +77,34 @@ class ApiClient:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """One call. query: parameters; those that are None or empty are left out. Raises ApiError."""
+        started = time.perf_counter()
+        try:
+            return self._send(method, path, body, query, headers)
+        finally:
+            self.waited_seconds += time.perf_counter() - started
+
+    def get(self, path: str, **query: Any) -> Json:
+        """The data of a GET. Raises ApiError."""
+        return self.call("GET", path, query=query).data
+
+    def get_together(self, *requests: tuple[str, Mapping[str, Any]]) -> list[Json]:
+        """The data of several GETs, (path, query) each, sent at the same time. Raises the first one's ApiError."""
+        started = time.perf_counter()
+        try:
+            calls = [_threads.submit(self._send, "GET", path, None, query, None) for path, query in requests]
+            return [each.result().data for each in calls]
+        finally:
+            self.waited_seconds += time.perf_counter() - started
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        query: Mapping[str, Any] | None,
+        headers: Mapping[str, str] | None,
+    ) -> Answer:
+        self.calls += 1
         chosen = {name: value for name, value in (query or {}).items() if value not in (None, "")}
         url = self._base_url + path + ("?" + urlencode(chosen, doseq=True) if chosen else "")
         sent = {**self._headers, "accept": "application/json", **(headers or {})}
@@ -90,15 +122,6 @@ class ApiClient:
             raise ApiError(response.status, envelope)
         cookies = response.headers.getlist("set-cookie")
         return Answer(response.status, envelope.get("data", envelope), response.headers, cookies)
-
-    def get(self, path: str, **query: Any) -> Json:
-        """The data of a GET. Raises ApiError."""
-        return self.call("GET", path, query=query).data
-
-    def get_together(self, *requests: tuple[str, Mapping[str, Any]]) -> list[Json]:
-        """The data of several GETs, (path, query) each, asked at the same time. Raises the first one's ApiError."""
-        calls = [_threads.submit(self.get, path, **query) for path, query in requests]
-        return [each.result() for each in calls]
 
 
 def _parsed(body: bytes) -> Json:

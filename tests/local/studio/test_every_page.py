@@ -1,0 +1,154 @@
+"""What holds for every page of Studio: accessible, nothing wider than the window, few calls of the API, light to load.
+
+`ATELIER_SCREENSHOTS=<folder>` also keeps a picture of each page, in light and dark, for a phone and a desktop."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, Response
+
+from studio.application import application
+from tests.local.client import PASSWORD, AccountClient
+from tests.local.conftest import Stack
+from tests.local.studio.pages import PAGES
+
+CALLS_MAX = 3
+FIRST_LOAD_BYTES_MAX = 60_000
+NARROWEST, DESKTOP, WIDEST = 360, 1280, 2560
+# The renderer of the API's document is other people's page: its inside is not ours to mend.
+OTHERS_INSIDE = {"docs": "#swagger-ui"}
+MARKER = "<img src=x onerror=document.title='run'><b>\"'&amp;{{7*7}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Furnished:
+    """A signed-in browser of an account that has something in each room. `ids`: of what it has, for paths."""
+
+    context: BrowserContext
+    ids: Mapping[str, str]
+
+
+@pytest.fixture(scope="module")
+def furnished(browser: Browser, stack: Stack) -> Iterator[Furnished]:
+    account = AccountClient(stack.base_url)
+    ids = _furnish(account)
+    context = browser.new_context(base_url=stack.base_url, locale="en-GB", reduced_motion="reduce")
+    context.set_default_timeout(60_000)
+    page = context.new_page()
+    page.goto("/sign-in")
+    page.get_by_label("E-mail address").fill(account.email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/create")
+    page.close()
+    yield Furnished(context, ids)
+    context.close()
+
+
+def _furnish(account: AccountClient) -> dict[str, str]:
+    """One thing in each room. Every text that a person can write is a piece of markup."""
+
+    def post(path: str, body: Mapping[str, Any]) -> Any:
+        answer = account.http.post(path, json=body)
+        assert answer.status_code in (200, 201, 202), answer.text
+        return answer.json()["data"]
+
+    project = post("/api/projects", {"name": MARKER, "description": MARKER, "budget_microusd": 2_000_000})["project"]
+    recipe = {"kind": "image", "model": "local/canvas", "prompt": MARKER, "parameters": {"width": 128, "height": 96}}
+    body = {**recipe, "project_id": project["id"]}
+    generation = account.wait_for_end(post("/api/generate", body)["generation"]["id"])
+    assert generation["status"] == "succeeded", generation
+    [asset] = generation["assets"]
+    character = {"name": MARKER, "description": MARKER, "style": MARKER, "reference_asset_ids": [asset["id"]]}
+    template = {
+        "name": MARKER,
+        "description": MARKER,
+        "kind": "image",
+        "prompt": "a {{thing}} " + MARKER.replace("{{7*7}}", ""),
+    }
+    return {
+        "asset": asset["id"],
+        "generation": generation["id"],
+        "project": project["id"],
+        "character": post("/api/characters", character)["character"]["id"],
+        "template": post("/api/templates", template)["template"]["id"],
+        "token": post("/api/tokens", {"name": MARKER, "scopes": ["read"]})["id"],
+    }
+
+
+def open_page(furnished: Furnished, name: str, width: int = DESKTOP, scheme: str = "light") -> tuple[Page, Response]:
+    page = furnished.context.new_page()
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    answer = page.goto(PAGES[name].format(**furnished.ids))
+    assert answer is not None
+    page.wait_for_load_state("networkidle")
+    return page, answer
+
+
+def test_every_route_of_a_page_is_listed() -> None:
+    shown = {route.path for route in application.routes if "GET" in (route.methods or ())}
+    listed = {re.sub(r"\{\w+\}", "{}", path.partition("?")[0]) for path in PAGES.values()}
+    hidden = {"/start", "/{path:path}"}
+    missing = {
+        path
+        for path in shown - hidden
+        if re.sub(r"\{\w+\}", "{}", path) not in listed and not path.startswith("/parts/")
+    }
+    assert missing == set(), "name these pages in tests/local/studio/pages.py, or begin the path of a part with /parts/"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_accessible_and_fits_its_window(furnished: Furnished, name: str) -> None:
+    for scheme, width in (("light", DESKTOP), ("dark", DESKTOP), ("light", NARROWEST), ("dark", WIDEST)):
+        page, answer = open_page(furnished, name, width, scheme)
+        assert answer.status == 200, f"{name}: {answer.status}"
+        assert page.title() != "run", "markup that somebody wrote has run"
+        assert page.locator("h1").count() == 1
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"wider than {width} px"
+        _keep_picture(page, f"{name}-{scheme}-{width}")
+        if width == DESKTOP:
+            options = {"exclude": [[OTHERS_INSIDE[name]]]} if name in OTHERS_INSIDE else None
+            found = Axe().run(page, context=options)
+            assert found.violations_count == 0, found.generate_report()
+        page.close()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_needs_few_calls_of_the_api(furnished: Furnished, name: str) -> None:
+    page, answer = open_page(furnished, name)
+    counted = re.search(r'desc="(\d+)"', answer.headers["server-timing"])
+    assert counted
+    assert int(counted[1]) <= CALLS_MAX
+    page.close()
+
+
+@pytest.mark.parametrize("name", [name for name in ("welcome", "create", "library") if name in PAGES])
+def test_a_first_load_is_light(browser: Browser, furnished: Furnished, stack: Stack, name: str) -> None:
+    """Page, styles and scripts, compressed; pictures of the library are not counted."""
+    fresh = browser.new_context(base_url=stack.base_url, storage_state=furnished.context.storage_state())
+    page = fresh.new_page()
+    page.goto(PAGES[name])
+    page.wait_for_load_state("networkidle")
+    sizes: dict[str, int] = page.evaluate(
+        """Object.fromEntries(["navigation", "resource"].flatMap(kind => performance.getEntriesByType(kind))
+        .filter(each => !new URL(each.name).pathname.startsWith("/media/"))
+        .map(each => [new URL(each.name).pathname, each.encodedBodySize]))"""
+    )
+    fresh.close()
+    assert any(path.startswith("/static/htmx") and size > 5000 for path, size in sizes.items())
+    assert sum(sizes.values()) <= FIRST_LOAD_BYTES_MAX, sizes
+
+
+def _keep_picture(page: Page, name: str) -> None:
+    folder = os.environ.get("ATELIER_SCREENSHOTS")
+    if folder:
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
