@@ -150,8 +150,16 @@ class Account:
         """An account to try something in: it has copies of the objects that belong, and shares all others."""
         forked = copy.copy(self)
         forked.objects = {id: copy.deepcopy(obj) if belongs(obj) else obj for id, obj in self.objects.items()}
-        forked.private, forked.cards, forked.events = copy.deepcopy(self.private), dict(self.cards), []
+        forked.private = {
+            id: copy.deepcopy(facts) if id in self.objects and belongs(self.objects[id]) else facts
+            for id, facts in self.private.items()
+        }
+        forked.cards, forked.events = dict(self.cards), []
         return forked
+
+    def absorb_ids(self, forked: Account) -> None:
+        """Go on after the ids that a fork gave away, so that none is given twice."""
+        self._ids = max(self._ids, forked._ids)
 
     def restore(self, earlier: Account) -> None:
         """Become what the account was when it was forked."""

@@ -17,14 +17,24 @@ MODULES = (
     "refunds",
     "balance",
     "disputes",
+    "invoice_operations",
+    "previews",
+    "setups",
+    "subscription_changes",
+    "clocks",
     "checkout",
     "paying",
+    "portal",
     "webhook_endpoints",
 )
+# Modules that only add to what others do: they are imported for that.
+ADDITIONS = ("renewals", "paying_later")
 
 
 def operations() -> list[tuple[str, Operation]]:
     """Each operation with the regular expression of its path; fixed paths come before those with a variable part."""
+    for name in ADDITIONS:
+        import_module(f"infra.simulators.stripe.{name}")
     found: list[Operation] = []
     for name in MODULES:
         found += import_module(f"infra.simulators.stripe.{name}").OPERATIONS

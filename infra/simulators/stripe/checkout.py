@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from infra.simulators.stripe.account import Account, Object, assign, require
+from infra.simulators.stripe.addresses import SHIPPING
 from infra.simulators.stripe.catalog import PRICE_DATA, PRODUCT_DATA, price_from
 from infra.simulators.stripe.coupons import coupon_of, discount_shares
-from infra.simulators.stripe.customers import SHIPPING
 from infra.simulators.stripe.errors import invalid
 from infra.simulators.stripe.expansion import INCLUDABLE
 from infra.simulators.stripe.form import MAP, choice
@@ -15,6 +15,7 @@ from infra.simulators.stripe.money import price_total
 from infra.simulators.stripe.operations import PAGING, TIMES, Operation, list_of, page_of, retrieval
 from infra.simulators.stripe.payments import CAPTURE
 from infra.simulators.stripe.shapes import names_of
+from infra.simulators.stripe.subscription_items import TRIAL_SETTINGS
 from infra.simulators.stripe.taxes import tax_of, tax_percent
 
 SESSION_SECONDS, SESSION_SECONDS_MIN = 24 * 3600, 30 * 60
@@ -27,7 +28,6 @@ LINE_ITEM = {
     "quantity": int,
     "tax_rates": [str],
 }
-TRIAL_SETTINGS = {"end_behavior": {"missing_payment_method": choice("cancel", "create_invoice", "pause")}}
 SUBSCRIPTION_DATA = {
     "billing_cycle_anchor": int,
     "billing_mode": {"type": choice("classic", "flexible")},

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from infra.simulators.stripe.account import Account, Object, assign, require
+from infra.simulators.stripe.addresses import ADDRESS, SHIPPING, full_address
 from infra.simulators.stripe.expansion import INCLUDABLE
 from infra.simulators.stripe.form import MAP, choice
 from infra.simulators.stripe.operations import (
@@ -14,10 +17,9 @@ from infra.simulators.stripe.operations import (
     page_of,
     retrieval,
 )
+from infra.simulators.stripe.payment_methods import attach, method_of_source, usable_method
 from infra.simulators.stripe.shapes import names_of
 
-ADDRESS = {"city": str, "country": str, "line1": str, "line2": str, "postal_code": str, "state": str}
-SHIPPING = {"address": ADDRESS, "name": str, "phone": str}
 TAX_ID = {"type": str, "value": str}
 FIELDS = {
     "address": ADDRESS,
@@ -38,6 +40,10 @@ FIELDS = {
 PLAIN = names_of(
     "balance description email invoice_prefix metadata name phone preferred_locales shipping tax_exempt address"
 )
+
+
+# Called with the id of a customer that is about to be deleted.
+BEFORE_DELETION: list[Callable[[Account, str], None]] = []
 
 
 def create_customer(account: Account, params: Object) -> Object:
@@ -70,15 +76,10 @@ def _set(account: Account, customer: Object, params: Object) -> None:
     email = params.get("email")
     require(email is None or "@" in email, f"Invalid email address: {email}", "email", "email_invalid")
     assign(customer, params, *PLAIN)
-    for name, template in (("address", ADDRESS),):
-        if customer[name]:
-            customer[name] = {**dict.fromkeys(template), **customer[name]}
+    customer["address"] = full_address(customer["address"])
 
 
 def _attach(account: Account, customer: Object, method: str | None, source: str | None) -> None:
-    """Imported here: a payment method belongs to a customer."""
-    from infra.simulators.stripe.payment_methods import attach, method_of_source
-
     if method:
         attach(account, {"customer": customer["id"]}, method)
     if source:
@@ -94,8 +95,6 @@ def _set_default(account: Account, customer: Object, params: Object) -> None:
     if "default_payment_method" in settings:
         method = settings["default_payment_method"]
         if method:
-            from infra.simulators.stripe.payment_methods import usable_method
-
             found = usable_method(account, method, customer["id"], "invoice_settings[default_payment_method]")
             method = found["id"]
         customer["invoice_settings"]["default_payment_method"] = method
@@ -103,13 +102,10 @@ def _set_default(account: Account, customer: Object, params: Object) -> None:
 
 def delete_customer(account: Account, params: Object, id: str) -> Object:
     """Ends the customer's subscriptions at once, and removes the customer."""
-    from infra.simulators.stripe.subscriptions import cancel_now
-
     customer = account.find("customer", id, in_path=True)
     require(not customer.get("deleted"), f"No such customer: '{id}'", "id", "resource_missing")
-    for subscription in account.all("subscription", customer=id):
-        if subscription["status"] not in ("canceled", "incomplete_expired"):
-            cancel_now(account, subscription)
+    for called in BEFORE_DELETION:
+        called(account, id)
     account.emit("customer.deleted", customer)
     return account.delete(customer)
 

@@ -47,7 +47,7 @@ def open_dispute(account: Account, charge: Object, kind: str = "dispute", amount
             "has_evidence": False,
             "past_due": False,
             "submission_count": 0,
-            "submission_method": None,
+            "submission_method": "not_submitted",
         },
         is_charge_refundable=inquiry,
         payment_intent=charge["payment_intent"],

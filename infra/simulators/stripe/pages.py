@@ -8,6 +8,7 @@ from typing import Any
 
 from infra.simulators.kit.messages import Request, Response
 from infra.simulators.stripe.account import Account, Object
+from infra.simulators.stripe.addresses import full_address
 from infra.simulators.stripe.checkout import line_rows
 from infra.simulators.stripe.errors import StripeError, invalid
 from infra.simulators.stripe.html import button, field, form, form_of, link, page, paragraph, redirect, rows
@@ -15,6 +16,7 @@ from infra.simulators.stripe.money import format_amount
 from infra.simulators.stripe.paying import apply_code, pay, set_details, set_quantity
 from infra.simulators.stripe.payment_methods import create_method
 from infra.simulators.stripe.payments import authenticate
+from infra.simulators.stripe.setups import authenticate_setup
 
 DETAILS = {"billingName": "name", "email": "email", "phone": "phone"}
 ADDRESS = {
@@ -117,7 +119,7 @@ def details_of(filled: dict[str, str]) -> Object:
     details: dict[str, Any] = {name: filled[key] for key, name in DETAILS.items() if filled.get(key)}
     address = {name: filled[key] for key, name in ADDRESS.items() if filled.get(key)}
     if address:
-        details["address"] = {**dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state")), **address}
+        details["address"] = full_address(address)
     if filled.get("taxId"):
         details["tax_ids"] = [{"type": "eu_vat", "value": filled["taxId"]}]
     return details
@@ -173,10 +175,9 @@ def post_authentication(account: Account, request: Request, intent_id: str) -> R
         if intent["object"] == "payment_intent":
             authenticate(account, intent, passed=passed)
         else:
-            from infra.simulators.stripe.setups import authenticate_setup
-
             authenticate_setup(account, intent, passed=passed)
-    session = account.objects.get(account.note(intent_id).get("session", ""))
+    facts = account.note(intent_id)
+    session = account.objects.get(facts.get("session") or facts.get("session_page", ""))
     if session:
         return after_checkout(account, session)
     return_url = account.note(intent_id).get("return_url")

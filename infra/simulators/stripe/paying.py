@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from infra.simulators.stripe.account import Account, Object, require
@@ -13,6 +14,9 @@ from infra.simulators.stripe.payment_methods import BILLING, attach, resolve_met
 from infra.simulators.stripe.payments import AFTER_PAYMENT, attempt, new_intent
 
 DETAILS = ("address", "email", "name", "phone", "tax_exempt", "tax_ids", "business_name", "individual_name")
+
+# How sessions are paid that charge nothing by themselves: called with the session and the payment method.
+BY_MODE: dict[str, Callable[[Account, Object, Object | None], None]] = {}
 
 
 def apply_code(account: Account, session: Object, text: str) -> None:
@@ -66,9 +70,7 @@ def pay(account: Account, session_id: str, method: str | None, details: Object) 
         _ensure_customer(account, session)
         complete(account, session, "no_payment_required")
     else:
-        from infra.simulators.stripe.paying_later import begin_subscription, set_up_card
-
-        (begin_subscription if session["mode"] == "subscription" else set_up_card)(account, session, chosen)
+        BY_MODE[session["mode"]](account, session, chosen)
     return session
 
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from infra.simulators.stripe.account import Account, Object, assign, require
+from infra.simulators.stripe.addresses import ADDRESS
 from infra.simulators.stripe.cards import BANK_ACCOUNTS, BY_NUMBER, CARDS, DECLINES, TestCard, passes_luhn
-from infra.simulators.stripe.customers import ADDRESS
 from infra.simulators.stripe.errors import StripeError, invalid, missing
 from infra.simulators.stripe.form import MAP, choice
 from infra.simulators.stripe.operations import PAGING, Operation, page_of, retrieval

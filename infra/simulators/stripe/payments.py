@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from infra.simulators.stripe.account import Account, Object, assign, require
+from infra.simulators.stripe.addresses import SHIPPING
 from infra.simulators.stripe.cards import DECLINES, TestCard
 from infra.simulators.stripe.charges import create_charge, settle_charge
-from infra.simulators.stripe.customers import SHIPPING
 from infra.simulators.stripe.errors import StripeError
 from infra.simulators.stripe.form import MAP, choice, one_of
 from infra.simulators.stripe.money import CHARGE_MINIMUM, check_currency, format_amount

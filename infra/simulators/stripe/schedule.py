@@ -16,7 +16,9 @@ SOURCES: dict[str, Callable[[Account, Object], Iterator[Due]]] = {}
 
 
 def run_until(account: Account, clock: str | None, until: int) -> None:
-    """Move a test clock (None: the account's own time) forward, and do all that falls due on the way."""
+    """Move a test clock (None: the account's own time) forward, and do all that falls due on the way. Events of what
+    happens by itself name no request."""
+    request, account.request = account.request, None
     while True:
         following = min(_dues(account, clock), key=lambda due: due[0], default=None)
         if following is None or following[0] > until:
@@ -25,6 +27,7 @@ def run_until(account: Account, clock: str | None, until: int) -> None:
         set_time(account, clock, max(moment, account.now(clock)))
         action()
     set_time(account, clock, max(until, account.now(clock)))
+    account.request = request
 
 
 def set_time(account: Account, clock: str | None, moment: int) -> None:

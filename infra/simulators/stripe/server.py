@@ -47,6 +47,7 @@ from infra.simulators.stripe.form import parse_form, read_parameters
 from infra.simulators.stripe.idempotency import IdempotencyKeys, in_use
 from infra.simulators.stripe.operations import Operation
 from infra.simulators.stripe.pages import PAGES
+from infra.simulators.stripe.portal_pages import PORTAL_PAGES
 from infra.simulators.stripe.schedule import run_until
 from infra.simulators.stripe.webhook_endpoints import create_endpoint, roll_secret, secrets_of, wants
 from infra.simulators.stripe.webhooks import Delivery, DeliveryQueue
@@ -137,7 +138,9 @@ class StripeSimulator(Simulator):
 
     def routes(self) -> list[Route]:
         api = [(each.method, pattern, partial(self._serve, each)) for pattern, each in self._operations]
-        pages = [(method, pattern, partial(self._serve_page, page)) for method, pattern, page in PAGES]
+        pages = [
+            (method, pattern, partial(self._serve_page, page)) for method, pattern, page in (*PAGES, *PORTAL_PAGES)
+        ]
         return [*api, *pages]
 
     def check_request(self, request: Request) -> Response | None:

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from infra.simulators.stripe.billing_shapes import BILLING_SHAPES
+
 ADDRESS: dict[str, Any] = dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"))
-NO_TAX: dict[str, Any] = {
-    "disabled_reason": None,
-    "enabled": False,
-    "liability": None,
-    "provider": None,
-    "status": None,
-}
+NO_TAX: dict[str, Any] = {"enabled": False, "liability": None, "provider": None, "status": None}
 DISABLED: dict[str, Any] = {"enabled": False}
 
 
@@ -25,6 +21,7 @@ def _nulls(names: str) -> dict[str, Any]:
 
 
 SHAPES: dict[str, dict[str, Any]] = {
+    **BILLING_SHAPES,
     "customer": {
         **_nulls("address currency default_source description discount email name phone shipping test_clock"),
         "customer_account": None,

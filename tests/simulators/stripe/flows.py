@@ -111,3 +111,57 @@ class Browser:
 def card(number: str = "4242424242424242") -> dict[str, str]:
     """The fields of a card on a page."""
     return {"cardNumber": number, "cardExpiry": "12 / 34", "cardCvc": "123"}
+
+
+def new_clock(client: stripe.StripeClient, frozen_time: int = NOW) -> str:
+    """A test clock that stands at this time."""
+    return client.v1.test_helpers.test_clocks.create({"frozen_time": frozen_time}).id
+
+
+def advance(client: stripe.StripeClient, clock: str, moment: int) -> None:
+    """Move a clock, month by month where it is far: a clock moves by two intervals at most."""
+    while True:
+        now = client.v1.test_helpers.test_clocks.retrieve(clock).frozen_time
+        if now >= moment:
+            return
+        client.v1.test_helpers.test_clocks.advance(clock, {"frozen_time": min(now + 28 * DAY, moment)})
+        assert client.v1.test_helpers.test_clocks.retrieve(clock).status == "ready"
+
+
+def new_customer(
+    client: stripe.StripeClient, clock: str | None = None, card: str = "pm_card_visa", **fields: Any
+) -> str:
+    """A customer with a card that its invoices are charged to."""
+    given: Any = {"payment_method": card, "invoice_settings": {"default_payment_method": card}, **fields}
+    if clock:
+        given["test_clock"] = clock
+    customer = client.v1.customers.create({name: value for name, value in given.items() if name != "invoice_settings"})
+    method = client.v1.customers.payment_methods.list(customer.id).data[0].id
+    client.v1.customers.update(customer.id, {"invoice_settings": {"default_payment_method": method}})
+    return customer.id
+
+
+def monthly(client: stripe.StripeClient, amount: int = 2000, name: str = "Starter", **fields: Any) -> stripe.Price:
+    """A price for a month."""
+    return new_price(client, amount, name, recurring={"interval": "month"}, **fields)
+
+
+def yearly(client: stripe.StripeClient, amount: int = 20000, name: str = "Starter", **fields: Any) -> stripe.Price:
+    """A price for a year."""
+    return new_price(client, amount, name, recurring={"interval": "year"}, **fields)
+
+
+def subscribe(client: stripe.StripeClient, customer: str, price: str, **fields: Any) -> stripe.Subscription:
+    """A subscription to one of a price."""
+    return client.v1.subscriptions.create({"customer": customer, "items": [{"price": price}], **fields})
+
+
+def period(subscription: stripe.Subscription) -> tuple[int, int]:
+    """Start and end of a subscription's current period."""
+    item = subscription["items"]["data"][0]
+    return item.current_period_start, item.current_period_end
+
+
+def events(client: stripe.StripeClient, *types: str) -> list[stripe.Event]:
+    """The events of these types, oldest first."""
+    return list(client.v1.events.list({"types": list(types), "limit": 100}).auto_paging_iter())[::-1]

@@ -8,21 +8,26 @@ from decimal import Decimal
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin
 
-import stripe
 from stripe import ListObject, StripeObject
-from stripe._object_classes import OBJECT_CLASSES
+from stripe._object_classes import OBJECT_CLASSES, get_object_class
+from stripe._stripe_object import UntypedStripeObject
 
 
 def deviations(value: Any, declared: Any, path: str = "") -> list[str]:
     """Where a value, as JSON has it, is not what the annotation says: unknown fields, other types, other words."""
-    if isinstance(value, dict) and value.get("object") in OBJECT_CLASSES and value["object"] != "list":
-        return _object_deviations(value, OBJECT_CLASSES[value["object"]], path or value["object"])
+    if isinstance(value, dict) and str(value.get("object")) in OBJECT_CLASSES.keys() - {"list"}:
+        return _object_deviations(value, get_object_class("V1", value["object"]), path or value["object"])
     origin = get_origin(declared)
     if origin in (typing.Union, UnionType):
-        found = [deviations(value, option, path) for option in get_args(declared)]
+        options = get_args(declared)
+        # The SDK admits words of later versions; here only those of this one count.
+        words = any(get_origin(option) is Literal for option in options)
+        found = [deviations(value, option, path) for option in options if not (words and option is str)]
         return [] if any(not each for each in found) else min(found, key=len)
     if origin is Literal:
         return [] if value in get_args(declared) else [f"{path}: {value!r} is none of {get_args(declared)}"]
+    if UntypedStripeObject in (origin, declared):
+        return [] if isinstance(value, dict) else [f"{path}: {value!r} is no object"]
     if origin is list:
         return _list_deviations(value, get_args(declared)[0], path)
     if origin is ListObject or declared is ListObject:
@@ -39,7 +44,8 @@ def _scalar_deviations(value: Any, declared: Any, path: str) -> list[str]:
         fits = type(value) is declared or (declared is float and type(value) is int)
         return [] if fits else [f"{path}: {value!r} is no {declared.__name__}"]
     if declared is Decimal:
-        return [] if isinstance(value, str) else [f"{path}: {value!r} is no decimal text"]
+        # JSON has a text, which the SDK turns into a number.
+        return [] if isinstance(value, str | Decimal) else [f"{path}: {value!r} is no decimal text"]
     # A reference to a class by its name: an object of the API, checked by its `object` where it is one.
     return [] if isinstance(value, dict) or declared is Any else [f"{path}: {value!r} is no {declared}"]
 
@@ -66,7 +72,7 @@ def _object_deviations(value: Any, declared: type, path: str) -> list[str]:
         for each in reversed(declared.__mro__)
         for name, annotation in inspect.get_annotations(each).items()
     }
-    if declared is StripeObject or not fields or declared is stripe.UntypedStripeObject:
+    if declared is StripeObject or not fields:
         return []
     found: list[str] = []
     for name, element in value.items():
