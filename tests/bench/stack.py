@@ -43,11 +43,18 @@ class BenchStack:
 
     def sign_up(self) -> str:
         """A new account; returns its access token."""
+        return self._sign_up()[1]
+
+    def sign_up_account(self) -> dict[str, str]:
+        """A new account; returns its e-mail address and password."""
+        return {"email": self._sign_up()[0], "password": PASSWORD}
+
+    def _sign_up(self) -> tuple[str, str]:
         self._accounts += 1
         account = {"email": f"bench{self._accounts}@example.com", "password": PASSWORD, "name": "Bench"}
         status, answer = self.call("POST", "/api/auth/signup", account)
         assert status == 201, answer
-        return answer["data"]["access_token"]
+        return account["email"], answer["data"]["access_token"]
 
     def functions(self) -> dict[str, dict[str, Any]]:
         """The functions' configurations by name."""

@@ -10,7 +10,6 @@ import time
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlencode
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -35,8 +34,8 @@ def route(path: str, page: Page, *methods: str, public: bool = False, checked: b
 
 def _endpoint(page: Page, public: bool, checked: bool) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
-        body = await request.body()
-        return await run_in_threadpool(_answer, page, request, body, public, checked)
+        # A page may block: Lambda gives this process one request at a time, and a thread would only cost its start.
+        return _answer(page, request, await request.body(), public, checked)
 
     return answer
 
