@@ -41,14 +41,16 @@ function fieldsOf(form) {
   return [...form.elements].filter(each => each.name && !each.name.startsWith("form_") && !["hidden", "password", "file", "submit"].includes(each.type));
 }
 function restoreDraft(form) {
-  const stored = sessionStorage.getItem(`draft:${form.dataset.draft}`);
+  // A form that was sent is kept by its entry in the history: the back button finds it.
+  const key = `draft:${form.dataset.draft}`, stored = sessionStorage.getItem(key) ?? history.state?.[key];
   if (!stored || form.dataset.restored !== undefined) return;
   form.dataset.restored = "";
   const values = JSON.parse(stored);
   for (const field of fieldsOf(form)) {
     if (!(field.name in values)) continue;
     if (field.type === "checkbox" || field.type === "radio") field.checked = values[field.name].includes(field.value);
-    else field.value = values[field.name][0];
+    // A page may have other choices by now, or for another kind.
+    else if (field.tagName !== "SELECT" || [...field.options].some(each => each.value === values[field.name][0])) field.value = values[field.name][0];
   }
   form.dispatchEvent(new CustomEvent("draft-restored", { bubbles: true }));
 }
@@ -62,9 +64,16 @@ document.addEventListener("input", event => {
   }
   sessionStorage.setItem(`draft:${form.dataset.draft}`, JSON.stringify(values));
 });
-// A page that shows what a form made says so: data-sent="name" drops that form's draft.
+document.addEventListener("submit", event => {
+  const key = `draft:${event.target.dataset.draft}`, stored = sessionStorage.getItem(key);
+  if (stored) history.replaceState({ ...history.state, [key]: stored }, "");
+});
+// A page that shows what a form made says so: data-sent="name" drops the drafts of that form, `name` and `name:…`.
 function dropDrafts(root) {
-  for (const element of root.querySelectorAll("[data-sent]")) sessionStorage.removeItem(`draft:${element.dataset.sent}`);
+  for (const element of root.querySelectorAll("[data-sent]")) {
+    const key = `draft:${element.dataset.sent}`;
+    for (const each of Object.keys(sessionStorage)) if (each === key || each.startsWith(`${key}:`)) sessionStorage.removeItem(each);
+  }
 }
 
 // ---- copying --------------------------------------------------------------------------------------------------------
@@ -78,6 +87,7 @@ document.addEventListener("click", async event => {
 // ---- a form is sent once --------------------------------------------------------------------------------------------
 document.addEventListener("submit", event => {
   const form = event.target;
+  if (event.defaultPrevented) return;
   if (form.dataset.sending !== undefined && !form.hasAttribute("hx-post")) event.preventDefault();
   form.dataset.sending = "";
 });

@@ -8,4 +8,6 @@ PAGES: Mapping[str, str] = {
     "welcome": "/welcome",
     "sign_in": "/sign-in",
     "sign_up": "/sign-up",
+    "create": "/create",
+    "generation": "/generations/{generation}",
 }

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from studio.endpoints import route
-from studio.pages import account, library, projects
+from studio.pages import account, create, generations, library, projects
 from studio.visit import Visit
 
 log = logging.getLogger("studio")
@@ -44,6 +44,8 @@ application = Starlette(
         # The distribution asks for this page when a browser asks for `/`.
         route("/start", _home),
         *account.routes,
+        *create.routes,
+        *generations.routes,
         *library.routes,
         *projects.routes,
         route("/csp-reports", _record_violation, "POST", public=True, checked=False),

@@ -1,0 +1,72 @@
+"""One generation: how far it is, what came out of it, what it cost and why, and what can be done with it."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from studio.api_client import Json
+from studio.endpoints import route
+from studio.visit import Visit
+
+EARLIER_MAX = 8
+OPEN = ("queued", "running")
+# Pauses between two looks at a generation that is under way. The API has no long poll for it.
+PAUSES_SECONDS = (1, 1, 1, 2, 2, 3, 4, 6, 8, 10)
+PAUSE_WITHOUT_SCRIPT_SECONDS = 4
+
+
+def show(visit: Visit) -> Response:
+    """The page of a generation; for htmx its part that changes. Query of the part: `look`, how often it has asked."""
+    generation_id = visit.request.path_params["generation_id"]
+    look = visit.query.get("look", "0")
+    looks = int(look) if look.isdecimal() and len(look) < 6 else 0
+    path, why = f"/api/generations/{generation_id}", f"/api/credits/generations/{generation_id}"
+    if visit.is_partial:
+        generation = visit.get(path)["generation"]
+        explanation = None if generation["status"] in OPEN or generation["parent_id"] else visit.get(why)
+        return visit.page("generation_body.html", **_values(generation, explanation, looks))
+    found, earlier = visit.api.get_together((path, {}), ("/api/generations", {"limit": EARLIER_MAX + 1}))
+    generation = found["generation"]
+    explanation = None if generation["status"] in OPEN or generation["parent_id"] else visit.get(why)
+    others = [each for each in earlier["items"] if each["id"] != generation_id][:EARLIER_MAX]
+    return visit.page("generation.html", earlier=others, **_values(generation, explanation, looks))
+
+
+def _values(generation: Json, explanation: Json | None, looks: int) -> Json:
+    return {
+        "generation": generation,
+        "explanation": explanation,
+        "is_open": generation["status"] in OPEN,
+        "looks": looks + 1,
+        "pause": PAUSES_SECONDS[min(looks, len(PAUSES_SECONDS) - 1)],
+        "pause_without_script": PAUSE_WITHOUT_SCRIPT_SECONDS,
+        "change": _change(generation),
+    }
+
+
+def _change(generation: Json) -> str:
+    """Where the form is that asks for the same, to be changed."""
+    return f"/create?{urlencode({'from': generation['id']})}"
+
+
+def cancel(visit: Visit) -> Response:
+    """Stops a generation."""
+    path = f"/generations/{visit.request.path_params['generation_id']}"
+    visit.api.call("POST", f"/api{path}/cancel", {}, headers={"Idempotency-Key": visit.form_key})
+    return visit.go(path)
+
+
+def retry(visit: Visit) -> Response:
+    """Orders the same again, as a new generation."""
+    path = f"/api/generations/{visit.request.path_params['generation_id']}/retry"
+    made = visit.api.call("POST", path, {}, headers={"Idempotency-Key": visit.form_key}).data["generation"]
+    return visit.go(f"/generations/{made['id']}")
+
+
+routes = [
+    route("/generations/{generation_id}", show),
+    route("/generations/{generation_id}/cancel", cancel, "POST"),
+    route("/generations/{generation_id}/retry", retry, "POST"),
+]
