@@ -10,4 +10,7 @@ PAGES: Mapping[str, str] = {
     "sign_up": "/sign-up",
     "create": "/create",
     "generation": "/generations/{generation}",
+    "credits": "/credits",
+    "credits_why": "/credits/generations/{generation}",
+    "credits_proof": "/credits/proof",
 }

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from studio.endpoints import route
-from studio.pages import account, create, generations, library, projects
+from studio.pages import account, create, credits, generations, library, projects
 from studio.visit import Visit
 
 log = logging.getLogger("studio")
@@ -48,6 +48,7 @@ application = Starlette(
         *generations.routes,
         *library.routes,
         *projects.routes,
+        *credits.routes,
         route("/csp-reports", _record_violation, "POST", public=True, checked=False),
         route("/{path:path}", _not_found, public=True),
     ],

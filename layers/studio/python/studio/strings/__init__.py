@@ -47,7 +47,7 @@ class Translator:
         self.language = language
         self._texts = catalogue(language)
 
-    def __call__(self, key: str, **values: object) -> Markup:
+    def __call__(self, key: str, /, **values: object) -> Markup:
         """Raises KeyError for a text that does not exist: a test asks for every key that pages use."""
         form = f"{key}_other" if "n" in values and values["n"] != 1 and f"{key}_other" in self._texts else key
         return fill(self._texts[form], values)
