@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any
@@ -39,14 +38,21 @@ def new_checkout(client: stripe.StripeClient, price: str, mode: str = "payment",
     return client.v1.checkout.sessions.create(given)
 
 
+@dataclass
+class _Form:
+    """A form of a page: where it is posted to, its fields with their values, its buttons by their texts."""
+
+    action: str
+    fields: dict[str, str] = field(default_factory=dict[str, str])
+    buttons: dict[str, str] = field(default_factory=dict[str, str])
+
+
 class _Page(HTMLParser):
     """The forms, links and texts of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.action = ""
-        self.fields: dict[str, str] = {}
-        self.buttons: dict[str, str] = {}
+        self.forms: list[_Form] = []
         self.links: dict[str, str] = {}
         self.words: list[str] = []
         self._open: dict[str, str | None] = {}
@@ -56,14 +62,14 @@ class _Page(HTMLParser):
         found = dict(attrs)
         self._open = {"tag": tag, **found}
         if tag == "form":
-            self.action = found["action"] or ""
+            self.forms.append(_Form(found["action"] or ""))
         elif tag in ("input", "select"):
-            self.fields[found["name"] or ""] = found.get("value") or ""
+            self.forms[-1].fields[found["name"] or ""] = found.get("value") or ""
 
     def handle_data(self, data: str) -> None:
         self.words.append(data)
         if self._open.get("tag") == "button":
-            self.buttons[data] = self._open["value"] or ""
+            self.forms[-1].buttons[data] = self._open["value"] or ""
         elif self._open.get("tag") == "a":
             self.links[data] = self._open["href"] or ""
         self._open = {}
@@ -71,21 +77,21 @@ class _Page(HTMLParser):
 
 @dataclass
 class Browser:
-    """A customer's browser: it reads a page, fills its form and presses a button; it goes where it is sent, within the
+    """A customer's browser: it reads a page, fills a form and presses its button; it goes where it is sent, within the
     simulator. `url`: where it is; `page`: what it shows (None outside of the simulator)."""
 
     url: str
     page: _Page | None = None
 
     def __post_init__(self) -> None:
-        self._home = re.match(r"http://[^/]+", self.url)
+        self._home = "/".join(self.url.split("/")[:3])
         self._client = httpx.Client()
         self._arrive(self._client.get(self.url))
 
     def _arrive(self, response: httpx.Response) -> None:
         while response.is_redirect:
             self.url = response.headers["location"]
-            if not self.url.startswith(self._home[0] if self._home else ""):
+            if not self.url.startswith(self._home):
                 self.page = None
                 return
             response = self._client.get(self.url)
@@ -98,13 +104,12 @@ class Browser:
         return " ".join(self.page.words)
 
     def press(self, button: str, **fields: str) -> Browser:
-        """Fill fields that the page has, and press one of its buttons."""
+        """Fill fields of the form that has this button, and press it."""
         assert self.page is not None, self.url
-        assert fields.keys() <= self.page.fields.keys(), (fields, self.page.fields)
-        filled = {**self.page.fields, **fields, "action": self.page.buttons[button]}
-        home = self._home[0] if self._home else ""
-        self.url = home + self.page.action
-        self._arrive(self._client.post(self.url, data=filled))
+        form = next(form for form in self.page.forms if button in form.buttons)
+        assert fields.keys() <= form.fields.keys(), (fields, form.fields)
+        self.url = self._home + form.action
+        self._arrive(self._client.post(self.url, data={**form.fields, **fields, "action": form.buttons[button]}))
         return self
 
 
