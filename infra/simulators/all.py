@@ -12,7 +12,8 @@ from typing import Any
 import infra.simulators
 from infra.simulators.kit.server import Simulator
 
-# Each module beside this one is a provider's simulator, named after the provider's id, and exports `SIMULATOR`.
+# Each module beside this one is a provider's simulator, named after the provider's id, and exports `SIMULATOR`. A
+# package is another vendor's.
 PROVIDERS = tuple(
     module.name
     for module in pkgutil.iter_modules(infra.simulators.__path__)

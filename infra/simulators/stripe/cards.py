@@ -29,8 +29,8 @@ class TestCard:
     """A card or bank account. `decline`: why a charge is refused. `attachable`: whether a customer can have it.
     `authenticate`: `always`, or `setup` (until it has been set up for use without the customer). `after`: what happens
     after a successful charge: `dispute`, `inquiry`, `not_received`, `warning`. `refund`: how its refunds end:
-    `succeeded`, `pending` (then succeeded), `failed` (after they seemed to succeed). `seconds`: how long a payment is
-    processed; 0 for a card."""
+    `succeeded`, `pending` (then succeeded), `failed` (after they seemed to succeed). `seconds`: how long a direct
+    debit is processed."""
 
     __test__ = False
 
@@ -91,13 +91,24 @@ CARDS = {
     "bypassPendingInternational": TestCard("4000003720000278"),
 }
 BY_NUMBER = {card.number: card for card in CARDS.values()}
-# A SEPA direct debit is processed for three minutes.
+
+
+def _debit(iban: str, *, decline: str | None = None, seconds: int = 0) -> TestCard:
+    return TestCard(iban, "sepa", iban[:2], decline=decline, seconds=seconds, type="sepa_debit")
+
+
+# Bank accounts for SEPA direct debits, by their IBAN: what they say comes at once, or after three minutes.
 BANK_ACCOUNTS = {
-    "AT321904300235473204": TestCard("AT321904300235473204", "sepa", "AT", seconds=180, type="sepa_debit"),
-    "DE89370400440532013000": TestCard("DE89370400440532013000", "sepa", "DE", seconds=180, type="sepa_debit"),
-    "AT981904300000343434": TestCard(
-        "AT981904300000343434", "sepa", "AT", decline="generic_decline", seconds=180, type="sepa_debit"
-    ),
+    account.number: account
+    for account in (
+        _debit("AT611904300234573201"),
+        _debit("DE89370400440532013000"),
+        _debit("AT321904300235473204", seconds=180),
+        _debit("AT861904300235473202", decline="generic_decline"),
+        # The account of the CLI's `checkout.session.async_payment_failed`.
+        _debit("IT60X0542811101000000123456", decline="generic_decline"),
+        _debit("AT051904300235473205", decline="generic_decline", seconds=180),
+    )
 }
 
 

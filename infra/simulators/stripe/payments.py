@@ -156,7 +156,7 @@ def carry_out(account: Account, intent: Object) -> None:
     """The payment itself, once nothing has to be asked of the customer."""
     card: TestCard = account.cards[intent["payment_method"]]
     intent["next_action"] = None
-    if card.seconds:
+    if card.type == "sepa_debit":
         intent["status"], intent["processing"] = "processing", None
         charge = create_charge(account, intent, "pending")
         intent["latest_charge"] = charge["id"]

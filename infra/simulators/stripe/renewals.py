@@ -22,7 +22,13 @@ from infra.simulators.stripe.previews import renewal_preview
 from infra.simulators.stripe.schedule import SOURCES, Due
 from infra.simulators.stripe.subscription_changes import expire_pending_update
 from infra.simulators.stripe.subscription_items import interval_of, period_of, set_period
-from infra.simulators.stripe.subscriptions import INCOMPLETE_SECONDS, WARNING_SECONDS, cancel_now
+from infra.simulators.stripe.subscriptions import (
+    INCOMPLETE_SECONDS,
+    WARNING_SECONDS,
+    cancel_now,
+    end_unpaid_trial,
+    has_method,
+)
 
 RUNNING = ("active", "past_due", "trialing", "unpaid")
 
@@ -94,22 +100,11 @@ def end_period(account: Account, subscription: Object) -> None:
     if subscription["cancel_at_period_end"] or (subscription["cancel_at"] and subscription["cancel_at"] <= end):
         cancel_now(account, subscription)
         return
-    if subscription["status"] == "trialing" and not _pays(account, subscription):
-        missing = subscription["trial_settings"]["end_behavior"]["missing_payment_method"]
-        if missing == "cancel":
-            cancel_now(account, subscription)
-            return
-        if missing == "pause":
-            with account.changing(subscription, "customer.subscription.updated"):
-                subscription["status"] = "paused"
-            account.emit("customer.subscription.paused", subscription)
-            return
+    missing = subscription["trial_settings"]["end_behavior"]["missing_payment_method"]
+    if subscription["status"] == "trialing" and missing != "create_invoice" and not has_method(account, subscription):
+        end_unpaid_trial(account, subscription, missing)
+        return
     _renew(account, subscription, end)
-
-
-def _pays(account: Account, subscription: Object) -> bool:
-    settings = account.objects[subscription["customer"]]["invoice_settings"]
-    return bool(subscription["default_payment_method"] or settings["default_payment_method"])
 
 
 def next_period(subscription: Object) -> tuple[int, int]:

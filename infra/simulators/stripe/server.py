@@ -28,6 +28,7 @@ import base64
 import json
 import re
 import secrets
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -55,6 +56,7 @@ from infra.simulators.stripe.webhooks import Delivery, DeliveryQueue
 API_KEY = "sk_test_51simulatorOfNobody"  # opens this simulator only
 WEBHOOK_SECRET = "whsec_theSimulatorSignsWithThis"
 DAY_SECONDS = 24 * 3600
+TICK_SECONDS = 1.0
 # Faults after which the work is done.
 AFTER_WORK = frozenset({"500", "502", "lost", "hang", "garbage"})
 
@@ -98,7 +100,15 @@ class StripeSimulator(Simulator):
         self._webhook_pauses = webhook_pauses
         self._begins_at = now
         self._queue = DeliveryQueue(self._send, self.stopping)
+        self._ticker = threading.Thread(target=self._tick, daemon=True)
         self._begin()
+
+    def _tick(self) -> None:
+        """Do what falls due while nobody asks."""
+        while not self.stopping.wait(TICK_SECONDS):
+            with self.lock:
+                self._catch_up()
+                self._publish()
 
     def _begin(self) -> None:
         """A fresh account."""
@@ -119,10 +129,12 @@ class StripeSimulator(Simulator):
 
     def start(self) -> Self:
         self._queue.start()
+        self._ticker.start()
         return super().start()
 
     def stop(self) -> None:
         super().stop()
+        self._ticker.join()
         self._queue.stop()
 
     def reset(self) -> None:
@@ -219,7 +231,9 @@ class StripeSimulator(Simulator):
             try:
                 params = read_parameters(operation.shape, parse_form(text), operation.required)
                 expand = params.pop("expand", None) or []
-                status, content = 200, expanded(self.account, operation.run(self.account, params, *ids), expand)
+                result = operation.run(self.account, params, *ids)
+                self._catch_up()
+                status, content = 200, expanded(self.account, result, expand)
             except ParameterError as error:
                 self._keys.forget(key)
                 return Response(
@@ -245,6 +259,7 @@ class StripeSimulator(Simulator):
             self._catch_up()
             try:
                 answer = page(self.account, request, *ids)
+                self._catch_up()
             except StripeError as error:
                 answer = Response(error.status, str(error).encode(), {"content-type": "text/plain; charset=utf-8"})
             early = self._publish()

@@ -36,6 +36,8 @@ from infra.simulators.stripe.subscriptions import (
     belongs_to,
     cancel_subscription,
     create_subscription,
+    end_unpaid_trial,
+    has_method,
     raise_unless_paid,
     set_discounts,
     set_fields,
@@ -93,6 +95,8 @@ def change(account: Account, subscription: Object, params: Object) -> list[Objec
     after = items_after(account, subscription, params["items"]) if params.get("items") else before
     subscription["items"]["data"] = after
     was_trial = subscription["status"] == "trialing"
+    if was_trial and params.get("trial_end") == "now" and _ends_unpaid(account, subscription):
+        return None
     resets = _set_trial(subscription, params.get("trial_end"), now)
     resets = resets or (params.get("billing_cycle_anchor") or {}).get("type") == "now"
     resets = resets or interval_of(before[0]) != interval_of(after[0]) or _becomes_paid(account, subscription, before)
@@ -112,6 +116,15 @@ def change(account: Account, subscription: Object, params: Object) -> list[Objec
         prorate_change(account, subscription, before, after, moment)
     waiting = pending_items(account, subscription["customer"], subscription["id"])
     return [] if prorates == "always_invoice" and waiting else None
+
+
+def _ends_unpaid(account: Account, subscription: Object) -> bool:
+    """Ends a trial that nobody will pay for as its settings say. Returns whether they let it not go on."""
+    missing = subscription["trial_settings"]["end_behavior"]["missing_payment_method"]
+    if missing == "create_invoice" or has_method(account, subscription):
+        return False
+    end_unpaid_trial(account, subscription, missing)
+    return True
 
 
 def _set_trial(subscription: Object, wanted: Any, now: int) -> bool:

@@ -245,7 +245,8 @@ def _add_once(account: Account, customer: Object, subscription: Object, price: O
     )
 
 
-def _has_method(account: Account, subscription: Object) -> bool:
+def has_method(account: Account, subscription: Object) -> bool:
+    """Whether there is a payment method that its invoices are charged to."""
     customer = account.objects[subscription["customer"]]
     return bool(
         subscription["default_payment_method"]
@@ -262,7 +263,7 @@ def collect_first(account: Account, subscription: Object, invoice: Object, param
             _set_status(account, subscription, "active")
         finalize(account, invoice)
         return
-    if invoice["amount_due"] and behavior != "default_incomplete" and not _has_method(account, subscription):
+    if invoice["amount_due"] and behavior != "default_incomplete" and not has_method(account, subscription):
         text = (
             "This customer has no attached payment source or default payment method. Please consider adding a default "
         )
@@ -341,6 +342,16 @@ def cancel_now(account: Account, subscription: Object, reason: str = "cancellati
     subscription["cancellation_details"]["reason"] = reason
     subscription["pending_update"] = None
     account.emit("customer.subscription.deleted", subscription)
+
+
+def end_unpaid_trial(account: Account, subscription: Object, behavior: str) -> None:
+    """The end of a trial without a payment method: `cancel` or `pause`."""
+    if behavior == "cancel":
+        cancel_now(account, subscription)
+        return
+    with account.changing(subscription, "customer.subscription.updated"):
+        subscription["status"] = "paused"
+    account.emit("customer.subscription.paused", subscription)
 
 
 def cancel_subscription(account: Account, params: Object, id: str) -> Object:

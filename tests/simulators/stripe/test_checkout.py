@@ -87,7 +87,7 @@ def test_a_bank_takes_its_time_and_the_session_hears_later(
     price = new_price(client, currency="eur")
     for iban, event in (
         ("AT321904300235473204", "checkout.session.async_payment_succeeded"),
-        ("AT981904300000343434", "checkout.session.async_payment_failed"),
+        ("AT051904300235473205", "checkout.session.async_payment_failed"),
     ):
         session = new_checkout(client, price.id)
         Browser(session.url).press("Pay", email="me@example.com", iban=iban)
