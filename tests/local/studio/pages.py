@@ -13,4 +13,5 @@ PAGES: Mapping[str, str] = {
     "credits": "/credits",
     "credits_why": "/credits/generations/{generation}",
     "credits_proof": "/credits/proof",
+    "tokens": "/tokens",
 }

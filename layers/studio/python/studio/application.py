@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from studio.endpoints import route
-from studio.pages import account, create, credits, generations, library, projects
+from studio.pages import account, create, credits, generations, library, projects, tokens
 from studio.visit import Visit
 
 log = logging.getLogger("studio")
@@ -49,6 +49,7 @@ application = Starlette(
         *library.routes,
         *projects.routes,
         *credits.routes,
+        *tokens.routes,
         route("/csp-reports", _record_violation, "POST", public=True, checked=False),
         route("/{path:path}", _not_found, public=True),
     ],

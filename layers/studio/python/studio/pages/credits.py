@@ -74,7 +74,7 @@ def describe(visit: Visit, movement: Json) -> str:
 
 def explain(visit: Visit) -> Response:
     """Why a generation was charged: its price, its hold, how that ended, and which credits paid."""
-    generation_id = visit.request.path_params["generation_id"]
+    generation_id = visit.part("generation_id")
     explanation = visit.get(f"/api/credits/generations/{generation_id}")
     return visit.page("credits_why.html", why=explanation, describe=describe)
 
