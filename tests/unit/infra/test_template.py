@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,7 @@ def longest_value(value: Any) -> int:
     return 134 if str(argument).endswith("QueueUrl']") else 95
 
 
+@cache
 def settings() -> dict[str, set[str]]:
     """Settings class → the variables that it reads."""
     tree = ast.parse((LAYER / "atelier/settings.py").read_text())
@@ -213,25 +215,33 @@ def settings() -> dict[str, set[str]]:
     return found
 
 
+@cache
+def product_imports(path: Path) -> tuple[set[str], set[Path]]:
+    """The settings classes that a module imports, and the files of the product's modules that it may import."""
+    classes, files = set[str](), set[Path]()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("atelier"):
+            continue
+        if node.module == "atelier.settings":
+            classes |= {name.name for name in node.names}
+        for module in [str(node.module), *(f"{node.module}.{name.name}" for name in node.names)]:
+            base = LAYER / module.replace(".", "/")
+            files |= {file for file in (base.with_suffix(".py"), base / "__init__.py") if file.exists()}
+    return classes, files
+
+
 def variables_read(app: Path) -> set[str]:
     """The settings' variables that any module reads which the app may import."""
-    known, seen, todo = settings(), set[Path](), [app]
-    variables = set[str]()
+    seen, todo = set[Path](), [app]
+    classes = set[str]()
     while todo:
         path = todo.pop()
-        if path in seen:
-            continue
-        seen.add(path)
-        for node in ast.walk(ast.parse(path.read_text())):
-            if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("atelier"):
-                continue
-            if node.module == "atelier.settings":
-                for name in node.names:
-                    variables |= known.get(name.name, set())
-            for module in [str(node.module), *(f"{node.module}.{name.name}" for name in node.names)]:
-                base = LAYER / module.replace(".", "/")
-                todo += [p for p in (base.with_suffix(".py"), base / "__init__.py") if p.exists()]
-    return variables
+        if path not in seen:
+            seen.add(path)
+            imported, files = product_imports(path)
+            classes |= imported
+            todo += files
+    return {variable for name in classes for variable in settings().get(name, set())}
 
 
 # ---- dead letters ----------------------------------------------------------------------------------------------------
