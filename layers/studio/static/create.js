@@ -70,7 +70,7 @@ function prepare(form) {
       for (const value of values[slot.dataset.slot] ?? []) {
         if ([...slot.querySelectorAll("input[name]")].some(each => each.value === value)) continue;
         const [id, ...name] = value.split(" ");
-        const image = slot.dataset.type === "image" ? `/library/${encodeURIComponent(id)}/thumbnail` : "";
+        const image = slot.dataset.type === "image" ? `/parts/library/${encodeURIComponent(id)}/thumbnail` : "";
         slot.querySelector(".chosen").append(chosenItem(slot, value, name.join(" "), image));
         unfold(slot);
       }

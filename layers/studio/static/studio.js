@@ -80,7 +80,9 @@ function dropDrafts(root) {
 document.addEventListener("click", async event => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
-  await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent.trim());
+  // Of a link its whole address; of anything else its text.
+  const source = document.getElementById(button.dataset.copy);
+  await navigator.clipboard.writeText(source.href ?? source.textContent.trim());
   button.dataset.copied = "";
 });
 

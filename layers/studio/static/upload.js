@@ -55,7 +55,7 @@ function prepareForm(form) {
         bar.removeAttribute("value");
         words.textContent = `${file.name} ${form.dataset.checking}`;
       });
-      const tile = await fetch(`/library/${asset.id}/tile`);
+      const tile = await fetch(`/parts/library/${asset.id}/tile`);
       document.getElementById("assets").insertAdjacentHTML("afterbegin", await tile.text());
       line.remove();
     } catch (error) {

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.local.chromium import find_browser
 from tests.local.client import PASSWORD
@@ -20,6 +20,7 @@ from tests.local.conftest import Stack
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 SECONDS_MAX = 30.0
+expect.set_options(timeout=SECONDS_MAX * 1000)
 
 
 @pytest.fixture(scope="session")

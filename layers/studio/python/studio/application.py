@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from studio.endpoints import route
-from studio.pages import account, create, credits, generations, library, projects, tokens
+from studio.pages import account, characters, create, credits, generations, library, projects, templates, tokens
 from studio.visit import Visit
 
 log = logging.getLogger("studio")
@@ -48,6 +48,8 @@ application = Starlette(
         *generations.routes,
         *library.routes,
         *projects.routes,
+        *characters.routes,
+        *templates.routes,
         *credits.routes,
         *tokens.routes,
         route("/csp-reports", _record_violation, "POST", public=True, checked=False),

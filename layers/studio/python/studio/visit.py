@@ -57,7 +57,7 @@ class Visit:
         sent = str(self.form.get(csrf.FIELD) or self.request.headers.get(csrf.HEADER, ""))
         csrf.check(self.request.headers, self.request.cookies, sent, settings.public_origin())
 
-    def page(self, template: str, *, status: int = 200, **values: Any) -> Response:
+    def page(self, template: str, /, *, status: int = 200, **values: Any) -> Response:
         """A whole page, or a part of one: what the template makes of these values."""
         return HTMLResponse(render(template, self._context(values)), status)
 

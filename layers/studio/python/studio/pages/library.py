@@ -119,12 +119,12 @@ def _generation(visit: Visit, asset: Json) -> Json | None:
 
 routes = [
     route("/library", show_library),
-    route("/library/picker", show_picker),
+    route("/parts/library/picker", show_picker),
     route("/library/uploads", begin_upload, "POST"),
     route("/library/uploads/{asset_id}/complete", complete_upload, "POST"),
     route("/library/{asset_id}", show_asset),
-    route("/library/{asset_id}/tile", show_tile),
-    route("/library/{asset_id}/origins", show_origins),
+    route("/parts/library/{asset_id}/tile", show_tile),
+    route("/parts/library/{asset_id}/origins", show_origins),
     route("/library/{asset_id}/recipe", show_recipe),
-    route("/library/{asset_id}/thumbnail", show_thumbnail),
+    route("/parts/library/{asset_id}/thumbnail", show_thumbnail),
 ]
