@@ -14,6 +14,7 @@ PAGES: Mapping[str, str] = {
     "asset": "/library/{asset}",
     "recipe": "/library/{asset}/recipe",
     "projects": "/projects",
+    "projects_archived": "/projects?archived=1",
     "project": "/projects/{project}",
     "project_new": "/projects/new",
     "project_edit": "/projects/{project}/edit",

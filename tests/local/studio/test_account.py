@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.local.client import PASSWORD
+from tests.local.conftest import Stack
 
 
 def test_a_visitor_signs_up_out_and_in_again(page: Page, sign_up: Callable[[], str]) -> None:
@@ -58,3 +60,73 @@ def test_a_form_of_another_origin_changes_nothing(
     assert sent.status == 403
     page.goto("/create")
     assert page.url.endswith("/create")
+
+
+def end_session(context: BrowserContext) -> None:
+    """Removes the session's cookies from the browser, as its end does; the form's token stays."""
+    context.clear_cookies(name="__Host-studio-access")
+    context.clear_cookies(name="__Host-atelier-refresh")
+
+
+def test_a_form_that_meets_an_ended_session_is_sent_after_signing_in(
+    context: BrowserContext, page: Page, sign_up: Callable[[], str]
+) -> None:
+    email = sign_up()
+    page.goto("/projects/new")
+    page.get_by_label("Name", exact=True).fill("Coast <b>road</b>")
+    end_session(context)
+    page.get_by_role("main").get_by_role("button").first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+    page.get_by_label("E-mail address").fill(email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_text("Coast <b>road</b>")).to_be_visible()
+    page.get_by_role("button", name="Send it now").click()
+    page.goto("/projects")
+    expect(page.get_by_text("Coast <b>road</b>")).to_have_count(1)
+
+
+def test_an_access_token_that_has_ended_is_renewed_unseen_in_two_tabs(
+    context: BrowserContext, page: Page, sign_up: Callable[[], str]
+) -> None:
+    sign_up()
+    other = context.new_page()
+    context.clear_cookies(name="__Host-studio-access")
+    for tab in (page, other):
+        tab.goto("/projects", wait_until="commit")
+    for tab in (page, other):
+        expect(tab.get_by_role("heading", level=1)).to_be_visible()
+        assert tab.url.endswith("/projects")
+    context.clear_cookies(name="__Host-studio-access")
+    page.goto("/library")
+    assert page.url.endswith("/library")
+
+
+def test_a_link_on_another_site_arrives_signed_in(
+    context: BrowserContext, page: Page, sign_up: Callable[[], str], stack: Stack
+) -> None:
+    sign_up()
+    link = f'<a href="{stack.base_url}/projects?archived=1">projects</a>'
+    context.route("https://elsewhere.example/", lambda route: route.fulfill(body=link, content_type="text/html"))
+    page.goto("https://elsewhere.example/")
+    page.get_by_role("link").click()
+    expect(page.get_by_role("navigation")).to_be_visible()
+    assert page.url.endswith("/projects?archived=1")
+
+
+def test_pages_work_without_a_script(browser: Browser, stack: Stack) -> None:
+    context = browser.new_context(base_url=stack.base_url, java_script_enabled=False, locale="en-GB")
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    page.goto("/sign-up")
+    page.get_by_label("Your name").fill("Ada")
+    page.get_by_label("E-mail address").fill(f"{uuid.uuid4().hex}@example.test")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("main").get_by_role("button").click()
+    page.wait_for_url("**/create")
+    page.goto("/projects/new")
+    page.get_by_label("Name", exact=True).fill("Quiet")
+    page.get_by_role("main").get_by_role("button").first.click()
+    page.goto("/projects")
+    expect(page.get_by_text("Quiet")).to_have_count(1)
+    context.close()
