@@ -53,8 +53,24 @@ def test_a_long_text_is_moderated_in_pieces_in_one_request(
     long = "x" * CHARACTERS_MAX * 2 + "[[moderation:flagged]]"
     assert moderation.texts(["a fox", long, "a lake"], seconds_max=SOON) == (NOTHING, {Category.VIOLENCE}, NOTHING)
     assert [len(piece) for piece in simulator.calls[0]["body"]["input"]] == [5, CHARACTERS_MAX, CHARACTERS_MAX, 22, 6]
-    moderation.texts(["x"] * PIECES_MAX * 2, seconds_max=SOON)
-    assert len(simulator.calls[-1]["body"]["input"]) == PIECES_MAX
+
+
+def test_what_does_not_fit_into_one_request_is_checked_by_further_ones(
+    moderation: OpenAIModeration, simulator: OpenAISimulator
+) -> None:
+    texts = ["x"] * (2 * PIECES_MAX) + ["[[moderation:flagged]]"]
+    assert moderation.texts(texts, seconds_max=SOON) == (*[NOTHING] * (2 * PIECES_MAX), {Category.VIOLENCE})
+    assert [len(call["body"]["input"]) for call in simulator.calls] == [PIECES_MAX, PIECES_MAX, 1]
+    end_of_one_text = "x" * (CHARACTERS_MAX * PIECES_MAX) + "[[moderation:flagged]]"
+    assert moderation.texts([end_of_one_text], seconds_max=SOON) == ({Category.VIOLENCE},)
+
+
+def test_texts_of_which_one_request_got_no_answer_count_as_unchecked(
+    moderation: OpenAIModeration, simulator: OpenAISimulator
+) -> None:
+    texts = ["x"] * PIECES_MAX + ["[[create:500]]"]
+    assert moderation.texts(texts, seconds_max=SOON) is None
+    assert len(simulator.calls) == 2
 
 
 def test_an_image_is_sent_as_a_data_url(moderation: OpenAIModeration, simulator: OpenAISimulator) -> None:

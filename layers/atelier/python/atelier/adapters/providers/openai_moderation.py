@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 BASE_URL = "https://api.openai.com/v1"
 CONNECT_SECONDS_MAX = 1.0
 ANSWER_BYTES_MAX = 1024 * 1024
-# A longer text is split into pieces of this many characters; one request takes so many pieces, the rest is not checked.
+# A longer text is split into pieces of this many characters, and one request takes this many pieces: the others go into
+# further requests.
 CHARACTERS_MAX, PIECES_MAX = 8_000, 64
 
 # OpenAI's categories → ours. A topic that is mentioned without a threat or an instruction gets the mildest category.
@@ -61,11 +62,8 @@ class OpenAIModeration:
             for start in range(0, len(text), CHARACTERS_MAX):
                 owners.append(owner)
                 pieces.append(text[start : start + CHARACTERS_MAX])
-        owners, pieces = owners[:PIECES_MAX], pieces[:PIECES_MAX]
-        if not pieces:
-            return tuple(frozenset[Category]() for _ in texts)
-        results = self._request(pieces, seconds_max)
-        if results is None or len(results) != len(pieces):
+        results = self._piece_results(pieces, time.monotonic() + seconds_max)
+        if results is None:
             return None
         found = [set[Category]() for _ in texts]
         for owner, result in zip(owners, results, strict=True):
@@ -74,6 +72,18 @@ class OpenAIModeration:
                 return None
             found[owner] |= categories
         return tuple(map(frozenset, found))
+
+    def _piece_results(self, pieces: Sequence[str], deadline: float) -> list[Any] | None:
+        """The result of each piece; None unless all of them are there at the deadline (of time.monotonic), because a
+        part of a text says nothing of the rest."""
+        results: list[Any] = []
+        for start in range(0, len(pieces), PIECES_MAX):
+            batch, seconds_left = pieces[start : start + PIECES_MAX], deadline - time.monotonic()
+            found = self._request(batch, seconds_left) if seconds_left > 0 else None
+            if found is None or len(found) != len(batch):
+                return None
+            results += found
+        return results
 
     def image(self, thumbnail: Thumbnail, *, seconds_max: float) -> frozenset[Category] | None:
         url = f"data:{thumbnail.content_type};base64,{base64.b64encode(thumbnail.data).decode()}"
