@@ -172,6 +172,16 @@ def test_invalid_text_parameters_are_refused_with_their_rule(parameters: dict[st
     )
 
 
+def test_a_conversation_is_measured_in_characters_whatever_their_bytes() -> None:
+    longest, model = "語" * 400_000, "anthropic/claude-haiku-4-5"
+    assert offered("text", model, {"messages": [{"role": "user", "content": longest}]}) == [model]
+    parts = [{"type": "text", "text": longest}, {"type": "text", "text": "語"}]
+    assert refusal("text", model, {"messages": [{"role": "user", "content": parts}]}) == (
+        "parameters.messages",
+        "must not be longer than 400000 characters",
+    )
+
+
 def test_candidates_share_common_parameters_and_complete_them_by_model() -> None:
     parameters, offers = ALL.offers("image", "auto", {"width": 1024, "height": 512}, today=TODAY, seed=9)
     assert {offer.provider for offer in offers} == {"fal", "openai", "replicate"}

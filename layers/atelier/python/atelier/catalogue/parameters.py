@@ -90,6 +90,7 @@ class ConversationRule(TypedDict):
     counted in its price."""
 
     messages_max: Annotated[int, Gt(0)]
+    # Of all texts together.
     characters_max: Annotated[int, Gt(0)]
 
 
@@ -161,7 +162,8 @@ def _conversation_error(rule: ConversationRule, value: object) -> str | None:
         # Adapters send the prompt in place of an empty conversation, but the price of a conversation leaves it out.
         return "must say something"
     longest = rule["characters_max"]
-    return None if text_bytes(messages) <= longest else f"must not be longer than {longest} characters"
+    length = sum(map(len, iter_texts([cast("dict[str, Any]", message)["content"] for message in messages])))
+    return None if length <= longest else f"must not be longer than {longest} characters"
 
 
 def _message_error(value: object) -> str | None:
@@ -194,11 +196,6 @@ def shown_images(parameters: Parameters) -> list[int]:
     contents = [message["content"] for message in parameters.get("messages") or ()]
     parts = [part for content in contents if isinstance(content, list) for part in cast("list[Any]", content)]
     return [part["image"] for part in parts if part["type"] == "image"]
-
-
-def text_bytes(value: object) -> int:
-    """The size of all text in a value in bytes of UTF-8, whatever the value's shape."""
-    return sum(len(text.encode(errors="replace")) for text in iter_texts(value))
 
 
 def iter_texts(value: object) -> Iterator[str]:
