@@ -11,7 +11,10 @@ import botocore.session
 import pytest
 from moto import mock_aws
 
-from atelier.adapters.aws.dynamodb.identity.store import DynamoIdentity
+from atelier.adapters.aws.dynamodb.identity.access_reads import DynamoAccessReads
+from atelier.adapters.aws.dynamodb.identity.accounts import DynamoAccounts
+from atelier.adapters.aws.dynamodb.identity.api_tokens import DynamoApiTokens
+from atelier.adapters.aws.dynamodb.identity.sessions import DynamoSessions
 from atelier.adapters.aws.dynamodb.ledger.store import DynamoWallets
 from atelier.adapters.aws.dynamodb.request_rates import DynamoRequestRates
 from atelier.errors import NotFound
@@ -48,6 +51,10 @@ LATER = NOW + timedelta(seconds=3)
 
 class Store(Accounts, Sessions, ApiTokens, AccessReads, Protocol):
     """All ports that the identity table serves."""
+
+
+class DynamoIdentity(DynamoAccounts, DynamoSessions, DynamoApiTokens, DynamoAccessReads):
+    """The stores of all these ports on DynamoDB."""
 
 
 @pytest.fixture(params=["memory", "moto", "emulator"])

@@ -94,7 +94,7 @@ class ProductDeployment:
         user = replace(user, email=f"{user.id}@example.com")
         session, _ = open_session(user.id, workspace.id, Device("tests", "203.0.113.7"), now)
         credentials = Credentials(user.email, user.id, workspace.id, "no hash")
-        identity.store().create(credentials, user, workspace, session)
+        identity.accounts().create(credentials, user, workspace, session)
         return Client(user.id, session.id, workspace.id)
 
     def new_records(self, table: str) -> list[dict[str, Any]]:

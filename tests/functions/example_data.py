@@ -67,7 +67,7 @@ def create_account() -> None:
     ledger.wallets()
     user, workspace = new_user("of-the-examples@example.com", "Ada", now)
     session, _ = open_session(USER, WORKSPACE, Device("tests", "203.0.113.7"), now)
-    identity.store().create(
+    identity.accounts().create(
         Credentials(user.email, USER, WORKSPACE, "no hash"),
         replace(user, id=USER, workspace_id=WORKSPACE),
         replace(workspace, id=WORKSPACE, owner_id=USER),
@@ -187,7 +187,7 @@ def add_api_token(*scopes: str) -> ApiToken:
     now = system_clock()
     digest = TokenText.parse(TOKEN_TEXT).digest
     token = ApiToken(TOKEN, WORKSPACE, USER, "n8n", scopes or ("all",), digest, now, now + TOKEN_LIFETIME_MAX)
-    identity.store().add_token(token)
+    identity.api_tokens().add_token(token)
     return token
 
 

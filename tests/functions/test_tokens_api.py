@@ -16,7 +16,7 @@ from atelier.adapters.aws.clients import client
 from atelier.clock import parse_rfc3339, system_clock
 from atelier.identity.api_tokens import TOKEN_LIFETIME_MAX
 from atelier.identity.scopes import EXCLUDED_PERMISSIONS, SCOPES
-from atelier.wiring import tokens
+from atelier.wiring import identity
 from tests.functions.conftest import AwsResources
 from tests.functions.example_data import PROJECT, TOKEN, TOKEN_TEXT, USER, WORKSPACE, add_api_token, create_project
 from tests.functions.responses import Reply, authorized_event, error_of, foreign_event, invoke_app, success_data
@@ -345,8 +345,8 @@ def test_a_tokens_last_use_is_updated_at_intervals(
     for _ in range(3):
         context(authorizer, TOKEN_TEXT)
     assert shown() == first
-    token = tokens.store().token(WORKSPACE, TOKEN)
+    token = identity.api_tokens().token(WORKSPACE, TOKEN)
     assert token is not None
-    tokens.store().note_use(token, system_clock() - timedelta(minutes=11))
+    identity.api_tokens().note_use(token, system_clock() - timedelta(minutes=11))
     context(authorizer, TOKEN_TEXT)
     assert shown() > first

@@ -12,7 +12,9 @@ import botocore.session
 import pytest
 
 from atelier.adapters.aws.dynamodb.idempotency import DynamoIdempotencyKeys
-from atelier.adapters.aws.dynamodb.identity.store import DynamoIdentity
+from atelier.adapters.aws.dynamodb.identity.accounts import DynamoAccounts
+from atelier.adapters.aws.dynamodb.identity.api_tokens import DynamoApiTokens
+from atelier.adapters.aws.dynamodb.identity.sessions import DynamoSessions
 from atelier.adapters.aws.dynamodb.ledger.store import DynamoWallets
 from atelier.adapters.aws.dynamodb.request_rates import DynamoRequestRates
 from atelier.errors import Unauthenticated
@@ -39,10 +41,10 @@ class Deployed:
     """Identity on the emulator's tables, with a fast password hash."""
 
     def __init__(self, tables: Tables) -> None:
-        DynamoIdentity.bind(tables.identity)
+        DynamoAccounts.bind(tables.identity)
         DynamoWallets.bind(tables.ledger)
         DynamoRequestRates.bind(tables.requests)
-        self.store = DynamoIdentity()
+        self.accounts, self.sessions, self.api_tokens = DynamoAccounts(), DynamoSessions(), DynamoApiTokens()
         self.windows = DynamoRequestRates()
         self.access_tokens = AccessTokens(FakeKeySets(), ISSUER)
 
@@ -50,8 +52,8 @@ class Deployed:
         command = SignUp(email, "correct horse battery", "Ada", Device("", ""), key)
         return sign_up(
             command,
-            accounts=self.store,
-            sessions=self.store,
+            accounts=self.accounts,
+            sessions=self.sessions,
             passwords=FastPasswords(),
             limits=SignInLimits(self.windows, 1000, 1000, 1000),
             access_tokens=self.access_tokens,
@@ -59,7 +61,7 @@ class Deployed:
         )
 
     def refresh(self, token: str, now: datetime = NOW) -> SessionTokens:
-        return refresh(token, sessions=self.store, access_tokens=self.access_tokens, now=now)
+        return refresh(token, sessions=self.sessions, access_tokens=self.access_tokens, now=now)
 
 
 @pytest.fixture
@@ -130,7 +132,7 @@ def test_a_refresh_that_races_a_log_out_does_not_bring_the_session_back(deployed
         def act(token: str = token, turns: Any = turns) -> SessionTokens | None:
             if next(turns):
                 return deployed.refresh(token)
-            log_out(token, None, sessions=deployed.store, access_tokens=deployed.access_tokens, now=NOW)
+            log_out(token, None, sessions=deployed.sessions, access_tokens=deployed.access_tokens, now=NOW)
             return None
 
         answers = at_once(act)
@@ -169,7 +171,7 @@ def test_parallel_token_creations_stop_exactly_at_the_workspaces_maximum(deploye
 
     def one() -> ApiToken:
         made, _ = new_token(new_id("tok", NOW), workspace_id, user_id, "n8n", ("all",), NOW + timedelta(days=1), NOW)
-        deployed.store.add_token(made)
+        deployed.api_tokens.add_token(made)
         return made
 
     first = [one() for _ in range(TOKENS_PER_WORKSPACE_MAX - places)]
@@ -177,7 +179,7 @@ def test_parallel_token_creations_stop_exactly_at_the_workspaces_maximum(deploye
     assert sum(isinstance(outcome, ApiToken) for outcome in outcomes) == places
     assert sum(isinstance(outcome, TooManyTokens) for outcome in outcomes) == CALLERS - places
     # Parallel revocations of one token make room for one token.
-    revoked = at_once(lambda: deployed.store.revoke_token(workspace_id, first[0].id, NOW))
+    revoked = at_once(lambda: deployed.api_tokens.revoke_token(workspace_id, first[0].id, NOW))
     assert sorted(map(bool, revoked)) == [False] * (CALLERS - 1) + [True]
     assert sum(isinstance(outcome, ApiToken) for outcome in at_once(one)) == 1
 
@@ -187,11 +189,11 @@ def test_parallel_token_requests_with_one_key_create_and_show_one_token(deployed
     DynamoIdempotencyKeys.bind(tables.requests)
     asked = NewToken(workspace_id, user_id, Role.OWNER, "n8n", ("all",), None, "once")
     answers = at_once(
-        lambda: issue_token(asked, tokens=deployed.store, idempotency_keys=DynamoIdempotencyKeys(), now=NOW)
+        lambda: issue_token(asked, tokens=deployed.api_tokens, idempotency_keys=DynamoIdempotencyKeys(), now=NOW)
     )
     issued = [answer for answer in answers if isinstance(answer, IssuedToken)]
     assert len(issued) == CALLERS
     assert len({answer.token.id for answer in issued}) == 1
     [text] = [answer.text for answer in issued if answer.text is not None]
-    [kept] = deployed.store.tokens(workspace_id, None, 10).tokens
+    [kept] = deployed.api_tokens.tokens(workspace_id, None, 10).tokens
     assert TokenText.parse(text).matches(kept)

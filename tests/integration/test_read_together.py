@@ -14,7 +14,8 @@ from urllib3.response import HTTPResponse
 
 from atelier.adapters.aws.dynamodb import READ_ATTEMPTS_MAX, batch_read
 from atelier.adapters.aws.dynamodb.generations.items import GenerationItem
-from atelier.adapters.aws.dynamodb.identity.store import DynamoIdentity
+from atelier.adapters.aws.dynamodb.identity.access_reads import DynamoAccessReads
+from atelier.adapters.aws.dynamodb.identity.accounts import DynamoAccounts
 from atelier.adapters.aws.dynamodb.ledger.items import wallet_address, wallet_from_item
 from atelier.errors import Unavailable
 from atelier.identity.permissions import Role
@@ -73,8 +74,8 @@ def test_keys_that_stay_unprocessed_raise_unavailable(world: World) -> None:
 def test_reading_a_callers_standing_prefetches_the_workspaces_wallet(world: World, tables: Tables) -> None:
     bind(tables)
     credentials, user, workspace, session, _ = account()
-    DynamoIdentity().create(credentials, user, workspace, session)
-    standings = DynamoIdentity(wallet_address)
+    DynamoAccounts().create(credentials, user, workspace, session)
+    standings = DynamoAccessReads(wallet_address)
     assert standings.session_and_role(user.id, session.id, workspace.id) == (session, Role.OWNER)
     wallet = wallet_from_item(standings.prefetched)
     assert wallet is not None

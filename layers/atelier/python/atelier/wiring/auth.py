@@ -14,31 +14,31 @@ from atelier.identity.rate_limit import SparseLimiter
 from atelier.settings import CallerRateLimits, IdentityTable, RequestsTable
 
 if TYPE_CHECKING:
-    from atelier.adapters.aws.dynamodb.identity.store import DynamoIdentity
+    from atelier.adapters.aws.dynamodb.identity.access_reads import DynamoAccessReads
     from atelier.adapters.aws.dynamodb.request_rates import DynamoRequestRates
 
 
 @cache
-def gate() -> CallerGate[DynamoIdentity]:
+def gate() -> CallerGate[DynamoAccessReads]:
     """The gate that authorises a caller for a workspace; needs ATELIER_TABLE_IDENTITY."""
-    from atelier.adapters.aws.dynamodb.identity.store import DynamoIdentity
+    from atelier.adapters.aws.dynamodb.identity.access_reads import DynamoAccessReads
 
-    DynamoIdentity.bind(IdentityTable.read().name)
-    return CallerGate(DynamoIdentity, DynamoIdentity, lambda reads: None)
+    DynamoAccessReads.bind(IdentityTable.read().name)
+    return CallerGate(DynamoAccessReads, DynamoAccessReads, lambda reads: None)
 
 
 @cache
-def spending_gate() -> CallerGate[DynamoIdentity]:
+def spending_gate() -> CallerGate[DynamoAccessReads]:
     """The gate of functions whose callers spend credits. It reads the wallet in the same request as session and
     membership, and attaches it to the caller; needs ATELIER_TABLE_LEDGER as well."""
-    from atelier.adapters.aws.dynamodb.identity.store import DynamoIdentity
+    from atelier.adapters.aws.dynamodb.identity.access_reads import DynamoAccessReads
     from atelier.adapters.aws.dynamodb.ledger.items import wallet_address, wallet_from_item
     from atelier.wiring.ledger import wallets
 
-    DynamoIdentity.bind(IdentityTable.read().name)
+    DynamoAccessReads.bind(IdentityTable.read().name)
     wallets()  # Binds the wallet's items to their table.
     return CallerGate(
-        DynamoIdentity, partial(DynamoIdentity, wallet_address), lambda reads: wallet_from_item(reads.prefetched)
+        DynamoAccessReads, partial(DynamoAccessReads, wallet_address), lambda reads: wallet_from_item(reads.prefetched)
     )
 
 

@@ -30,7 +30,9 @@ from atelier.settings import (
 )
 
 if TYPE_CHECKING:
-    from atelier.adapters.aws.dynamodb.identity.store import DynamoIdentity
+    from atelier.adapters.aws.dynamodb.identity.accounts import DynamoAccounts
+    from atelier.adapters.aws.dynamodb.identity.api_tokens import DynamoApiTokens
+    from atelier.adapters.aws.dynamodb.identity.sessions import DynamoSessions
     from atelier.adapters.aws.secrets import Secret
 
 
@@ -38,8 +40,8 @@ def sign_up(command: _sign_up.SignUp, now: datetime) -> SignedIn:
     _bind_wallets()
     return _sign_up.sign_up(
         command,
-        accounts=store(),
-        sessions=store(),
+        accounts=accounts(),
+        sessions=sessions(),
         passwords=_passwords(),
         limits=_sign_in_limits(),
         access_tokens=_access_tokens(),
@@ -49,14 +51,14 @@ def sign_up(command: _sign_up.SignUp, now: datetime) -> SignedIn:
 
 def verify_email(email: str, now: datetime) -> User:
     _bind_wallets()
-    return _verify_email.verify_email(normalize_email(email), accounts=store(), now=now)
+    return _verify_email.verify_email(normalize_email(email), accounts=accounts(), now=now)
 
 
 def log_in(command: _log_in.LogIn, now: datetime) -> SignedIn:
     return _log_in.log_in(
         command,
-        accounts=store(),
-        sessions=store(),
+        accounts=accounts(),
+        sessions=sessions(),
         passwords=_passwords(),
         limits=_sign_in_limits(),
         access_tokens=_access_tokens(),
@@ -65,19 +67,19 @@ def log_in(command: _log_in.LogIn, now: datetime) -> SignedIn:
 
 
 def refresh(refresh_token: str, now: datetime) -> SessionTokens:
-    return _refresh.refresh(refresh_token, sessions=store(), access_tokens=_access_tokens(), now=now)
+    return _refresh.refresh(refresh_token, sessions=sessions(), access_tokens=_access_tokens(), now=now)
 
 
 def log_out(refresh_token: str | None, access_token: str | None, now: datetime) -> None:
-    _log_out.log_out(refresh_token, access_token, sessions=store(), access_tokens=_access_tokens(), now=now)
+    _log_out.log_out(refresh_token, access_token, sessions=sessions(), access_tokens=_access_tokens(), now=now)
 
 
 def account(user_id: str) -> tuple[User, list[Membership]]:
-    return store().account(user_id)
+    return accounts().account(user_id)
 
 
 def authenticate(header: str, now: datetime) -> dict[str, str | int]:
-    return _authenticate(header, access_tokens=_access_tokens(), api_tokens=store, now=now)
+    return _authenticate(header, access_tokens=_access_tokens(), api_tokens=api_tokens, now=now)
 
 
 def public_keys() -> dict[str, list[dict[str, Any]]]:
@@ -94,12 +96,30 @@ def allows_origin(origin: str) -> bool:
 
 
 @cache
-def store() -> DynamoIdentity:
-    """The store of accounts, sessions and memberships."""
-    from atelier.adapters.aws.dynamodb.identity.store import DynamoIdentity
+def accounts() -> DynamoAccounts:
+    """The accounts of this deployment."""
+    from atelier.adapters.aws.dynamodb.identity.accounts import DynamoAccounts
 
-    DynamoIdentity.bind(IdentityTable.read().name)
-    return DynamoIdentity()
+    DynamoAccounts.bind(IdentityTable.read().name)
+    return DynamoAccounts()
+
+
+@cache
+def sessions() -> DynamoSessions:
+    """The sessions of this deployment."""
+    from atelier.adapters.aws.dynamodb.identity.sessions import DynamoSessions
+
+    DynamoSessions.bind(IdentityTable.read().name)
+    return DynamoSessions()
+
+
+@cache
+def api_tokens() -> DynamoApiTokens:
+    """The API tokens of this deployment."""
+    from atelier.adapters.aws.dynamodb.identity.api_tokens import DynamoApiTokens
+
+    DynamoApiTokens.bind(IdentityTable.read().name)
+    return DynamoApiTokens()
 
 
 @cache

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from pynamodb.attributes import (
     BooleanAttribute,
     DiscriminatorAttribute,
@@ -10,13 +13,9 @@ from pynamodb.attributes import (
     UnicodeAttribute,
 )
 
-from atelier.adapters.aws.dynamodb import (
-    Item,
-)
+from atelier.adapters.aws.dynamodb import Item, conditional
 from atelier.clock import parse_rfc3339, rfc3339
-from atelier.identity.api_tokens import (
-    ApiToken,
-)
+from atelier.identity.api_tokens import ApiToken
 from atelier.identity.model import (
     Credentials,
     Device,
@@ -251,3 +250,14 @@ def rotations_data(session: Session) -> list[dict[str, str]]:
         {"digest": rotation.digest, "nonce": rotation.nonce, "at": rfc3339(rotation.at)}
         for rotation in session.rotations
     ]
+
+
+def read_items(keys: list[tuple[str, str]], *, consistent: bool) -> dict[tuple[str, str], Item]:
+    """Those of these items that exist, by (pk, sk), in one batch."""
+    found: Iterable[IdentityItem] = IdentityItem.batch_get(keys, consistent_read=consistent)
+    return {(item.pk, item.sk): item for item in found}
+
+
+def update_if(item: IdentityItem, actions: list[Any], condition: Any) -> bool:
+    """Update an item; returns whether the condition held."""
+    return conditional(lambda: item.update(actions, condition=condition))

@@ -1,89 +1,50 @@
-"""Accounts, sessions and API tokens on DynamoDB."""
+"""Accounts on DynamoDB: users with their credentials, workspaces and memberships."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
 
 from pynamodb.exceptions import DoesNotExist, PynamoDBException
 
 from atelier.adapters.aws.dynamodb import (
     ConditionsFailed,
-    Item,
-    ItemAddress,
     TransactionConflict,
-    batch_read,
     conditional,
-    newest_page,
     pause_with_jitter,
-    retry_conflicts,
     transaction,
 )
 from atelier.adapters.aws.dynamodb.identity.items import (
     CREDENTIALS,
     DAILY_CREDITS,
     PROFILE,
-    TOKEN_COUNT,
     CredentialsItem,
     IdentityItem,
     MailboxItem,
     MembershipItem,
-    SessionItem,
-    TokenCountItem,
-    TokenItem,
     UserItem,
     WorkspaceItem,
     credentials_item,
-    decode_session,
-    decode_token,
     decode_user,
     decode_workspace,
     mailbox_pk,
     member_sk,
-    rotations_data,
+    read_items,
     session_item,
-    session_sk,
-    token_item,
-    token_sk,
+    update_if,
     user_item,
     workspace_item,
 )
 from atelier.clock import rfc3339
 from atelier.errors import NotFound, Unavailable
-from atelier.identity.api_tokens import (
-    REVOKED_RETENTION,
-    TOKENS_PER_WORKSPACE_MAX,
-    ApiToken,
-    TokenExists,
-    TokenPage,
-    TooManyTokens,
-)
-from atelier.identity.model import (
-    Credentials,
-    EmailTaken,
-    Membership,
-    Session,
-    User,
-    UserStatus,
-    Workspace,
-)
+from atelier.identity.model import Credentials, EmailTaken, Membership, Session, User, Workspace
 from atelier.identity.permissions import Role
 
 TRIES_MAX = 5
-TOKENS_BUSY = "The workspace's tokens are busy just now. Try again."
 
 
-class DynamoIdentity:
-    """Accounts, Sessions, ApiTokens and Standings on DynamoDB.
-
-    `prefetch_address`: workspace id → address of one more item, of any table, that each authorization reads in its
-    batch. After the read, `prefetched` is that item, or None when it does not exist."""
-
-    def __init__(self, prefetch_address: Callable[[str], ItemAddress] | None = None) -> None:
-        self._prefetch_address = prefetch_address
-        self.prefetched: Item | None = None
+class DynamoAccounts:
+    """Accounts on DynamoDB."""
 
     @staticmethod
     def bind(table_name: str) -> None:
@@ -131,7 +92,7 @@ class DynamoIdentity:
         user_key, claim_key = (user_id, PROFILE), (mailbox_pk(mailbox), DAILY_CREDITS)
         other_account_deleted = False
         for tries in range(TRIES_MAX):
-            items = _batch_get([user_key, claim_key], consistent=True)
+            items = read_items([user_key, claim_key], consistent=True)
             user, claim = items.get(user_key), items.get(claim_key)
             if not isinstance(user, UserItem):
                 raise NotFound
@@ -168,14 +129,14 @@ class DynamoIdentity:
             except TransactionConflict:
                 other_account_deleted = False
                 pause_with_jitter(tries)
-        raise Unavailable(TOKENS_BUSY)
+        raise Unavailable("The account is busy just now. Try again.")
 
     def claim_mailbox(self, credentials: Credentials, mailbox: str) -> None:
         claim = MailboxItem(mailbox_pk(mailbox), DAILY_CREDITS, workspace_id=credentials.workspace_id)
         with suppress(PynamoDBException):
             conditional(lambda: claim.save(condition=MailboxItem.pk.does_not_exist()))
             # Written last, so that the next log-in repairs a crash between the two writes.
-            _update(
+            update_if(
                 CredentialsItem(f"email#{credentials.email}", CREDENTIALS),
                 [CredentialsItem.mailbox.set(mailbox)],
                 CredentialsItem.user_id == credentials.user_id,
@@ -189,14 +150,14 @@ class DynamoIdentity:
         return Credentials(email, item.user_id, item.workspace_id, item.password_hash, item.signup_key, item.mailbox)
 
     def replace_password_hash(self, credentials: Credentials, password_hash: str) -> None:
-        _update(
+        update_if(
             CredentialsItem(f"email#{credentials.email}", CREDENTIALS),
             [CredentialsItem.password_hash.set(password_hash)],
             CredentialsItem.password_hash == credentials.password_hash,
         )
 
     def user_with_workspace(self, user_id: str, workspace_id: str) -> tuple[User, Workspace]:
-        items = _batch_get([(user_id, PROFILE), (workspace_id, PROFILE)], consistent=True)
+        items = read_items([(user_id, PROFILE), (workspace_id, PROFILE)], consistent=True)
         user, workspace = items.get((user_id, PROFILE)), items.get((workspace_id, PROFILE))
         if not isinstance(user, UserItem) or not isinstance(workspace, WorkspaceItem):
             raise NotFound
@@ -209,7 +170,7 @@ class DynamoIdentity:
         roles = {item.sk.partition("#")[2]: Role(item.role) for item in found if isinstance(item, MembershipItem)}
         if not users:
             raise NotFound
-        workspaces = _batch_get([(workspace_id, PROFILE) for workspace_id in roles], consistent=False)
+        workspaces = read_items([(workspace_id, PROFILE) for workspace_id in roles], consistent=False)
         memberships = [
             Membership(decode_workspace(workspace), role)
             for workspace_id, role in sorted(roles.items())
@@ -218,128 +179,4 @@ class DynamoIdentity:
         return decode_user(users[0]), memberships
 
     def record_sign_in(self, user_id: str, at: datetime) -> None:
-        _update(UserItem(user_id, PROFILE), [UserItem.last_login_at.set(rfc3339(at))], UserItem.pk.exists())
-
-    def add(self, session: Session) -> None:
-        session_item(session).save(condition=SessionItem.pk.does_not_exist())
-
-    def session(self, user_id: str, session_id: str) -> Session | None:
-        try:
-            return decode_session(SessionItem.get(user_id, session_sk(session_id), consistent_read=True))
-        except DoesNotExist:
-            return None
-
-    def rotate(self, before: Session, after: Session) -> bool:
-        return _update(
-            SessionItem(before.user_id, session_sk(before.id)),
-            [
-                SessionItem.digest.set(after.digest),
-                SessionItem.rotations.set(rotations_data(after)),
-                SessionItem.last_used_at.set(rfc3339(after.last_used_at)),
-                SessionItem.expires_at_seconds.set(int(after.expires_at.timestamp())),
-            ],
-            (SessionItem.digest == before.digest) & SessionItem.revoked_at.does_not_exist(),
-        )
-
-    def revoke(self, user_id: str, session_id: str, at: datetime) -> None:
-        _update(
-            SessionItem(user_id, session_sk(session_id)),
-            [SessionItem.revoked_at.set(rfc3339(at))],
-            SessionItem.pk.exists() & SessionItem.revoked_at.does_not_exist(),
-        )
-
-    def role(self, user_id: str, workspace_id: str) -> Role | None:
-        try:
-            return Role(MembershipItem.get(user_id, member_sk(workspace_id)).role)
-        except DoesNotExist:
-            return None
-
-    def _read_with_prefetch(self, workspace_id: str, keys: list[tuple[str, str]]) -> dict[tuple[str, str], Item]:
-        if self._prefetch_address is None:
-            return _batch_get(keys, consistent=True)
-        place = self._prefetch_address(workspace_id)
-        found = batch_read([place, *((IdentityItem, *key) for key in keys)])
-        self.prefetched = found.pop(place, None)
-        return {(pk, sk): item for (_, pk, sk), item in found.items()}
-
-    def session_and_role(self, user_id: str, session_id: str, workspace_id: str) -> tuple[Session | None, Role | None]:
-        session_key, member_key = (user_id, session_sk(session_id)), (user_id, member_sk(workspace_id))
-        items = self._read_with_prefetch(workspace_id, [session_key, member_key])
-        session, membership = items.get(session_key), items.get(member_key)
-        return (
-            decode_session(session) if isinstance(session, SessionItem) else None,
-            Role(membership.role) if isinstance(membership, MembershipItem) else None,
-        )
-
-    def token_and_role(self, user_id: str, workspace_id: str, token_id: str) -> tuple[ApiToken | None, Role | None]:
-        token_key, member_key = (workspace_id, token_sk(token_id)), (user_id, member_sk(workspace_id))
-        items = self._read_with_prefetch(workspace_id, [token_key, member_key, (user_id, PROFILE)])
-        token, membership, user = (items.get(key) for key in (token_key, member_key, (user_id, PROFILE)))
-        is_active = isinstance(user, UserItem) and user.status == UserStatus.ACTIVE
-        return (
-            decode_token(token) if isinstance(token, TokenItem) else None,
-            Role(membership.role) if is_active and isinstance(membership, MembershipItem) else None,
-        )
-
-    def add_token(self, token: ApiToken) -> None:
-        def write_both() -> None:
-            with transaction() as write:
-                write.save(token_item(token), TokenItem.pk.does_not_exist(), part="token")
-                write.update(
-                    TokenCountItem(token.workspace_id, TOKEN_COUNT),
-                    [TokenCountItem.living.add(1)],
-                    TokenCountItem.living.does_not_exist() | (TokenCountItem.living < TOKENS_PER_WORKSPACE_MAX),
-                    part="count",
-                )
-
-        try:
-            retry_conflicts(write_both, busy=TOKENS_BUSY, tries_max=TRIES_MAX)
-        except ConditionsFailed as error:
-            raise (TokenExists if "token" in error.parts else TooManyTokens) from error
-
-    def token(self, workspace_id: str, token_id: str) -> ApiToken | None:
-        try:
-            return decode_token(TokenItem.get(workspace_id, token_sk(token_id), consistent_read=True))
-        except DoesNotExist:
-            return None
-
-    def tokens(self, workspace_id: str, after: str | None, limit: int) -> TokenPage:
-        bounds = token_sk(""), token_sk("~")
-        not_revoked = TokenItem.revoked_at.does_not_exist()
-        items, next_key = newest_page(TokenItem, workspace_id, bounds, matching=not_revoked, after=after, limit=limit)
-        return TokenPage(tuple(map(decode_token, items)), next_key)
-
-    def note_use(self, token: ApiToken, at: datetime) -> None:
-        item = TokenItem(token.workspace_id, token_sk(token.id))
-        not_revoked = TokenItem.pk.exists() & TokenItem.revoked_at.does_not_exist()
-        with suppress(PynamoDBException):
-            _update(item, [TokenItem.last_used_at.set(rfc3339(at))], not_revoked)
-
-    def revoke_token(self, workspace_id: str, token_id: str, at: datetime) -> bool:
-        forgotten_at_seconds = int((at + REVOKED_RETENTION).timestamp())
-        revocation: list[Any] = [
-            TokenItem.revoked_at.set(rfc3339(at)),
-            TokenItem.expires_at_seconds.set(forgotten_at_seconds),
-        ]
-        not_revoked = TokenItem.pk.exists() & TokenItem.revoked_at.does_not_exist()
-
-        def write_both() -> None:
-            with transaction() as write:
-                write.update(TokenItem(workspace_id, token_sk(token_id)), revocation, not_revoked, part="token")
-                write.update(TokenCountItem(workspace_id, TOKEN_COUNT), [TokenCountItem.living.add(-1)])
-
-        try:
-            retry_conflicts(write_both, busy=TOKENS_BUSY, tries_max=TRIES_MAX)
-        except ConditionsFailed:
-            return False
-        return True
-
-
-def _batch_get(keys: list[tuple[str, str]], *, consistent: bool) -> dict[tuple[str, str], Item]:
-    found: Iterable[IdentityItem] = IdentityItem.batch_get(keys, consistent_read=consistent)
-    return {(item.pk, item.sk): item for item in found}
-
-
-def _update(item: IdentityItem, actions: list[Any], condition: Any) -> bool:
-    """Whether the condition held."""
-    return conditional(lambda: item.update(actions, condition=condition))
+        update_if(UserItem(user_id, PROFILE), [UserItem.last_login_at.set(rfc3339(at))], UserItem.pk.exists())
