@@ -32,6 +32,7 @@ from atelier.generations.decide_attempt import (
     new_attempt,
     with_failed_attempt,
 )
+from atelier.generations.decide_candidate import Delay
 from atelier.generations.model import Attempt, Generation, InputAssets
 from atelier.generations.outcome import (
     Outcome,
@@ -50,7 +51,7 @@ from atelier.generations.ports import (
     TaskCallback,
     Workflow,
 )
-from atelier.generations.select_candidate import CandidateSelection, Delay, health_scope
+from atelier.generations.select_candidate import CandidateSelection, health_scope
 from atelier.inbox.ports import WebhookInbox
 from atelier.provider_port import (
     Accepted,

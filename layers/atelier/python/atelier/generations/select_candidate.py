@@ -6,29 +6,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from zlib import crc32
 
 from atelier.catalogue.candidates import parse_candidate
 from atelier.dataclass import dataclass
 from atelier.generations.attempt_messages import Slot, SlotDue
+from atelier.generations.decide_candidate import (
+    Delay,
+    LimitedCandidate,
+    UseSlot,
+    decide_rate_limited,
+    decide_reservation,
+    decide_slot,
+    latest_start,
+)
 from atelier.generations.model import Generation
 from atelier.generations.ports import Workflow
 from atelier.routing.circuit_breaker import RouteHealth, Scope
 from atelier.routing.health_cache import HealthCache
 from atelier.routing.rate_limiter import RateLimiter, Reservation
 from atelier.telemetry import logger
-
-# The longest delay of a message in SQS.
-DELAY_MAX = timedelta(seconds=900)
-SPREAD_STEPS = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Delay:
-    """No candidate may be tried before `until`. The slot is the one reserved for then; None = no reservation."""
-
-    until: datetime
-    slot: Slot | None
 
 
 def resume_at_slot(task_token: str, due: SlotDue, *, workflow: Workflow) -> None:
@@ -62,11 +58,14 @@ class CandidateSelection:
         available = [
             candidate for candidate in self.generation.remaining_candidates if not self._in_cooldown(candidate)
         ]
-        if slot is not None and slot.candidate in available:
-            if slot.at > self.now:
-                return Delay(slot.at, slot)
-            if self.rate_limiter.is_valid(slot.at, self.now) and self._allow(slot.candidate):
-                return slot.candidate
+        match decide_slot(slot, available, self.now):
+            case Delay() as delay:
+                return delay
+            case UseSlot(candidate) if self._allow(candidate):
+                return candidate
+            case _:
+                pass
+
         at_limit: list[tuple[datetime, str]] = []
         for candidate in available:
             reservation = self._reserve(candidate, self.now)
@@ -74,34 +73,26 @@ class CandidateSelection:
                 at_limit.append((reservation.at, candidate))
             elif self._allow(candidate):
                 return candidate
+
         for _, candidate in sorted(at_limit):
             latest = self._latest_start(candidate)
             reservation = self._reserve(candidate, latest)
-            if reservation.is_reserved:
-                return Delay(reservation.at, Slot(candidate, reservation.at))
-            if reservation.at <= latest:
-                return Delay(reservation.at, None)
-        return self._rate_limit_delay()
+            delay = decide_reservation(candidate, reservation.at, latest, is_reserved=reservation.is_reserved)
+            if delay is not None:
+                return delay
+        return decide_rate_limited(self._limited_candidates(), self.generation.id, self.now)
 
-    def _rate_limit_delay(self) -> Delay | None:
-        """The delay until the first rate-limited candidate takes requests again. Many generations may wait for the same
-        moment, so each is delayed further by its own share of the waiting time: they do not all return at once."""
-        ends = [
-            (until, each)
-            for each in self.generation.remaining_candidates
-            if (until := self._limited_until(each)) is not None
+    def _limited_candidates(self) -> list[LimitedCandidate]:
+        """The untried candidates that only a rate limit of their provider keeps away."""
+        return [
+            LimitedCandidate(candidate, until, self._latest_start(candidate))
+            for candidate in self.generation.remaining_candidates
+            if (until := self._limited_until(candidate)) is not None
         ]
-        for until, candidate in sorted(ends):
-            latest = self._latest_start(candidate)
-            if until <= latest:
-                share = crc32(self.generation.id.encode()) % SPREAD_STEPS / SPREAD_STEPS
-                return Delay(min(until + (until - self.now) * share, latest), None)
-        return None
 
     def _latest_start(self, candidate: str) -> datetime:
-        """The latest start with which the candidate can end before the deadline, and that the queue can wait for."""
         run_time = timedelta(seconds=self.run_seconds_max(parse_candidate(candidate)[0]))
-        return min(self.generation.deadline_at - run_time, self.now + DELAY_MAX)
+        return latest_start(self.generation.deadline_at, run_time, self.now)
 
     def _in_cooldown(self, candidate: str) -> bool:
         reachable = self._health(candidate)

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from atelier.dataclass import dataclass
 from atelier.routing.circuit_breaker import Scope
 from atelier.routing.ports import RateWindowStore
-from atelier.routing.rate_limit import SLOT_GRACE, ProviderRateLimits
+from atelier.routing.rate_limit import ProviderRateLimits
 
 TRIES_MAX = 60
 # When to try again after TRIES_MAX lost races: so many requests came at once that no slot could be reserved.
@@ -57,8 +57,3 @@ class RateLimiter:
                 return Reservation(at, is_reserved=True)
             self.pause(tries)
         return Reservation(now + timedelta(seconds=CONTENTION_SECONDS), is_reserved=False)
-
-    @staticmethod
-    def is_valid(at: datetime, now: datetime) -> bool:
-        """Whether a slot reserved for `at` may be used now."""
-        return at <= now <= at + SLOT_GRACE
