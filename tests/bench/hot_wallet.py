@@ -121,7 +121,8 @@ def hold_and_settle(world: Any) -> None:
     """One hold and its end, through the stores that the use cases submit and finish use."""
     from atelier.adapters.aws.dynamodb import pause_with_jitter
     from atelier.ids import new_id
-    from atelier.ledger.model import EndState, plan_hold, plan_settlement
+    from atelier.ledger.model import EndState
+    from atelier.ledger.plan_hold import plan_hold, plan_settlement
     from atelier.ledger.ports import StaleWallet
 
     reference = new_id("gen", world.now)

@@ -26,11 +26,11 @@ from atelier.provider_keys.model import ProviderKey, SealContext
 from atelier.provider_port import Accepted
 from atelier.settings import LibraryTable, MediaBucket
 from atelier.wiring import (
-    budgets,
     generations,
     identity,
     ledger,
     library,
+    projects,
     provider_key_store,
     provider_keys,
     workflow,
@@ -109,7 +109,7 @@ def _submit_as(submission: Submission, fixed_id: str, now: datetime | None) -> G
             wallets=ledger.wallets(),
             generations=generations.store(),
             keys=_FixedIdempotencyKeys(fixed_id),
-            budgets=budgets.projects(),
+            budgets=projects.projects(),
             input_asset_store=library.assets(),
             pause=lambda tries: None,
         ),
@@ -155,7 +155,7 @@ def create_project(limit_microusd: int | None = 5_000_000, workspace_id: str = W
     """Creates the example's project, without generations, and the example's alerts about it and the workspace."""
     now = system_clock()
     project = Project(PROJECT, workspace_id, USER, "Harbour lights", now, now)
-    store = budgets.projects()
+    store = projects.projects()
     store.create(project, Budget(workspace_id, PROJECT, limit_microusd))
     for budget in (PROJECT, BUDGET):
         store.raise_alert(Alert(ALERT, workspace_id, budget, 80, 5_000_000, 4_000_000, now))

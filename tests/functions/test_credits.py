@@ -11,7 +11,8 @@ import pytest
 
 from atelier.clock import rfc3339, system_clock
 from atelier.cursors import encode
-from atelier.ledger.model import EndState, plan_settlement
+from atelier.ledger.model import EndState
+from atelier.ledger.plan_hold import plan_settlement
 from atelier.ledger.verify import verify
 from atelier.wiring import generations, ledger
 from tests.functions.conftest import AwsResources

@@ -10,7 +10,7 @@ import pytest
 
 from atelier.clock import rfc3339, system_clock
 from atelier.projects.model import WORKSPACE as WHOLE
-from atelier.wiring import budgets, generations, ledger
+from atelier.wiring import generations, ledger, projects
 from tests.functions.conftest import AwsResources
 from tests.functions.example_data import ALERT, PROJECT, PROMPT, WORKSPACE, create_project, movement_kinds
 from tests.functions.responses import error_of, invoke_app, success_data
@@ -185,8 +185,8 @@ def test_a_foreign_project_gets_the_response_of_a_missing_one(app: ModuleType, c
     foreign = invoke_app(app, example_event(f"api/projects/{name}"))
     assert error_of(missing) == error_of(foreign) == (404, "NOT_FOUND")
     assert missing["body"] == foreign["body"]
-    assert budgets.projects().get(OTHER, PROJECT).name == "Harbour lights"
-    assert [alert.acknowledged_at for alert in budgets.projects().alerts(OTHER, PROJECT)] == [None]
+    assert projects.projects().get(OTHER, PROJECT).name == "Harbour lights"
+    assert [alert.acknowledged_at for alert in projects.projects().alerts(OTHER, PROJECT)] == [None]
 
 
 @pytest.mark.parametrize("name", [*NAMES, "list_projects", "create_project", "get_budget", "put_budget"])
@@ -281,11 +281,11 @@ def test_an_ended_generation_that_crosses_a_threshold_raises_one_alert(
     assert [(alert["budget"], alert["threshold"], alert["alert_type"]) for alert in alerts] == [
         (PROJECT, 80, "threshold_reached")
     ]
-    (kept,) = [alert for alert in budgets.projects().alerts(WORKSPACE, PROJECT) if alert.id != ALERT]
+    (kept,) = [alert for alert in projects.projects().alerts(WORKSPACE, PROJECT) if alert.id != ALERT]
     assert kept.id == alerts[0]["id"]
     assert kept.published_at is not None
     assert kept.triggered_at <= system_clock()
-    assert [alert.id for alert in budgets.projects().alerts(WORKSPACE, WHOLE)] == [ALERT]
+    assert [alert.id for alert in projects.projects().alerts(WORKSPACE, WHOLE)] == [ALERT]
 
 
 def spend(name: str, microusd: int) -> None:

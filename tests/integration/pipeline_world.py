@@ -12,10 +12,11 @@ from atelier.adapters.aws.dynamodb.library import AssetItem
 from atelier.generations.finish import finish
 from atelier.generations.model import DeliveredFile, Failure, Generation, Kind, Pipeline, Recipe, Status, asset_id
 from atelier.generations.outcome import Outcome
-from atelier.generations.pipeline_run import PlanStageDeps, finish_run, kept_in_library, plan_stage, read_stages, resume
+from atelier.generations.pipeline_run import PlanStageDeps, finish_run, plan_stage, read_stages, resume
 from atelier.generations.pipelines import PIPELINES, StageOptions, build_pipeline
 from atelier.generations.ports import OutputLocation
 from atelier.generations.quote import Quote
+from atelier.generations.reuse import kept_in_library
 from atelier.generations.submit import AcceptedGeneration, Submission, submit_generation
 from tests.conftest import Tables
 from tests.integration.world import FakeMedia, World
@@ -98,6 +99,10 @@ class PipelineWorld(World):
     def delete(self, asset_id: str) -> None:
         """Deletes a file from the library."""
         AssetItem(self.workspace_id, asset_id).delete()
+
+    def archive(self, asset_id: str) -> None:
+        """Archives a file of the library."""
+        AssetItem(self.workspace_id, asset_id).update([AssetItem.archived_at.set("2026-11-20T12:00:00Z")])
 
     # ---- the state machine's part ------------------------------------------------------------------------------------
 

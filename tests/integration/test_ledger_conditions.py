@@ -22,16 +22,9 @@ from atelier.generations.model import Generation, Status
 from atelier.generations.ports import GenerationChanged, GenerationExists
 from atelier.generations.quote import QuoteInput, quote
 from atelier.ids import new_id
-from atelier.ledger.model import (
-    EndState,
-    GrantSource,
-    HoldPlan,
-    new_wallet,
-    plan_hold,
-    plan_late_result,
-    plan_settlement,
-)
+from atelier.ledger.model import EndState, GrantSource, HoldPlan, new_wallet
 from atelier.ledger.operations import TransferShare, plan_adjustment, plan_grant, plan_revocation, plan_transfer
+from atelier.ledger.plan_hold import plan_hold, plan_late_result, plan_settlement
 from atelier.ledger.ports import OperationExists, StaleWallet
 from atelier.ledger.post import adjust, grant, revoke, transfer
 from atelier.projects.model import WORKSPACE, Budget, Project, month_of

@@ -11,7 +11,8 @@ from atelier.adapters.aws.dynamodb.generations.items import GenerationItem
 from atelier.adapters.aws.dynamodb.ledger.transactions import put_hold
 from atelier.generations.model import Generation, Status
 from atelier.generations.reconcile import Repairs, reconcile
-from atelier.ledger.model import EndState, plan_hold, plan_settlement
+from atelier.ledger.model import EndState
+from atelier.ledger.plan_hold import plan_hold, plan_settlement
 from tests.conftest import Tables
 from tests.integration.world import World, run_concurrently
 

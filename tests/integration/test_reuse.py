@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from atelier.adapters.aws.dynamodb.generations.items import GenerationItem, ReuseItem
-from atelier.adapters.aws.dynamodb.library import AssetItem
 from atelier.errors import Conflict, IdempotencyMismatch, NotFound
 from atelier.generations.model import Generation, Kind, Recipe, Status
 from atelier.generations.ports import Filters
@@ -93,8 +92,7 @@ def test_a_request_without_a_seed_and_reuse_flag_writes_no_reuse_item(world: Pip
 
 def test_an_archived_or_deleted_result_is_not_reused(world: PipelineWorld) -> None:
     first = made(world, NAMED)
-    item = AssetItem(world.workspace_id, first.assets[0].id)
-    item.update([AssetItem.archived_at.set("2026-11-20T12:00:00Z")])
+    world.archive(first.assets[0].id)
     assert world.submit_recipe(NAMED, None, reuse=True).generation.status is Status.QUEUED
     second = made(world, NAMED)
     assert world.submit_recipe(NAMED, None, reuse=True).generation.reused_from == second.id

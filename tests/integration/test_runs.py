@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -22,7 +23,8 @@ from atelier.generations.quote import QuoteInput, pipeline_for, quote
 from atelier.generations.reconcile import Repairs, reconcile
 from atelier.generations.submit import AcceptedGeneration
 from atelier.generations.sweep import sweep
-from atelier.ledger.model import EndState, plan_settlement
+from atelier.ledger.model import EndState
+from atelier.ledger.plan_hold import plan_settlement
 from atelier.provider_port import Accepted as ProviderAccepted
 from atelier.provider_port import Done, ErrorClass, Failed, Output, Pending
 from tests.conftest import Tables
@@ -215,12 +217,15 @@ def test_a_retried_run_keeps_its_finished_stages_and_pays_for_the_rest(
     world.assert_sound()
 
 
-def test_a_retry_repeats_a_stage_whose_file_was_deleted(world: PipelineWorld) -> None:
+@pytest.mark.parametrize("remove", [PipelineWorld.delete, PipelineWorld.archive], ids=["deleted", "archived"])
+def test_a_retry_repeats_a_stage_whose_file_was_deleted_or_archived(
+    world: PipelineWorld, remove: Callable[[PipelineWorld, str], None]
+) -> None:
     run = world.submit_pipeline("image_to_video").generation
     image = world.run_stage(world.next_stage(run))
     world.run_stage(world.next_stage(run), BROKEN)
     world.run_to_end(run)
-    world.delete(image.assets[0].id)
+    remove(world, image.assets[0].id)
     again = world.run_to_end(world.retry(run).generation)
     assert again.credits_charged == sum(CREDITS["image_to_video"])
 

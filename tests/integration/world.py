@@ -241,7 +241,7 @@ class World:
         recipe = Recipe(Kind.IMAGE, prompt, model, None, {"width": 512, "height": 512, **parameters})
         return submit_generation(
             Submission(self.workspace_id, "usr_A", recipe, key, project_id, quote),
-            deps=replace(self.submit_deps, routes=None if routes is None else lambda wallet: routes),
+            deps=replace(self.submit_deps, routes_of_wallet=None if routes is None else lambda wallet: routes),
             now=self.now,
         )
 

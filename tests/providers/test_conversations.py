@@ -25,7 +25,8 @@ from atelier.catalogue.parameter_schemas import request_parameters
 from atelier.errors import ValidationFailed
 from atelier.generations.model import InputAsset, InputAssets, Recipe
 from atelier.generations.quote import QuoteInput, price_request
-from atelier.generations.schemas import MakeRequest, file_ids
+from atelier.generations.schemas import MakeRequest
+from atelier.generations.view_schemas import file_ids
 from atelier.openai_api.chat import ChatRequest
 from atelier.openai_api.errors import UnsupportedParameter
 from atelier.openai_api.responses import ResponseRequest

@@ -7,7 +7,7 @@ from typing import Any
 from atelier.errors import Unauthenticated
 from atelier.http.api import Api
 from atelier.http.request import Request
-from atelier.http.response import Response
+from atelier.http.response import Response, created
 from atelier.identity import refresh_cookie
 from atelier.identity.authenticate import optional_bearer_token
 from atelier.identity.log_in import LogIn
@@ -35,7 +35,9 @@ def sign_up(request: Request[SignUpRequest]) -> Response:
     _require_own_origin(request)
     body = request.body
     command = SignUp(body.email, body.password, body.name.strip(), _device(request), request.idempotency_key)
-    return _opened(identity.sign_up(command, request.now), body.token_delivery, status=201)
+    signed_up = identity.sign_up(command, request.now)
+    view, cookies = _opened(signed_up, body.token_delivery)
+    return created(None, view, replayed=signed_up.replayed, cookies=cookies)
 
 
 @api.route("POST", "/api/auth/login", body=LogInRequest, answer=SignedInView, errors=(401, 403))
@@ -44,7 +46,8 @@ def log_in(request: Request[LogInRequest]) -> Response:
     _require_own_origin(request)
     body = request.body
     command = LogIn(body.email, body.password, _device(request))
-    return _opened(identity.log_in(command, request.now), body.token_delivery, status=200)
+    view, cookies = _opened(identity.log_in(command, request.now), body.token_delivery)
+    return Response(view, cookies=cookies)
 
 
 @api.route("POST", "/api/auth/refresh", body=RefreshTokenRequest, answer=TokensView, errors=(401, 403))
@@ -72,10 +75,9 @@ def public_keys(_request: Request[object]) -> Response:
     return Response(identity.public_keys(), headers={"Cache-Control": "public, max-age=300"})
 
 
-def _opened(signed_in: SignedIn, delivery: str, *, status: int) -> Response:
-    headers = {"Idempotent-Replayed": "true"} if signed_in.replayed else {}
-    cookies = refresh_cookie.cookies_for(signed_in.tokens.refresh_token, delivery)
-    return Response(signed_in_view(signed_in, delivery), status, headers=headers, cookies=cookies)
+def _opened(signed_in: SignedIn, delivery: str) -> tuple[SignedInView, tuple[str, ...]]:
+    """The view of a session that was opened, and the cookies that belong to it."""
+    return signed_in_view(signed_in, delivery), refresh_cookie.cookies_for(signed_in.tokens.refresh_token, delivery)
 
 
 def _require_own_origin(request: Request[Any]) -> None:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from atelier.generations import create, present, schemas
+from atelier.generations import view_schemas as views
 from atelier.generations.create_quote import create_quote
 from atelier.generations.run_schemas import EnhancedView, EnhanceRequest, PipelineList, PipelineRequest, pipeline_list
 from atelier.generations.schemas import MakeRequest
@@ -18,7 +19,7 @@ api = Api("generations", gate=auth.spending_gate, limiter=auth.limiter)
 handler = api.handler
 ERRORS = (402, 404, 409, 413, 415, 503)
 post_route = partial(api.route, "POST", permission="generations.create", statuses=(202, 200), errors=ERRORS)
-generation_route = partial(post_route, answer=schemas.GenerationEnvelope)
+generation_route = partial(post_route, answer=views.GenerationEnvelope)
 get_route = partial(api.route, "GET", permission="generations.read", errors=(404,))
 
 
@@ -49,7 +50,7 @@ def create_generation(
 
 
 @generation_route(
-    "/api/quotes", body=schemas.QuoteRequest, answer=schemas.QuoteView, statuses=(200,), errors=(413, 415, 503)
+    "/api/quotes", body=schemas.QuoteRequest, answer=views.QuoteView, statuses=(200,), errors=(413, 415, 503)
 )
 def quote(request: Request[schemas.QuoteRequest]) -> Response:
     """Get a binding price: a signed quote, redeemed once and never exceeded."""
@@ -104,14 +105,14 @@ def enhance_prompt(request: Request[EnhanceRequest]) -> Response:
     )
 
 
-@get_route("/api/generations", query=schemas.ListQuery, answer=schemas.GenerationList)
+@get_route("/api/generations", query=schemas.ListQuery, answer=views.GenerationList)
 def list_generations(request: Request[Empty]) -> Response:
     """List the workspace's generations, newest first."""
     workspace_id = request.caller.workspace_id
     return Response(present.list_view(generation_requests.present_deps(), workspace_id, request.query, request.now))
 
 
-@get_route("/api/generations/<generation_id>", answer=schemas.GenerationEnvelope)
+@get_route("/api/generations/<generation_id>", answer=views.GenerationEnvelope)
 def get_generation(request: Request[Empty]) -> Response:
     """Get one generation: status, progress, attempts, cost, assets."""
     generation = generations.store().get(request.caller.workspace_id, request.path_id("generation_id", "gen"))
@@ -138,8 +139,8 @@ def retry_generation(request: Request[Empty]) -> Response:
     return created_generation(request, result)
 
 
-@get_route("/api/generations/<generation_id>/recipe", answer=schemas.RecipeEnvelope)
+@get_route("/api/generations/<generation_id>/recipe", answer=views.RecipeEnvelope)
 def get_recipe(request: Request[Empty]) -> Response:
     """Get all parameters of a generation, to run it again."""
     generation = generations.store().get(request.caller.workspace_id, request.path_id("generation_id", "gen"))
-    return Response(schemas.RecipeEnvelope(recipe=schemas.recipe_view(generation)))
+    return Response(views.RecipeEnvelope(recipe=views.recipe_view(generation)))

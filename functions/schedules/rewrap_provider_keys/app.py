@@ -15,7 +15,5 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     does."""
     done = provider_keys.rotate(system_clock(), new_master_key=event.get("new_master_key") is True)
     report: dict[str, Any] = asdict(done)
-    if done.unreadable:
-        logger.error("own keys cannot be read", key_ids=done.unreadable)
     logger.info("own keys sealed anew", **report)
     return report

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from atelier.clock import rfc3339, system_clock
+from atelier.clock import system_clock
+from atelier.identity.verify_email import verification_report
 from atelier.telemetry import logger
 from atelier.wiring import identity
 
@@ -13,5 +14,4 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, str | None]:
     """event: {"email"}. Safe to repeat; an address without an account is an error."""
     user = identity.verify_email(str(event["email"]), system_clock())
     logger.info("e-mail verified", user_id=user.id, workspace_id=user.workspace_id)
-    verified_at = rfc3339(user.email_verified_at) if user.email_verified_at else None
-    return {"user_id": user.id, "email_verified_at": verified_at}
+    return verification_report(user)

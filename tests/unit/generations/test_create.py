@@ -121,8 +121,8 @@ class World:
                 budgets=cast("Any", None),
                 input_asset_store=cast("Any", self.library),
                 pause=lambda tries: None,
+                routes_of_wallet=lambda wallet: self.routes("wallet"),
             ),
-            routes_of_wallet=lambda wallet: self.routes("wallet"),
             routes_of_workspace=lambda workspace_id: self.routes("workspace"),
             quote_key=lambda: b"key of quotes",
             characters=lambda: cast("Any", self.library),
@@ -202,13 +202,13 @@ def test_an_unknown_kind_or_template_is_not_found(body: dict[str, Any], path: di
 # ---- what a request becomes ------------------------------------------------------------------------------------------
 
 
-def test_a_plain_request_becomes_one_generation_without_reading_wallet_or_routes() -> None:
+def test_a_plain_request_becomes_one_generation_and_reads_the_routes_once() -> None:
     world = World()
     created = world.create({"kind": "image"})
     assert (created.replayed, created.waited_seconds, world.waits) == (False, None, [])
     assert (created.generation.recipe.prompt, created.generation.pipeline) == ("a fox", None)
     assert world.generations.opened == [created.generation.id]
-    assert (world.wallets.reads, world.routes_from) == (0, [])
+    assert (world.wallets.reads, world.routes_from) == (0, ["wallet"])
 
 
 def test_a_wallet_that_came_without_the_caller_is_read_once() -> None:

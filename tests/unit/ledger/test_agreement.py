@@ -22,12 +22,10 @@ from atelier.ledger.model import (
     Movement,
     Wallet,
     new_wallet,
-    plan_hold,
-    plan_late_result,
-    plan_refresh,
-    plan_settlement,
 )
 from atelier.ledger.operations import Operation, plan_adjustment, plan_grant, plan_revocation
+from atelier.ledger.plan_hold import plan_hold, plan_late_result, plan_settlement
+from atelier.ledger.plan_refresh import plan_refresh
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DAILY = DailyCreditRule(50)

@@ -23,10 +23,9 @@ from atelier.ledger.model import (
     Movement,
     Wallet,
     new_wallet,
-    plan_hold,
-    plan_refresh,
-    plan_settlement,
 )
+from atelier.ledger.plan_hold import plan_hold, plan_settlement
+from atelier.ledger.plan_refresh import plan_refresh
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)

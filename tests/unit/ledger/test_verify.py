@@ -22,18 +22,9 @@ from hypothesis import strategies as st
 from atelier.clock import rfc3339
 from atelier.ledger import verify
 from atelier.ledger.hash_chain import PublicForm, Seal, next_seal, proven_counters, to_public
-from atelier.ledger.model import (
-    Change,
-    DailyCreditRule,
-    EndState,
-    Hold,
-    Movement,
-    Wallet,
-    new_wallet,
-    plan_hold,
-    plan_refresh,
-    plan_settlement,
-)
+from atelier.ledger.model import Change, DailyCreditRule, EndState, Hold, Movement, Wallet, new_wallet
+from atelier.ledger.plan_hold import plan_hold, plan_settlement
+from atelier.ledger.plan_refresh import plan_refresh
 from atelier.ledger.verify import ProofMismatch, ProofUnreadable
 
 NOW = datetime(2026, 11, 20, 22, tzinfo=UTC)

@@ -10,6 +10,10 @@ from atelier.errors import Unavailable
 ResultT = TypeVar("ResultT")
 
 
+class LostRace(Exception):
+    """A parallel write won. For attempts whose store says so by its answer, not by an error of its own."""
+
+
 def retrying(
     attempt: Callable[[], ResultT],
     *,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from atelier.errors import Conflict, Unavailable
+from atelier.errors import Conflict
 from atelier.generations.finish import CloseDeps, cancel_unsent
 from atelier.generations.model import Generation, Status
 from atelier.generations.ports import GenerationChanged
+from atelier.retrying import LostRace, retrying
 
 TRIES_MAX = 10
 
@@ -16,7 +17,8 @@ TRIES_MAX = 10
 def cancel(workspace_id: str, generation_id: str, *, deps: CloseDeps, now: datetime) -> Generation:
     """The generation after the request: cancelled, or running with `cancel_requested_at` set. Repeating it changes
     nothing. Raises NotFound, or Conflict when it ended in another way before."""
-    for _ in range(TRIES_MAX):
+
+    def attempt() -> Generation:
         generation = deps.generations.get(workspace_id, generation_id)
         if generation.parent_id is not None:
             # A stage is a part of its run, so the whole run is cancelled.
@@ -29,13 +31,12 @@ def cancel(workspace_id: str, generation_id: str, *, deps: CloseDeps, now: datet
             # Nothing is at a provider. An attempt that begins in parallel makes this write fail; the next pass then
             # requests the cancellation.
             ended = cancel_unsent(generation, deps=deps, now=now)
-            if ended.status is Status.CANCELLED:
-                return ended
-            continue
+            if ended.status is not Status.CANCELLED:
+                raise LostRace
+            return ended
         requested = replace(generation, cancel_requested_at=now)
-        try:
-            deps.generations.save_progress(generation, requested)
-        except GenerationChanged:
-            continue
+        deps.generations.save_progress(generation, requested)
         return requested
-    raise Unavailable("This generation is changing quickly. Try again.")
+
+    busy = "This generation is changing quickly. Try again."
+    return retrying(attempt, on=(GenerationChanged, LostRace), busy=busy, tries_max=TRIES_MAX)

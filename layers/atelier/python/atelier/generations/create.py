@@ -17,11 +17,11 @@ from atelier.generations.model import Generation, Kind, Pipeline, Recipe, Status
 from atelier.generations.pipelines import rewritten_prompt
 from atelier.generations.ports import CharacterReads, TemplateReads
 from atelier.generations.quote import Quote, may_become_run, pipeline_for, verify_quote
+from atelier.generations.reuse import kept_in_library
 from atelier.generations.run_schemas import EnhancedView, EnhanceRequest, PipelineRequest
 from atelier.generations.schemas import MakeRequest
 from atelier.generations.submit import AcceptedGeneration, Submission, SubmitDeps, submit_generation
 from atelier.generations.wait import WAIT_SECONDS_MAX
-from atelier.ledger.model import Wallet
 from atelier.routing.rank_offers import Routes
 
 # The namespace of the idempotency keys of requests that create a generation or a run.
@@ -32,13 +32,12 @@ SCOPE = "generate"
 class CreateDeps:
     """The dependencies of creating a generation.
 
-    routes_of_wallet, routes_of_workspace: the workspace's routes to providers, from its wallet (which says whether the
-    workspace has any of its own) or, without a wallet, from the stored preferences. quote_key: reads the key that signs
+    routes_of_workspace: the workspace's routes to providers, from the stored preferences, for a caller without a wallet
+    (see `SubmitDeps.routes_of_wallet`). quote_key: reads the key that signs
     quotes. characters, templates: open their stores; few requests need them. read_text: reads the text that a
     generation delivered. wait(generation, seconds, requested_at): waits for the end of a generation."""
 
     submit: SubmitDeps
-    routes_of_wallet: Callable[[Wallet], Routes]
     routes_of_workspace: Callable[[str], Routes]
     quote_key: Callable[[], bytes]
     characters: Callable[[], CharacterReads]
@@ -202,8 +201,10 @@ def accept(
 
 def routes_of(deps: CreateDeps, caller: Caller) -> Routes:
     """The routes of the caller's workspace to providers."""
-    wallet = caller.wallet
-    return deps.routes_of_wallet(wallet) if wallet else deps.routes_of_workspace(caller.workspace_id)
+    wallet, routes_of_wallet = caller.wallet, deps.submit.routes_of_wallet
+    if wallet is not None and routes_of_wallet is not None:
+        return routes_of_wallet(wallet)
+    return deps.routes_of_workspace(caller.workspace_id)
 
 
 def _create_from_body(
@@ -278,7 +279,7 @@ def _remaining_pipeline(deps: CreateDeps, original: Generation) -> Pipeline | No
     """The pipeline for the retry of a run, None = `original` is no run."""
     if original.pipeline is None:
         return None
-    from atelier.generations.pipeline_run import kept_in_library, read_stages, resume
+    from atelier.generations.pipeline_run import read_stages, resume
 
     stage_generations = read_stages(original, deps.submit.generations)
     return resume(original, stage_generations, kept_in_library(original.workspace_id, deps.submit.input_asset_store))

@@ -7,8 +7,9 @@ from datetime import datetime
 from atelier.caller import Caller
 from atelier.generations.create import CreateDeps, routes_of
 from atelier.generations.quote import pipeline_for, quote, sign_quote
-from atelier.generations.schemas import QuoteRequest, QuoteView, quote_view
+from atelier.generations.schemas import QuoteRequest
 from atelier.generations.submit import resolve_inputs
+from atelier.generations.view_schemas import QuoteView, quote_view
 
 
 def create_quote(deps: CreateDeps, caller: Caller, body: QuoteRequest, now: datetime) -> QuoteView:

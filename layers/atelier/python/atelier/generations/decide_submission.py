@@ -13,7 +13,8 @@ from atelier.errors import QuoteExpired, ValidationFailed
 from atelier.generations.model import DeliveredFile, Generation, Pipeline, Recipe, Stage
 from atelier.generations.quote import PricedPart, Quote
 from atelier.generations.reuse import reused
-from atelier.ledger.model import DailyCreditRule, HoldPlan, Wallet, plan_hold
+from atelier.ledger.model import DailyCreditRule, HoldPlan, Wallet
+from atelier.ledger.plan_hold import plan_hold
 from atelier.projects.model import WORKSPACE
 
 

@@ -45,7 +45,8 @@ from atelier.generations.ports import (
     UndeliverableMedia,
     Workflow,
 )
-from atelier.ledger.model import EndState, plan_late_result, plan_settlement
+from atelier.ledger.model import EndState
+from atelier.ledger.plan_hold import plan_late_result, plan_settlement
 from atelier.ledger.ports import WalletStore
 from atelier.moderation.model import OutputWithheld
 from atelier.provider_port import ErrorClass, FinishReason

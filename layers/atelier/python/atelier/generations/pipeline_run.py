@@ -9,13 +9,14 @@ further stage.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import takewhile
+from typing import Any
 
 from atelier.dataclass import dataclass
-from atelier.errors import NotFound, Unavailable
+from atelier.errors import NotFound
 from atelier.generations import finish
 from atelier.generations.finish import CloseDeps, close
 from atelier.generations.model import (
@@ -30,11 +31,15 @@ from atelier.generations.model import (
     stage_id,
 )
 from atelier.generations.pipelines import rewritten_prompt
-from atelier.generations.ports import GenerationChanged, GenerationStore, InputAssetStore
-from atelier.ledger.model import EndState, plan_late_result
+from atelier.generations.ports import GenerationChanged, GenerationStore
+from atelier.ledger.model import EndState
+from atelier.ledger.plan_hold import plan_late_result
 from atelier.provider_port import ErrorClass
+from atelier.retrying import retrying
+from atelier.telemetry import logger
 
 TRIES_MAX = 10
+RUN_BUSY = "This run is changing quickly. Try again."
 LATE_FAILURE = Failure(
     "PROVIDER_FAILED",
     ErrorClass.UNKNOWN_OUTCOME,
@@ -171,7 +176,7 @@ def resume(
     run: Generation, stage_generations: Sequence[Generation], is_kept: Callable[[DeliveredFile], bool]
 ) -> Pipeline:
     """The pipeline for the retry of a run. After a success all stages are made again; after a failure the stages that
-    were delivered before it are kept, as long as their files still exist."""
+    were delivered before it are kept, as long as `is_kept` says so of each of their files."""
     kept_stages: list[Generation] = []
     if run.status is not Status.SUCCEEDED:
         delivered = takewhile(lambda stage: stage.status is Status.SUCCEEDED, stage_generations)
@@ -204,17 +209,19 @@ def read_stages(run: Generation, generations: GenerationStore) -> list[Generatio
     return stage_generations
 
 
-def kept_in_library(workspace_id: str, sources: InputAssetStore) -> Callable[[DeliveredFile], bool]:
-    """A function that tells whether a delivered file is still in the library."""
-
-    def is_kept(delivered: DeliveredFile) -> bool:
-        try:
-            sources.input_asset(workspace_id, delivered.id, delivered.type)
-        except NotFound:
-            return False
-        return True
-
-    return is_kept
+def run_plan_step(task: Mapping[str, Any], *, deps: PlanStageDeps, now: datetime) -> dict[str, str | None]:
+    """The workflow's plan step. task: {workspace_id, run_id, generation_id: the stage just attempted, or None}. Returns
+    the input of the next states: the same with the stage to attempt now, or None; `lost`: no attempt of it has failed
+    yet."""
+    workspace_id, run_id = task["workspace_id"], task["run_id"]
+    stage = plan_stage(workspace_id, run_id, task["generation_id"], deps=deps, now=now)
+    logger.info("planned", workspace_id=workspace_id, run_id=run_id, stage=stage.stage if stage else None)
+    return {
+        "workspace_id": workspace_id,
+        "run_id": run_id,
+        "lost": None,
+        "generation_id": stage.id if stage else None,
+    }
 
 
 def plan_stage(
@@ -223,7 +230,8 @@ def plan_stage(
     """The stage to attempt now, which is written if it is new; None when there is none to attempt. after: the id of the
     stage that was just attempted. If that stage is still open, its outcome is unknown: polls or the deadline end it.
     Raises Unavailable when parallel writers win every time."""
-    for _ in range(TRIES_MAX):
+
+    def attempt() -> Generation | None:
         run = deps.generations.get(workspace_id, run_id)
         stage_generations = read_stages(run, deps.generations)
         number = next_stage_index(run, stage_generations)
@@ -239,12 +247,11 @@ def plan_stage(
             run_after = replace(run_after, enhanced_prompt=prompt)
             failure = deps.prompt_failure(run, prompt)
             stage = stage.as_ended(Status.FAILED, 0, failure, now) if failure else stage
-        try:
-            deps.generations.begin_stage(run, run_after, stage)
-        except GenerationChanged:
-            continue  # A parallel writer was first, or our own write had succeeded: the next pass reads the stage.
+        # It fails when a parallel writer was first or our own write had succeeded: the next attempt reads the stage.
+        deps.generations.begin_stage(run, run_after, stage)
         return stage if stage.is_open else None
-    raise Unavailable("This run is changing quickly. Try again.")
+
+    return retrying(attempt, on=GenerationChanged, busy=RUN_BUSY, tries_max=TRIES_MAX)
 
 
 def _stage_prompt(run: Generation, number: int, stage_generations: Sequence[Generation], deps: PlanStageDeps) -> str:
@@ -333,17 +340,15 @@ def expire(generation: Generation, *, deps: CloseDeps, now: datetime) -> Generat
 def cancel_stage(run: Generation, *, generations: GenerationStore, now: datetime) -> None:
     """Cancel the open stage of a run: at once when nothing was sent to a provider, else by a cancel request. Raises
     Unavailable when parallel writers win every time."""
-    for _ in range(TRIES_MAX):
+
+    def attempt() -> None:
         stage_generations = read_stages(run, generations)
         if not stage_generations or not stage_generations[-1].is_open or stage_generations[-1].cancel_requested_at:
             return
         stage = stage_generations[-1]
-        try:
-            if stage.attempts:
-                generations.save_progress(stage, replace(stage, cancel_requested_at=now))
-            else:
-                generations.close_as_ended(stage.as_ended(Status.CANCELLED, 0, None, now))
-        except GenerationChanged:
-            continue
-        return
-    raise Unavailable("This run is changing quickly. Try again.")
+        if stage.attempts:
+            generations.save_progress(stage, replace(stage, cancel_requested_at=now))
+        else:
+            generations.close_as_ended(stage.as_ended(Status.CANCELLED, 0, None, now))
+
+    retrying(attempt, on=GenerationChanged, busy=RUN_BUSY, tries_max=TRIES_MAX)

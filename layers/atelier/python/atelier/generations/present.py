@@ -10,12 +10,12 @@ from atelier import cursors
 from atelier.dataclass import dataclass
 from atelier.generations.model import Generation
 from atelier.generations.ports import Filters, GenerationPage, GenerationStore
-from atelier.generations.schemas import (
+from atelier.generations.schemas import ListQuery
+from atelier.generations.view_schemas import (
     AssetRef,
     GenerationEnvelope,
     GenerationList,
     GenerationView,
-    ListQuery,
     StageView,
     generation_view,
     stage_view,

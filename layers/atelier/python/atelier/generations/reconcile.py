@@ -16,7 +16,8 @@ from atelier.generations.finish import CloseDeps, expire_generation
 from atelier.generations.model import Failure, Generation, Status
 from atelier.generations.pipeline_run import read_stages
 from atelier.generations.ports import GenerationChanged
-from atelier.ledger.model import EndState, Hold, Movement, SettlementPlan, plan_settlement
+from atelier.ledger.model import EndState, Hold, Movement, SettlementPlan
+from atelier.ledger.plan_hold import plan_settlement
 from atelier.ledger.ports import StaleWallet
 
 GENERATION_PREFIX = "gen_"

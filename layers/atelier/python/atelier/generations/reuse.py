@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from atelier.generations.model import DeliveredFile, Generation, InputAssets, Pipeline, Recipe, Status
+from atelier.generations.ports import InputAssetStore
 from atelier.idempotency import fingerprint
 
 SEED = "seed"
@@ -35,6 +36,12 @@ def reuse_key(requested: Recipe, complete: Recipe, pipeline: Pipeline | None) ->
 
 def _file_hashes(inputs: InputAssets) -> dict[str, list[str]]:
     return {role: [source.sha256 for source in sources] for role, sources in inputs.items()}
+
+
+def kept_in_library(workspace_id: str, sources: InputAssetStore) -> Callable[[DeliveredFile], bool]:
+    """A function that tells whether a delivered file may serve another request: it is in the library and not
+    archived."""
+    return lambda delivered: sources.is_kept(workspace_id, delivered.id)
 
 
 def reused(

@@ -29,11 +29,11 @@ from atelier.generations.decide_submission import (
     decide_submission,
     quoted_parts,
 )
-from atelier.generations.model import DeliveredFile, Generation, InputAssets, Pipeline, Recipe, Status
+from atelier.generations.model import Generation, InputAssets, Pipeline, Recipe, Status
 from atelier.generations.moderation_texts import prompt_texts
 from atelier.generations.ports import GenerationExists, GenerationStore, InputAssetStore, QuoteRedeemed
 from atelier.generations.quote import PricedPart, Quote, QuoteInput, price_parts
-from atelier.generations.reuse import SEED, reuse_key
+from atelier.generations.reuse import SEED, kept_in_library, reuse_key
 from atelier.idempotency import IdempotencyKeys
 from atelier.ids import new_id
 from atelier.ledger.model import DailyCreditRule, Wallet
@@ -85,9 +85,9 @@ class AcceptedGeneration:
 
 @dataclass(frozen=True, slots=True)
 class SubmitDeps:
-    """The dependencies of accepting a generation. `routes`: the workspace's routes to providers, from its wallet (which
-    says whether the workspace has any of its own); None = the platform's. `pause(tries)` sleeps before the next try,
-    after a parallel writer of the same wallet was first."""
+    """The dependencies of accepting a generation. `routes_of_wallet`: the workspace's routes to providers, from its
+    wallet (which says whether the workspace has any of its own); None = the platform's. `pause(tries)` sleeps before
+    the next try, after a parallel writer of the same wallet was first."""
 
     catalogue: Catalogue
     lifetime_max: timedelta
@@ -97,7 +97,7 @@ class SubmitDeps:
     budgets: Budgets
     input_asset_store: InputAssetStore
     pause: Callable[[int], None]
-    routes: Callable[[Wallet], Routes] | None = None
+    routes_of_wallet: Callable[[Wallet], Routes] | None = None
     moderation: PromptCheck | None = None
     # Whether only accounts with a verified mailbox get daily credits.
     daily_verified_only: bool = False
@@ -153,7 +153,7 @@ def _accept(submission: Submission, deps: SubmitDeps, now: datetime, wallet: Wal
         input_error = check_quote(quote, workspace_id, recipe, pipeline) if quote is not None else None
 
     check_size(recipe, pipeline)
-    routes = deps.routes(wallet) if deps.routes is not None else None
+    routes = deps.routes_of_wallet(wallet) if deps.routes_of_wallet is not None else None
     parts = price_parts(QuoteInput.of(recipe, pipeline), catalogue=deps.catalogue, now=now, routes=routes)
     if deps.moderation is not None:
         texts = prompt_texts(recipe, pipeline)
@@ -237,7 +237,7 @@ def _priced_request(
 def _write(request: PricedRequest, deps: SubmitDeps, now: datetime, wallet_read: Wallet) -> AcceptedGeneration:
     """Decide with the wallet as it is now, and write; again when a parallel writer was first."""
     workspace_id = request.generation.workspace_id
-    is_kept = shown_in_library(workspace_id, deps.input_asset_store)
+    is_kept = kept_in_library(workspace_id, deps.input_asset_store)
     for tries in range(TRIES_MAX):
         wallet = refresh_wallet(
             workspace_id,
@@ -288,11 +288,6 @@ def check_size(recipe: Recipe, pipeline: Pipeline | None) -> None:
         longest = max(prompt_texts(recipe, pipeline), key=lambda wording: len(wording.text.encode(errors="replace")))
         message = f"must be shorter: the request takes {size} bytes as JSON, and {RECIPE_BYTES_MAX} can be kept"
         raise ValidationFailed([{"path": longest.path, "message": message}])
-
-
-def shown_in_library(workspace_id: str, sources: InputAssetStore) -> Callable[[DeliveredFile], bool]:
-    """A function that tells whether a delivered file is in the library and not archived."""
-    return lambda delivered: sources.is_kept(workspace_id, delivered.id)
 
 
 def resolve_inputs(

@@ -30,18 +30,25 @@ class Response:
 
 
 def created(
-    location: str, data: Any, *, replayed: bool, status: int = 201, waited_seconds: int | None = None
+    location: str | None,
+    data: Any,
+    *,
+    replayed: bool,
+    status: int = 201,
+    waited_seconds: int | None = None,
+    cookies: tuple[str, ...] = (),
 ) -> Response:
     """The response to a request that creates something.
 
-    location: the path of what was created. replayed: an earlier request with the same idempotency key had created it.
+    location: the path of what was created; None = it has none. replayed: an earlier request with the same idempotency
+    key had created it.
     waited_seconds: the n of `Prefer: wait=n`, when the wait brought the final result."""
-    headers = {"Location": location}
+    headers = {} if location is None else {"Location": location}
     if replayed:
         headers["Idempotent-Replayed"] = "true"
     if waited_seconds is not None:
         headers["Preference-Applied"] = f"wait={waited_seconds}"
-    return Response(data, status=status, headers=headers)
+    return Response(data, status=status, headers=headers, cookies=cookies)
 
 
 def progress_status(*, is_final: bool) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from atelier.errors import Unauthenticated, Unavailable
+from atelier.errors import Unauthenticated
 from atelier.identity.access_tokens import AccessTokens
 from atelier.identity.model import RefreshToken, SessionTokens
 from atelier.identity.ports import Sessions
+from atelier.retrying import LostRace, retrying
 
 TRIES_MAX = 4
 
@@ -22,7 +23,8 @@ def refresh(refresh_token: str, *, sessions: Sessions, access_tokens: AccessToke
     that is neither the unused one nor within REFRESH_GRACE of its use, the session is revoked: two clients had the
     token, so it may be stolen."""
     token = RefreshToken.parse(refresh_token)
-    for _ in range(TRIES_MAX):
+
+    def attempt() -> SessionTokens:
         session = sessions.session(token.user_id, token.session_id)
         if session is None or not session.is_live(now):
             raise _session_ended()
@@ -33,9 +35,11 @@ def refresh(refresh_token: str, *, sessions: Sessions, access_tokens: AccessToke
             sessions.revoke(token.user_id, token.session_id, now)
             raise _session_ended()
         after, successor = session.rotate(token, now)
-        if sessions.rotate(session, after):
-            return access_tokens.issue(after, successor, now)
-    raise Unavailable("The session is busy. Try again.")
+        if not sessions.rotate(session, after):
+            raise LostRace
+        return access_tokens.issue(after, successor, now)
+
+    return retrying(attempt, on=LostRace, busy="The session is busy. Try again.", tries_max=TRIES_MAX)
 
 
 def _session_ended() -> Unauthenticated:

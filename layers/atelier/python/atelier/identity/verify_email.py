@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from atelier.clock import rfc3339
 from atelier.errors import NotFound
 from atelier.identity.mailbox import mailbox_digest
 from atelier.identity.model import User
@@ -18,3 +19,9 @@ def verify_email(email: str, *, accounts: Accounts, now: datetime) -> User:
     if credentials is None:
         raise NotFound("There is no account with this e-mail.")
     return accounts.verify(credentials.user_id, credentials.mailbox or mailbox_digest(email), now)
+
+
+def verification_report(user: User) -> dict[str, str | None]:
+    """The report to the operator: {user_id, email_verified_at}, the time in RFC 3339."""
+    verified_at = rfc3339(user.email_verified_at) if user.email_verified_at else None
+    return {"user_id": user.id, "email_verified_at": verified_at}

@@ -4,11 +4,8 @@ one thing, and a planner that errs in one of them stops here, before anything is
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    # `model` itself imports this module.
-    from atelier.ledger.model import Change, Movement, Wallet
+from atelier.ledger.model import Change, Movement, Wallet
 
 
 def assert_agreement(movement: Movement, change: Change) -> None:

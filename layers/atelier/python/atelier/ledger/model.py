@@ -1,4 +1,5 @@
-"""The ledger's types and rules: frozen values and pure functions. Credits are integers everywhere.
+"""The ledger's types and rules: frozen values and pure functions. Credits are integers everywhere. Holds are planned in
+plan_hold.py, refreshes in plan_refresh.py, other changes in operations.py.
 
 A *movement* is one thing that happened to a wallet; its *entries* move credits between accounts and sum to zero. A
 movement's key is its natural key, so writing it twice is impossible:
@@ -24,16 +25,13 @@ A *change* lists the deltas of the wallet's counters; the store applies it in th
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
 from atelier.clock import next_midnight, rfc3339
 from atelier.dataclass import dataclass
-from atelier.errors import InsufficientCredits, RateLimited
 from atelier.ids import floor_id
-from atelier.ledger.agreement import assert_agreement, assert_refresh
 
 
 class Account(StrEnum):
@@ -91,7 +89,6 @@ SPENDING_PRIORITY = {
 NO_EXPIRY_SORT_KEY = "9999"
 # `Wallet.reset_at` of a wallet whose daily credits are withheld: the daily reset skips it.
 NEVER_RESET = datetime(9999, 12, 31, tzinfo=UTC)
-RETRY_AFTER_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,164 +299,6 @@ def burn_down(grants: Iterable[Grant], now: datetime) -> list[Grant]:
             grant.id,
         ),
     )
-
-
-def plan_hold(
-    wallet: Wallet,
-    reference: str,
-    amount: int,
-    deadline_at: datetime,
-    facts: dict[str, int | str | None],
-    now: datetime,
-    *,
-    holds_open_max: int,
-    withholding_reason: str | None = None,
-) -> HoldPlan:
-    """Plan a hold of `amount` credits for a generation. `withheld`: the reason why the wallet gets no daily credits,
-    for the error. Raises InsufficientCredits with the spendable amount, RateLimited when `holds_open_max` holds are
-    open already, ValueError for a negative amount."""
-    if amount < 0:
-        raise ValueError("a hold cannot be negative")
-    if wallet.holds_open >= holds_open_max:
-        raise RateLimited(limit=holds_open_max, retry_after_seconds=RETRY_AFTER_SECONDS)
-    spendable = wallet.spendable(now)
-    if wallet.debt > 0 or spendable < amount:
-        raise InsufficientCredits(needed=amount, available=0 if wallet.debt else spendable, reason=withholding_reason)
-
-    draws = draw_credits(wallet.grants, amount, now)
-    changes = tuple(replace(taken, held=-taken.remaining) for taken in draw_changes(draws))
-    entries = tuple(
-        entry
-        for draw in draws
-        for entry in (
-            Entry(Account.AVAILABLE, -draw.amount, draw.grant_id),
-            Entry(Account.HELD, draw.amount, draw.grant_id),
-        )
-    )
-
-    movement = Movement(f"hold#{reference}", reference[4:], "hold", reference, now, entries, facts)
-    hold = Hold(reference, amount, deadline_at, draws)
-    # The sweep must visit the wallet no later than its earliest open deadline.
-    sweep_at = deadline_at if wallet.sweep_at is None or wallet.sweep_at > deadline_at else None
-    change = Change(-amount, amount, 1, changes)
-    assert sum(draw.amount for draw in draws) == amount, f"the draws of {reference} are not {amount} credits"
-    assert_agreement(movement, change)
-    return HoldPlan(hold, movement, change, wallet.revision, sweep_at, holds_open_max)
-
-
-def plan_settlement(
-    hold: Hold, state: EndState, charged: int, facts: dict[str, int | str | None], now: datetime
-) -> SettlementPlan:
-    """Plan the one end of a hold: `charged` credits go to revenue, the rest back to the grants that it came from.
-
-    The charge is taken from the draws in their order, so the grants drawn last get credits back first. Credits of a
-    grant that has expired meanwhile go to *expired*, never to another grant. Raises ValueError unless
-    0 ≤ charged ≤ the hold's amount."""
-    if not 0 <= charged <= hold.amount:
-        raise ValueError(f"cannot charge {charged} on a hold of {hold.amount}")
-
-    entries: list[Entry] = []
-    changes: list[GrantChange] = []
-    available = 0
-    uncharged = charged
-    for draw in hold.draws:
-        charged_part = min(draw.amount, uncharged)
-        uncharged -= charged_part
-        returned = draw.amount - charged_part
-        entries.append(Entry(Account.HELD, -draw.amount, draw.grant_id))
-        if charged_part:
-            entries.append(Entry(Account.REVENUE, charged_part))
-        if returned and draw.expires_at is not None and draw.expires_at <= now:
-            entries.append(Entry(Account.EXPIRED, returned))
-            returned = 0
-        elif returned:
-            entries.append(Entry(Account.AVAILABLE, returned, draw.grant_id))
-        changes.append(GrantChange(draw.grant_id, returned, -draw.amount))
-        available += returned
-
-    movement = Movement(
-        f"settle#{hold.reference}", hold.reference[4:], state.value, hold.reference, now, tuple(entries), facts
-    )
-    change = Change(available, -hold.amount, -1, tuple(changes))
-    assert uncharged == 0, f"{uncharged} credits of {hold.reference} are charged and were not drawn"
-    assert_agreement(movement, change)
-    return SettlementPlan(state, charged, movement, change)
-
-
-def plan_late_result(reference: str, credits: int, facts: dict[str, int | str | None], now: datetime) -> Movement:
-    """The movement for a result that arrived after its hold was released: the result is free, and its price is booked
-    as the operator's loss. The wallet's counters do not change."""
-    assert credits >= 0, f"the operator's loss on {reference} is {credits} credits"
-    entries = (Entry(Account.ISSUED, -credits), Entry(Account.OPERATOR_LOSS, credits)) if credits else ()
-    return Movement(f"late#{reference}", reference[4:], "late", reference, now, entries, facts)
-
-
-def plan_refresh(wallet: Wallet, daily: DailyCreditRule, now: datetime) -> RefreshPlan:
-    """Plan a refresh: book expiries, drop grants that are spent and not held, add today's grant when it is due, and pay
-    a debt from the remaining credits."""
-    movements: list[Movement] = []
-    grants: list[Grant] = []
-    available = wallet.available
-    for grant in wallet.grants:
-        kept_grant = grant
-        if grant.is_expired(now) and grant.remaining:
-            expired_credits = grant.remaining
-            entries = (Entry(Account.AVAILABLE, -expired_credits, grant.id), Entry(Account.EXPIRED, expired_credits))
-            at = grant.expires_at or now
-            # The key has the revision, because one grant can expire twice: a hold's end that was decided just before
-            # the expiry may give credits back after it was booked.
-            key = f"expiry#{grant.id}#{wallet.revision}"
-            movements.append(Movement(key, order_at(at), "expire", grant.id, now, entries, {}))
-            kept_grant = replace(grant, remaining=0)
-            available -= expired_credits
-        if kept_grant.remaining or kept_grant.held:
-            grants.append(kept_grant)
-
-    reset_at = wallet.reset_at
-    if daily.is_due(wallet, now):
-        withholding_reason = daily.withholding_reason(wallet)
-        reset_at = NEVER_RESET if withholding_reason else daily.next_reset_at(now)
-        if daily.credits > 0 and not withholding_reason:
-            day = now.date().isoformat()
-            grant = Grant(
-                f"daily#{day}",
-                GrantSource.DAILY,
-                daily.credits,
-                daily.credits,
-                0,
-                SPENDING_PRIORITY[GrantSource.DAILY],
-                now,
-                reset_at,
-            )
-            entries = (Entry(Account.ISSUED, -daily.credits), Entry(Account.AVAILABLE, daily.credits, grant.id))
-            # The order comes from the day, not from `now`, so that a day's grant has one sort key for ever.
-            order = order_at(next_midnight(now) - timedelta(days=1))
-            movements.append(Movement(f"daily#{day}", order, "grant", grant.id, now, entries, grant_facts(grant)))
-            grants.append(grant)
-            available += daily.credits
-
-    debt_paid = min(wallet.debt, sum(grant.remaining for grant in grants))
-    if debt_paid:
-        payments = {draw.grant_id: draw.amount for draw in draw_credits(grants, debt_paid, now)}
-        entries = (
-            *(Entry(Account.AVAILABLE, -amount, grant_id) for grant_id, amount in payments.items()),
-            Entry(Account.DEBT, debt_paid),
-        )
-        movements.append(Movement(f"cover#{wallet.revision}", order_at(now), "cover", "debt", now, entries, {}))
-        grants = [replace(grant, remaining=grant.remaining - payments.get(grant.id, 0)) for grant in grants]
-        available -= debt_paid
-
-    after = replace(
-        wallet,
-        available=available,
-        debt=wallet.debt - debt_paid,
-        grants=tuple(grants),
-        reset_at=reset_at,
-        revision=wallet.revision + 1,
-        written=wallet.written + len(movements),
-    )
-    assert_refresh(wallet, after, movements)
-    return RefreshPlan(after, wallet, tuple(movements))
 
 
 def grant_facts(grant: Grant) -> dict[str, int | str | None]:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from atelier.clock import rfc3339
 from atelier.dataclass import dataclass
-from atelier.errors import AtelierError, Conflict, NotFound, Unavailable
+from atelier.errors import AtelierError, Conflict, NotFound
 from atelier.idempotency import fingerprint
 from atelier.ids import new_id
 from atelier.ledger.model import DailyCreditRule, GrantSource, Wallet
@@ -25,6 +25,7 @@ from atelier.ledger.operations import (
 )
 from atelier.ledger.ports import OperationExists, StaleWallet, WalletStore
 from atelier.ledger.refresh import refresh_wallet
+from atelier.retrying import retrying
 
 TRIES_MAX = 60
 # The prefixes of the other movements' keys are reserved, and a sort key has at most 1 KiB.
@@ -162,30 +163,34 @@ def _post(
 ) -> OperationRecord:
     if not OPERATION_KEY_PATTERN.fullmatch(key):
         raise ValueError(f"the key of an operation is {OPERATION_KEY_PATTERN.pattern}")
-    for tries in range(TRIES_MAX):
+
+    def recorded() -> OperationRecord | None:
+        record = deps.wallets.operation_record(workspace_id, key)
+        if record is not None and record.fingerprint != operation_fingerprint:
+            raise Conflict(f"{key} has happened already, with other facts.", key=key)
+        return record
+
+    def attempt() -> OperationRecord:
         # Read before planning: a repetition must not be refused because of the wallet's state today.
-        recorded = deps.wallets.operation_record(workspace_id, key)
-        if recorded is not None:
-            if recorded.fingerprint != operation_fingerprint:
-                raise Conflict(f"{key} has happened already, with other facts.", key=key)
-            return recorded
+        if (record := recorded()) is not None:
+            return record
         try:
             operation = plan()
         except AtelierError:
-            if deps.wallets.operation_record(workspace_id, key) is None:
-                raise
-            continue  # The plan was refused because of what a parallel request with the same key has just written.
-        try:
-            deps.wallets.post(operation, operation_fingerprint)
-        except StaleWallet:
-            deps.pause(tries)
-        except OperationExists:
-            continue
-        else:
-            return OperationRecord(
-                key, operation_fingerprint, operation.postings[0].movement.order, operation.new_grant
-            )
-    raise Unavailable("The wallet is busy. Try again.")
+            # The plan may be refused because of what a parallel request with the same key has just written.
+            if (record := recorded()) is not None:
+                return record
+            raise
+        deps.wallets.post(operation, operation_fingerprint)
+        return OperationRecord(key, operation_fingerprint, operation.postings[0].movement.order, operation.new_grant)
+
+    return retrying(
+        attempt,
+        on=(StaleWallet, OperationExists),
+        busy="The wallet is busy. Try again.",
+        tries_max=TRIES_MAX,
+        pause=deps.pause,
+    )
 
 
 def _order(now: datetime) -> str:

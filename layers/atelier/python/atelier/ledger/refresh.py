@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from atelier.errors import Unavailable
-from atelier.ledger.model import DailyCreditRule, Wallet, plan_refresh
+from atelier.ledger.model import DailyCreditRule, Wallet
+from atelier.ledger.plan_refresh import plan_refresh
 from atelier.ledger.ports import StaleWallet, WalletStore
+from atelier.retrying import retrying
 
 TRIES_MAX = 60
 
@@ -20,20 +21,20 @@ def refresh_wallet(
     now: datetime,
     known_wallet: Wallet | None = None,
 ) -> Wallet:
-    """The wallet with everything due booked; writes only when something is due. `daily` gives a tier's daily credits;
-    `seen` is the wallet if the caller has read it already.
+    """The wallet with everything due booked; writes only when something is due. `daily_credits_of` gives a
+    tier's daily credits; `known_wallet` is the wallet if the caller has read it already.
 
     Safe to run many times in parallel, because the day's grant has one key. Raises Unavailable when parallel writers
     changed the wallet at every attempt, NotFound when there is no wallet."""
-    for _ in range(TRIES_MAX):
+
+    def attempt() -> Wallet:
+        nonlocal known_wallet
         wallet, known_wallet = known_wallet or wallets.wallet(workspace_id), None
         daily_credits = daily_credits_of(wallet.tier)
         if not wallet.needs_refresh(now) and not daily_credits.is_due(wallet, now):
             return wallet
         plan = plan_refresh(wallet, daily_credits, now)
-        try:
-            wallets.apply_refresh(plan)
-        except StaleWallet:
-            continue
+        wallets.apply_refresh(plan)
         return plan.wallet
-    raise Unavailable("The wallet is busy. Try again.")
+
+    return retrying(attempt, on=StaleWallet, busy="The wallet is busy. Try again.", tries_max=TRIES_MAX)

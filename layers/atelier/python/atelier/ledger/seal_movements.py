@@ -14,6 +14,7 @@ from atelier.errors import Unavailable
 from atelier.ledger.hash_chain import PublicForm, Seal, chain, counters_mismatch, is_intact, movement_id
 from atelier.ledger.model import Wallet
 from atelier.ledger.ports import SealNumberTaken, SealStore, WalletStore
+from atelier.retrying import LostRace, retrying
 from atelier.telemetry import logger, put_count
 
 TRIES_MAX = 20
@@ -68,23 +69,25 @@ def seal_unsealed(workspace_id: str, movements: Iterable[PublicForm], *, deps: S
     forms = {movement_id(form): form for form in movements}
     if not forms:
         return SealReport(deps.seals.newest(workspace_id, consistent=False), 0)
-    for tries in range(TRIES_MAX):
+    is_repeated = False
+
+    def attempt() -> SealReport:
+        nonlocal is_repeated
         # The first read may be stale: then the write fails, because its seal number is taken.
-        covered = SealedKeys(workspace_id, deps.seals.newest(workspace_id, consistent=tries > 0), deps.seals)
+        covered = SealedKeys(workspace_id, deps.seals.newest(workspace_id, consistent=is_repeated), deps.seals)
+        is_repeated = True
         unsealed_forms = [form for at, form in forms.items() if not covered.covers(at, form["at"])]
         head = covered.head
         if not unsealed_forms:
             return SealReport(head, 0)
         mismatch = f"seal {head.number} was changed" if head and not is_intact(workspace_id, head) else None
-        try:
-            for link in chain(workspace_id, covered.head, unsealed_forms, now):
-                deps.seals.append(workspace_id, link)
-                head = link
-        except SealNumberTaken:
-            deps.pause(tries)
-        else:
-            return SealReport(head, len(unsealed_forms), mismatch)
-    raise Unavailable("The wallet is being sealed by others. Try again.")
+        for link in chain(workspace_id, covered.head, unsealed_forms, now):
+            deps.seals.append(workspace_id, link)
+            head = link
+        return SealReport(head, len(unsealed_forms), mismatch)
+
+    busy = "The wallet is being sealed by others. Try again."
+    return retrying(attempt, on=SealNumberTaken, busy=busy, tries_max=TRIES_MAX, pause=deps.pause)
 
 
 class SealedKeys:
@@ -134,8 +137,10 @@ def seal_all(workspace_id: str, *, deps: SealDeps, now: datetime) -> tuple[Walle
     """Seal every movement that is written, and return the wallet with the seal whose sums are exactly the wallet's.
 
     Raises Unavailable when the wallet changed at every attempt, or when an unsealed movement is not found within
-    PAGES_A_REQUEST pages."""
-    for _ in range(TRIES_MAX):
+    PAGES_PER_REQUEST_MAX pages."""
+    busy = "Not all entries are sealed yet. Try again in a minute."
+
+    def attempt() -> tuple[Wallet, Seal | None]:
         head = deps.seals.newest(workspace_id, consistent=True)
         wallet = deps.wallets.wallet(workspace_id)
         missing = wallet.written - (head.count if head else 0)
@@ -145,9 +150,12 @@ def seal_all(workspace_id: str, *, deps: SealDeps, now: datetime) -> tuple[Walle
             workspace_id, head, missing, seals=deps.seals, pages_max=PAGES_PER_REQUEST_MAX
         )
         if not unsealed_forms:
-            break
+            raise Unavailable(busy)
         seal_unsealed(workspace_id, unsealed_forms, deps=deps, now=now)
-    raise Unavailable("Not all entries are sealed yet. Try again in a minute.")
+        # More movements may have been written meanwhile: compare the counts again.
+        raise LostRace
+
+    return retrying(attempt, on=LostRace, busy=busy, tries_max=TRIES_MAX)
 
 
 def wallet_mismatch(wallet: Wallet, head: Seal) -> str | None:

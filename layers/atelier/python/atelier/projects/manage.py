@@ -9,13 +9,15 @@ from typing import Protocol
 
 from atelier.caller import Caller
 from atelier.dataclass import dataclass
-from atelier.errors import Conflict, Forbidden, NotFound, Unavailable
+from atelier.errors import Conflict, Forbidden, NotFound
 from atelier.idempotency import IdempotencyKeys, fingerprint
 from atelier.ids import new_id
 from atelier.projects.model import THRESHOLDS, WORKSPACE, Budget, Project, month_of
 from atelier.projects.ports import ProjectExists, ProjectInUse, ProjectStore, StaleProject
+from atelier.retrying import LostRace, retrying
 
 TRIES_MAX = 20
+PROJECT_BUSY = "This project is changing quickly. Try again."
 ProjectAndBudget = tuple[Project, Budget]
 
 
@@ -104,35 +106,33 @@ def change_project(
     projects: ProjectStore,
     now: datetime,
 ) -> ProjectAndBudget:
-    """Change a project and its budget by the function `to`, and return them. Calls `to` again when a parallel request
+    """Change a project and its budget by `apply_change`, and return them. It is called again when a parallel request
     changed them first. Raises NotFound, or Unavailable when parallel requests change them at every attempt."""
-    for _ in range(TRIES_MAX):
+
+    def attempt() -> ProjectAndBudget:
         before = read_project(workspace_id, project_id, projects=projects)
         project, budget = apply_change(before)
         # Each change has a later `updated_at` than the one before, because the store's condition compares that time to
         # see whether the project changed since it was read.
         at = max(now, before[0].updated_at + timedelta(milliseconds=1))
         after = replace(project, updated_at=at), replace(budget, archived=project.archived_at is not None)
-        try:
-            projects.change(before, after)
-        except StaleProject:
-            continue
+        projects.change(before, after)
         return after
-    raise Unavailable("This project is changing quickly. Try again.")
+
+    return retrying(attempt, on=StaleProject, busy=PROJECT_BUSY, tries_max=TRIES_MAX)
 
 
 def remove_project(workspace_id: str, project_id: str, *, projects: ProjectStore) -> None:
     """Remove a project that was never used. Raises NotFound, or Conflict when something was made for it, because its
     generations refer to it for ever."""
-    for _ in range(TRIES_MAX):
+
+    def attempt() -> None:
         try:
             projects.delete(workspace_id, project_id)
         except ProjectInUse:
             raise Conflict("Something was made for this project: archive it instead.", project_id=project_id) from None
-        except StaleProject:
-            continue
-        return
-    raise Unavailable("This project is changing quickly. Try again.")
+
+    retrying(attempt, on=StaleProject, busy=PROJECT_BUSY, tries_max=TRIES_MAX)
 
 
 def workspace_budget(workspace_id: str, *, projects: ProjectStore, now: datetime) -> Budget:
@@ -155,22 +155,22 @@ def change_workspace_budget(
 ) -> Budget:
     """Set the workspace's monthly budget, or lift it (None). Only generations requested after the first setting count.
     Raises Unavailable when parallel requests change the budget at every attempt."""
-    for _ in range(TRIES_MAX):
+
+    def attempt() -> Budget:
         before = projects.budget(workspace_id, WORKSPACE)
         if before is None:
             projects.create_budget(Budget(workspace_id, WORKSPACE, period=month_of(now)))
-            continue
+            raise LostRace  # Whoever created it: read the budget that is there now.
         if before.period is not None and before.period < month_of(now):
             projects.begin_period(before, month_of(now))
-            continue
+            raise LostRace  # Whoever began the month: read the budget again.
 
         after = replace(before, limit_microusd=limit_microusd, thresholds=thresholds)
-        try:
-            projects.change_budget(before, after)
-        except StaleProject:
-            continue
+        projects.change_budget(before, after)
         # The wallet is marked last and at every call, so that a repeated request repairs a crash between the two
         # writes.
         wallets.mark_budgeted(workspace_id)
         return after
-    raise Unavailable("This budget is changing quickly. Try again.")
+
+    busy = "This budget is changing quickly. Try again."
+    return retrying(attempt, on=(StaleProject, LostRace), busy=busy, tries_max=TRIES_MAX)

@@ -16,6 +16,7 @@ from atelier.provider_keys.master_keys import parse_master_keys, with_new_key
 from atelier.provider_keys.model import UnreadableKey
 from atelier.provider_keys.ports import MasterSecretWriter, ProviderKeys
 from atelier.provider_keys.vault import Vault
+from atelier.telemetry import logger
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +50,13 @@ def rotate(
     now: datetime,
 ) -> RewrapReport:
     """Seal again what outdated master keys sealed; with `new_master_key`, add a new master key first. new_vault: opens
-    a vault that has cached nothing."""
+    a vault that has cached nothing. Logs the keys that cannot be read."""
     if new_master_key:
         add_master_key(keys=keys, secret=secret, now=now)
-    return rewrap(keys=keys, vault=new_vault(), has_time=has_time)
+    report = rewrap(keys=keys, vault=new_vault(), has_time=has_time)
+    if report.unreadable:
+        logger.error("own keys cannot be read", key_ids=report.unreadable)
+    return report
 
 
 def rewrap(*, keys: ProviderKeys, vault: Vault, has_time: Callable[[], bool]) -> RewrapReport:

@@ -10,6 +10,7 @@ from atelier.dataclass import dataclass
 from atelier.provider_port import Provider
 from atelier.routing.circuit_breaker import EMBEDDED, Health, HealthStatus, Scope
 from atelier.routing.health_cache import HealthCache
+from atelier.telemetry import logger
 
 # Healthy providers are checked this often, unhealthy ones at every run.
 HEALTHY_EVERY = timedelta(minutes=30)
@@ -24,7 +25,7 @@ class HealthCheckReport:
 
 
 def check_health(providers: Mapping[str, Provider], health: HealthCache, clock: Clock) -> HealthCheckReport:
-    """Check every provider that is due, once each. Safe to repeat."""
+    """Check every provider that is due, once each, and log those that fail. Safe to repeat."""
     checked: list[str] = []
     unhealthy: list[tuple[str, str]] = []
     for name in sorted(providers.keys() - {EMBEDDED}):
@@ -34,6 +35,7 @@ def check_health(providers: Mapping[str, Provider], health: HealthCache, clock: 
         checked.append(name)
         failure = providers[name].check()
         if failure is not None:
+            logger.warning("a provider is not well", provider=name, error_class=failure.error_class)
             unhealthy.append((name, failure.error_class))
         health.record_check(
             scope, failure.error_class if failure else None, failure.message if failure else "", clock()

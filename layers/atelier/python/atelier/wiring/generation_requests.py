@@ -19,11 +19,11 @@ from atelier.generations.wait import WaitDeps
 from atelier.generations.wait import wait as wait_for_end
 from atelier.settings import AttemptSigning, DailyCredits, GenerationTimes, WaitLimits
 from atelier.wiring import media_urls, moderation, routing, waiting
-from atelier.wiring.budgets import projects
 from atelier.wiring.generations import read_text, store
 from atelier.wiring.idempotency import idempotency_keys
 from atelier.wiring.ledger import wallets
 from atelier.wiring.library import assets, characters, templates
+from atelier.wiring.projects import projects
 from atelier.wiring.sunsets import routing_catalogue
 
 
@@ -31,7 +31,6 @@ def create_deps(now: datetime) -> CreateDeps:
     """The dependencies of creating a generation, with the catalogue and the routes of this moment."""
     return CreateDeps(
         submit=_submit_deps(now),
-        routes_of_wallet=partial(routing.routes_of_wallet, now=now),
         routes_of_workspace=partial(routing.routes, now=now),
         quote_key=_quote_key,
         characters=characters,
@@ -62,7 +61,7 @@ def _submit_deps(now: datetime) -> SubmitDeps:
         budgets=projects(),
         input_asset_store=assets(),
         pause=pause_with_jitter,
-        routes=partial(routing.routes_of_wallet, now=now),
+        routes_of_wallet=partial(routing.routes_of_wallet, now=now),
         moderation=moderation.prompt_check(),
         daily_verified_only=DailyCredits.read().verified_only,
     )

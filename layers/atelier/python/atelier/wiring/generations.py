@@ -11,9 +11,9 @@ from atelier.adapters.media.keys import media_key
 from atelier.generations import read_text as reading
 from atelier.generations.model import Generation
 from atelier.settings import GenerationsTable, MediaBucket
-from atelier.wiring.budgets import projects
 from atelier.wiring.ledger import wallets
 from atelier.wiring.prices import prices
+from atelier.wiring.projects import projects
 
 if TYPE_CHECKING:
     from atelier.generations.finish import CloseDeps

@@ -10,7 +10,7 @@ from atelier.adapters.aws.dynamodb.generation_changes import generation_changes
 from atelier.adapters.aws.events import EventBridgeBus
 from atelier.generations.relay import GenerationChange, RelayDeps
 from atelier.settings import EventBus
-from atelier.wiring.budgets import projects
+from atelier.wiring.projects import projects
 from atelier.wiring.workflow import queue, workflow
 
 

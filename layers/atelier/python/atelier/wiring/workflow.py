@@ -27,11 +27,11 @@ from atelier.settings import (
     RunPipeline,
 )
 from atelier.wiring import moderation, provider_adapters, routing
-from atelier.wiring.budgets import projects
 from atelier.wiring.generations import store
 from atelier.wiring.ledger import wallets
 from atelier.wiring.library import assets
 from atelier.wiring.prices import prices
+from atelier.wiring.projects import projects
 
 
 @cache

@@ -14,8 +14,8 @@ from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttrib
 from pynamodb.exceptions import DoesNotExist
 
 from atelier.adapters.aws.dynamodb import Item, conditional
-from atelier.errors import Unavailable
 from atelier.openai_api.ports import OrderEntry
+from atelier.retrying import retrying
 
 # Longer than a generation's deadline and RESULT_WAITS together.
 LIFETIME = timedelta(hours=3)
@@ -47,15 +47,15 @@ class DynamoSdkRetries:
             free |= SdkRetryItem.name == instead_of
         until = int((now + LIFETIME).timestamp())
         item = SdkRetryItem(f"try#{workspace_id}#{fingerprint}", "try", name=name, expires_at_seconds=until)
-        for _ in range(READ_ATTEMPTS_MAX):
+
+        def attempt() -> OrderEntry:
             if conditional(lambda: item.save(condition=free)):
                 return OrderEntry(name)
-            try:
-                found = SdkRetryItem.get(item.pk, item.sk, consistent_read=True)
-            except DoesNotExist:
-                continue
+            found = SdkRetryItem.get(item.pk, item.sk, consistent_read=True)
             return OrderEntry(found.name, bool(found.answered))
-        raise Unavailable("The database is busy. Try again.")
+
+        # The item may have been deleted between the write and the read.
+        return retrying(attempt, on=DoesNotExist, busy="The database is busy. Try again.", tries_max=READ_ATTEMPTS_MAX)
 
     def mark_answered(self, workspace_id: str, fingerprint: str, name: str) -> None:
         item = SdkRetryItem(f"try#{workspace_id}#{fingerprint}", "try")
