@@ -44,8 +44,18 @@ def example_event(name: str) -> dict[str, Any]:
     request."""
     if name not in calls():
         return json.loads((EVENTS / f"{name}.json").read_text())
-    [complete] = (EVENTS / name).parent.glob("*.json")
-    return with_request(json.loads(complete.read_text()), **calls()[name])
+    return with_request(complete_event((EVENTS / name).parent), **calls()[name])
+
+
+def complete_event(folder: Path) -> dict[str, Any]:
+    """The one complete event in a function's folder of events, from which the function's calls are built."""
+    found = sorted(folder.glob("*.json"))
+    assert len(found) == 1, (
+        f"{folder} needs one complete event and has {[path.name for path in found]}: write the others as calls in "
+        "events/calls.yaml"
+    )
+    complete: dict[str, Any] = json.loads(found[0].read_text())
+    return complete
 
 
 def with_request(

@@ -20,7 +20,7 @@ LAYERS = {
     "RuntimeLayer": "dependencies",
     "MediaLayer": "dependencies",
     "AiLayer": "dependencies",
-    "FilmLayer": "dependencies",
+    "VideoLayer": "dependencies",
     "StudioLayer": "studio",
     "StudioDependenciesLayer": "dependencies",
 }
@@ -99,7 +99,7 @@ assert {sys.modules[name].__file__.startswith(sys.argv[1]) for name in ("PIL", "
 
 def test_no_layer_repeats_a_package_of_the_runtime_layer(layers: dict[str, Path]) -> None:
     brought = {path.name for path in (layers["RuntimeLayer"] / "python").iterdir()}
-    for layer in ("MediaLayer", "AiLayer", "FilmLayer", "AtelierLayer"):
+    for layer in ("MediaLayer", "AiLayer", "VideoLayer", "AtelierLayer"):
         assert not brought & {path.name for path in (layers[layer] / "python").iterdir()}
 
 

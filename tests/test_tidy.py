@@ -404,8 +404,8 @@ def test_the_template_declares_exactly_the_function_folders() -> None:
 
 def test_a_function_has_no_layer_that_it_does_not_import() -> None:
     # Videos are decoded in a sandbox process, which the imports do not show.
-    film = {"av", "espeakng_loader", "atelier.adapters.media.sandbox"}
-    heavy = {"MediaLayer": {"PIL"}, "AiLayer": {"httpx", "replicate"}, "FilmLayer": film, "StudioLayer": {"studio"}}
+    video = {"av", "espeakng_loader", "atelier.adapters.media.sandbox"}
+    heavy = {"MediaLayer": {"PIL"}, "AiLayer": {"httpx", "replicate"}, "VideoLayer": video, "StudioLayer": {"studio"}}
     # These are dependencies of the layer beside them.
     heavy["StudioDependenciesLayer"] = {"studio"}
     idle = [

@@ -49,10 +49,6 @@ def _options(arguments: argparse.Namespace, simulators: Simulators | None) -> St
     secrets: dict[str, object] = simulators.secrets if simulators else {}
     if arguments.provider_secrets_file:
         secrets |= json.loads(Path(arguments.provider_secrets_file).read_text("utf-8"))
-    if arguments.replicate_url:
-        urls["replicate"] = arguments.replicate_url
-    if arguments.replicate_secret_file:
-        secrets["replicate"] = json.loads(Path(arguments.replicate_secret_file).read_text("utf-8"))
     if urls:
         # Parameters given with --parameter win over those derived from the providers' addresses.
         parameters = {
@@ -82,8 +78,6 @@ def _parser() -> argparse.ArgumentParser:
         "--provider-url", action="append", default=[], metavar="ID=URL", help="where a provider's API is; turns it on"
     )
     parser.add_argument("--provider-secrets-file", help='JSON file {"openai": {"api_key": …}, …}')
-    parser.add_argument("--replicate-url", help="the same for Replicate alone")
-    parser.add_argument("--replicate-secret-file", help='JSON file {"api_token": …, "webhook_secret": …}')
     parser.add_argument("--no-policies", action="store_true", help="do not enforce the functions' IAM policies")
     return parser
 

@@ -19,7 +19,7 @@ from tests.bench.measure import ROOT, NotRun, Result
 
 BUILT = ROOT / ".aws-sam/build"
 TYPICAL_LAYERS = ("runtime", "media", "ai")
-VIDEO_LAYERS = ("film",)
+VIDEO_LAYERS = ("video",)
 ALSO_TYPICAL = ("boto3", "aws-xray-sdk")
 
 
@@ -33,14 +33,14 @@ def rows() -> list[Result]:
         typical_megabytes(python, TYPICAL_LAYERS),
         typical_megabytes(python, (*TYPICAL_LAYERS, *VIDEO_LAYERS)),
     )
-    decoding = {name for name, folders in packages().items() if BUILT / "FilmLayer" in folders}
+    decoding = {name for name, folders in packages().items() if BUILT / "VideoLayer" in folders}
     largest = max(sizes.keys() - decoding, key=lambda name: sizes[name])
-    largest_with_films = max(decoding, key=lambda name: sizes[name])
+    largest_with_video = max(decoding, key=lambda name: sizes[name])
     return [
         Result(12, f"package, largest ({largest})", sizes[largest], reference, "MB", ratio_max=0.7),
         Result(12, "package, credits", sizes["ApiCreditsFunction"], reference, "MB", ratio_max=0.7),
         Result(
-            12, f"package with films ({largest_with_films})", sizes[largest_with_films], with_video, "MB", ratio_max=0.7
+            12, f"package with video ({largest_with_video})", sizes[largest_with_video], with_video, "MB", ratio_max=0.7
         ),
     ]
 

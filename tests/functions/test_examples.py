@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from tests.functions.example_data import (
     submit_example,
     submit_run,
 )
-from tests.invoke import ROOT, calls, example_event, load_function
+from tests.invoke import ROOT, calls, complete_event, example_event, load_function
 from tests.webhook_receiver import webhook_receiver
 
 FUNCTIONS = sorted(str(path.parent.relative_to(ROOT / "functions")) for path in (ROOT / "functions").rglob("app.py"))
@@ -73,6 +74,14 @@ def test_a_handler_accepts_its_example_event_and_logs_its_ids(name: str, cloud: 
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
     assert {line["level"] for line in lines} <= {"INFO", "WARNING"}
     assert lines[-1].keys() >= ids_of(request), lines[-1]
+
+
+def test_a_second_complete_event_beside_calls_is_named(tmp_path: Path) -> None:
+    (tmp_path / "list.json").write_text("{}")
+    assert complete_event(tmp_path) == {}
+    (tmp_path / "get.json").write_text("{}")
+    with pytest.raises(AssertionError, match=r"one complete event and has \['get.json', 'list.json'\]"):
+        complete_event(tmp_path)
 
 
 def ids_of(request: dict[str, Any]) -> set[str]:

@@ -196,7 +196,7 @@ def test_a_video_stays_staged_while_pyav_is_missing(
     output = OutputLocation(key=delivery.stage(work.id, "att_1", 0, made_here(Kind.VIDEO)))
     installed = list(sys.path)
     monkeypatch.setattr(sys, "path", [path for path in installed if "site-packages" not in path])
-    with pytest.raises(MediaToolMissing, match="film layer"):
+    with pytest.raises(MediaToolMissing, match="video layer"):
         delivery.deliver(work, 0, output, ())
     monkeypatch.setattr(sys, "path", installed)
     assert delivery.deliver(work, 0, output, ()).type == "video"

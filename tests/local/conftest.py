@@ -32,9 +32,9 @@ class Stack:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The stack as `make run` starts it, on free ports and a fresh data folder."""
     folder = tmp_path_factory.mktemp("stack")
-    secret = folder / "replicate.json"
-    secret.write_text(json.dumps({"api_token": API_TOKEN, "webhook_secret": WEBHOOK_SECRET}))
+    secrets = folder / "providers.json"
+    secrets.write_text(json.dumps({"replicate": {"api_token": API_TOKEN, "webhook_secret": WEBHOOK_SECRET}}))
     with ReplicateSimulator(0) as simulator:
-        arguments = ["--replicate-url", simulator.url, "--replicate-secret-file", str(secret)]
+        arguments = ["--provider-url", f"replicate={simulator.url}", "--provider-secrets-file", str(secrets)]
         with RunningStack(folder / "data", parameters=PARAMETERS, arguments=arguments) as running:
             yield Stack(running.base_url, simulator.url, running)

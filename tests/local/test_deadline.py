@@ -17,11 +17,11 @@ RECONCILER = "SchedulesReconcileGenerationsFunction"
 @contextmanager
 def stack(folder: Path, deadline_seconds: int) -> Iterator[tuple[RunningStack, ReplicateSimulator]]:
     """The stack and its provider."""
-    secret = folder / "replicate.json"
-    secret.write_text(json.dumps({"api_token": API_TOKEN, "webhook_secret": WEBHOOK_SECRET}))
+    secrets = folder / "providers.json"
+    secrets.write_text(json.dumps({"replicate": {"api_token": API_TOKEN, "webhook_secret": WEBHOOK_SECRET}}))
     parameters = {"GenerationDeadlineSeconds": str(deadline_seconds), "AttemptPollSeconds": "1"}
     with ReplicateSimulator(0) as simulator:
-        arguments = ["--replicate-url", simulator.url, "--replicate-secret-file", str(secret)]
+        arguments = ["--provider-url", f"replicate={simulator.url}", "--provider-secrets-file", str(secrets)]
         with RunningStack(folder / "data", parameters=parameters, arguments=arguments) as running:
             yield running, simulator
 

@@ -24,7 +24,7 @@ ALLOWED = {
     f"{CATALOGUE}/compiled.json",
     f"{CATALOGUE}/openai.yaml",  # the successor of a retired model is another provider's
     "infra/data.yaml",  # an example in the description of the secret
-    "infra/local/__main__.py",  # an example in the help, and the older options for Replicate alone
+    "infra/local/__main__.py",  # an example in the help
     "infra/simulators/all.py",  # the fallback that it shows
     "infra/simulators/xai.py",  # xAI speaks OpenAI's API
     "infra/simulators/custom.py",  # so does an endpoint of a workspace's own

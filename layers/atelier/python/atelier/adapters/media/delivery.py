@@ -29,7 +29,7 @@ OUTPUT_TYPES = {
 INPUT_BYTES_MAX = 100 * 1024 * 1024
 # Fetching four images, or one video that is encoded afterwards, fits the Lambda function's time-out even if each file
 # is fetched twice.
-FETCH_SECONDS_MAX, FETCH_FILM_SECONDS_MAX = 12.0, 30.0
+FETCH_SECONDS_MAX, FETCH_VIDEO_SECONDS_MAX = 12.0, 30.0
 FETCHES_MAX = 2
 PAUSE_SECONDS = 0.5
 
@@ -138,7 +138,7 @@ class Delivery:
 
     def _fetch(self, url: str, hosts: tuple[str, ...], expected: str) -> bytes:
         bytes_max = BYTES_MAX[expected]
-        seconds_max = FETCH_FILM_SECONDS_MAX if expected == "video" else FETCH_SECONDS_MAX
+        seconds_max = FETCH_VIDEO_SECONDS_MAX if expected == "video" else FETCH_SECONDS_MAX
         for fetches in range(1, FETCHES_MAX + 1):
             try:
                 return self._fetcher.fetch(url, hosts=hosts, bytes_max=bytes_max, seconds_max=seconds_max)

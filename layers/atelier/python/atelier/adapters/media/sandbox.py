@@ -65,7 +65,7 @@ def process_in_sandbox(
             answer, files = sandbox.process({**request, "seconds_max": seconds_left}, data, seconds_left)
 
     if "lacking" in answer:
-        raise MediaToolMissing(f"{answer['lacking']} is not installed here: this function needs the film layer")
+        raise MediaToolMissing(f"{answer['lacking']} is not installed here: this function needs the video layer")
     if "limit" in answer:
         raise MediaLimitExceeded(answer["limit"])
     if "refused" in answer:
