@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from atelier.adapters.media import video
+from atelier.adapters.media import video, video_inspection
 from atelier.adapters.media.processed import MediaInvalid, MediaLimitExceeded, Processed
 from atelier.adapters.providers.local.provider import Local
 from atelier.provider_port import Done, Job
@@ -538,16 +538,16 @@ def test_a_video_with_an_absurd_duration_is_refused_or_bounded(
 
 
 def test_frames_beyond_the_pixel_limit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(video, "FRAME_PIXELS_MAX", 64 * 48 - 1)
+    monkeypatch.setattr(video_inspection, "FRAME_PIXELS_MAX", 64 * 48 - 1)
     with pytest.raises(MediaInvalid, match="64 × 48 pixels"):
         video.process(av_files.make_video(frames=2), watermark=False)
 
 
 def test_a_video_beyond_the_length_limit_is_refused(monkeypatch: pytest.MonkeyPatch, plain: bytes) -> None:
-    monkeypatch.setattr(video, "SECONDS_MAX", 1.5)
+    monkeypatch.setattr(video_inspection, "SECONDS_MAX", 1.5)
     with pytest.raises(MediaInvalid):
         video.process(plain, watermark=False)
-    monkeypatch.setattr(video, "SECONDS_MAX", 2.5)
+    monkeypatch.setattr(video_inspection, "SECONDS_MAX", 2.5)
     assert video.process(plain, watermark=False).duration_ms == 2000
 
 
