@@ -55,6 +55,49 @@ def test_assets_are_listed_by_type(app: ModuleType) -> None:
     )
 
 
+def change(**body: Any) -> dict[str, Any]:
+    """The event of a change of the example's asset, with this body."""
+    return event("api/library/change_asset", body=body)
+
+
+def listed(app: ModuleType, **query: str) -> list[str]:
+    found = success_data(invoke_app(app, event("api/library/list", queryStringParameters=query)))
+    return [asset["id"] for asset in found["items"]]
+
+
+def test_an_asset_is_named_tagged_archived_and_brought_back(app: ModuleType) -> None:
+    changed = success_data(invoke_app(app, example_event("api/library/change_asset")))["asset"]
+    assert (changed["name"], changed["tags"], changed["favorite"]) == ("Lighthouse, final", ["poster", "spring"], True)
+    assert changed["archived_at"]
+    again = success_data(invoke_app(app, change(archived=True, description="For the fair")))["asset"]
+    assert (again["archived_at"], again["description"]) == (changed["archived_at"], "For the fair")
+    assert again["name"] == "Lighthouse, final"
+    back = success_data(invoke_app(app, change(archived=False, favorite=False, tags=[], description=None)))["asset"]
+    assert (back["archived_at"], back["favorite"], back["tags"], back["description"]) == (None, False, [], None)
+    assert success_data(invoke_app(app, change()))["asset"] == back
+
+
+def test_assets_are_listed_by_what_was_said_of_them(app: ModuleType) -> None:
+    other = f"{ASSET[:-1]}0"
+    picture = DeliveredFile(other, "image", SHA256, "png", 183_211, 512, 512, has_thumbnail=True)
+    library.assets().record(stored_generation(), picture, 1)
+    invoke_app(app, example_event("api/library/change_asset"))
+    for query in ({"tag": "Spring"}, {"favorite": "true"}, {"archived": "true"}, {"q": "HOUSE, F"}, {"q": "oster"}):
+        assert listed(app, **query) == [ASSET], query
+    for query in ({"favorite": "false"}, {"archived": "false"}):
+        assert listed(app, **query) == [other], query
+    assert listed(app, tag="spr") == listed(app, q="spring", archived="false") == []
+    assert sorted(listed(app)) == sorted([ASSET, other])
+
+
+def test_a_change_of_an_asset_is_checked(app: ModuleType) -> None:
+    wrong = {"name": "", "tags": ["x" * 41], "favorite": "perhaps", "url": "https://example.com"}
+    for name, value in wrong.items():
+        assert error_of(invoke_app(app, change(**{name: value}))) == (422, "VALIDATION_FAILED"), name
+    assert error_of(invoke_app(app, foreign_event("api/library/change_asset"))) == (404, "NOT_FOUND")
+    assert listed(app, q="lighthouse, final") == []
+
+
 def test_assets_are_listed_by_project(app: ModuleType) -> None:
     other = f"{ASSET[:-1]}0"
     picture = DeliveredFile(other, "image", SHA256, "png", 183_211, 512, 512, has_thumbnail=True)

@@ -6,6 +6,8 @@ from atelier.http.api import Api
 from atelier.http.request import Empty, Request
 from atelier.http.resources import ResourceSchemas, declare_resource
 from atelier.http.response import Response
+from atelier.library.change_asset import ChangeAssetRequest
+from atelier.library.change_asset import change_asset as change_asset_of
 from atelier.library.character_schemas import (
     ChangeCharacterRequest,
     CharacterEnvelope,
@@ -62,4 +64,19 @@ def list_assets(request: Request[Empty]) -> Response:
 def get_asset(request: Request[Empty]) -> Response:
     """Get one asset with its signed URLs."""
     asset = library.assets().get(request.caller.workspace_id, request.path_id("asset_id", "ast"))
+    return Response(AssetEnvelope(asset=present_asset(asset, request.now, urls=asset_urls)))
+
+
+@api.route(
+    "PUT",
+    "/api/assets/<asset_id>",
+    permission="assets.manage",
+    body=ChangeAssetRequest,
+    answer=AssetEnvelope,
+    errors=(404,),
+)
+def change_asset(request: Request[ChangeAssetRequest]) -> Response:
+    """Change the fields that the body names: name, description, tags, whether it is a favourite or archived."""
+    workspace_id, asset_id = request.caller.workspace_id, request.path_id("asset_id", "ast")
+    asset = change_asset_of(workspace_id, asset_id, request.body.changes(request.now), assets=library.assets())
     return Response(AssetEnvelope(asset=present_asset(asset, request.now, urls=asset_urls)))

@@ -204,8 +204,8 @@ def test_what_people_write_is_shown_as_text_in_every_room(page: Page, api: httpx
     character = api.post("/api/characters", json=face).json()["data"]["character"]
     # In a template {{7*7}} is no variable, and the API says so.
     plain = MARKER.replace("{{7*7}}", "{{thing}}")
-    request = {**texts, "kind": "image", "prompt": plain, "negative_prompt": plain, "variables": {}}
-    request["variables"] = {"thing": {"default": MARKER, "description": MARKER}}
+    variables = {"thing": {"default": MARKER, "description": MARKER}}
+    request = {**texts, "kind": "image", "prompt": plain, "negative_prompt": plain, "variables": variables}
     template = api.post("/api/templates", json=request).json()["data"]["template"]
     for path in (
         "/library",

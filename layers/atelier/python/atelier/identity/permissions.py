@@ -22,6 +22,7 @@ WEAKEST: dict[str, Role] = {
     "api-keys.manage": Role.ADMIN,
     "api-keys.read": Role.EDITOR,
     "assets.create": Role.EDITOR,
+    "assets.manage": Role.EDITOR,
     "assets.read": Role.VIEWER,
     "budgets.manage": Role.ADMIN,
     "budgets.read": Role.VIEWER,

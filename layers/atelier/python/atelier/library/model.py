@@ -12,7 +12,8 @@ class Asset:
     """One stored file. `sha256` and `format` give its key in the media bucket; sizes are in bytes and pixels.
 
     Without a `generation_id` it was uploaded. `made_from`: ids of the assets that were inputs of its generation.
-    `notes`: sentences for the owner about what was removed or changed when the file was stored."""
+    `notes`: sentences for the owner about what was removed or changed when the file was stored. The
+    owner may change `name`, `description`, `tags`, `favorite` and `archived_at`."""
 
     id: str
     workspace_id: str
@@ -32,3 +33,6 @@ class Asset:
     has_thumbnail: bool = True
     made_from: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    description: str | None = None
+    tags: tuple[str, ...] = ()
+    favorite: bool = False

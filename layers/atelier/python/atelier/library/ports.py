@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from atelier.dataclass import dataclass
 from atelier.library.model import Asset
 
 PendingT = TypeVar("PendingT")
+# New values by field of the asset: some of name, description, tags, favorite and archived_at.
+AssetChanges = Mapping[str, Any]
 
 
 class UploadExists(Exception):
@@ -22,6 +24,19 @@ class AssetPage:
 
     assets: tuple[Asset, ...]
     next_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AssetFilter:
+    """Which assets to list; None = all. text: a part of the name, the description or a tag, in any letter case."""
+
+    tag: str | None = None
+    favorite: bool | None = None
+    archived: bool | None = None
+    text: str | None = None
+
+
+ALL_ASSETS = AssetFilter()
 
 
 class Assets(Protocol):
@@ -47,7 +62,12 @@ class Assets(Protocol):
         limit: int,
         *,
         project_id: str | None = None,
+        wanted: AssetFilter = ALL_ASSETS,
     ) -> AssetPage: ...
+
+    def change(self, workspace_id: str, asset_id: str, changes: AssetChanges) -> None:
+        """Write these fields of an asset. Being archived again keeps the first time. Raises NotFound."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

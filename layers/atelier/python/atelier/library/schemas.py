@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from atelier.library.model import Asset
 
@@ -26,6 +26,9 @@ class AssetView(BaseModel):
     made_from: list[str] = Field(description="The assets that it was made from.")
     notes: list[str] = Field(default=[], description="What was left out of the file or changed when it was stored.")
     project_id: str | None
+    description: str | None = None
+    tags: list[str] = []
+    favorite: bool = False
     url: str
     thumbnail_url: str | None
     created_at: datetime
@@ -46,6 +49,12 @@ class AssetQuery(BaseModel):
 
     type: Literal["image", "video", "audio", "text", "page"] | None = None
     project_id: Annotated[str, Field(max_length=40)] | None = None
+    tag: Annotated[str, StringConstraints(max_length=40, to_lower=True)] | None = None
+    favorite: bool | None = None
+    archived: bool | None = Field(default=None, description="Without it, archived assets are listed with the others.")
+    q: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
+        default=None, description="A part of the name, the description or a tag."
+    )
     limit: int = Field(default=25, ge=1, le=100)
     cursor: Annotated[str, Field(max_length=200)] | None = None
 
@@ -66,6 +75,9 @@ def asset_view(asset: Asset, url: str, thumbnail_url: str | None) -> AssetView:
         made_from=list(asset.made_from),
         notes=list(asset.notes),
         project_id=asset.project_id,
+        description=asset.description,
+        tags=list(asset.tags),
+        favorite=asset.favorite,
         url=url,
         thumbnail_url=thumbnail_url,
         created_at=asset.created_at,

@@ -18,18 +18,18 @@ PICKER_ASSETS = 48
 PROJECTS_MAX = 100
 # The first stands for all types.
 TYPES = ("", "image", "video", "audio", "text", "page")
-# A signed URL lives for minutes; a thumbnail's address is asked for again well before that.
+# A signed URL lives for minutes; a thumbnail's address is fetched again well before that.
 THUMBNAIL_SECONDS = 120
 
 
 def show_library(visit: Visit) -> Response:
     """A page of the library, or for htmx the next tiles of it. Query: `type`, `project_id`, `cursor`."""
-    asked = {name: visit.query.get(name, "") for name in ("type", "project_id", "cursor")}
-    assets: tuple[str, Mapping[str, Any]] = ("/api/assets", {**asked, "limit": PAGE_ASSETS})
+    query = {name: visit.query.get(name, "") for name in ("type", "project_id", "cursor")}
+    assets: tuple[str, Mapping[str, Any]] = ("/api/assets", {**query, "limit": PAGE_ASSETS})
     if visit.is_partial:
-        return visit.page("library_more.html", found=visit.get(assets[0], **assets[1]), asked=asked)
+        return visit.page("library_more.html", found=visit.get(assets[0], **assets[1]), query=query)
     found, projects = visit.api.get_together(assets, ("/api/projects", {"limit": PROJECTS_MAX}))
-    return visit.page("library.html", found=found, asked=asked, projects=projects["items"], types=TYPES)
+    return visit.page("library.html", found=found, query=query, projects=projects["items"], types=TYPES)
 
 
 def show_asset(visit: Visit) -> Response:
@@ -41,7 +41,7 @@ def show_asset(visit: Visit) -> Response:
 
 def show_tile(visit: Visit) -> Response:
     """The tile of one file, which the upload's script puts into the grid."""
-    return visit.page("library_more.html", found={"items": [_asset(visit)], "next_cursor": None}, asked={})
+    return visit.page("library_more.html", found={"items": [_asset(visit)], "next_cursor": None}, query={})
 
 
 def show_origins(visit: Visit) -> Response:

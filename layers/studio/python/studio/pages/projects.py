@@ -31,9 +31,9 @@ def show_projects(visit: Visit) -> Response:
     """The projects, and the budget of the month. Query: `archived=1` for the archived ones, `cursor`, and `put_away`
     with the id of a project that was archived just now."""
     archived = visit.query.get("archived") == "1"
-    asked = {"archived": str(archived).lower(), "cursor": visit.query.get("cursor", ""), "limit": PAGE_PROJECTS}
+    query = {"archived": str(archived).lower(), "cursor": visit.query.get("cursor", ""), "limit": PAGE_PROJECTS}
     found, budget, alerts = visit.api.get_together(
-        ("/api/projects", asked), ("/api/settings/budget", {}), ("/api/settings/budget/alerts", {})
+        ("/api/projects", query), ("/api/settings/budget", {}), ("/api/settings/budget/alerts", {})
     )
     return visit.page(
         "projects.html",

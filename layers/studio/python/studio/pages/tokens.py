@@ -15,7 +15,8 @@ from studio.visit import Visit
 # The API's groups of permissions, and the single ones. Each has its words in the catalogue of texts.
 GROUPS = ("all", "read")
 PERMISSIONS = (
-    *("generations.create", "generations.read", "assets.create", "assets.read", "models.read", "credits.read"),
+    *("generations.create", "generations.read", "assets.create", "assets.read", "assets.manage"),
+    *("models.read", "credits.read"),
     *("projects.read", "projects.manage", "characters.read", "characters.manage", "templates.read", "templates.manage"),
     *("budgets.read", "budgets.manage", "providers.read", "providers.manage", "api-keys.read", "api-keys.manage"),
 )

@@ -256,13 +256,14 @@ def newest_page(
     after: str | None,
     limit: int,
     mostly_matching: bool = False,
+    accepts: Callable[[ItemT], bool] | None = None,
 ) -> tuple[list[ItemT], str | None]:
     """Up to `limit` items of a partition, newest first, and the sort key after which the next page begins (None at the
     end).
 
     bounds: lowest and highest sort key, both inclusive. Reads at most PAGES_MAX pages of DynamoDB: a filter that
     matches few items gives a short page with a key to continue from, not a long wait. mostly: nearly all items match,
-    so no more items are read than without a filter."""
+    so no more items are read than without a filter. accepts: a filter that DynamoDB cannot apply, on each item."""
     lowest, highest = bounds
     highest = min(highest, after) if after else highest
     if lowest > highest:
@@ -270,7 +271,8 @@ def newest_page(
 
     key = Item.sk.between(lowest, highest)
     # One item more shows whether there is a next page; another one is needed for the item that the cursor names.
-    size = limit + 2 if matching is None or mostly_matching else FILTERED_PAGE_SIZE
+    filtered = accepts is not None or (matching is not None and not mostly_matching)
+    size = FILTERED_PAGE_SIZE if filtered else limit + 2
 
     found: list[ItemT] = []
     results = model.query(pk, key, filter_condition=matching, scan_index_forward=False, page_size=size)
@@ -279,7 +281,7 @@ def newest_page(
         for item in map(model.from_raw_data, page["Items"]):
             if len(found) == limit:
                 return found, found[-1].sk
-            if item.sk != after:
+            if item.sk != after and (accepts is None or accepts(item)):
                 found.append(item)
     last = results.last_evaluated_key
     return found, last["sk"]["S"] if last else None

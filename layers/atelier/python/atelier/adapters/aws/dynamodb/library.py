@@ -6,16 +6,20 @@ pk wsp_…  sk ast_…     one asset; its id is derived from its generation or i
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
+from typing import Any
 
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import Attribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
 
 from atelier.adapters.aws.dynamodb import CompactJSON, Item, conditional, newest_page
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound
 from atelier.generations.model import DeliveredFile, Generation, InputAsset
 from atelier.library.model import Asset
-from atelier.library.ports import AssetPage
+from atelier.library.ports import ALL_ASSETS, AssetChanges, AssetFilter, AssetPage
 
 NAME_CHARACTERS_MAX = 80
 
@@ -39,6 +43,9 @@ class AssetItem(Item):
     project_id = UnicodeAttribute(null=True)
     created_at = UnicodeAttribute()
     archived_at = UnicodeAttribute(null=True)
+    description = UnicodeAttribute(null=True)
+    tags = CompactJSON(null=True)
+    favorite = NumberAttribute(null=True)
 
 
 class DynamoAssets:
@@ -124,11 +131,17 @@ class DynamoAssets:
         limit: int,
         *,
         project_id: str | None = None,
+        wanted: AssetFilter = ALL_ASSETS,
     ) -> AssetPage:
-        matching = AssetItem.type == asset_type if asset_type else None
-        if project_id:
-            of_project = AssetItem.project_id == project_id
-            matching = of_project if matching is None else matching & of_project
+        conditions = [
+            *([AssetItem.type == asset_type] if asset_type else []),
+            *([AssetItem.project_id == project_id] if project_id else []),
+            *_presence(AssetItem.favorite, wanted.favorite),
+            *_presence(AssetItem.archived_at, wanted.archived),
+        ]
+        matching: Condition | None = None
+        for condition in conditions:
+            matching = condition if matching is None else matching & condition
         items, next_id = newest_page(
             AssetItem,
             workspace_id,
@@ -136,8 +149,23 @@ class DynamoAssets:
             matching=matching,
             after=after_id,
             limit=limit,
+            accepts=partial(_is_wanted, wanted) if wanted.tag or wanted.text else None,
         )
         return AssetPage(tuple(map(_asset, items)), next_id)
+
+    def change(self, workspace_id: str, asset_id: str, changes: AssetChanges) -> None:
+        actions: list[Action] = []
+        for name, value in changes.items():
+            attribute = getattr(AssetItem, name)
+            if value in (None, [], False):
+                actions.append(attribute.remove())
+            elif name == "archived_at":
+                actions.append(attribute.set(attribute | rfc3339(value)))
+            else:
+                actions.append(attribute.set(1 if value is True else value))
+        item = AssetItem(workspace_id, asset_id)
+        if not conditional(lambda: item.update(actions, condition=AssetItem.pk.exists())):
+            raise NotFound
 
 
 def _asset_name(prompt: str, number: int) -> str:
@@ -170,4 +198,22 @@ def _asset(item: AssetItem) -> Asset:
         not item.no_thumbnail,
         tuple(item.made_from or ()),
         tuple(item.notes or ()),
+        item.description,
+        tuple(item.tags or ()),
+        bool(item.favorite),
     )
+
+
+def _presence(attribute: Attribute[Any], wanted: bool | None) -> list[Condition]:
+    """The condition that the attribute is there, or that it is not; none for None."""
+    if wanted is None:
+        return []
+    return [attribute.exists() if wanted else attribute.does_not_exist()]
+
+
+def _is_wanted(wanted: AssetFilter, item: AssetItem) -> bool:
+    tags: list[str] = item.tags or []
+    if wanted.tag and wanted.tag not in tags:
+        return False
+    text = (wanted.text or "").casefold()
+    return any(text in each.casefold() for each in (item.name, item.description or "", *tags))

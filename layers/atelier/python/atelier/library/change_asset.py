@@ -1,0 +1,55 @@
+"""Change what a person says of an asset: its name, a description, tags, whether it is a favourite or archived."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from atelier.library.model import Asset
+from atelier.library.ports import AssetChanges, Assets
+
+TAGS_MAX = 20
+Name = Annotated[str, Field(min_length=1, max_length=120)]
+Description = Annotated[str, Field(max_length=2000)]
+# Two tags that differ in capital letters alone would be one for a reader.
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=40, to_lower=True)]
+
+
+def _without_duplicates(tags: list[str]) -> list[str]:
+    return list(dict.fromkeys(tags))
+
+
+Tags = Annotated[
+    list[Tag],
+    Field(max_length=TAGS_MAX, description="In small letters; all of them, because they replace the present ones."),
+    AfterValidator(_without_duplicates),
+]
+
+
+class ChangeAssetRequest(BaseModel):
+    """Changes of an asset: a field that is left out stays as it is, and null clears it."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, defer_build=True)
+
+    name: Name = ""
+    description: Description | None = None
+    tags: Tags = []
+    favorite: bool = False
+    archived: bool = Field(default=False, description="An archived asset stays where it is used.")
+
+    def changes(self, now: datetime) -> AssetChanges:
+        """What to write: the named fields alone."""
+        named = self.model_dump(include=self.model_fields_set)
+        if "archived" in named:
+            named["archived_at"] = now if named.pop("archived") else None
+        return named
+
+
+def change_asset(workspace_id: str, asset_id: str, changes: AssetChanges, *, assets: Assets) -> Asset:
+    """Write the changes, and return the asset with them. Requests at the same time change different fields without
+    losing one another's; of one field the last request wins. Raises NotFound."""
+    if changes:
+        assets.change(workspace_id, asset_id, changes)
+    return assets.get(workspace_id, asset_id)
