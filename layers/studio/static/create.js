@@ -38,7 +38,7 @@ function prepare(form) {
 
   // ---- files: chosen, dropped, pasted, from the camera --------------------------------------------------------------
   function showAdders() {
-    for (const adder of form.querySelectorAll(".slot .add")) adder.hidden = false;
+    for (const each of form.querySelectorAll(".scripted")) each.hidden = false;
   }
   showAdders();
   const slotOf = element => element?.closest?.(".slot");
@@ -83,7 +83,6 @@ function prepare(form) {
 
   async function send(slot, file) {
     unfold(slot);
-    const { upload } = await import(form.dataset.upload);
     const list = slot.querySelector(".chosen"), item = document.createElement("li"), bar = document.createElement("progress");
     const words = document.createElement("span");
     words.textContent = file.name;
@@ -92,6 +91,7 @@ function prepare(form) {
     if (slot.dataset.many === undefined) list.replaceChildren(item);
     else list.append(item);
     try {
+      const { upload } = await import(form.dataset.upload);
       const asset = await upload(file, part => (part < 1 ? (bar.value = part) : bar.removeAttribute("value")));
       const image = slot.dataset.type === "image" ? URL.createObjectURL(file) : "";
       const chosen = chosenItem(slot, `${asset.id} ${asset.name}`, asset.name, image);

@@ -28,6 +28,7 @@ def browser() -> Iterator[Browser]:
     path = find_browser()
     if path is None:
         pytest.skip("not run: there is no Chromium here (.ci/chromium installs one)")
+    expect.set_options(timeout=SECONDS_MAX * 1000)
     with sync_playwright() as playwright:
         # Chromium's sandbox does not work for root. It is not needed, because only our own pages are shown.
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import time
 from collections.abc import Awaitable, Callable
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,6 +24,8 @@ Page = Callable[[Visit], Response]
 
 COMPRESSED_BYTES_MIN = 1000
 BODY_BYTES_MAX = 1_000_000
+# Has htmx put an answer above the page, and not where its result would have been.
+IN_NOTICES = {"HX-Retarget": "#notices", "HX-Reswap": "innerHTML"}
 
 
 def route(path: str, page: Page, *methods: str, public: bool = False, checked: bool = True) -> Route:
@@ -76,14 +78,24 @@ def _page_or_error(page: Page, visit: Visit, public: bool, checked: bool) -> Res
 
 def sign_in_needed(visit: Visit) -> Response:
     """Sends a reader to the sign-in page, and asks somebody who was sending a form to sign in on the spot: their fields
-    go along, so that nothing they wrote is lost."""
+    go along, so that nothing they wrote is lost. For htmx, a notice above the page, which stays as it is."""
+    if visit.is_partial:
+        response = visit.page("session_ended.html", status=401, next=_page_path(visit))
+        response.headers.update(IN_NOTICES)
+        return response
     if visit.request.method in ("GET", "HEAD"):
-        if visit.request.headers.get("sec-fetch-site") == "cross-site" and not visit.is_partial:
+        if visit.request.headers.get("sec-fetch-site") == "cross-site":
             # The cookies are SameSite=Strict: a link on another site brings none. A reload from our own page does.
             return visit.page("arrive.html", here=visit.target)
         return visit.go("/welcome" if visit.path == "/start" else f"/sign-in?{urlencode({'next': visit.target})}")
     kept = [(name, value) for name, value in visit.form.multi_items() if name != FIELD]
     return visit.page("sign_in.html", status=401, next=visit.path, kept=kept, error=None, email="")
+
+
+def _page_path(visit: Visit) -> str:
+    """The path and query of the page that asks for a part."""
+    parts = urlsplit(visit.request.headers.get("hx-current-url", "/"))
+    return parts.path + (f"?{parts.query}" if parts.query else "")
 
 
 def error_page(visit: Visit, error: ApiError) -> Response:
@@ -93,7 +105,7 @@ def error_page(visit: Visit, error: ApiError) -> Response:
     template = "notice.html" if visit.is_partial else "error.html"
     response = visit.page(template, status=error.status, title=advice, text=error.message, error=error)
     if visit.is_partial:
-        response.headers.update({"HX-Retarget": "#notices", "HX-Reswap": "innerHTML"})
+        response.headers.update(IN_NOTICES)
     return response
 
 

@@ -1,0 +1,207 @@
+"""The form of a generation: fields from the catalogue's rules, the API's request from fields, and back."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+from starlette.datastructures import ImmutableMultiDict
+
+from atelier.catalogue.catalogue import catalogue
+from atelier.catalogue.model import Model
+from atelier.catalogue.parameters import validation_error
+from atelier.catalogue.schemas import model_view
+from studio.generation_form import (
+    AUTO,
+    GENERAL,
+    KINDS,
+    Fields,
+    digest,
+    fields_of_asset,
+    fields_of_recipe,
+    model_form,
+    quote_request,
+    request_of,
+)
+from studio.strings import Translator
+
+MODELS: list[Model] = [model for model in catalogue(frozenset()).data.models if model.kind != "moderation"]
+
+
+def shown(model: Model) -> dict[str, Any]:
+    """The model as `/api/models` shows it."""
+    kinds = cast("Any", (model.kind, *model.also))
+    return model_view(model, kinds=kinds, sunset_at=None, is_offered=True).model_dump(mode="json")
+
+
+def fields(*pairs: tuple[str, str]) -> Fields:
+    return ImmutableMultiDict(pairs)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.id)
+def test_every_parameter_that_a_form_can_ask_for_has_a_control_and_sizes_fit_the_model(model: Model) -> None:
+    form = model_form([shown(model)], model.id)
+    asked = {control.parameter for control in form.controls}
+    assert set(model.parameters) - asked <= {"messages", "stop"}
+    assert {slot.role for slot in form.slots} == set(model.inputs)
+    for _, size in form.sizes:
+        for name, side in zip(("width", "height"), size.split("x"), strict=True):
+            assert validation_error(model.parameters[name], int(side)) is None, (model.id, size)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.id)
+def test_what_a_form_sends_for_each_control_is_what_the_model_accepts(model: Model) -> None:
+    for control in model_form([shown(model)], model.id).controls:
+        values = {"choice": control.choices[:1], "switch": ("off",), "text": ("words",)}
+        bounds = () if control.minimum is None else (str(control.minimum), str(control.maximum))
+        for value in values.get(control.type, bounds):
+            own_size = ("text.size", "own")
+            sent = request_of(fields(("kind", "image"), own_size, (control.name, value)))["parameters"]
+            assert validation_error(model.parameters[control.parameter], sent[control.parameter]) is None, control.name
+
+
+def test_every_price_has_words() -> None:
+    t = Translator("en")
+    units = {price["unit"] for model in MODELS for price in shown(model)["prices"][:1]}
+    assert {unit for unit in units if not t.has(f"unit.{unit}")} == set()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_form_of_no_special_model_asks_only_for_what_every_api_knows(kind: str) -> None:
+    usable = [shown(model) for model in MODELS if kind in (model.kind, *model.also)]
+    form = model_form(usable, AUTO)
+    assert {control.parameter for control in form.controls} <= set(GENERAL)
+    widest = max(bounds["maximum"] for model in usable for bounds in [*model["inputs"].values(), {"maximum": 0}])
+    assert max((slot.maximum for slot in form.slots), default=0) == widest
+
+
+def test_a_request_has_what_was_filled_in_with_its_types_and_nothing_else() -> None:
+    sent = request_of(
+        fields(
+            ("form_token", "t"),
+            ("kind", "image"),
+            ("model", "local/canvas"),
+            ("prompt", " a lighthouse "),
+            ("negative_prompt", ""),
+            ("integer.n", "2"),
+            ("integer.seed", ""),
+            ("number.speed", "1.5"),
+            ("text.size", "1024x640"),
+            ("integer.width", "64"),
+            ("switch.still", "off"),
+            ("file.image_asset_id", "ast_1 a name"),
+            ("file.image_asset_id", "ast_2 another name"),
+            ("files.reference_asset_ids", "ast_3 x"),
+            ("files.reference_asset_ids", "ast_4"),
+            ("files.reference_asset_ids", "ast_3 x"),
+            ("project_id", "prj_1 Harbour film"),
+            ("reuse", "on"),
+        )
+    )
+    assert sent == {
+        "kind": "image",
+        "model": "local/canvas",
+        "prompt": "a lighthouse",
+        "project_id": "prj_1",
+        "reuse": True,
+        "parameters": {
+            "n": 2,
+            "speed": 1.5,
+            "size": "1024x640",
+            "still": False,
+            "image_asset_id": "ast_2",
+            "reference_asset_ids": ["ast_3", "ast_4"],
+        },
+    }
+    assert quote_request(sent).keys() == {"kind", "model", "prompt", "parameters"}
+
+
+def test_the_own_size_speaks_only_when_it_is_chosen() -> None:
+    sides = (("kind", "image"), ("integer.width", "300"), ("integer.height", "200"))
+    assert request_of(fields(*sides))["parameters"] == {}
+    assert request_of(fields(*sides, ("text.size", "own")))["parameters"] == {"width": 300, "height": 200}
+
+
+def test_what_is_no_number_goes_to_the_api_which_says_so() -> None:
+    assert request_of(fields(("kind", "image"), ("integer.n", "two")))["parameters"] == {"n": "two"}
+
+
+def test_a_pipeline_has_models_and_parameters_by_stage() -> None:
+    sent = request_of(
+        fields(
+            ("pipeline", "talking_avatar"),
+            ("prompt", "Good evening."),
+            ("speech/model", "local/voice"),
+            ("speech/text.voice", "cora"),
+            ("avatar/model", "auto"),
+            ("avatar/file.image_asset_id", "ast_1 portrait"),
+        )
+    )
+    assert sent == {
+        "pipeline": "talking_avatar",
+        "prompt": "Good evening.",
+        "stages": {
+            "avatar": {"model": "auto", "parameters": {"image_asset_id": "ast_1"}},
+            "speech": {"model": "local/voice", "parameters": {"voice": "cora"}},
+        },
+    }
+
+
+def test_a_template_is_filled_and_values_are_no_new_gaps() -> None:
+    sent = request_of(
+        fields(
+            ("kind", "image"),
+            ("prompt", "a {{thing}} in {{ place }} and {{other}}"),
+            ("template_id", "tpl_1 Postcard"),
+            ("variable.thing", "{{place}}"),
+            ("variable.place", "Rome"),
+        )
+    )
+    assert sent["prompt"] == "a {{place}} in Rome and {{other}}"
+    assert (sent["template_id"], sent["variables"]) == ("tpl_1", {"thing": "{{place}}", "place": "Rome"})
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        {
+            "kind": "video",
+            "model": "local/film",
+            "prompt": "waves",
+            "negative_prompt": "people",
+            "character_id": "chr_1",
+            "enhance_prompt": True,
+            "parameters": {
+                "width": 640,
+                "height": 360,
+                "speed": 0.5,
+                "motion": "zoom_in",
+                "still": True,
+                "image_asset_id": "ast_1",
+                "reference_asset_ids": ["ast_2", "ast_3"],
+            },
+        },
+        {
+            "pipeline": "image_to_video",
+            "prompt": "a boat",
+            "stages": {
+                "image": {"model": "local/canvas", "parameters": {"seed": 7}},
+                "video": {"model": "auto", "parameters": {}},
+            },
+        },
+    ],
+)
+def test_the_form_of_a_recipe_asks_for_the_same(recipe: dict[str, Any]) -> None:
+    assert request_of(fields_of_recipe({"kind": "image", **recipe})) == recipe
+
+
+def test_a_file_fills_the_role_of_its_type() -> None:
+    audio = fields_of_asset("avatar", {"id": "ast_1", "type": "audio", "name": "speech 1"})
+    assert audio == [("kind", "avatar"), ("file.audio_asset_id", "ast_1 speech 1")]
+    image = fields_of_asset("video", {"id": "ast_2", "type": "image", "name": "x"})
+    assert request_of(fields(*image))["parameters"] == {"image_asset_id": "ast_2"}
+
+
+def test_a_digest_changes_with_the_request_and_not_with_the_order_of_its_fields() -> None:
+    assert digest({"a": 1, "b": {"c": 2, "d": 3}}) == digest({"b": {"d": 3, "c": 2}, "a": 1})
+    assert digest({"a": 1}) != digest({"a": 2})
