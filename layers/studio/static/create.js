@@ -10,7 +10,7 @@ function prepare(form) {
   const changed = element => element.dispatchEvent(new Event("input", { bubbles: true }));
 
   // ---- a draft that was restored may name another model than the page has settings for -----------------------------
-  form.addEventListener("draft-restored", () => {
+  function draftRestored() {
     restoreFiles();
     for (const select of form.querySelectorAll("select[data-settings]")) {
       if (document.getElementById(select.dataset.settings).dataset.model === select.value) continue;
@@ -18,6 +18,11 @@ function prepare(form) {
       htmx.trigger(select, "change");
     }
     requote();
+  }
+  form.addEventListener("draft-restored", draftRestored);
+  // studio.js runs first, and htmx hears of changes from then on.
+  document.addEventListener("DOMContentLoaded", () => {
+    if (form.dataset.restored !== undefined) draftRestored();
   });
   document.addEventListener("htmx:after:swap", event => {
     const target = event.detail?.ctx?.target;
@@ -146,6 +151,9 @@ function prepare(form) {
     notice.hidden = navigator.onLine;
     if (navigator.onLine) requote();
   };
+  document.addEventListener("htmx:config:request", event => {
+    if (!navigator.onLine) event.preventDefault();
+  });
   addEventListener("offline", showConnection);
   addEventListener("online", showConnection);
   notice.hidden = navigator.onLine;

@@ -19,6 +19,7 @@ from studio.generation_form import (
     digest,
     fields_of_asset,
     fields_of_recipe,
+    missing_files,
     model_form,
     quote_request,
     request_of,
@@ -200,6 +201,11 @@ def test_a_file_fills_the_role_of_its_type() -> None:
     assert audio == [("kind", "avatar"), ("file.audio_asset_id", "ast_1 speech 1")]
     image = fields_of_asset("video", {"id": "ast_2", "type": "image", "name": "x"})
     assert request_of(fields(*image))["parameters"] == {"image_asset_id": "ast_2"}
+
+
+def test_a_file_is_missing_when_the_api_asks_for_its_role_and_the_form_has_none() -> None:
+    refused = ["inputs.image", "inputs.audio", "parameters.n"]
+    assert missing_files(fields(("file.image_asset_id", "ast_1 x"), ("file.audio_asset_id", "")), refused) == ["audio"]
 
 
 def test_a_digest_changes_with_the_request_and_not_with_the_order_of_its_fields() -> None:

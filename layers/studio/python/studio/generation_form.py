@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -219,6 +219,13 @@ def quote_request(body: Json) -> Json:
 def digest(body: Json) -> str:
     """Equal for equal requests: says whether a quote is for what the form holds now."""
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def missing_files(fields: Fields, refused: Iterable[str]) -> list[str]:
+    """The roles of files that the API asked for (paths such as `inputs.image`) and that the form has none for yet."""
+    roles = [path.removeprefix("inputs.") for path in refused if path.startswith("inputs.")]
+    given = {name.partition(".")[2] for name, value in fields.items() if value}
+    return [role for role in roles if role in ROLES and ROLES[role][0] not in given]
 
 
 def _filled(text: str, variables: Mapping[str, str]) -> str:

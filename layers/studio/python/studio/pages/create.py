@@ -22,6 +22,7 @@ from studio.generation_form import (
     digest,
     fields_of_asset,
     fields_of_recipe,
+    missing_files,
     model_form,
     quote_request,
     request_of,
@@ -94,6 +95,7 @@ def _form(visit: Visit, fields: Fields, *, lists: bool = False, status: int = 20
         "project": None,
         "error": None,
         "must_confirm": False,
+        "missing": [],
         "files": None,
         "files_slot": "",
         "enhanced": None,
@@ -108,6 +110,7 @@ def _form(visit: Visit, fields: Fields, *, lists: bool = False, status: int = 20
         "pipelines": pipelines,
         "fields": fields,
         "stages": stages,
+        "takes_character": not pipeline and any("reference" in model["inputs"] for model in stages[0]["models"]),
         "projects": [each for each in projects["items"] if not each["archived_at"]] if projects else None,
         "characters": characters["items"] if characters else None,
         "sent": visit.request.method == "POST",
@@ -137,7 +140,7 @@ def show_quote(visit: Visit) -> Response:
         if error.status not in SHOWN_IN_FORM:
             raise
         # Not the form's own errors yet: the person is still writing.
-        return visit.page("create_quote.html", quote=None, error=error, must_confirm=False)
+        return visit.page("create_quote.html", quote=None, error=error, missing=missing_files(visit.form, error.fields))
     return visit.page("create_quote.html", error=None, must_confirm=False, **values)
 
 
@@ -184,7 +187,7 @@ def show_choices(visit: Visit) -> Response:
     )
     open_projects = [each for each in projects["items"] if not each["archived_at"]]
     values = {"projects": open_projects, "characters": characters["items"], "fields": visit.query}
-    return visit.page("create_choices.html", pipeline=visit.query.get("pipeline", ""), **values)
+    return visit.page("create_choices.html", takes_character=bool(visit.query.get("takes_character")), **values)
 
 
 def show_templates(visit: Visit) -> Response:
