@@ -21,6 +21,7 @@ from studio.generation_form import (
     fields_of_recipe,
     missing_files,
     model_form,
+    order_request,
     quote_request,
     request_of,
 )
@@ -148,18 +149,29 @@ def test_a_pipeline_has_models_and_parameters_by_stage() -> None:
     }
 
 
+FROM_TEMPLATE = (
+    ("kind", "image"),
+    ("prompt", "a {{thing}} in {{ place }} and {{other}}"),
+    ("template_id", "tpl_1 Postcard"),
+    ("template_prompt", "a {{thing}} in {{ place }} and {{other}}"),
+    ("variable.thing", "{{place}}"),
+    ("variable.place", "Rome"),
+)
+
+
 def test_a_template_is_filled_and_values_are_no_new_gaps() -> None:
-    sent = request_of(
-        fields(
-            ("kind", "image"),
-            ("prompt", "a {{thing}} in {{ place }} and {{other}}"),
-            ("template_id", "tpl_1 Postcard"),
-            ("variable.thing", "{{place}}"),
-            ("variable.place", "Rome"),
-        )
-    )
-    assert sent["prompt"] == "a {{place}} in Rome and {{other}}"
-    assert (sent["template_id"], sent["variables"]) == ("tpl_1", {"thing": "{{place}}", "place": "Rome"})
+    body = request_of(fields(*FROM_TEMPLATE))
+    assert quote_request(body)["prompt"] == "a {{place}} in Rome and {{other}}"
+    assert "template_id" not in quote_request(body)
+    ordered = order_request(body)
+    assert (ordered["template_id"], ordered["variables"]) == ("tpl_1", {"thing": "{{place}}", "place": "Rome"})
+    assert "prompt" not in ordered
+
+
+def test_a_changed_prompt_is_no_template_any_more() -> None:
+    body = request_of(fields(*FROM_TEMPLATE, ("prompt", "two {{thing}}s")))
+    assert order_request(body) == body
+    assert body == {"kind": "image", "model": "auto", "prompt": "two {{place}}s", "parameters": {}}
 
 
 @pytest.mark.parametrize(
@@ -201,6 +213,21 @@ def test_a_file_fills_the_role_of_its_type() -> None:
     assert audio == [("kind", "avatar"), ("file.audio_asset_id", "ast_1 speech 1")]
     image = fields_of_asset("video", {"id": "ast_2", "type": "image", "name": "x"})
     assert request_of(fields(*image))["parameters"] == {"image_asset_id": "ast_2"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "file", "prompt"),
+    [
+        ("upscale", "image", "a lighthouse"),
+        ("avatar", "audio", "a lighthouse"),
+        ("avatar", "image", None),
+        ("video", "image", None),
+    ],
+)
+def test_a_file_that_needs_no_words_gives_the_result_its_name(kind: str, file: str, prompt: str | None) -> None:
+    given = (f"file.{file}_asset_id", "ast_1 a lighthouse")
+    assert request_of(fields(("kind", kind), ("prompt", " "), given)).get("prompt") == prompt
+    assert request_of(fields(("kind", kind), ("prompt", "mine"), given))["prompt"] == "mine"
 
 
 def test_a_file_is_missing_when_the_api_asks_for_its_role_and_the_form_has_none() -> None:

@@ -37,6 +37,9 @@ ROLES: Mapping[str, tuple[str, str, str]] = {
     "audio": ("audio_asset_id", "file", "audio"),
     "reference": ("reference_asset_ids", "files", "image"),
 }
+# Kinds that can do without words, by the file that then speaks for itself. The API wants a prompt all the same, which
+# names the result in the library: the file's name.
+WORDLESS: Mapping[str, str] = {"upscale": "file.image_asset_id", "avatar": "file.audio_asset_id"}
 _PARAMETER = re.compile(r"(?:([a-z_]+)/)?(integer|number|text|switch|file|files)\.([a-z_]+)")
 _STAGE_MODEL = re.compile(r"([a-z_]+)/model")
 _GAP = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
@@ -188,15 +191,16 @@ def request_of(fields: Fields) -> Json:
     pipeline = fields.get("pipeline", "")
     prompt, negative = fields.get("prompt", "").strip(), fields.get("negative_prompt", "").strip()
     variables = {name.partition(".")[2]: value for name, value in fields.items() if name.startswith("variable.")}
-    body: Json = {"pipeline": pipeline} if pipeline else {"kind": fields.get("kind", "image")}
-    body |= {name: text for name, text in (("prompt", prompt), ("negative_prompt", negative)) if text}
-    if variables:
-        body |= {name: _filled(body[name], variables) for name in ("prompt", "negative_prompt") if name in body}
-    for name in ("project_id", "character_id", "template_id"):
+    kind = fields.get("kind", "image")
+    prompt = prompt or chosen_name(fields.get(WORDLESS.get(kind, ""), ""))
+    body: Json = {"pipeline": pipeline} if pipeline else {"kind": kind}
+    texts = (("prompt", prompt), ("negative_prompt", negative))
+    body |= {name: _filled(text, variables) for name, text in texts if text}
+    for name in ("project_id", "character_id"):
         if chosen := chosen_id(fields.get(name, "")):
             body[name] = chosen
-    if variables and "template_id" in body:
-        body["variables"] = variables
+    if _is_as_in_template(fields):
+        body |= {"template_id": chosen_id(fields["template_id"]), "variables": variables}
     body |= {name: True for name in ("enhance_prompt", "reuse") if fields.get(name)}
     parameters = _parameters(fields)
     if pipeline:
@@ -216,6 +220,20 @@ def quote_request(body: Json) -> Json:
     return {name: value for name, value in body.items() if name not in names}
 
 
+def order_request(body: Json) -> Json:
+    """What is sent to order: a template says its prompts by itself."""
+    said = ("prompt", "negative_prompt") if "template_id" in body else ()
+    return {name: value for name, value in body.items() if name not in said}
+
+
+def _is_as_in_template(fields: Fields) -> bool:
+    """Whether the form is from a template, and its prompts are still the template's."""
+    names = ("prompt", "negative_prompt")
+    return "template_id" in fields and all(
+        fields.get(name, "").strip() == fields.get(f"template_{name}", "").strip() for name in names
+    )
+
+
 def digest(body: Json) -> str:
     """Equal for equal requests: says whether a quote is for what the form holds now."""
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:24]
@@ -229,7 +247,7 @@ def missing_files(fields: Fields, refused: Iterable[str]) -> list[str]:
 
 
 def _filled(text: str, variables: Mapping[str, str]) -> str:
-    return _GAP.sub(lambda gap: variables.get(gap[1], gap[0]), text)
+    return _GAP.sub(lambda gap: variables.get(gap[1], gap[0]), text) if variables else text
 
 
 def _parameters(fields: Fields) -> dict[str, Json]:

@@ -24,6 +24,7 @@ from studio.generation_form import (
     fields_of_recipe,
     missing_files,
     model_form,
+    order_request,
     quote_request,
     request_of,
 )
@@ -50,6 +51,7 @@ def show(visit: Visit) -> Response:
     if source := query.get("template"):
         found = visit.get(f"/api/templates/{source}")["template"]
         fields = [*fields_of_recipe(found).multi_items(), ("template_id", f"{source} {found['name']}")]
+        fields += [(f"template_{name}", found[name] or "") for name in ("prompt", "negative_prompt")]
         fields += [(f"variable.{name}", each["default"] or "") for name, each in found["variables"].items()]
         return _form(visit, ImmutableMultiDict(fields), source=source, variables=found["variables"])
     if source := query.get("asset"):
@@ -251,7 +253,8 @@ def _create(visit: Visit, body: Json, quote_id: str) -> Json:
     # The key is of the form and its content: the same form with something else in it is another order.
     path = "/api/pipelines" if "pipeline" in body else "/api/generate"
     headers = {"Idempotency-Key": f"{visit.form_key}-{digest(body)}"}
-    return visit.api.call("POST", path, {**body, "quote_id": quote_id}, headers=headers).data["generation"]
+    sent = {**order_request(body), "quote_id": quote_id}
+    return visit.api.call("POST", path, sent, headers=headers).data["generation"]
 
 
 def _with(fields: Fields, name: str, value: str) -> Fields:
