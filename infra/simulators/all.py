@@ -12,12 +12,12 @@ from typing import Any
 import infra.simulators
 from infra.simulators.kit.server import Simulator
 
-# Each module beside this one is a provider's simulator, named after the provider's id, and exports `SIMULATOR`. A
-# package is another vendor's.
+# Each module beside this one is a provider's simulator, named after the provider's id, and exports `SIMULATOR`; one
+# whose name begins with an underscore is a part of a simulator. A package is another vendor's.
 PROVIDERS = tuple(
     module.name
     for module in pkgutil.iter_modules(infra.simulators.__path__)
-    if not module.ispkg and module.name != __name__.rpartition(".")[2]
+    if not module.ispkg and not module.name.startswith("_") and module.name != __name__.rpartition(".")[2]
 )
 # A marker that makes only the provider of the first image candidate refuse, so that the next candidate takes over.
 FALLBACK_MARKER = "fal/create:503"

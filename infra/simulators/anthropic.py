@@ -22,11 +22,10 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, cast
 
-from infra.simulators.kit.faults import COMMON_FAULTS, http_date_in, number_option, options_of
+from infra.simulators.kit.faults import LOST_ANSWERS, Fault, Refusal, http_date_in, number_option, options_of
 from infra.simulators.kit.messages import Request, Response
 from infra.simulators.kit.server import Route, Simulator, main
 
@@ -87,37 +86,41 @@ class AnthropicSimulator(Simulator):
         ("anthropic/claude-haiku-4-5", "text"),
         ("anthropic/claude-sonnet-5", "page"),
     )
-    faults: ClassVar[dict[str, str]] = {
-        **COMMON_FAULTS,
-        "bad parameters": "create:400",
-        "refused for its content": "create:filtered",
-        "no money left": "create:credit",
-        "no capacity": "create:529",
-        "taken, and nothing came": "run:silent",
-        "answer holds nothing": "create:empty",
+    refusals: ClassVar[dict[str, Refusal]] = {
+        "400": Refusal(problem(400, INVALID, "temperature: range: 0..1"), "invalid_input", row="bad parameters"),
+        "401": Refusal(problem(401, "authentication_error", "invalid x-api-key"), "auth", row="wrong key"),
+        "402": Refusal(problem(402, "billing_error", "There is a problem with your payment."), "provider_billing"),
+        "403": Refusal(problem(403, "permission_error", "Your API key has no permission to use this."), "auth"),
+        "404": Refusal(problem(404, "not_found_error", "model: claude-gone"), "model_gone", row="model gone"),
+        "409": Refusal(problem(409, "conflict_error", "The resource is being changed."), "transient"),
+        "413": Refusal(problem(413, "request_too_large", "Request exceeds the maximum size"), "invalid_input"),
+        "429": Refusal(rate_limited({"retry-after": "12"}), "rate_limited", 12, row="too many requests"),
+        "429-ms": Refusal(rate_limited({"retry-after-ms": "1500"}), "rate_limited", 2),
+        "429-date": Refusal(lambda: rate_limited({"retry-after": http_date_in(30)}), "rate_limited", 30),
+        "429-reset": Refusal(_limited_until_reset, "rate_limited", 30),
+        "429-bare": Refusal(rate_limited(), "rate_limited"),
+        "spend": Refusal(
+            rate_limited({"retry-after": "86400"}, error_code="enforced_spend_limit_reached"), "provider_billing"
+        ),
+        "credit": Refusal(problem(400, INVALID, NO_CREDIT), "provider_billing", row="no money left"),
+        "filtered": Refusal(
+            problem(400, INVALID, "Output blocked by content filtering policy"),
+            "moderated",
+            row="refused for its content",
+        ),
+        "long": Refusal(problem(400, INVALID, "prompt is too long: 250000 tokens > 200000 maximum"), "invalid_input"),
+        "failed": Refusal(problem(500, "api_error", "Internal server error"), "transient"),
+        "503": Refusal(
+            Response(503, b"<html>unavailable</html>", {"content-type": "text/html"}), "transient", row="out of service"
+        ),
+        "504": Refusal(problem(504, "timeout_error", "The request timed out."), "timeout_started"),
+        "529": Refusal(problem(529, "overloaded_error", "Overloaded"), "capacity", row="no capacity"),
+        "error": Refusal(problem(200, "overloaded_error", "Overloaded"), "capacity"),
     }
-    refusals: ClassVar[dict[str, Response | Callable[[], Response]]] = {
-        "400": problem(400, INVALID, "temperature: range: 0..1"),
-        "401": problem(401, "authentication_error", "invalid x-api-key"),
-        "402": problem(402, "billing_error", "There is a problem with your payment."),
-        "403": problem(403, "permission_error", "Your API key has no permission to use this."),
-        "404": problem(404, "not_found_error", "model: claude-gone"),
-        "409": problem(409, "conflict_error", "The resource is being changed."),
-        "413": problem(413, "request_too_large", "Request exceeds the maximum size"),
-        "429": rate_limited({"retry-after": "12"}),
-        "429-ms": rate_limited({"retry-after-ms": "1500"}),
-        "429-date": lambda: rate_limited({"retry-after": http_date_in(30)}),
-        "429-reset": _limited_until_reset,
-        "429-bare": rate_limited(),
-        "spend": rate_limited({"retry-after": "86400"}, error_code="enforced_spend_limit_reached"),
-        "credit": problem(400, INVALID, NO_CREDIT),
-        "filtered": problem(400, INVALID, "Output blocked by content filtering policy"),
-        "long": problem(400, INVALID, "prompt is too long: 250000 tokens > 200000 maximum"),
-        "failed": problem(500, "api_error", "Internal server error"),
-        "503": Response(503, b"<html>unavailable</html>", {"content-type": "text/html"}),
-        "504": problem(504, "timeout_error", "The request timed out."),
-        "529": problem(529, "overloaded_error", "Overloaded"),
-        "error": problem(200, "overloaded_error", "Overloaded"),
+    faults: ClassVar[dict[str, Fault]] = {
+        **LOST_ANSWERS,
+        "run:refusal": Fault("moderated_billed", is_billed=True),
+        "run:silent": Fault("transient", row="taken, and nothing came"),
     }
 
     def __init__(self, port: int = 0, *, models: tuple[str, ...] = MODELS, **given: Any) -> None:

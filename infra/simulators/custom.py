@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from infra.simulators.kit.faults import COMMON_FAULTS
+from infra.simulators.kit.faults import Fault
 from infra.simulators.kit.server import main
-from infra.simulators.openai import OpenAISimulator
+from infra.simulators.openai import RESPONSE_FAULTS, OpenAISimulator
 
 
 class CustomSimulator(OpenAISimulator):
@@ -22,13 +22,10 @@ class CustomSimulator(OpenAISimulator):
         ("custom/llama", "image"),
         ("custom/llama", "audio"),
     )
-    faults: ClassVar[dict[str, str]] = {
-        **COMMON_FAULTS,
-        "bad parameters": "create:400",
-        "refused for its content": "create:moderated",
-        "no money left": "create:quota",
-        "taken, and nothing came": "run:silent",
-        "answer holds nothing": "create:empty",
+    # Such an endpoint's texts are chats.
+    further_apis: ClassVar[dict[str, str]] = {}
+    faults: ClassVar[dict[str, Fault]] = {
+        marker: fault for marker, fault in OpenAISimulator.faults.items() if marker not in RESPONSE_FAULTS
     }
     on_platform = False
 

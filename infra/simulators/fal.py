@@ -4,7 +4,7 @@
 
 The queue's host and the REST host are the same here. It runs an app of any name: an app with `video` in its name (or of
 a known family of video models) returns an MP4, one with `audio` or `speech` a WAV, every other PNG images. Markers in a
-prompt, besides those of `kit.server`:
+prompt, besides those of `kit.server` and `kit.queue`:
 
     create:401 402 403 404 422 503       refused      create:locked    the account has no money left
     create:429 429-header 429-ms 429-date    refused by the rate limit, without or with a hint when to retry
@@ -16,8 +16,7 @@ prompt, besides those of `kit.server`:
     run:retryable text                   a 422 that may be retried; an error that is only a sentence
     run:ERROR_TYPE                       one of the platform's own errors (runner_disconnected, startup_timeout …)
     output:none nsfw fewer inline        no files; all blacked out; one of them blacked out; a data URL
-    webhook:lost twice forged stale      never sent, sent twice, with a wrong signature, with an old timestamp
-    webhook:early late=SECONDS           sent before the request is answered; so long after the end
+    webhook:forged stale                 with a wrong signature, with an old timestamp
     webhook:foreign other large          of another account, about another request, without its payload
 
 `rotate()` changes the signing key; `expire()` forgets finished requests.
@@ -30,19 +29,18 @@ import hashlib
 import json
 import re
 import secrets
-import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, cast
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from infra.simulators.kit.faults import COMMON_FAULTS, http_date_in, number_option, options_of
+from infra.simulators.kit.faults import LOST_ANSWERS, Fault, Refusal, http_date_in, number_option, options_of
 from infra.simulators.kit.messages import Request, Response
+from infra.simulators.kit.queue import PROGRESS_STEPS, QueuedJob, QueueSimulator, progress_bar
 from infra.simulators.kit.samples import sample_image, sample_video, sample_wav
-from infra.simulators.kit.server import Route, Simulator, main
+from infra.simulators.kit.server import Route, main
 
 USER_ID = "simulator-user"
 OTHER_USER_ID = "somebody-else"
@@ -98,26 +96,21 @@ def queue_error(status: int, detail: str, **headers: str) -> Response:
 LOCKED = "User is locked. Reason: Exhausted balance. Top up your balance at fal.ai/dashboard/billing."
 
 
-@dataclass
-class QueuedRequest:
-    """A request in the queue: the model's input (`given`), its status, and at the end the API's answer with its
-    result."""
+@dataclass(kw_only=True)
+class QueuedRequest(QueuedJob):
+    """A request in the queue: the model's input, its status, and at the end the API's answer with its result."""
 
-    id: str
     app: str
     model_input: dict[str, Any]
-    markers: list[str]
-    webhook: str | None
     begin_seconds_max: float
     status: str = "IN_QUEUE"
     logs: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     metrics: dict[str, float] = field(default_factory=dict[str, float])
     error: dict[str, str] = field(default_factory=dict[str, str])
     result: Response = field(default_factory=Response)
-    stop: threading.Event = field(default_factory=threading.Event)
 
 
-class FalSimulator(Simulator):
+class FalSimulator(QueueSimulator[QueuedRequest]):
     """fal, stood in for. `user_id`: the account that its webhooks name."""
 
     api_key_default = "simulator-id:simulator-secret"
@@ -126,55 +119,60 @@ class FalSimulator(Simulator):
         ("fal/flux-schnell", "image"),
         ("fal/wan-2.5", "video"),
     )
-    faults: ClassVar[dict[str, str]] = {
-        **COMMON_FAULTS,
-        "bad parameters": "create:422",
-        "refused for its content": "run:policy",
-        "made, then held back": "run:policy-late",
-        "no money left": "create:locked",
-        "no capacity": "run:down",
-        "fell over while running": "run:crash",
-        "did not begin in time": "run:startup_timeout",
-        "did not end in time": "run:slowdown",
-        "taken, and nothing came": "output:none",
-        "answer holds nothing": "create:empty",
+    refusals: ClassVar[dict[str, Refusal]] = {
+        "401": Refusal(
+            queue_error(401, "Authentication is required to access this application."), "auth", row="wrong key"
+        ),
+        "402": Refusal(queue_error(402, "Payment required."), "provider_billing"),
+        "403": Refusal(queue_error(403, "Access to this application is forbidden."), "auth"),
+        "locked": Refusal(queue_error(403, LOCKED), "provider_billing", row="no money left"),
+        "404": Refusal(queue_error(404, "Application 'nothing' not found"), "model_gone", row="model gone"),
+        "422": Refusal(
+            Response(422, {"detail": [{"loc": ["body"], "msg": "Invalid request", "type": "value_error"}]}),
+            "invalid_input",
+            row="bad parameters",
+        ),
+        "429": Refusal(queue_error(429, "Queue is full"), "rate_limited", row="too many requests"),
+        "429-header": Refusal(queue_error(429, "Queue is full", retry_after="12"), "rate_limited", 12),
+        "429-ms": Refusal(queue_error(429, "Queue is full", retry_after_ms="1500"), "rate_limited", 2),
+        "429-date": Refusal(
+            lambda: queue_error(429, "Queue is full", retry_after=http_date_in(30)), "rate_limited", 30
+        ),
+        "503": Refusal(queue_error(503, "Service unavailable"), "transient", row="out of service"),
     }
-    refusals: ClassVar[dict[str, Response | Callable[[], Response]]] = {
-        "401": queue_error(401, "Authentication is required to access this application."),
-        "402": queue_error(402, "Payment required."),
-        "403": queue_error(403, "Access to this application is forbidden."),
-        "locked": queue_error(403, LOCKED),
-        "404": queue_error(404, "Application 'nothing' not found"),
-        "422": Response(422, {"detail": [{"loc": ["body"], "msg": "Invalid request", "type": "value_error"}]}),
-        "429": queue_error(429, "Queue is full"),
-        "429-header": queue_error(429, "Queue is full", retry_after="12"),
-        "429-ms": queue_error(429, "Queue is full", retry_after_ms="1500"),
-        "429-date": lambda: queue_error(429, "Queue is full", retry_after=http_date_in(30)),
-        "503": queue_error(503, "Service unavailable"),
+    faults: ClassVar[dict[str, Fault]] = {
+        **LOST_ANSWERS,
+        "run:policy": Fault("moderated", row="refused for its content"),
+        "run:policy-late": Fault("moderated_billed", is_billed=True, row="made, then held back"),
+        "run:invalid": Fault("invalid_input"),
+        "run:text": Fault("invalid_input"),
+        "run:retryable": Fault("transient"),
+        "run:empty": Fault("transient", is_billed=True),
+        "run:crash": Fault("transient", is_billed=True, row="fell over while running"),
+        "run:down": Fault("capacity", is_billed=True, row="no capacity"),
+        "run:slowdown": Fault("timeout_started", is_billed=True, row="did not end in time"),
+        "run:startup_timeout": Fault("timeout_unstarted", row="did not begin in time"),
+        "run:runner_scheduling_failure": Fault("capacity"),
+        "run:runner_disconnected": Fault("transient"),
+        "run:runner_incomplete_response": Fault("transient"),
+        "run:internal_error": Fault("transient"),
+        "run:bad_request": Fault("invalid_input"),
+        "output:none": Fault("transient", is_billed=True, row="taken, and nothing came"),
+        "output:nsfw": Fault("moderated_billed", is_billed=True, kinds=frozenset({"image"})),
     }
 
     def __init__(self, port: int = 0, *, user_id: str = USER_ID, **given: Any) -> None:
         super().__init__(port, **given)
         self.user_id = user_id
-        self.requests: dict[str, QueuedRequest] = {}
         self._seed = hashlib.sha256(b"the simulator signs with this key").digest()
+
+    @property
+    def requests(self) -> dict[str, QueuedRequest]:
+        return self.jobs
 
     @property
     def access(self) -> dict[str, str]:
         return {**super().access, "user_id": self.user_id}
-
-    def reset(self) -> None:
-        with self.lock:
-            for queued in self.requests.values():
-                queued.stop.set()
-            self.requests = {}
-        super().reset()
-
-    def stop(self) -> None:
-        with self.lock:
-            for queued in self.requests.values():
-                queued.stop.set()
-        super().stop()
 
     def rotate(self) -> None:
         """Sign with a new key; the old one is no longer published."""
@@ -183,7 +181,7 @@ class FalSimulator(Simulator):
     def expire(self) -> None:
         """Forget the requests that have ended."""
         with self.lock:
-            self.requests = {name: one for name, one in self.requests.items() if one.status != "COMPLETED"}
+            self.jobs = {name: one for name, one in self.jobs.items() if one.status != "COMPLETED"}
 
     def check_request(self, request: Request) -> Response | None:
         if request.path == "/.well-known/jwks.json" or request.headers.get("authorization") == f"Key {self.api_key}":
@@ -266,14 +264,15 @@ class FalSimulator(Simulator):
         app = cast("re.Match[str]", re.match(APP, path))[0]
         begin_seconds_max = float(request.headers.get("x-fal-request-timeout", 3600))
         name = f"{secrets.token_hex(4)}-{secrets.token_hex(2)}-{secrets.token_hex(6)}"
-        queued = QueuedRequest(name, app, model_input, markers, request.query.get("fal_webhook"), begin_seconds_max)
-        with self.lock:
-            self.requests[name] = queued
-        if "early" in options_of(markers, "webhook"):
-            self._run(queued)
-        else:
-            threading.Thread(target=self._run, args=(queued,), daemon=True).start()
-
+        queued = QueuedRequest(
+            id=name,
+            app=app,
+            model_input=model_input,
+            markers=markers,
+            webhook=request.query.get("fal_webhook"),
+            begin_seconds_max=begin_seconds_max,
+        )
+        self.start_job(queued)
         accepted = {
             "status": "IN_QUEUE",
             "request_id": name,
@@ -284,7 +283,7 @@ class FalSimulator(Simulator):
         return self.with_faults(markers, Response(200, accepted, {"x-fal-request-id": name}))
 
     def _known(self, app: str, name: str) -> QueuedRequest | None:
-        queued = self.requests.get(name)
+        queued = self.jobs.get(name)
         return queued if queued and queued.app == app else None
 
     def _urls(self, queued: QueuedRequest) -> dict[str, str]:
@@ -295,7 +294,7 @@ class FalSimulator(Simulator):
 
     # ---- the life of a request ---------------------------------------------------------------------------------------
 
-    def _run(self, queued: QueuedRequest) -> None:
+    def run_job(self, queued: QueuedRequest) -> None:
         run = options_of(queued.markers, "run")
         if "queue" in run:
             if not queued.stop.wait(queued.begin_seconds_max):
@@ -306,12 +305,11 @@ class FalSimulator(Simulator):
             if queued.status == "IN_QUEUE":
                 queued.status = "IN_PROGRESS"
         seconds = 3600 if "hang" in run else number_option(queued.markers, "run", "slow", self.run_seconds)
-        for step in range(1, 11):
-            if queued.stop.wait(seconds / 10):
+        for step in range(1, PROGRESS_STEPS + 1):
+            if queued.stop.wait(seconds / PROGRESS_STEPS):
                 return
             with self.lock:
-                bar = f"{step * 10:3}%|{'#' * step}{' ' * (10 - step)}| {step}/10"
-                queued.logs.append({"message": bar, "level": "STDERR", "timestamp": time.time()})
+                queued.logs.append({"message": progress_bar(step), "level": "STDERR", "timestamp": time.time()})
         images = int(queued.model_input.get("num_images") or 1)
         ran = {} if ERRORS_BEFORE_START & set(run) or platform else {"inference_time": INFERENCE_SECONDS_EACH * images}
         self._finish(queued, _platform_error(platform) if platform else self._answer(queued), ran)
@@ -360,7 +358,7 @@ class FalSimulator(Simulator):
             if queued.status == "COMPLETED":
                 return
             self._end(queued, result, ran)
-        self._notify(queued)
+        self.notify_end(queued)
 
     def _end(self, queued: QueuedRequest, result: Response, ran: dict[str, float]) -> None:
         queued.status, queued.result, queued.metrics = "COMPLETED", result, ran
@@ -373,41 +371,25 @@ class FalSimulator(Simulator):
 
     # ---- webhooks ----------------------------------------------------------------------------------------------------
 
-    def _notify(self, queued: QueuedRequest) -> None:
-        options = options_of(queued.markers, "webhook")
-        if queued.webhook is None or "lost" in options:
-            return
-        self.stopping.wait(number_option(queued.markers, "webhook", "late", 0))
-        for _ in range(2 if "twice" in options else 1):
-            self.send_result(queued)
-
-    def send_result(self, queued: QueuedRequest) -> None:
-        """Send the webhook about the end of a request."""
-        options = options_of(queued.markers, "webhook")
-        event: dict[str, Any] = {"request_id": queued.id, "gateway_request_id": queued.id, "status": "OK"}
-        event["payload"] = queued.result.content
+    def send_webhook_of(self, job: QueuedRequest, times: int = 1) -> None:
+        options = options_of(job.markers, "webhook")
+        event: dict[str, Any] = {"request_id": job.id, "gateway_request_id": job.id, "status": "OK"}
+        event["payload"] = job.result.content
         if "other" in options:
             event["request_id"] = "another-request"
         if "large" in options:
             event |= {"payload": None, "payload_error": "Response payload is not JSON serializable."}
-        elif queued.error:
-            event |= {"status": "ERROR", "error": queued.error["error"]}
+        elif job.error:
+            event |= {"status": "ERROR", "error": job.error["error"]}
         body = json.dumps(event).encode()
         user_id = OTHER_USER_ID if "foreign" in options else self.user_id
 
         def signed() -> dict[str, str]:
-            sent_at = int(time.time()) - (3600 if "stale" in options else 0)
             seed = b"\7" * 32 if "forged" in options else self._seed
-            return signature_headers(seed, queued.id, user_id, sent_at, body)
+            return signature_headers(seed, job.id, user_id, job.webhook_time_seconds(), body)
 
-        self.send_webhook(queued.webhook or "", body, signed, request=queued.id)
-
-    def serve_control(self, request: Request) -> Response | None:
-        again = re.fullmatch(r"/_simulator/webhooks/([\w-]+)", request.path)
-        if again and request.method == "POST" and again[1] in self.requests:
-            self.send_result(self.requests[again[1]])
-            return Response(200, {})
-        return super().serve_control(request)
+        for _ in range(times):
+            self.send_webhook(job.webhook or "", body, signed, request=job.id)
 
 
 def signature_headers(seed: bytes, request_id: str, user_id: str, sent_at: int, body: bytes) -> dict[str, str]:

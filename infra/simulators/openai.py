@@ -33,7 +33,28 @@ import time
 from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
-from infra.simulators.kit.faults import COMMON_FAULTS, http_date_in, markers_in, number_option, options_of
+from infra.simulators._openai_text import (
+    CHAT_FIELDS,
+    EMPTY_RESULT,
+    RESPONSE_FIELDS,
+    chat_content,
+    chat_problem,
+    invalid_value,
+    problem,
+    response_content,
+    response_problem,
+    word_set,
+)
+from infra.simulators.kit.faults import (
+    LOST_ANSWERS,
+    UNKNOWN,
+    Fault,
+    Refusal,
+    http_date_in,
+    markers_in,
+    number_option,
+    options_of,
+)
 from infra.simulators.kit.messages import Request, Response
 from infra.simulators.kit.samples import image_size_of, sample_audio, sample_image
 from infra.simulators.kit.server import RequestRefused, Route, Simulator, main
@@ -49,32 +70,16 @@ MODELS = {
     "gpt-4o": "2027-01-14",
     "omni-moderation-latest": None,
 }
-# Models that accept `stop`: those that do not reason before they answer.
-STOP_MODELS = re.compile(r"(?!gpt-5|o\d|grok-4).*")
 RETIRED = re.compile(r"dall-e-.*|gpt-image-1|sora-.*|0+")
 
 
-def _word_set(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-IMAGE_FIELDS = _word_set(
+IMAGE_FIELDS = word_set(
     "prompt model n size quality background output_format output_compression moderation stream partial_images user "
     "safety_identifier"
 )
 EDIT_FIELDS = IMAGE_FIELDS | {"input_fidelity"}
 SPEECH_FIELDS = frozenset({"model", "input", "voice", "instructions", "response_format", "speed", "stream_format"})
-RESPONSE_FIELDS = _word_set(
-    "model input instructions background max_output_tokens metadata previous_response_id service_tier store stream "
-    "text tools tool_choice reasoning temperature top_p truncation include parallel_tool_calls safety_identifier user "
-    "prompt_cache_key moderation"
-)
-CHAT_FIELDS = _word_set(
-    "model messages max_tokens max_completion_tokens temperature top_p n stop stream stream_options seed user store "
-    "metadata presence_penalty frequency_penalty reasoning_effort response_format tools tool_choice logprobs verbosity "
-    "safety_identifier service_tier"
-)
-VOICES = _word_set("alloy ash ballad coral echo fable onyx nova sage shimmer verse marin cedar")
+VOICES = word_set("alloy ash ballad coral echo fable onyx nova sage shimmer verse marin cedar")
 AUDIO_TYPES = {
     "mp3": "audio/mpeg",
     "opus": "audio/opus",
@@ -90,23 +95,7 @@ INPUT_IMAGE_TOKENS = 765
 PIXELS_MAX = 3840 * 2160
 
 
-# The `run:` markers that make the result empty.
-EMPTY_RESULT = {"none", "silent"}
-
 Check = Callable[[dict[str, Any]], Response | None]
-
-
-def problem(
-    status: int,
-    message: str,
-    code: str | None = None,
-    type: str = "invalid_request_error",
-    param: str | None = None,
-    headers: dict[str, str] | None = None,
-) -> Response:
-    """An error in OpenAI's envelope."""
-    error = {"message": message, "type": type, "param": param, "code": code}
-    return Response(status, {"error": error}, headers or {})
 
 
 def rate_limited(message: str = "Rate limit reached for requests.", **headers: str) -> Response:
@@ -123,6 +112,15 @@ TOO_MANY_TOKENS = (
 QUOTA = "You exceeded your current quota, please check your plan and billing details."
 
 
+TEXT_KINDS = frozenset({"text", "page"})
+# What the Responses API answers with status 200.
+RESPONSE_FAULTS = {
+    "run:fail": Fault("transient", kinds=TEXT_KINDS),
+    "run:limit": Fault("rate_limited", kinds=TEXT_KINDS),
+    "run:flagged": Fault("moderated_billed", is_billed=True, kinds=TEXT_KINDS),
+}
+
+
 class OpenAISimulator(Simulator):
     """OpenAI, stood in for."""
 
@@ -135,33 +133,65 @@ class OpenAISimulator(Simulator):
         ("openai/gpt-5.4-mini", "page"),
         ("openai/tts-1", "audio"),
     )
-    faults: ClassVar[dict[str, str]] = {
-        **COMMON_FAULTS,
-        "bad parameters": "create:400",
-        "refused for its content": "create:moderated",
-        "no money left": "create:quota",
-        "taken, and nothing came": "run:silent",
-        "answer holds nothing": "create:empty",
+    further_apis: ClassVar[dict[str, str]] = {"text": "chat"}
+    refusals: ClassVar[dict[str, Refusal]] = {
+        "400": Refusal(
+            problem(400, "Invalid value: 'enormous'.", "invalid_value", param="size"),
+            "invalid_input",
+            row="bad parameters",
+        ),
+        "401": Refusal(
+            problem(401, "Incorrect API key provided: sk-st***.", "invalid_api_key"), "auth", row="wrong key"
+        ),
+        "403": Refusal(problem(403, "Your organization must be verified to use this model.", None), "auth"),
+        "404": Refusal(
+            problem(404, "The model `gone` does not exist or you do not have access to it.", "model_not_found"),
+            "model_gone",
+            row="model gone",
+        ),
+        "429": Refusal(
+            rate_limited("Rate limit reached for images per minute. Please try again in 20s."),
+            "rate_limited",
+            20,
+            row="too many requests",
+        ),
+        "429-ms": Refusal(rate_limited(retry_after_ms="1500", retry_after="2"), "rate_limited", 2),
+        "429-header": Refusal(rate_limited(retry_after="12"), "rate_limited", 12),
+        "429-date": Refusal(lambda: rate_limited(retry_after=http_date_in(30)), "rate_limited", 30),
+        "503": Refusal(
+            problem(503, "The engine is currently overloaded, please try again later.", None, "server_error"),
+            "capacity",
+            row="out of service",
+        ),
+        "503-plain": Refusal(problem(503, "The service is unavailable.", None, "server_error"), "transient"),
+        "quota": Refusal(
+            problem(429, QUOTA, "insufficient_quota", "insufficient_quota"), "provider_billing", row="no money left"
+        ),
+        "exhausted": Refusal(
+            problem(429, "Your credit balance is exhausted.", "credit_balance_exhausted", "billing_error"),
+            "provider_billing",
+        ),
+        "billing": Refusal(
+            problem(400, "Billing hard limit has been reached.", "billing_hard_limit_reached"), "provider_billing"
+        ),
+        "moderated": Refusal(
+            problem(400, SAFETY, "moderation_blocked", "image_generation_user_error"),
+            "moderated",
+            row="refused for its content",
+        ),
+        "policy": Refusal(problem(400, "Your request violates our policies.", "content_policy_violation"), "moderated"),
+        "long": Refusal(problem(400, TOO_LONG, "context_length_exceeded", param="messages"), "invalid_input"),
+        "large": Refusal(problem(429, TOO_MANY_TOKENS, "rate_limit_exceeded", "tokens"), "invalid_input"),
+        "error": Refusal(problem(200, "The server had an error.", "server_error", "server_error"), "transient"),
     }
-    refusals: ClassVar = {
-        "400": problem(400, "Invalid value: 'enormous'.", "invalid_value", param="size"),
-        "401": problem(401, "Incorrect API key provided: sk-st***.", "invalid_api_key"),
-        "403": problem(403, "Your organization must be verified to use this model.", None),
-        "404": problem(404, "The model `gone` does not exist or you do not have access to it.", "model_not_found"),
-        "429": rate_limited("Rate limit reached for images per minute. Please try again in 20s."),
-        "429-ms": rate_limited(retry_after_ms="1500", retry_after="2"),
-        "429-header": rate_limited(retry_after="12"),
-        "429-date": lambda: rate_limited(retry_after=http_date_in(30)),
-        "503": problem(503, "The engine is currently overloaded, please try again later.", None, "server_error"),
-        "503-plain": problem(503, "The service is unavailable.", None, "server_error"),
-        "quota": problem(429, QUOTA, "insufficient_quota", "insufficient_quota"),
-        "exhausted": problem(429, "Your credit balance is exhausted.", "credit_balance_exhausted", "billing_error"),
-        "billing": problem(400, "Billing hard limit has been reached.", "billing_hard_limit_reached"),
-        "moderated": problem(400, SAFETY, "moderation_blocked", "image_generation_user_error"),
-        "policy": problem(400, "Your request violates our policies.", "content_policy_violation"),
-        "long": problem(400, TOO_LONG, "context_length_exceeded", param="messages"),
-        "large": problem(429, TOO_MANY_TOKENS, "rate_limit_exceeded", "tokens"),
-        "error": problem(200, "The server had an error.", "server_error", "server_error"),
+    faults: ClassVar[dict[str, Fault]] = {
+        **LOST_ANSWERS,
+        # An empty answer to a speech request is an empty audio file.
+        "create:empty": Fault(UNKNOWN, kinds=TEXT_KINDS | {"image"}, row="answer holds nothing"),
+        # An empty audio file is billed by the characters that were to be spoken.
+        "run:silent": Fault("transient", is_billed=None, row="taken, and nothing came"),
+        "run:none": Fault("transient", is_billed=True, kinds=frozenset({"image"})),
+        **RESPONSE_FAULTS,
     }
 
     def __init__(self, port: int = 0, **given: Any) -> None:
@@ -314,56 +344,9 @@ class OpenAISimulator(Simulator):
 
     def respond(self, request: Request) -> Response:
         body = request.json()
-        markers = self.check_creation(body, RESPONSE_FIELDS, _response_problem, prompt_field="input")
+        markers = self.check_creation(body, RESPONSE_FIELDS, response_problem, prompt_field="input")
         self.stopping.wait(number_option(markers, "run", "slow", 0))
-        prompt, text, cut = _reply_to(body["input"], body.get("max_output_tokens"))
-        run = options_of(markers, "run")
-        thinks, limit = "think" in run, int(body.get("max_output_tokens") or 4096)
-        text, cut = ("", True) if thinks else (text, cut)
-
-        part: dict[str, Any] = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
-        if "refuse" in run:
-            part = {"type": "refusal", "refusal": "I cannot help with that."}
-        message = {
-            "type": "message",
-            "id": f"msg_{secrets.token_hex(8)}",
-            "status": "completed",
-            "role": "assistant",
-            "content": [part],
-        }
-
-        failures = {
-            "fail": ("server_error", "The model failed to answer."),
-            "limit": ("rate_limit_exceeded", "Rate limit reached."),
-            "flagged": ("invalid_prompt", "Your prompt was flagged as potentially violating our usage policy."),
-        }
-        failure = next((failures[name] for name in run if name in failures), None)
-        reason = "content_filter" if "filter" in run else "max_output_tokens" if cut else None
-        content = {
-            "id": f"resp_{secrets.token_hex(12)}",
-            "object": "response",
-            "created_at": int(time.time()),
-            "status": "failed" if failure else "incomplete" if reason else "completed",
-            "error": {"code": failure[0], "message": failure[1]} if failure else None,
-            "incomplete_details": {"reason": reason} if reason else None,
-            "instructions": body.get("instructions"),
-            "metadata": {},
-            "model": body["model"],
-            "output": [{"type": "reasoning", "summary": []}]
-            if thinks
-            else []
-            if failure or EMPTY_RESULT & set(run)
-            else [message],
-            "parallel_tool_calls": True,
-            "temperature": body.get("temperature", 1.0),
-            "tool_choice": "auto",
-            "tools": [],
-            "top_p": 1.0,
-            "usage": None
-            if failure and "flagged" not in run
-            else _text_usage(prompt, text, markers, "input", "output", limit if thinks else 0),
-        }
-
+        content = response_content(body, markers)
         with self.lock:
             self.responses[content["id"]] = content
         return self.with_faults(markers, Response(200, self.with_usage(content, markers)))
@@ -381,42 +364,10 @@ class OpenAISimulator(Simulator):
 
     def chat(self, request: Request) -> Response:
         body = request.json()
-        markers = self.check_creation(body, CHAT_FIELDS, _chat_problem, prompt_field="messages")
+        markers = self.check_creation(body, CHAT_FIELDS, chat_problem, prompt_field="messages")
         self.stopping.wait(number_option(markers, "run", "slow", 0))
-        content = self.completion(body, markers)
+        content = chat_content(body, markers)
         return self.with_faults(markers, Response(200, self.with_usage(content, markers)))
-
-    def completion(self, body: dict[str, Any], markers: list[str]) -> dict[str, Any]:
-        """The body of a chat completion."""
-        prompt, text, cut = _reply_to(body["messages"], body.get("max_completion_tokens") or body.get("max_tokens"))
-        stops = body.get("stop") or []
-        for stop in [stops] if isinstance(stops, str) else stops:
-            text, stopped, _ = text.partition(stop)
-            cut = cut and not stopped
-
-        run = options_of(markers, "run")
-        thinks, limit = "think" in run, int(body.get("max_completion_tokens") or body.get("max_tokens") or 4096)
-        text, cut = ("", True) if thinks else (text, cut)
-        message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
-        if "refuse" in run:
-            message |= {"content": None, "refusal": "I cannot help with that."}
-        if EMPTY_RESULT & set(run):
-            message["content"] = ""
-
-        choice = {
-            "index": 0,
-            "message": message,
-            "logprobs": None,
-            "finish_reason": "content_filter" if "filter" in run else "length" if cut else "stop",
-        }
-        return {
-            "id": f"chatcmpl-{secrets.token_hex(12)}",
-            "object": "chat.completion",
-            "created": int(time.time()),
-            "model": body["model"],
-            "choices": [choice],
-            "usage": _text_usage(prompt, text, markers, "prompt", "completion", limit if thinks else 0),
-        }
 
     def with_usage(self, content: dict[str, Any], markers: list[str]) -> dict[str, Any]:
         """The content with its usage, or without it when the markers ask for that."""
@@ -448,10 +399,6 @@ class OpenAISimulator(Simulator):
         return markers
 
 
-def _invalid_value(name: str, value: object) -> Response:
-    return problem(400, f"Invalid value: '{value}'.", "invalid_value", param=name)
-
-
 def _image_problem(body: dict[str, Any]) -> Response | None:
     choices = {
         "quality": {"auto", *QUALITY_TOKENS},
@@ -462,18 +409,18 @@ def _image_problem(body: dict[str, Any]) -> Response | None:
     }
     for name, allowed in choices.items():
         if name in body and body[name] not in allowed:
-            return _invalid_value(name, body[name])
+            return invalid_value(name, body[name])
     if len(str(body["prompt"])) > 32_000:
-        return _invalid_value("prompt", "too long")
+        return invalid_value("prompt", "too long")
     if not isinstance(body.get("n", 1), int) or not 1 <= body.get("n", 1) <= 10:
-        return _invalid_value("n", body["n"])
+        return invalid_value("n", body["n"])
     size = re.fullmatch(r"(\d+)x(\d+)", str(body.get("size", "16x16")))
     if body.get("size", "auto") != "auto":
         if size is None:
-            return _invalid_value("size", body["size"])
+            return invalid_value("size", body["size"])
         width, height = int(size[1]), int(size[2])
         if width % 16 or height % 16 or not 1 / 3 <= width / height <= 3 or width * height > PIXELS_MAX:
-            return _invalid_value("size", body["size"])
+            return invalid_value("size", body["size"])
     return None
 
 
@@ -482,61 +429,16 @@ def _speech_problem(body: dict[str, Any]) -> Response | None:
         return problem(400, "String too long: at most 4096 characters.", "string_above_max_length", param="input")
     voice = body.get("voice")
     if not (isinstance(voice, dict) and "id" in voice) and voice not in VOICES:
-        return _invalid_value("voice", voice)
+        return invalid_value("voice", voice)
     if body.get("response_format", "mp3") not in AUDIO_TYPES:
-        return _invalid_value("response_format", body["response_format"])
+        return invalid_value("response_format", body["response_format"])
     if not 0.25 <= float(body.get("speed", 1)) <= 4:
-        return _invalid_value("speed", body["speed"])
+        return invalid_value("speed", body["speed"])
     return None
 
 
-def _response_problem(body: dict[str, Any]) -> Response | None:
-    limit = body.get("max_output_tokens")
-    return _invalid_value("max_output_tokens", limit) if limit is not None and int(limit) < 1 else None
-
-
-def _chat_problem(body: dict[str, Any]) -> Response | None:
-    messages = body["messages"]
-    if body.get("stop") and not STOP_MODELS.fullmatch(str(body["model"])):
-        text = "Unsupported parameter: 'stop' is not supported with this model."
-        return problem(400, text, "unsupported_parameter", param="stop")
-    roles = {"system", "developer", "user", "assistant", "tool"}
-    is_valid = isinstance(messages, list) and all(
-        isinstance(turn, dict) and turn.get("role") in roles for turn in messages
-    )
-    return None if is_valid else _invalid_value("messages", "malformed")
-
-
-def _reply_to(conversation: Any, limit: int | None) -> tuple[str, str, bool]:
-    """The whole input as text, the reply to its last message, and whether the reply was cut at the limit of tokens
-    (words count as tokens here)."""
-    last = conversation if isinstance(conversation, str) else conversation[-1].get("content")
-    if isinstance(last, list):
-        last = " ".join(str(part.get("text", "a picture")) for part in cast("list[dict[str, Any]]", last))
-    words = re.sub(r"\[\[[^\]]*\]\]", "", f"The simulator heard: {last}").split()
-    cut = limit is not None and len(words) > limit
-    return str(conversation), " ".join(words[:limit] if cut else words), cut
-
-
-def _text_usage(
-    prompt: str, text: str, markers: list[str], input_name: str, output_name: str, thought: int = 0
-) -> dict[str, Any]:
-    input_tokens, output_tokens = (
-        len(prompt) // 4 + 1,
-        round(len(text.split()) * number_option(markers, "usage", "times", 1)) + thought,
-    )
-    cached = {"cached_tokens": input_tokens // 2}
-    return {
-        f"{input_name}_tokens": input_tokens,
-        f"{input_name}_tokens_details": {**cached, "cache_write_tokens": 0} if input_name == "input" else cached,
-        f"{output_name}_tokens": output_tokens,
-        f"{output_name}_tokens_details": {"reasoning_tokens": thought},
-        "total_tokens": input_tokens + output_tokens,
-    }
-
-
 def _verdict(options: list[str]) -> dict[str, Any]:
-    names = _word_set(
+    names = word_set(
         "harassment harassment/threatening hate hate/threatening illicit illicit/violent self-harm "
         "self-harm/instructions self-harm/intent sexual sexual/minors violence violence/graphic"
     )

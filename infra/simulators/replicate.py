@@ -6,7 +6,7 @@ It answers as Replicate documents (replicate.com/docs/reference/http), signs web
 plain PNG files, or MP4 files for video models. Files can be uploaded. A model's input file must be a data URL, an
 uploaded file or an HTTPS address, and required inputs must be present.
 
-Markers in a prompt, besides those of `kit.server`:
+Markers in a prompt, besides those of `kit.server` and `kit.queue`:
 
     create:401 402 403 404 410 422 503   refused with that status, no work begins   create:gone   the version is gone
     create:429 429-header 429-body       refused; when to retry is in the text, the header, or a field of the body
@@ -16,10 +16,7 @@ Markers in a prompt, besides those of `kit.server`:
     output:none                          there is no file
     output:single fewer                  a string instead of a list; one image withheld by the safety check
     output:object                        an object that holds the file's URL among other values
-    webhook:lost twice forged stale      never sent, sent twice, with a wrong signature, with an old timestamp
-    webhook:early late=SECONDS           sent before the creation is answered; so long after the end
-
-`POST /_simulator/webhooks/{prediction}` sends a webhook again.
+    webhook:forged stale                 with a wrong signature, with an old timestamp
 """
 
 from __future__ import annotations
@@ -31,38 +28,26 @@ import json
 import re
 import secrets
 import threading
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from infra.simulators.kit.faults import COMMON_FAULTS, number_option, options_of
+from infra.simulators._replicate_models import EVENTS, ModelKind, model_error, model_of, result_file, validation_errors
+from infra.simulators.kit.faults import LOST_ANSWERS, Fault, Refusal, number_option, options_of
 from infra.simulators.kit.messages import Request, Response
-from infra.simulators.kit.samples import sample_png, sample_video
-from infra.simulators.kit.server import ConnectionLost, RequestRefused, Route, Simulator, main
+from infra.simulators.kit.queue import PROGRESS_STEPS, QueuedJob, QueueSimulator, progress_bar
+from infra.simulators.kit.server import ConnectionLost, RequestRefused, Route, main
 
 API_TOKEN = "r8_simulator_of_nobody"  # a password of nothing
 WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"the simulator signs with this key").decode()
-PAGE = 100
+PAGE_SIZE = 100
 FOREIGN_SECRET = "whsec_" + base64.b64encode(b"this is somebody else's key").decode()
 PREDICT_SECONDS_PER_IMAGE = 1.75
 TERMINAL = frozenset({"succeeded", "failed", "canceled", "aborted"})
 GONE_VERSION = "0" * 64
-BODY_FIELDS = frozenset({"version", "input", "webhook", "webhook_events_filter", "stream"})
-EVENTS = frozenset({"start", "output", "logs", "completed"})
-DATA_URL_BYTES_MAX = 256 * 1024
 UPLOAD_SECONDS = 24 * 3600
-PROGRESS_STEPS = 10
-# Marker of a run → the model's error.
-RUN_ERRORS = {
-    "fail": "RuntimeError: the model fell over",
-    "unfit": "ValueError: cannot identify image file '/tmp/in.png'",
-    "nsfw": "NSFW content detected. Try running it again, or try a different prompt.",
-    "oom": "CUDA out of memory. Tried to allocate 2.00 GiB",
-}
 THROTTLED = "Request was throttled."
 NO_CREDIT_LEFT = "You have insufficient credit to run this model. Go to the billing page to purchase credit."
 
@@ -73,43 +58,14 @@ def problem(status: int, title: str, detail: str, retry_after: str | None = None
     return Response(status, content, {"retry-after": retry_after} if retry_after else {})
 
 
+UNAUTHENTICATED = problem(401, "Unauthenticated", "You did not pass a valid authentication token")
+UNAVAILABLE = problem(503, "Service unavailable", "The service is not available now.")
 NOT_FOUND = problem(404, "Not found", "The requested resource could not be found.")
 INVALID_VERSION = problem(
     422,
     "Invalid version or not permitted",
     "The specified version does not exist (or perhaps you don't have permission to use it?)",
 )
-
-
-@dataclass(frozen=True)
-class ModelKind:
-    """A model. `files`: the input fields that hold files; `required`: those of them that must be given.
-    `makes_video`: whether it outputs a video. `trigger`: a word that the prompt must contain."""
-
-    name: str
-    files: tuple[str, ...]
-    required: tuple[str, ...]
-    makes_video: bool
-    trigger: str | None = None
-
-
-SDXL = ModelKind("stability-ai/sdxl", ("image", "mask"), (), makes_video=False)
-# Models other than SDXL, by the version that the catalogue names.
-MODELS = {
-    "ddfc2b08d209f9fa8c1eca692712918bd449f695dabb4a958da31802a9570fe4": ModelKind(
-        "tencentarc/photomaker",
-        ("input_image", "input_image2", "input_image3", "input_image4"),
-        ("input_image",),
-        makes_video=False,
-        trigger="img",
-    ),
-    "3f0457e4619daac51203dedb472816fd4af51f3149fa7a9e0b5ffcf1b8172438": ModelKind(
-        "stability-ai/stable-video-diffusion", ("input_image",), ("input_image",), makes_video=True
-    ),
-    "3aa3dac9353cc4d6bd62a8f95957bd844003b401ca4e4a9b33baa574c549d376": ModelKind(
-        "cjwbw/sadtalker", ("source_image", "driven_audio"), ("source_image", "driven_audio"), makes_video=True
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -120,90 +76,90 @@ class StoredFile:
     shown: dict[str, Any]
 
 
-@dataclass
-class Prediction:
+@dataclass(kw_only=True)
+class Prediction(QueuedJob):
     """A prediction: its representation in the API (`shown`), and the simulator's own facts about it."""
 
     shown: dict[str, Any]
-    markers: list[str]
-    webhook: str | None
     events: frozenset[str]
     deadline: datetime | None
-    stop: threading.Event = field(default_factory=threading.Event)
 
     @property
-    def id(self) -> str:
-        return self.shown["id"]
-
-    @property
-    def makes_video(self) -> bool:
-        return MODELS.get(self.shown["version"], SDXL).makes_video
+    def model(self) -> ModelKind:
+        return model_of(self.shown["version"])
 
 
-class ReplicateSimulator(Simulator):
-    """Replicate, stood in for. `webhook_secret`: what it signs webhooks with."""
+class ReplicateSimulator(QueueSimulator[Prediction]):
+    """Replicate, stood in for. `webhook_secret`: what it signs webhooks with; `page_size`: of the list of
+    predictions."""
 
     api_key_default = API_TOKEN
     example_marker = "webhook:lost"
     tried_with = (("replicate/sdxl", "image"),)
-    faults: ClassVar[dict[str, str]] = {
-        **COMMON_FAULTS,
-        "bad parameters": "create:422",
-        "made, then held back": "run:nsfw",
-        "no money left": "create:402",
-        "no capacity": "run:oom",
-        "model gone": "create:gone",
-        "fell over while running": "run:fail",
-        "did not begin in time": "run:abort",
-        "taken, and nothing came": "output:none",
-        "gateway's 502": "create:500",
+    refusals: ClassVar[dict[str, Refusal]] = {
+        "401": Refusal(UNAUTHENTICATED, "auth", row="wrong key"),
+        "402": Refusal(problem(402, "Insufficient credit", NO_CREDIT_LEFT), "provider_billing", row="no money left"),
+        "403": Refusal(problem(403, "Forbidden", "You do not have permission to do that."), "auth"),
+        "404": Refusal(NOT_FOUND, "model_gone"),
+        "410": Refusal(problem(410, "Gone", "This model is no longer available."), "model_gone"),
+        "422": Refusal(
+            problem(422, "Input validation failed", "- input.prompt: is too long\n", invalid_fields=[]),
+            "invalid_input",
+            row="bad parameters",
+        ),
+        "429": Refusal(
+            problem(429, "Too many requests", f"{THROTTLED} Your rate limit resets in ~30s."),
+            "rate_limited",
+            30,
+            row="too many requests",
+        ),
+        "429-header": Refusal(problem(429, "Too many requests", THROTTLED, "12"), "rate_limited", 12),
+        "429-body": Refusal(
+            Response(429, {"title": "Too many requests", "detail": THROTTLED, "status": 429, "retry_after": 5}),
+            "rate_limited",
+            5,
+        ),
+        "503": Refusal(UNAVAILABLE, "transient", row="out of service"),
+        "gone": Refusal(INVALID_VERSION, "model_gone", row="model gone"),
     }
-    refusals: ClassVar[dict[str, Response | Callable[[], Response]]] = {
-        "401": problem(401, "Unauthenticated", "You did not pass a valid authentication token"),
-        "402": problem(402, "Insufficient credit", NO_CREDIT_LEFT),
-        "403": problem(403, "Forbidden", "You do not have permission to do that."),
-        "404": NOT_FOUND,
-        "410": problem(410, "Gone", "This model is no longer available."),
-        "422": problem(422, "Input validation failed", "- input.prompt: is too long\n", invalid_fields=[]),
-        "429": problem(429, "Too many requests", f"{THROTTLED} Your rate limit resets in ~30s."),
-        "429-header": problem(429, "Too many requests", THROTTLED, "12"),
-        "429-body": Response(429, {"title": "Too many requests", "detail": THROTTLED, "status": 429, "retry_after": 5}),
-        "503": problem(503, "Service unavailable", "The service is not available now."),
-        "gone": INVALID_VERSION,
+    faults: ClassVar[dict[str, Fault]] = {
+        **LOST_ANSWERS,
+        "run:fail": Fault("transient", is_billed=True, row="fell over while running"),
+        "run:unfit": Fault("invalid_input", is_billed=True),
+        "run:nsfw": Fault("moderated_billed", is_billed=True, row="made, then held back"),
+        "run:oom": Fault("capacity", is_billed=True, row="no capacity"),
+        "run:abort": Fault("timeout_unstarted", row="did not begin in time"),
+        "output:none": Fault("transient", is_billed=True, row="taken, and nothing came"),
     }
 
     def __init__(self, port: int = 0, *, webhook_secret: str = WEBHOOK_SECRET, **options: Any) -> None:
         super().__init__(port, **options)
-        self.webhook_secret = webhook_secret
-        self.predictions: dict[str, Prediction] = {}
+        self.webhook_secret, self.page_size = webhook_secret, PAGE_SIZE
         self.files: dict[str, StoredFile] = {}
+
+    @property
+    def predictions(self) -> dict[str, Prediction]:
+        return self.jobs
 
     @property
     def access(self) -> dict[str, str]:
         return {"api_token": self.api_key, "webhook_secret": self.webhook_secret}
 
     def reset(self) -> None:
-        with self.lock:
-            self._stop_predictions()
-            self.predictions, self.files = {}, {}
         super().reset()
-
-    def stop(self) -> None:
         with self.lock:
-            self._stop_predictions()
-        super().stop()
-
-    def _stop_predictions(self) -> None:
-        for prediction in self.predictions.values():
-            prediction.stop.set()
+            self.files = {}
 
     def check_request(self, request: Request) -> Response | None:
         if not request.path.startswith("/v1/") or request.headers.get("authorization") == f"Bearer {self.api_key}":
             return None
-        return problem(401, "Unauthenticated", "You did not pass a valid authentication token")
+        return UNAUTHENTICATED
 
     def not_found(self, request: Request) -> Response:
         return NOT_FOUND
+
+    def server_error(self, status: int) -> Response:
+        return problem(status, "Internal server error", "An unexpected error occurred.")
 
     # ---- the API -----------------------------------------------------------------------------------------------------
 
@@ -232,7 +188,7 @@ class ReplicateSimulator(Simulator):
         return self._create(request, {"version": "f" * 64, **request.json()})
 
     def _create(self, request: Request, body: Any) -> Response:
-        problems = _validation_errors(body)
+        problems = validation_errors(body)
         if problems:
             detail = "".join(f"- {name}: {text}\n" for name, text in problems)
             fields = [{"type": "invalid", "field": name, "description": text} for name, text in problems]
@@ -246,8 +202,6 @@ class ReplicateSimulator(Simulator):
             return refused
 
         prediction, created = self._start(body, markers, _duration(request.headers.get("cancel-after")))
-        if "500" in options_of(markers, "create"):
-            return problem(500, "Internal server error", "An unexpected error occurred.")
         answer = self.with_faults(markers, Response(201, created))
         waiting = re.fullmatch(r"wait(?:=(\d+))?", request.headers.get("prefer", ""))
         if waiting:
@@ -259,20 +213,20 @@ class ReplicateSimulator(Simulator):
         query = request.query
         after, before = query.get("created_after", ""), query.get("created_before", "9")
         with self.lock:
-            newest = sorted(self.predictions.values(), key=lambda one: one.shown["created_at"], reverse=True)
+            newest = sorted(self.jobs.values(), key=lambda one: one.shown["created_at"], reverse=True)
             found = [
                 dict(prediction.shown)
                 for prediction in newest
                 if _parse_time(after) <= _parse_time(prediction.shown["created_at"]) < _parse_time(before)
             ]
         start = int(query.get("cursor", 0))
-        more = start + PAGE < len(found)
-        following = f"{self.url}/v1/predictions?{urlencode({**query, 'cursor': start + PAGE})}"
-        previous = f"{self.url}/v1/predictions?{urlencode({**query, 'cursor': max(start - PAGE, 0)})}"
+        more = start + self.page_size < len(found)
+        following = f"{self.url}/v1/predictions?{urlencode({**query, 'cursor': start + self.page_size})}"
+        previous = f"{self.url}/v1/predictions?{urlencode({**query, 'cursor': max(start - self.page_size, 0)})}"
         page = {
             "previous": previous if start else None,
             "next": following if more else None,
-            "results": found[start : start + PAGE],
+            "results": found[start : start + self.page_size],
         }
         return Response(200, page)
 
@@ -302,7 +256,7 @@ class ReplicateSimulator(Simulator):
         if "lost" in options:
             raise ConnectionLost
         if "503" in options:
-            return problem(503, "Service unavailable", "The service is not available now.")
+            return UNAVAILABLE
         files = request.files("content")
         if len(files) != 1:
             return problem(400, "Bad request", "Missing content")
@@ -331,7 +285,7 @@ class ReplicateSimulator(Simulator):
 
     def _known(self, reference: str) -> Prediction:
         """The prediction with this id. Raises RequestRefused."""
-        prediction = self.predictions.get(reference)
+        prediction = self.jobs.get(reference)
         if prediction is None:
             raise RequestRefused(NOT_FOUND)
         return prediction
@@ -348,7 +302,7 @@ class ReplicateSimulator(Simulator):
         version = body["version"].rpartition(":")[2]
         shown = {
             "id": reference,
-            "model": MODELS.get(version, SDXL).name,
+            "model": model_of(version).name,
             "version": version,
             "input": body["input"],
             "output": None,
@@ -370,17 +324,14 @@ class ReplicateSimulator(Simulator):
         }
 
         events = frozenset(body.get("webhook_events_filter") or EVENTS)
-        prediction = Prediction(shown, markers, body.get("webhook"), events, deadline)
+        prediction = Prediction(
+            id=reference, shown=shown, markers=markers, webhook=body.get("webhook"), events=events, deadline=deadline
+        )
         created = dict(shown)
-        with self.lock:
-            self.predictions[reference] = prediction
-        if "early" in options_of(markers, "webhook"):
-            self._run(prediction)
-        else:
-            threading.Thread(target=self._run, args=(prediction,), daemon=True).start()
+        self.start_job(prediction)
         return prediction, created
 
-    def _run(self, prediction: Prediction) -> None:
+    def run_job(self, prediction: Prediction) -> None:
         run = options_of(prediction.markers, "run")
         if "boot" in run or "abort" in run:
             self._wait(prediction, 0 if "abort" in run else 3600)
@@ -388,27 +339,19 @@ class ReplicateSimulator(Simulator):
                 self.end(prediction, "aborted")
             return
         self._change(prediction, status="processing", started_at=_format_time(datetime.now(UTC)))
-        self._notify(prediction, "start")
+        if "start" in prediction.events:
+            self.notify(prediction)
         seconds = 3600 if "hang" in run else number_option(prediction.markers, "run", "slow", self.run_seconds)
         for step in range(1, PROGRESS_STEPS + 1):
             if self._wait(prediction, seconds / PROGRESS_STEPS):
                 return
-            bar = f"{step * 10:3}%|{'#' * step}{' ' * (PROGRESS_STEPS - step)}| {step}/{PROGRESS_STEPS}\n"
-            self._change(prediction, logs=prediction.shown["logs"] + bar)
-        error = next((RUN_ERRORS[name] for name in run if name in RUN_ERRORS), None) or self._input_error(prediction)
+            self._change(prediction, logs=f"{prediction.shown['logs']}{progress_bar(step)}\n")
+        error = model_error(prediction.model, prediction.shown["input"], run, self._is_missing)
         self.end(prediction, "failed" if error else "succeeded", error)
 
-    def _input_error(self, prediction: Prediction) -> str | None:
-        """The model's error about its input, found only when it starts; None when the input is right."""
-        model_input = prediction.shown["input"]
-        model = MODELS.get(prediction.shown["version"], SDXL)
-        if model.trigger and not re.search(rf"\b{model.trigger}\b", str(model_input.get("prompt"))):
-            return f"Cannot find the trigger word '{model.trigger}' in text prompt!"
-        for name in model.files:
-            url = str(model_input.get(name) or "")
-            if url.startswith(f"{self.url}/v1/files/") and url.rpartition("/")[2] not in self.files:
-                return f"The file of {name} could not be found."
-        return None
+    def _is_missing(self, url: str) -> bool:
+        """Whether a URL is that of an uploaded file, and there is no such file."""
+        return url.startswith(f"{self.url}/v1/files/") and url.rpartition("/")[2] not in self.files
 
     def _wait(self, prediction: Prediction, seconds: float) -> bool:
         """Waits; returns True when a cancellation or the deadline ended the prediction meanwhile."""
@@ -441,10 +384,12 @@ class ReplicateSimulator(Simulator):
                 data_removed="none" in options_of(prediction.markers, "output"),
             )
             prediction.stop.set()
+        if "completed" not in prediction.events:
+            return True
         if "early" in options_of(prediction.markers, "webhook"):
-            self._notify(prediction, "completed")
+            self.notify_end(prediction)
         else:
-            threading.Thread(target=self._notify, args=(prediction, "completed"), daemon=True).start()
+            threading.Thread(target=self.notify_end, args=(prediction,), daemon=True).start()
         return True
 
     def _change(self, prediction: Prediction, **fields: Any) -> None:
@@ -456,12 +401,16 @@ class ReplicateSimulator(Simulator):
         options = options_of(prediction.markers, "output")
         if "none" in options:
             return None
-        makes_video = prediction.makes_video
+        makes_video = prediction.model.makes_video
         count = 1 if makes_video else max(images - 1, 1) if "fewer" in options else images
         kind, suffix = ("video/mp4", "mp4") if makes_video else ("image/png", "png")
         files = [
             self.result_url(
-                partial(_result_file, prediction, number), kind, suffix, prediction.markers, f"{prediction.id}-{number}"
+                partial(result_file, prediction.model, prediction.shown["input"], number),
+                kind,
+                suffix,
+                prediction.markers,
+                f"{prediction.id}-{number}",
             )
             for number in range(count)
         ]
@@ -471,39 +420,23 @@ class ReplicateSimulator(Simulator):
 
     # ---- webhooks ----------------------------------------------------------------------------------------------------
 
-    def _notify(self, prediction: Prediction, event: str) -> None:
-        options = options_of(prediction.markers, "webhook")
-        if prediction.webhook is None or event not in prediction.events or "lost" in options:
-            return
-        if event == "completed":
-            self.stopping.wait(number_option(prediction.markers, "webhook", "late", 0))
-        self.send_prediction(prediction, repeat=2 if "twice" in options else 1)
-
-    def send_prediction(self, prediction: Prediction, repeat: int = 1) -> None:
-        """Send a prediction to its webhook: the same message `repeat` times, each retried when it is not accepted."""
-        options = options_of(prediction.markers, "webhook")
+    def send_webhook_of(self, job: Prediction, times: int = 1) -> None:
         with self.lock:
-            body = json.dumps(prediction.shown).encode()
+            body = json.dumps(job.shown).encode()
         event_id = f"msg_{secrets.token_hex(12)}"
 
         def sign() -> dict[str, str]:
-            sent_at = int(time.time()) - (3600 if "stale" in options else 0)
-            secret = FOREIGN_SECRET if "forged" in options else self.webhook_secret
+            sent_at = job.webhook_time_seconds()
+            is_forged = "forged" in options_of(job.markers, "webhook")
+            secret = FOREIGN_SECRET if is_forged else self.webhook_secret
             return {
                 "webhook-id": event_id,
                 "webhook-timestamp": str(sent_at),
                 "webhook-signature": signature(secret, event_id, sent_at, body),
             }
 
-        for _ in range(repeat):
-            self.send_webhook(prediction.webhook or "", body, sign, prediction=prediction.id, id=event_id)
-
-    def serve_control(self, request: Request) -> Response | None:
-        again = re.fullmatch(r"/_simulator/webhooks/(\w+)", request.path)
-        if again and request.method == "POST" and again[1] in self.predictions:
-            self.send_prediction(self.predictions[again[1]])
-            return Response(200, {})
-        return super().serve_control(request)
+        for _ in range(times):
+            self.send_webhook(job.webhook or "", body, sign, prediction=job.id, id=event_id)
 
 
 def signature(secret: str, event_id: str, sent_at: int, body: bytes) -> str:
@@ -513,55 +446,8 @@ def signature(secret: str, event_id: str, sent_at: int, body: bytes) -> str:
     return f"v1,{base64.b64encode(mac).decode()}"
 
 
-def _result_file(prediction: Prediction, number: int) -> bytes:
-    """The file with this number of a prediction's output."""
-    model_input = prediction.shown["input"]
-    seed = int(model_input.get("seed") or 0) + number
-    if not prediction.makes_video:
-        return sample_png(int(model_input.get("width", 1024)), int(model_input.get("height", 1024)), seed)
-    frames = 25 if str(model_input.get("video_length")).startswith("25") else 14
-    return sample_video(256, 256, frames / int(model_input.get("frames_per_second") or 7), seed)
-
-
 def _random_id() -> str:
     return base64.b32encode(secrets.token_bytes(16)).decode().strip("=").lower()
-
-
-def _validation_errors(body: Any) -> list[tuple[str, str]]:
-    """Replicate's validation errors for a creation, as (field, reason)."""
-    if not isinstance(body, dict):
-        return [("", "an object is needed")]
-    problems = [(name, "Additional property is not allowed") for name in body if name not in BODY_FIELDS]
-    problems += [(name, f"{name} is required") for name in ("version", "input") if name not in body]
-
-    model_input = body.get("input")
-    if not isinstance(model_input, dict):
-        return [*problems, ("input", "must be an object")]
-    if not isinstance(body.get("version", ""), str):
-        problems.append(("version", "must be a string"))
-    webhook = body.get("webhook")
-    if webhook is not None and not re.match(r"https://|http://(127\.0\.0\.1|localhost)[:/]", str(webhook)):
-        problems.append(("webhook", "must be an HTTPS URL"))
-    if not set(body.get("webhook_events_filter") or []) <= EVENTS:
-        problems.append(("webhook_events_filter", "must hold start, output, logs or completed"))
-
-    model = MODELS.get(str(body.get("version")).rpartition(":")[2], SDXL)
-    problems += [(f"input.{name}", f"{name} is required") for name in model.required if not model_input.get(name)]
-    for name in model.files:
-        url = model_input.get(name)
-        if url is not None and not re.match(r"data:[\w.+-]+/[\w.+-]+;base64,|https://|http://127\.0\.0\.1:", str(url)):
-            problems.append((f"input.{name}", "Does not match format 'uri'"))
-        elif str(url).startswith("data:") and len(str(url)) > DATA_URL_BYTES_MAX:
-            problems.append((f"input.{name}", "a data URL may have 256 kB; upload larger files"))
-
-    integers = {"width": (64, 4096), "height": (64, 4096), "num_outputs": (1, 4), "num_inference_steps": (1, 500)}
-    for name, (least, most) in integers.items():
-        value = model_input.get(name, least)
-        if not isinstance(value, int) or not least <= value <= most:
-            problems.append((f"input.{name}", f"must be an integer between {least} and {most}"))
-    if not isinstance(model_input.get("prompt", ""), str):
-        problems.append(("input.prompt", "must be a string"))
-    return problems
 
 
 def _duration(text: str | None) -> float | None:

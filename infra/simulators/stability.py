@@ -27,7 +27,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from infra.simulators.kit.faults import COMMON_FAULTS, http_date_in, number_option, options_of
+from infra.simulators.kit.faults import (
+    LOST_ANSWERS,
+    UNKNOWN,
+    Fault,
+    Refusal,
+    http_date_in,
+    number_option,
+    options_of,
+)
 from infra.simulators.kit.messages import Request, Response
 from infra.simulators.kit.samples import image_size_of, sample_audio, sample_image
 from infra.simulators.kit.server import RequestRefused, Route, Simulator, main
@@ -54,6 +62,8 @@ CREDITS = {
 }
 PICTURE_FORMATS, SOUND_FORMATS = ("png", "jpeg", "webp"), ("mp3", "wav")
 UPSCALED_PIXELS_MAX = 4_194_304
+# Upscaling is the kind whose results are polled.
+ASYNCHRONOUS_KINDS = frozenset({"upscale"})
 WINDOW_SECONDS, LOCKED_OUT_SECONDS = 10, 60
 
 
@@ -68,6 +78,8 @@ def rate_limited(**headers: str) -> Response:
     return problem(429, "rate_limit_exceeded", "You have exceeded the rate limit of 150 requests.", **headers)
 
 
+NOT_FOUND = problem(404, "not_found", "The requested resource was not found.")
+NO_CREDITS = problem(402, "payment_required", "You lack sufficient credits to make this request.")
 MODERATED = problem(403, "content_moderation", "Your request was flagged by our content moderation system.")
 
 
@@ -87,29 +99,35 @@ class StabilitySimulator(Simulator):
     tried_with = (
         ("stability/core", "image"),
         ("stability/stable-audio-2.5", "audio"),
+        ("stability/upscale-creative", "upscale"),
     )
-    faults: ClassVar[dict[str, str]] = {
-        **COMMON_FAULTS,
-        "bad parameters": "create:400",
-        "refused for its content": "create:moderated",
-        "made, then held back": "output:filtered",
-        "no money left": "create:402",
-        "answer holds nothing": "output:none",
+    refusals: ClassVar[dict[str, Refusal]] = {
+        "400": Refusal(problem(400, "bad_request", "prompt: cannot be blank"), "invalid_input", row="bad parameters"),
+        "401": Refusal(problem(401, "unauthorized", "Your API key is not valid."), "auth", row="wrong key"),
+        "402": Refusal(NO_CREDITS, "provider_billing", row="no money left"),
+        "403": Refusal(problem(403, "permission_denied", "You lack the permission to do this."), "auth"),
+        "moderated": Refusal(MODERATED, "moderated", row="refused for its content"),
+        "404": Refusal(NOT_FOUND, "model_gone", row="model gone"),
+        "413": Refusal(problem(413, "payload_too_large", "Your request was larger than 10MiB."), "invalid_input"),
+        "422": Refusal(problem(422, "unprocessable_entity", "prompt: must be in English"), "invalid_input"),
+        # A key is locked out for a minute, which the answer does not say.
+        "429": Refusal(rate_limited(), "rate_limited", LOCKED_OUT_SECONDS, row="too many requests"),
+        "429-header": Refusal(rate_limited(retry_after="12"), "rate_limited", 12),
+        "429-date": Refusal(lambda: rate_limited(retry_after=http_date_in(30)), "rate_limited", 30),
+        "failed": Refusal(problem(500, "internal_error", "An unexpected server error has occurred."), "transient"),
+        "503": Refusal(
+            Response(503, b"<html>unavailable</html>", {"content-type": "text/html"}), "transient", row="out of service"
+        ),
     }
-    refusals: ClassVar[dict[str, Response | Callable[[], Response]]] = {
-        "400": problem(400, "bad_request", "prompt: cannot be blank"),
-        "401": problem(401, "unauthorized", "Your API key is not valid."),
-        "402": problem(402, "payment_required", "You lack sufficient credits to make this request."),
-        "403": problem(403, "permission_denied", "You lack the permission to do this."),
-        "moderated": MODERATED,
-        "404": problem(404, "not_found", "The requested resource was not found."),
-        "413": problem(413, "payload_too_large", "Your request was larger than 10MiB."),
-        "422": problem(422, "unprocessable_entity", "prompt: must be in English"),
-        "429": rate_limited(),
-        "429-header": rate_limited(retry_after="12"),
-        "429-date": lambda: rate_limited(retry_after=http_date_in(30)),
-        "failed": problem(500, "internal_error", "An unexpected server error has occurred."),
-        "503": Response(503, b"<html>unavailable</html>", {"content-type": "text/html"}),
+    faults: ClassVar[dict[str, Fault]] = {
+        **LOST_ANSWERS,
+        "create:empty": Fault(UNKNOWN),
+        "output:none": Fault(UNKNOWN, row="answer holds nothing"),
+        "output:bad": Fault(UNKNOWN),
+        "output:filtered": Fault("moderated", row="made, then held back"),
+        "output:gone": Fault("unknown_outcome", kinds=ASYNCHRONOUS_KINDS),
+        "run:fail": Fault("invalid_input", kinds=ASYNCHRONOUS_KINDS),
+        "run:moderated": Fault("moderated", kinds=ASYNCHRONOUS_KINDS),
     }
 
     def __init__(self, port: int = 0, *, credits: float = 1000.0, requests_max: int = 150, **given: Any) -> None:
@@ -139,7 +157,7 @@ class StabilitySimulator(Simulator):
             return rate_limited() if now < self._locked_until else None
 
     def not_found(self, request: Request) -> Response:
-        return problem(404, "not_found", "The requested resource was not found.")
+        return NOT_FOUND
 
     def routes(self) -> list[Route]:
         return [
@@ -233,7 +251,7 @@ class StabilitySimulator(Simulator):
         seed = fields.get("seed", "0")
         _require(seed.isdigit() and int(seed) <= 4294967294, "seed: must be between 0 and 4294967294")
         if self.credits < CREDITS[service]:
-            raise RequestRefused(problem(402, "payment_required", "You lack sufficient credits to make this request."))
+            raise RequestRefused(NO_CREDITS)
         return fields, markers
 
     def _charged_response(

@@ -26,11 +26,12 @@ import time
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from infra.simulators.kit.faults import COMMON_FAULTS, http_date_in, number_option, options_of
+from infra.simulators._openai_text import EMPTY_RESULT
+from infra.simulators.kit.faults import LOST_ANSWERS, Fault, Refusal, http_date_in, number_option, options_of
 from infra.simulators.kit.messages import Request, Response
 from infra.simulators.kit.samples import image_size_of, sample_png, sample_video
 from infra.simulators.kit.server import RequestRefused, Route, main
-from infra.simulators.openai import EMPTY_RESULT, OpenAISimulator
+from infra.simulators.openai import OpenAISimulator
 
 TICKS_PER_USD = 10**10
 IMAGE_TICKS = {"1k": TICKS_PER_USD * 2 // 100, "2k": TICKS_PER_USD * 7 // 100}
@@ -60,7 +61,14 @@ def problem(status: int, code: str, error: str, **headers: str) -> Response:
 INVALID = "Client specified an invalid argument"
 EXHAUSTED = "Some resource has been exhausted"
 FORBIDDEN = "The caller does not have permission to execute the specified operation"
+NOT_FOUND = "Some requested entity was not found"
 NO_CREDIT_LEFT = "Your team has either used all available credits or reached its monthly spending limit."
+NO_KEY = problem(401, "Unauthenticated", "No credentials were given.")
+# xAI documents a 400, not a 401, for a wrong key.
+WRONG_KEY = problem(400, INVALID, "Incorrect API key provided: xa***in. You can obtain one from the console.")
+INVALID_IN_OPENAI_FORMAT = Response(
+    400, {"error": {"message": "Invalid n.", "type": "invalid_request_error", "param": "n", "code": None}}
+)
 
 
 @dataclass
@@ -85,38 +93,58 @@ class XAISimulator(OpenAISimulator):
         ("xai/grok-4.3", "text"),
         ("xai/grok-imagine-video", "video"),
     )
-    faults: ClassVar[dict[str, str]] = {
-        **COMMON_FAULTS,
-        "bad parameters": "create:422",
-        "refused for its content": "create:moderated",
-        "made, then held back": "run:blocked",
-        "no money left": "create:credits",
-        "taken, and nothing came": "run:silent",
-        "answer holds nothing": "create:empty",
+    refusals: ClassVar[dict[str, Refusal]] = {
+        "400": Refusal(problem(400, INVALID, "Invalid aspect ratio."), "invalid_input"),
+        "401": Refusal(NO_KEY, "auth", row="wrong key"),
+        "403": Refusal(problem(403, FORBIDDEN, "Your API key may not use this model."), "auth"),
+        "404": Refusal(
+            problem(404, NOT_FOUND, "The model gone does not exist or is not yours."), "model_gone", row="model gone"
+        ),
+        "422": Refusal(
+            problem(422, INVALID, "Failed to deserialize the JSON body."), "invalid_input", row="bad parameters"
+        ),
+        "429": Refusal(
+            problem(429, EXHAUSTED, "Too many requests per second."), "rate_limited", row="too many requests"
+        ),
+        "429-ms": Refusal(problem(429, EXHAUSTED, "Too many requests.", retry_after_ms="1500"), "rate_limited", 2),
+        "429-header": Refusal(problem(429, EXHAUSTED, "Too many requests.", retry_after="12"), "rate_limited", 12),
+        "429-date": Refusal(
+            lambda: problem(429, EXHAUSTED, "Too many requests.", retry_after=http_date_in(30)), "rate_limited", 30
+        ),
+        "503": Refusal(
+            problem(503, "The service is currently unavailable", "The model is at capacity. Please try again later."),
+            "capacity",
+            row="out of service",
+        ),
+        "key": Refusal(WRONG_KEY, "auth"),
+        "envelope": Refusal(INVALID_IN_OPENAI_FORMAT, "invalid_input"),
+        "credits": Refusal(
+            problem(403, FORBIDDEN, "Your newly created team doesn't have any credits or licenses yet."),
+            "provider_billing",
+            row="no money left",
+        ),
+        "limit": Refusal(problem(429, EXHAUSTED, NO_CREDIT_LEFT), "provider_billing"),
+        "moderated": Refusal(
+            problem(400, INVALID, "The prompt was rejected by content moderation."),
+            "moderated",
+            row="refused for its content",
+        ),
+        "guidelines": Refusal(
+            problem(403, FORBIDDEN, "Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_VIOLENCE"),
+            "moderated",
+        ),
     }
-    refusals: ClassVar = {
-        "400": problem(400, INVALID, "Invalid aspect ratio."),
-        "401": problem(401, "Unauthenticated", "No credentials were given."),
-        "403": problem(403, FORBIDDEN, "Your API key may not use this model."),
-        "404": problem(404, "Some requested entity was not found", "The model gone does not exist or is not yours."),
-        "422": problem(422, INVALID, "Failed to deserialize the JSON body."),
-        "429": problem(429, EXHAUSTED, "Too many requests per second."),
-        "429-ms": problem(429, EXHAUSTED, "Too many requests.", retry_after_ms="1500"),
-        "429-header": problem(429, EXHAUSTED, "Too many requests.", retry_after="12"),
-        "429-date": lambda: problem(429, EXHAUSTED, "Too many requests.", retry_after=http_date_in(30)),
-        "503": problem(
-            503, "The service is currently unavailable", "The model is at capacity. Please try again later."
+    faults: ClassVar[dict[str, Fault]] = {
+        **LOST_ANSWERS,
+        "run:silent": Fault("transient", kinds=frozenset({"image", "text"}), row="taken, and nothing came"),
+        "run:blocked": Fault(
+            "moderated_billed", is_billed=True, kinds=frozenset({"image", "video"}), row="made, then held back"
         ),
-        "key": problem(400, INVALID, "Incorrect API key provided: xa***in. You can obtain one from the console."),
-        "envelope": Response(
-            400, {"error": {"message": "Invalid n.", "type": "invalid_request_error", "param": "n", "code": None}}
-        ),
-        "credits": problem(403, FORBIDDEN, "Your newly created team doesn't have any credits or licenses yet."),
-        "limit": problem(429, EXHAUSTED, NO_CREDIT_LEFT),
-        "moderated": problem(400, INVALID, "The prompt was rejected by content moderation."),
-        "guidelines": problem(
-            403, FORBIDDEN, "Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_VIOLENCE"
-        ),
+        "run:none": Fault("moderated_billed", is_billed=True, kinds=frozenset({"image"})),
+        "run:fail": Fault("transient", kinds=frozenset({"text", "video"})),
+        "run:moderated": Fault("moderated", kinds=frozenset({"video"})),
+        "run:expired": Fault("timeout_started", kinds=frozenset({"video"})),
+        "run:nowhere": Fault("transient", is_billed=True, kinds=frozenset({"video"})),
     }
 
     def __init__(self, port: int = 0, **given: Any) -> None:
@@ -132,12 +160,11 @@ class XAISimulator(OpenAISimulator):
     def check_request(self, request: Request) -> Response | None:
         key = request.headers.get("authorization", "")
         if not key:
-            return self.refusals["401"]
-        # xAI documents a 400, not a 401, for a wrong key.
-        return None if key == f"Bearer {self.api_key}" else self.refusals["key"]
+            return NO_KEY
+        return None if key == f"Bearer {self.api_key}" else WRONG_KEY
 
     def not_found(self, request: Request) -> Response:
-        return problem(404, "Some requested entity was not found", f"There is no {request.path}.")
+        return problem(404, NOT_FOUND, f"There is no {request.path}.")
 
     # Routes of OpenAI's API that xAI does not have.
     speak = moderate = get_model = None
@@ -227,7 +254,7 @@ class XAISimulator(OpenAISimulator):
     def get_video(self, request: Request, name: str) -> Response:
         video = self.films.get(name)
         if video is None:
-            return problem(404, "Some requested entity was not found", "There is no such video.")
+            return problem(404, NOT_FOUND, "There is no such video.")
         run, body = options_of(video.markers, "run"), video.body
         share = (time.monotonic() - video.begun_at) / max(video.seconds, 0.001)
         if share < 1 or "hang" in run:
@@ -265,9 +292,9 @@ class XAISimulator(OpenAISimulator):
             return self.check_creation(body, fields, problem_of)
         except RequestRefused as refused:
             error = refused.answer.content.get("error") if isinstance(refused.answer.content, dict) else None
-            if isinstance(error, dict) and refused.answer is not self.refusals["envelope"]:
+            if isinstance(error, dict) and refused.answer is not INVALID_IN_OPENAI_FORMAT:
                 # The inherited refusal is in OpenAI's format; xAI has its own.
-                code = "Some requested entity was not found" if refused.answer.status == 404 else INVALID
+                code = NOT_FOUND if refused.answer.status == 404 else INVALID
                 raise RequestRefused(problem(refused.answer.status, code, str(error["message"]))) from refused
             raise
 

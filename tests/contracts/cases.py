@@ -1,22 +1,24 @@
-"""The cases of the provider tests: each adapter with its simulator, and the faults that can occur, as data."""
+"""The cases of the provider tests: each adapter with its simulator, and the simulators' refusals and faults."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
-from atelier.adapters.providers.fal import signing_keys
+from atelier.adapters.providers._signing_keys import signing_keys
 from atelier.adapters.providers.registry import AdapterRegistry
 from atelier.catalogue.catalogue import catalogue
 from atelier.catalogue.model import Model
 from atelier.clock import system_clock
 from atelier.ids import new_id
 from atelier.provider_keys.model import ProviderCredentials
-from atelier.provider_port import ErrorClass, Job, Provider
+from atelier.provider_port import ErrorClass, Input, Job, Provider
 from infra.simulators.all import PROVIDERS as SIMULATED
 from infra.simulators.all import create_simulator, simulator_class
+from infra.simulators.kit.faults import UNKNOWN, Fault, Refusal
+from infra.simulators.kit.samples import sample_png, sample_wav
 from infra.simulators.kit.server import Simulator
 
 # The models, and the kinds, with which each provider is tested. A remote provider's simulator names its own.
@@ -26,34 +28,18 @@ MODELS_TESTED = (
 )
 PROVIDERS = frozenset(model.partition("/")[0] for model, _ in MODELS_TESTED)
 CATALOGUE = catalogue(PROVIDERS)
-# Long enough for every answer that comes, short enough for tests of answers that never come.
-ANSWER_SECONDS_MAX = 3.0
+# Long enough for every answer that comes. An answer that never comes is not awaited longer than it takes to be sure
+# that the request was sent.
+ANSWER_SECONDS_MAX, SILENCE_SECONDS_MAX = 10.0, 0.2
+HANG = "create:hang"
+
+# Small, because the embedded provider paints each pixel.
+IMAGE_SIZE = (256, 320)
 
 REMOTE_PROVIDERS = SIMULATED
-FAULT_NAMES = (
-    *("bad parameters", "refused for its content", "made, then held back", "wrong key", "no money left"),
-    *("too many requests", "out of service", "no capacity", "model gone", "fell over while running"),
-    *("did not begin in time", "did not end in time", "taken, and nothing came", "answer lost", "answer never ends"),
-    *("answer is no JSON", "answer holds nothing", "gateway's 502"),
-)
-# Fault → provider → the marker for its simulator. A fault cannot occur at a provider that is not listed.
-FAULTS: dict[str, dict[str, str]] = {
-    fault: {
-        provider: marker
-        for provider in SIMULATED
-        if (marker := simulator_class(provider).faults.get(fault)) is not None
-    }
-    for fault in FAULT_NAMES
-}
-# Faults of the table above that cannot occur for one kind of work. For example, an empty answer to a speech request is
-# an empty audio file, not a broken answer.
-IMPOSSIBLE_FAULTS = {
-    ("xai", "text", "made, then held back"),
-    ("xai", "video", "taken, and nothing came"),
-    ("openai", "audio", "answer holds nothing"),
-    ("custom", "audio", "answer holds nothing"),
-}
-ERROR_CLASSES = {
+# The rows of FALLBACKS.md in their order, each with the error classes that it may have; UNKNOWN: nobody can say whether
+# the work was done. A simulator's refusals and faults name their row.
+ROWS = {
     "bad parameters": {ErrorClass.INVALID_INPUT},
     "refused for its content": {ErrorClass.MODERATED},
     "made, then held back": {ErrorClass.MODERATED, ErrorClass.MODERATED_BILLED},
@@ -67,14 +53,55 @@ ERROR_CLASSES = {
     "did not begin in time": {ErrorClass.TIMEOUT_UNSTARTED},
     "did not end in time": {ErrorClass.TIMEOUT_STARTED},
     "taken, and nothing came": {ErrorClass.TRANSIENT, ErrorClass.MODERATED_BILLED},
+    "answer lost": {UNKNOWN},
+    "answer never ends": {UNKNOWN},
+    "answer is no JSON": {UNKNOWN},
+    "answer holds nothing": {UNKNOWN},
+    "gateway's 502": {UNKNOWN},
 }
-UNKNOWN_OUTCOME_FAULTS = (
-    "answer lost",
-    "answer never ends",
-    "answer is no JSON",
-    "answer holds nothing",
-    "gateway's 502",
-)
+UNKNOWN_OUTCOME_ROWS = frozenset(row for row, classes in ROWS.items() if UNKNOWN in classes)
+
+
+def markers_by_row(provider_id: str, kind: str) -> dict[str, str]:
+    """The rows of FALLBACKS.md that a provider has for a kind, in their order, each with the simulator's marker."""
+    simulated = simulator_class(provider_id)
+    found = {each.row: f"create:{name}" for name, each in simulated.refusals.items()}
+    found |= {fault.row: marker for marker, fault in simulated.faults.items() if fault.can_happen_to(kind)}
+    return {row: found[row] for row in ROWS if row in found}
+
+
+@dataclass(frozen=True)
+class FailureCase:
+    """A refusal or a fault of a provider, tried with a model and kind. `settings`: replaces settings of the model."""
+
+    model: str
+    kind: str
+    marker: str
+    expected: Refusal | Fault
+    settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def __str__(self) -> str:
+        return "-".join((self.model, self.kind, *map(str, self.settings.values()), self.marker))
+
+
+def _failure_cases() -> Generator[FailureCase]:
+    for provider_id in SIMULATED:
+        simulated = simulator_class(provider_id)
+        creations: dict[str, Refusal | Fault] = {f"create:{name}": each for name, each in simulated.refusals.items()}
+        creations |= {marker: each for marker, each in simulated.faults.items() if marker.startswith("create:")}
+        for model, kind in simulated.tried_with:
+            for marker, expected in (creations | simulated.faults).items():
+                if isinstance(expected, Refusal) or expected.can_happen_to(kind):
+                    yield FailureCase(model, kind, marker, expected)
+            if kind in simulated.further_apis:
+                for marker, expected in creations.items():
+                    yield FailureCase(model, kind, marker, expected, {"api": simulated.further_apis[kind]})
+
+
+FAILURE_CASES = tuple(_failure_cases())
+
+
+INPUTS = {"image": Input(sample_png(64, 48, 1), "image/png"), "audio": Input(sample_wav(0.2), "audio/wav")}
 
 
 @dataclass(frozen=True)
@@ -101,8 +128,16 @@ class ProviderCase:
         paths = (call["path"] for call in self.simulator.calls if call["method"] == "POST")
         return sum(not path.partition("?")[0].endswith(("/cancel", "/files", "/token")) for path in paths)
 
-    def job(self, prompt: str = "a fox in the snow", *, webhook: str | None = None, **given: Any) -> Job:
-        size = {"width": 512, "height": 640} if self.kind == "image" and "width" in self.model.parameters else {}
+    def job(
+        self,
+        prompt: str = "a fox in the snow",
+        *,
+        webhook: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        **given: Any,
+    ) -> Job:
+        width, height = IMAGE_SIZE
+        size = {"width": width, "height": height} if self.kind == "image" and "width" in self.model.parameters else {}
         voice = {"voice": "alloy"} if (self.provider_id, self.kind) == ("custom", "audio") else {}
         # The simulator needs long to encode long audio.
         short = {"duration_seconds": 1} if self.kind == "audio" and "duration_seconds" in self.model.parameters else {}
@@ -113,19 +148,11 @@ class ProviderCase:
             self.model.id,
             prompt,
             parameters=parameters,
-            settings=self.model.settings,
+            settings={**self.model.settings, **(settings or {})},
             webhook_url=webhook,
             run_seconds_max=self.model.run_seconds_max,
+            inputs={role: (INPUTS[role],) for role, count in self.model.inputs.items() if count["minimum"]},
         )
-
-
-def faults_of(provider_id: str, kind: str, names: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Those of the named faults that can occur at a provider for a kind, each with the marker for its simulator."""
-    return [
-        (name, FAULTS[name][provider_id])
-        for name in names
-        if provider_id in FAULTS[name] and (provider_id, kind, name) not in IMPOSSIBLE_FAULTS
-    ]
 
 
 @contextmanager
@@ -134,13 +161,19 @@ def run_simulator(provider_id: str) -> Generator[Simulator | None, None, None]:
     if provider_id not in SIMULATED:
         yield None
         return
-    # fal's signing keys are cached by URL, and a new simulator may get a port that was used before.
+    # Signing keys are cached by URL, and a new simulator may get a port that was used before.
     signing_keys.cache_clear()
     with create_simulator(provider_id, run_seconds=0.02) as simulator:
         yield simulator
 
 
-def adapter(provider_id: str, simulator: Simulator | None, key: str | None = None) -> Provider:
+def adapter(
+    provider_id: str,
+    simulator: Simulator | None,
+    *,
+    key: str | None = None,
+    answer_seconds_max: float = ANSWER_SECONDS_MAX,
+) -> Provider:
     """The provider's adapter, with `key` or with the key that its simulator accepts."""
     if simulator is None:
         return AdapterRegistry(CATALOGUE.data.providers, {}, frozenset()).create(provider_id, ProviderCredentials(""))
@@ -150,12 +183,24 @@ def adapter(provider_id: str, simulator: Simulator | None, key: str | None = Non
         webhook_secret=simulator.access.get("webhook_secret"),
         account=simulator.access.get("user_id"),
     )
-    return registry.create(provider_id, credentials, answer_seconds_max=ANSWER_SECONDS_MAX)
+    return registry.create(provider_id, credentials, answer_seconds_max=answer_seconds_max)
 
 
-@contextmanager
-def provider_case(model_id: str, kind: str) -> Generator[ProviderCase, None, None]:
-    """The case of a model and kind, with its simulator running until the block ends."""
-    model = CATALOGUE.model(model_id)
-    with run_simulator(model.provider) as simulator:
-        yield ProviderCase(adapter(model.provider, simulator), model, kind, simulator)
+class RunningProviders:
+    """The adapters and their simulators, which tests share: starting a server and an HTTP client costs more than most
+    tests. A case begins with a reset simulator; one that was stopped by a test is replaced."""
+
+    def __init__(self, opened: ExitStack) -> None:
+        self._opened = opened
+        self._running: dict[str, tuple[Simulator | None, Provider]] = {}
+
+    def case(self, model_id: str, kind: str) -> ProviderCase:
+        model = CATALOGUE.model(model_id)
+        simulator, provider = self._running.get(model.provider, (None, None))
+        if simulator is not None:
+            simulator.reset()
+        if provider is None or (simulator is not None and simulator.stopping.is_set()):
+            simulator = self._opened.enter_context(run_simulator(model.provider))
+            provider = adapter(model.provider, simulator)
+            self._running[model.provider] = simulator, provider
+        return ProviderCase(provider, model, kind, simulator)

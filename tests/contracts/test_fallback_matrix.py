@@ -30,7 +30,14 @@ from atelier.routing.health_cache import HealthCache
 from infra.simulators.kit.samples import sample_png
 from infra.simulators.kit.server import Simulator
 from tests.conftest import Tables
-from tests.contracts.cases import FAULTS, UNKNOWN_OUTCOME_FAULTS, adapter, faults_of, run_simulator
+from tests.contracts.cases import (
+    HANG,
+    SILENCE_SECONDS_MAX,
+    UNKNOWN_OUTCOME_ROWS,
+    adapter,
+    markers_by_row,
+    run_simulator,
+)
 from tests.integration.world import FakeMedia, World
 from tests.polling import wait_until
 
@@ -224,7 +231,7 @@ class Trial:
 
         if self._heard():
             return
-        if trouble in UNKNOWN_OUTCOME_FAULTS and "replicate" not in self._providers:
+        if trouble in UNKNOWN_OUTCOME_ROWS and "replicate" not in self._providers:
             # The provider has no list to find the job in: one poll shows that the outcome stays unknown.
             ask()
             return
@@ -237,12 +244,23 @@ def rows(tables: Tables, provider_id: str) -> dict[str, list[Row]]:
     with run_simulator(provider_id) as simulator:
         assert simulator is not None
         provider = adapter(provider_id, simulator)
+        impatient = adapter(provider_id, simulator, answer_seconds_max=SILENCE_SECONDS_MAX)
         for kind, model in ASKED[provider_id].items():
-            words = MORE | dict(faults_of(provider_id, kind, tuple(FAULTS)))
+            words = MORE | markers_by_row(provider_id, kind)
             if provider_id not in STOPPABLE:
                 del words["stopped by its creator"]
             found[kind] = [
-                one_row(tables, provider_id, provider, simulator, kind, model, *each) for each in words.items()
+                one_row(
+                    tables,
+                    provider_id,
+                    impatient if word == HANG else provider,
+                    simulator,
+                    kind,
+                    model,
+                    trouble,
+                    word,
+                )
+                for trouble, word in words.items()
             ]
     return found
 
@@ -260,7 +278,12 @@ def one_row(
     """One trial. The marker goes to the simulator directly, since not every model's request has a prompt."""
     if word:
         simulator.behave(word)
-    return Trial(tables, provider_id, provider).row(trouble, kind, model)
+    begun = simulator.jobs_begun
+    row = Trial(tables, provider_id, provider).row(trouble, kind, model)
+    if word == HANG:
+        # The time-out may end before the simulator has read the request and its marker.
+        wait_until(lambda: simulator.jobs_begun > begun)
+    return row
 
 
 def table(provider_id: str, found: Mapping[str, list[Row]]) -> str:
@@ -307,7 +330,7 @@ def test_each_failures_outcome_equals_its_row_in_fallbacks_md(
             if row.trouble not in ("nothing", "stopped by its creator") and row.ended.status != "succeeded":
                 assert row.ended.credits_charged == 0, (kind, row)
             # A job that may still be running is never followed by another candidate.
-            assert not (row.goes_on and row.trouble in UNKNOWN_OUTCOME_FAULTS), (kind, row)
+            assert not (row.goes_on and row.trouble in UNKNOWN_OUTCOME_ROWS), (kind, row)
         for trouble in ("bad parameters", "refused for its content"):
             assert trouble not in by_trouble or not by_trouble[trouble].goes_on
         for trouble in ("wrong key", "no money left", "too many requests", "out of service", "model gone"):

@@ -128,19 +128,6 @@ def test_an_image_url_at_an_internal_address_is_not_fetched() -> None:
         assert heads == []
 
 
-def test_a_rejection_has_an_error_class_and_a_lost_response_is_unknown(simulator: OpenAISimulator) -> None:
-    for marker, error_class in (
-        ("429-header", ErrorClass.RATE_LIMITED),
-        ("quota", ErrorClass.PROVIDER_BILLING),
-        ("moderated", ErrorClass.MODERATED),
-    ):
-        end = at(simulator.base_url).submit(job("text", f"[[create:{marker}]]"))
-        assert isinstance(end, Failed)
-        assert end.error_class is error_class
-    for marker in ("lost", "500", "hang", "garbage"):
-        assert isinstance(at(simulator.base_url).submit(job("text", f"[[create:{marker}]]")), Unknown)
-
-
 def test_the_key_check_names_a_wrong_key_path_or_scheme(simulator: OpenAISimulator) -> None:
     assert at(simulator.base_url).check() is None
     for provider, error_class, word in (

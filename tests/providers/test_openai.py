@@ -5,17 +5,11 @@ from __future__ import annotations
 import base64
 import io
 import json
-import os
-import socket
-import subprocess
-import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import av
@@ -63,7 +57,7 @@ def simulator() -> Iterator[OpenAISimulator]:
 
 @pytest.fixture
 def provider(simulator: OpenAISimulator) -> OpenAI:
-    return OpenAI(api_key=simulator.api_key, base_url=simulator.base_url, answer_seconds_max=5)
+    return OpenAI(api_key=simulator.api_key, base_url=simulator.base_url, answer_seconds_max=20)
 
 
 def job(settings: dict[str, Any], prompt: str = "a fox", **parameters: Any) -> Job:
@@ -166,13 +160,6 @@ def test_an_input_that_is_not_an_image_fails_as_invalid_input(provider: OpenAI) 
 
 def test_missing_token_usage_is_not_counted_as_zero(provider: OpenAI) -> None:
     assert done(provider, job(IMAGES, "a fox [[usage:none]]", width=64, height=64)).usage == {"images": 1}
-
-
-def test_a_response_without_an_image_fails_with_its_usage(provider: OpenAI) -> None:
-    end = provider.submit(job(IMAGES, "a fox [[run:none]]", width=64, height=64))
-    assert isinstance(end, Failed)
-    assert end.error_class is ErrorClass.TRANSIENT
-    assert end.usage["tokens_input"] > 0
 
 
 # ---- text ------------------------------------------------------------------------------------------------------------
@@ -309,23 +296,6 @@ def test_an_empty_text_without_usage_is_a_failure(provider: OpenAI, settings: di
     assert end.error_class is ErrorClass.TRANSIENT
 
 
-@pytest.mark.parametrize(
-    ("marker", "error_class", "billed"),
-    [
-        ("fail", ErrorClass.TRANSIENT, False),
-        ("limit", ErrorClass.RATE_LIMITED, False),
-        ("flagged", ErrorClass.MODERATED_BILLED, True),
-    ],
-)
-def test_a_response_of_status_200_can_be_a_failure(
-    provider: OpenAI, marker: str, error_class: ErrorClass, billed: bool
-) -> None:
-    end = provider.submit(job(RESPONSES, f"a fox [[run:{marker}]]"))
-    assert isinstance(end, Failed)
-    assert end.error_class is error_class
-    assert bool(end.usage) is billed
-
-
 # ---- speech ----------------------------------------------------------------------------------------------------------
 
 
@@ -399,45 +369,6 @@ def test_an_unsupported_audio_format_is_refused_before_sending(provider: OpenAI,
 
 # ---- rejected requests and lost responses ----------------------------------------------------------------------------
 
-REFUSALS = [
-    ("400", ErrorClass.INVALID_INPUT, None),
-    ("401", ErrorClass.AUTH, None),
-    ("403", ErrorClass.AUTH, None),
-    ("404", ErrorClass.MODEL_GONE, None),
-    ("429", ErrorClass.RATE_LIMITED, 20),
-    ("429-ms", ErrorClass.RATE_LIMITED, 2),
-    ("429-header", ErrorClass.RATE_LIMITED, 12),
-    ("429-date", ErrorClass.RATE_LIMITED, 30),
-    ("503", ErrorClass.CAPACITY, None),
-    ("503-plain", ErrorClass.TRANSIENT, None),
-    ("quota", ErrorClass.PROVIDER_BILLING, None),
-    ("exhausted", ErrorClass.PROVIDER_BILLING, None),
-    ("billing", ErrorClass.PROVIDER_BILLING, None),
-    ("moderated", ErrorClass.MODERATED, None),
-    ("policy", ErrorClass.MODERATED, None),
-    ("long", ErrorClass.INVALID_INPUT, None),
-    ("large", ErrorClass.INVALID_INPUT, None),
-    ("error", ErrorClass.TRANSIENT, None),
-]
-
-
-@pytest.mark.parametrize(("marker", "error_class", "retry_after"), REFUSALS)
-@pytest.mark.parametrize("settings", [IMAGES, RESPONSES, SPEECH], ids=["images", "responses", "speech"])
-def test_a_rejected_request_has_an_error_class_and_is_sent_once(
-    provider: OpenAI,
-    simulator: OpenAISimulator,
-    settings: dict[str, Any],
-    marker: str,
-    error_class: ErrorClass,
-    retry_after: int | None,
-) -> None:
-    end = provider.submit(job(settings, f"a fox [[create:{marker}]]"))
-    assert isinstance(end, Failed)
-    assert end.error_class is error_class
-    # An HTTP date has whole seconds, and a second may pass during the test.
-    assert end.retry_after_seconds == retry_after or (retry_after == 30 and end.retry_after_seconds in (29, 31))
-    assert len(simulator.calls) == 1
-
 
 @pytest.mark.parametrize(
     ("marker", "code", "words"),
@@ -459,41 +390,9 @@ def test_a_refused_request_keeps_the_providers_words_and_code(
     assert "org-a1b2c3d4" not in end.message
 
 
-def test_a_rejection_message_does_not_reveal_our_accounts_billing_state(provider: OpenAI) -> None:
-    end = provider.submit(job(IMAGES, "a fox [[create:quota]]"))
-    assert isinstance(end, Failed)
-    assert "quota" not in end.message.lower()
-    assert "plan" not in end.message.lower()
-
-
-@pytest.mark.parametrize("settings", [IMAGES, RESPONSES, CHAT, SPEECH], ids=["images", "responses", "chat", "speech"])
-@pytest.mark.parametrize("marker", ["500", "502", "lost", "hang"])
-def test_a_request_with_a_lost_response_is_unknown_and_never_resent(
-    simulator: OpenAISimulator, settings: dict[str, Any], marker: str
-) -> None:
-    impatient = OpenAI(api_key=simulator.api_key, base_url=simulator.base_url, answer_seconds_max=0.5)
-    small = {"width": 64, "height": 64} if settings is IMAGES else {}
-    assert isinstance(impatient.submit(job(settings, f"a fox [[create:{marker}]]", **small)), Unknown)
-    assert len(simulator.calls) == 1
-
-
-@pytest.mark.parametrize("marker", ["garbage", "empty"])
-def test_an_unreadable_response_leaves_the_outcome_unknown(provider: OpenAI, marker: str) -> None:
-    assert isinstance(provider.submit(job(RESPONSES, f"a fox [[create:{marker}]]")), Unknown)
-
-
 def test_a_response_after_the_timeout_is_unknown(simulator: OpenAISimulator) -> None:
     impatient = OpenAI(api_key=simulator.api_key, base_url=simulator.base_url, answer_seconds_max=0.2)
     assert isinstance(impatient.submit(job(RESPONSES, "a fox [[run:slow=2]]")), Unknown)
-
-
-def test_a_request_that_cannot_be_sent_is_transient() -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{closed.getsockname()[1]}/v1"
-        nobody = OpenAI(api_key="sk-x", base_url=url)
-        ends = [nobody.submit(job(IMAGES)), nobody.check()]
-    assert [end.error_class for end in ends if isinstance(end, Failed)] == [ErrorClass.TRANSIENT] * 2
 
 
 def test_an_unknown_model_or_api_fails_as_model_gone(provider: OpenAI) -> None:
@@ -687,25 +586,3 @@ def control(simulator: OpenAISimulator, verb: str, body: dict[str, Any]) -> None
     request = urllib.request.Request(f"{simulator.url}/_simulator/{verb}", json.dumps(body).encode(), method="POST")
     with urllib.request.urlopen(request) as answer:
         assert answer.status == 200
-
-
-def test_the_simulator_runs_as_a_program_that_prints_its_url() -> None:
-    child = subprocess.Popen(
-        [sys.executable, "-m", "infra.simulators.openai", "--port", "0"],
-        cwd=Path(__file__).parents[2],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-    # Kills a child that prints nothing, so that the reading below ends.
-    watchdog = threading.Timer(20, child.kill)
-    watchdog.start()
-    try:
-        assert child.stdout is not None
-        url = child.stdout.readline().strip()
-        with urllib.request.urlopen(f"{url}/_simulator/health") as answer:
-            assert json.load(answer) == {"status": "ok"}
-    finally:
-        watchdog.cancel()
-        child.terminate()
-        assert child.wait(timeout=10) == 0

@@ -1,24 +1,61 @@
-"""Faults on request: what the markers in a prompt ask for."""
+"""Faults on request: what the markers in a prompt ask for, and the outcome that each must have in the product."""
 
 from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from email.utils import formatdate
+
+from infra.simulators.kit.messages import Response
 
 METADATA_URL = "http://169.254.169.254/latest/meta-data/iam/security-credentials/"
 ENDLESS_BYTES = 512 * 1024 * 1024
 
-# What every provider may do wrong → the marker that makes its simulator do so.
-COMMON_FAULTS = {
-    "wrong key": "create:401",
-    "too many requests": "create:429",
-    "out of service": "create:503",
-    "model gone": "create:404",
-    "answer lost": "create:lost",
-    "answer never ends": "create:hang",
-    "answer is no JSON": "create:garbage",
-    "gateway's 502": "create:502",
+# The outcome of a request whose answer does not say whether the work was done: the product's `Unknown`.
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A creation that the provider refuses before any work begins, and what its documentation says about it. `answer`:
+    the response, or a function that returns it. `error_class`: a value of the product's `ErrorClass`, which simulators
+    do not import. `retry_after_seconds`: the wait that the answer asks for. `row`: its row in FALLBACKS.md, for one
+    refusal of each sort that all providers have."""
+
+    answer: Response | Callable[[], Response]
+    error_class: str
+    retry_after_seconds: int | None = None
+    row: str | None = None
+
+    def response(self) -> Response:
+        return self.answer() if callable(self.answer) else self.answer
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong after work has begun. `error_class`: as in `Refusal`, or UNKNOWN. `is_billed`: whether the
+    outcome has a usage or a cost; None = that differs from kind to kind. `kinds`: the kinds of work that it can happen
+    to; None = all. `row`: as in `Refusal`."""
+
+    error_class: str
+    is_billed: bool | None = False
+    kinds: frozenset[str] | None = None
+    row: str | None = None
+
+    def can_happen_to(self, kind: str) -> bool:
+        return self.kinds is None or kind in self.kinds
+
+
+# Answers of no use to a creation, by the marker that asks for them; every provider can give them.
+LOST_ANSWERS = {
+    "create:lost": Fault(UNKNOWN, row="answer lost"),
+    "create:hang": Fault(UNKNOWN, row="answer never ends"),
+    "create:garbage": Fault(UNKNOWN, row="answer is no JSON"),
+    "create:empty": Fault(UNKNOWN, row="answer holds nothing"),
+    "create:500": Fault(UNKNOWN),
+    "create:502": Fault(UNKNOWN, row="gateway's 502"),
 }
 
 

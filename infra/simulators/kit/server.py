@@ -33,7 +33,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
-from infra.simulators.kit.faults import COMMON_FAULTS, ENDLESS_BYTES, METADATA_URL, markers_in, options_of
+from infra.simulators.kit.faults import (
+    ENDLESS_BYTES,
+    LOST_ANSWERS,
+    METADATA_URL,
+    Fault,
+    Refusal,
+    markers_in,
+    options_of,
+)
 from infra.simulators.kit.messages import Request, Response
 from infra.simulators.kit.samples import sample_png
 
@@ -74,20 +82,24 @@ class Simulator:
     """A server in the place of a provider; a context manager. `api_key`: the key that it accepts. `run_seconds`: how
     long ordinary work takes. `file_seconds`: how long the URL of a result is valid. `name`: the provider's id.
 
-    A subclass lists `routes` (the first one that fits is called) and defines `refusals` (marker → answer, or a function
-    that returns it). `check_request` may refuse a request before its route is called. `base_path`: where the
-    provider's API begins below the address; `example_marker`: a marker to try first; `on_platform`: whether the
-    platform has access to this provider, which only a workspace has to an endpoint of its own. What the contract tests
-    use: `tried_with`, models of the catalogue with a kind each; `faults`, each fault that can occur at this provider
-    with the marker for it."""
+    A subclass lists `routes` (the first one that fits is called). `check_request` may refuse a request before its route
+    is called. `base_path`: where the provider's API begins below the address; `example_marker`: a marker to try first;
+    `on_platform`: whether the platform has access to this provider, which only a workspace has to an endpoint of its
+    own.
+
+    The provider's cases in the contract tests are data of the subclass: `refusals`, by the NAME in the marker
+    `create:NAME`; `faults` of work that has begun, by their markers; `tried_with`, models of the catalogue with a kind
+    each; `further_apis`, the APIs (a model's setting `api`) by kind that refusals and lost answers are tried at too.
+    `jobs_begun` counts the creations that were not refused."""
 
     api_key_default: ClassVar[str] = "simulator"
     base_path: ClassVar[str] = ""
     example_marker: ClassVar[str] = "create:503"
     on_platform: ClassVar[bool] = True
     tried_with: ClassVar[tuple[tuple[str, str], ...]] = ()
-    faults: ClassVar[dict[str, str]] = COMMON_FAULTS
-    refusals: ClassVar[dict[str, Response | Callable[[], Response]]] = {}
+    further_apis: ClassVar[dict[str, str]] = {}
+    refusals: ClassVar[dict[str, Refusal]] = {}
+    faults: ClassVar[dict[str, Fault]] = LOST_ANSWERS
 
     def __init__(
         self,
@@ -106,6 +118,7 @@ class Simulator:
         self.stopping = threading.Event()
         self.calls: list[dict[str, Any]] = []
         self.deliveries: list[dict[str, Any]] = []
+        self.jobs_begun = 0
         self._behaviour: tuple[list[str], int] = ([], 0)
         self._files: dict[str, _ResultFile] = {}
         self._routes = [(method, re.compile(pattern), answer) for method, pattern, answer in self.routes()]
@@ -142,6 +155,7 @@ class Simulator:
         """Clear all records and faults. A subclass with state of its own clears that too."""
         with self.lock:
             self.calls, self.deliveries, self._behaviour, self._files = [], [], ([], 0), {}
+            self.jobs_begun = 0
 
     # ---- misbehaviour ------------------------------------------------------------------------------------------------
 
@@ -163,11 +177,13 @@ class Simulator:
     def refusal_for(self, markers: list[str]) -> Response | None:
         """The refusal that the markers ask for, if any; the route returns it before any work begins."""
         found = next((self.refusals[name] for name in options_of(markers, "create") if name in self.refusals), None)
-        return found() if callable(found) else found
+        return found.response() if found else None
 
     def with_faults(self, markers: list[str], answer: Response) -> Response:
         """The answer to a creation whose work has begun: `answer`, or the faulty one that the markers ask for. Raises
-        Lost or Hung."""
+        ConnectionLost or ConnectionHung."""
+        with self.lock:
+            self.jobs_begun += 1
         for name in options_of(markers, "create"):
             if name == "lost":
                 raise ConnectionLost
@@ -178,9 +194,7 @@ class Simulator:
             if name == "empty":
                 return Response(200, {})
             if name in ("500", "502"):
-                return Response(
-                    int(name), {"error": {"message": "An unexpected error occurred.", "type": "server_error"}}
-                )
+                return self.server_error(int(name))
         return answer
 
     def take_options(self, kind: str) -> list[str]:
@@ -191,6 +205,10 @@ class Simulator:
             if options:
                 self._behaviour = (extra, creations - 1)
         return options
+
+    def server_error(self, status: int) -> Response:
+        """An error after work has begun; a subclass returns its provider's format."""
+        return Response(status, {"error": {"message": "An unexpected error occurred.", "type": "server_error"}})
 
     # ---- hooks -------------------------------------------------------------------------------------------------------
 
@@ -321,7 +339,7 @@ class Simulator:
                 return None
 
     def handle(self, request: Request) -> Response:
-        """Find the route and call it. Raises Lost or Hung."""
+        """Find the route and call it. Raises ConnectionLost or ConnectionHung."""
         if request.path.startswith("/_"):
             return self.serve_control(request) or self.not_found(request)
         with self.lock:

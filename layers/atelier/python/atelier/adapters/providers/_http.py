@@ -14,12 +14,15 @@ from collections.abc import Callable, Mapping
 from copy import copy
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from atelier.dataclass import dataclass
-from atelier.provider_port import LATE_SECONDS_MAX, ErrorClass, Failed, Job
+from atelier.provider_port import LATE_SECONDS_MAX, ErrorClass, Failed, Job, Unknown
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 CONNECT_SECONDS_MAX = 5.0
@@ -91,6 +94,13 @@ class Reply:
             return {}
         return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
+    def holds_object(self) -> bool:
+        """Whether the body is a JSON object."""
+        try:
+            return isinstance(json.loads(self.body), dict)
+        except ValueError:
+            return False
+
     def retry_after_seconds(self) -> int | None:
         """Seconds to wait, 1 to RETRY_AFTER_SECONDS_MAX, from `retry-after-ms`, else from `retry-after` (seconds or a
         date, compared with the response's own `date`). None without a usable header."""
@@ -107,9 +117,19 @@ class Reply:
         return _clamped_seconds((_with_timezone(at) - _with_timezone(sent_at)).total_seconds())
 
 
+@cache
+def tls_context(*, trust_env: bool = True) -> ssl.SSLContext:
+    """The TLS settings of connections to providers. They are made once: to read the certificate authorities takes
+    longer than all other work of a request, and adapters live for one job. trust_env: see httpx."""
+    import httpx
+
+    return httpx.create_ssl_context(trust_env=trust_env)
+
+
 class HttpClient:
     """An HTTP client for one provider. `headers` (with the credentials) are sent with every request, and only to the
-    origin of `base_url`. `connections` creates the httpx transport to use; None = httpx's default."""
+    origin of `base_url`. `make_transport` creates the httpx transport to use; None =
+    httpx's default."""
 
     def __init__(
         self,
@@ -154,6 +174,7 @@ class HttpClient:
             self._client = httpx.Client(
                 limits=httpx.Limits(max_keepalive_connections=0),
                 follow_redirects=False,
+                verify=tls_context() if transport is None else True,
                 transport=transport,
                 # With a transport of our own, a proxy from the environment would bypass it.
                 trust_env=transport is None,
@@ -203,8 +224,8 @@ def failure_of(
     code: object = None,
     provider_wide: bool | None = None,
 ) -> Failed:
-    """A Failed outcome with our message for its class. `said` and `code` are the provider's own message and code; they
-    are used only when the request is at fault."""
+    """A Failed outcome with our message for its class. `provider_text` and `code` are the provider's own message and
+    code; they are used only when the request is at fault."""
     message = MESSAGE_BY_CLASS[error_class]
     if error_class not in REQUEST_FAULT_CLASSES:
         return Failed(
@@ -226,6 +247,25 @@ def failure_of(
 def provider_unreachable() -> Failed:
     """The Failed outcome when no connection was made: the cause concerns all models of the provider."""
     return failure_of(ErrorClass.TRANSIENT, provider_wide=True)
+
+
+def send_creation(send: Callable[[], Reply]) -> Reply | Failed | Unknown:
+    """Send a creation once, by `send`: its reply, or the outcome when there is none."""
+    try:
+        return send()
+    except NotSent:
+        return provider_unreachable()
+    except NoAnswer as error:
+        return Unknown(f"the request was not answered: {error}")
+
+
+def check_failure(send: Callable[[], Reply], read_refusal: Callable[[Reply], Failed]) -> Failed | None:
+    """The failure of a key check, a free request which `send` sends; None when the provider accepts the key."""
+    try:
+        reply = send()
+    except (NotSent, NoAnswer):
+        return failure_of(ErrorClass.TRANSIENT)
+    return None if reply.ok else read_refusal(reply)
 
 
 def safe_provider_text(provider_text: object) -> str | None:

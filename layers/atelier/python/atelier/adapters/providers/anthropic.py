@@ -22,8 +22,9 @@ from atelier.adapters.providers._http import (
     NoAnswer,
     NotSent,
     Reply,
+    check_failure,
     failure_of,
-    provider_unreachable,
+    send_creation,
 )
 from atelier.adapters.providers._text_outcome import text_outcome
 from atelier.provider_keys.model import ProviderCredentials
@@ -102,12 +103,10 @@ class Anthropic:
         self._wire = HttpClient(base_url, headers, answer_seconds_max=answer_seconds_max)
 
     def submit(self, job: Job) -> SubmitOutcome:
-        try:
-            reply = self._wire.for_job(job).request("POST", "/v1/messages", body=_request_body(job))
-        except NotSent:
-            return provider_unreachable()
-        except NoAnswer as error:
-            return Unknown(f"the request was not answered: {error}")
+        wire = self._wire.for_job(job)
+        reply = send_creation(lambda: wire.request("POST", "/v1/messages", body=_request_body(job)))
+        if not isinstance(reply, Reply):
+            return reply
         answer = reply.json()
         if answer.get("type") == "error" or 400 <= reply.status < 500 or reply.status in (503, 529):
             return _failure(reply)
@@ -133,11 +132,7 @@ class Anthropic:
         raise WebhookInvalid("Anthropic sends no webhooks for messages")
 
     def check(self) -> Failed | None:
-        try:
-            reply = self._wire.request("GET", "/v1/models?limit=1")
-        except (NotSent, NoAnswer):
-            return failure_of(ErrorClass.TRANSIENT)
-        return None if reply.ok else _failure(reply)
+        return check_failure(lambda: self._wire.request("GET", "/v1/models?limit=1"), _failure)
 
     def models(self) -> tuple[ListedModel, ...] | None:
         """All models of Anthropic's list, which has no shutdown dates: a model that is missing there is retired."""

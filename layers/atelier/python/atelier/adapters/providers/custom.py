@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Unpack
 from urllib.parse import urlsplit
 
-from atelier.adapters.providers._http import HttpClient, NoAnswer, NotSent, Reply
+from atelier.adapters.providers._http import HttpClient, NoAnswer, NotSent, Reply, tls_context
 from atelier.adapters.providers._openai_compatible.adapter import OpenAICompatible, bearer
 from atelier.adapters.providers._openai_compatible.values import JsonObject
 from atelier.addresses import Resolver, is_public, resolve_host
@@ -132,7 +132,9 @@ def _guarded_transport(
 
         def __init__(self) -> None:
             self._connections = httpx.HTTPTransport(
-                verify=tls or True, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
+                verify=tls or tls_context(trust_env=False),
+                trust_env=False,
+                limits=httpx.Limits(max_keepalive_connections=0),
             )
 
         def handle_request(self, request: httpx.Request) -> httpx.Response:

@@ -17,14 +17,22 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from copy import deepcopy
-from functools import cache
 from typing import Any, Unpack, cast
 from urllib.parse import urlencode, urlsplit
 
-from atelier.adapters.providers._http import HttpClient, NoAnswer, NotSent, Reply, failure_of, provider_unreachable
+from atelier.adapters.providers._http import HttpClient, NoAnswer, NotSent, Reply, check_failure, failure_of
+from atelier.adapters.providers._queued_jobs import (
+    CLASS_BY_STATUS,
+    OUTPUTS_MAX,
+    REQUEST_ID,
+    poll_outcome,
+    progress_in_logs,
+    run_usage,
+    submit_outcome,
+)
+from atelier.adapters.providers._signing_keys import signing_keys
 from atelier.provider_keys.model import ProviderCredentials
 from atelier.provider_port import (
-    Accepted,
     AdapterOptions,
     Cancelled,
     CancelResult,
@@ -44,33 +52,15 @@ from atelier.provider_port import (
 )
 
 REST_URL = "https://rest.fal.ai"
-OUTPUTS_MAX = 16
 PROBLEMS_MAX = 4
 # How long fal keeps a result: long enough for the last poll, and no longer.
 RESULT_SECONDS = 24 * 3600
 TOLERANCE_SECONDS = 300
-KEYS_SECONDS_MAX = 24 * 3600
-# A signature that matches no known key may be made with a new key, so the keys are fetched again, but no more often
-# than this.
-KEYS_SECONDS_MIN = 300
-KEYS_BYTES_MAX, KEYS_MAX, KEYS_ANSWER_SECONDS_MAX = 64 * 1024, 16, 5.0
 
 SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 APP = rf"(?:(?:workflows|comfy)/)?{SEGMENT}/{SEGMENT}"
-REQUEST_ID = r"[A-Za-z0-9_-]{1,64}"
 
-# Statuses by which fal, or the network in front of it, says that the request was not accepted. After any other 5xx the
-# request may have been accepted.
-NOT_ACCEPTED_STATUSES = frozenset({503, 521, 522, 523})
-CLASS_BY_STATUS = {
-    401: ErrorClass.AUTH,
-    402: ErrorClass.PROVIDER_BILLING,
-    403: ErrorClass.AUTH,
-    404: ErrorClass.MODEL_GONE,
-    410: ErrorClass.MODEL_GONE,
-    429: ErrorClass.RATE_LIMITED,
-    504: ErrorClass.TIMEOUT_STARTED,
-}
+FAL_CLASS_BY_STATUS = {**CLASS_BY_STATUS, 504: ErrorClass.TIMEOUT_STARTED}
 # Error types of the platform (`error_type`) and of the models (`detail[].type`).
 CLASS_BY_TYPE = {
     "request_timeout": ErrorClass.TIMEOUT_STARTED,
@@ -138,31 +128,19 @@ class Fal:
             "x-fal-request-timeout": str(job.run_seconds_max),
             "x-fal-object-lifecycle-preference": json.dumps({"expiration_duration_seconds": RESULT_SECONDS}),
         }
-        try:
-            reply = self._queue.request("POST", path, body=_request_body(job), headers=headers)
-        except NotSent:
-            return provider_unreachable()
-        except NoAnswer as error:
-            return Unknown(f"the request was not answered: {error}")
-        if reply.status >= 500 and reply.status not in NOT_ACCEPTED_STATUSES:
-            return Unknown(f"the request was answered with {reply.status}")
-        if not reply.ok:
-            return _submit_failure(reply)
-        reference = self._reference(job, reply.json())
-        return Accepted(reference) if reference else Unknown("the request was answered without an id")
+        return submit_outcome(
+            lambda: self._queue.request("POST", path, body=_request_body(job), headers=headers),
+            lambda reply: self._reference(job, reply.json()),
+            _submit_failure,
+        )
 
     def poll(self, reference: str, job: Job) -> PollOutcome:
         path = _request_path(reference)
         if path is None:
             return failure_of(ErrorClass.UNKNOWN_OUTCOME)
 
-        try:
-            reply = self._queue.request("GET", f"{path}/status?logs=1")
+        def read(reply: Reply) -> PollOutcome:
             status = reply.json()
-            if reply.status in (404, 410):
-                return failure_of(ErrorClass.UNKNOWN_OUTCOME)
-            if not reply.ok:
-                return Unknown(f"the poll was answered with {reply.status}")
             match status.get("status"):
                 case "IN_QUEUE":
                     return Pending()
@@ -172,15 +150,15 @@ class Fal:
                     pass
                 case other:
                     return Unknown(f"status {str(other)[:40]}")
-            usage = _usage(status.get("metrics"))
+            usage = run_usage(status.get("metrics"), "inference_time")
             if status.get("error_type"):
                 return _failure(status, usage, headers=reply.headers)
             result = self._queue.request("GET", path)
             if status.get("error") and result.ok:
                 return _failure(status, usage, headers=reply.headers)
             return _read_result(result, job, usage)
-        except (NotSent, NoAnswer) as error:
-            return Unknown(f"the poll was not answered: {error}")
+
+        return poll_outcome(lambda: self._queue.request("GET", f"{path}/status?logs=1"), read)
 
     def cancel(self, reference: str) -> CancelResult:
         path = _request_path(reference)
@@ -221,11 +199,8 @@ class Fal:
 
     def check(self) -> Failed | None:
         """Request an upload token, which is free and needs a valid key."""
-        try:
-            reply = self._rest.request("POST", "/storage/auth/token?storage_type=fal-cdn-v3", body={})
-        except (NotSent, NoAnswer):
-            return failure_of(ErrorClass.TRANSIENT)
-        return None if reply.ok else _submit_failure(reply)
+        path = "/storage/auth/token?storage_type=fal-cdn-v3"
+        return check_failure(lambda: self._rest.request("POST", path, body={}), _submit_failure)
 
     def models(self) -> tuple[ListedModel, ...] | None:
         # fal's list of models has no shutdown dates.
@@ -280,69 +255,6 @@ class Fal:
         if not keys.verify(bytes.fromhex(signature), message, now_seconds):
             raise WebhookInvalid("no key of fal's made the signature")
         return request_id
-
-
-class SigningKeys:
-    """The public keys with which fal signs webhooks, cached for a day at most."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._keys: tuple[bytes, ...] = ()
-        self._fetched_at_seconds: int | None = None
-
-    def verify(self, signature: bytes, message: bytes, now_seconds: int) -> bool:
-        """Whether the signature was made with one of the keys. Raises WebhookInvalid when no keys can be fetched."""
-        age = self._age_seconds(now_seconds)
-        if age <= KEYS_SECONDS_MAX and self._is_signed_by_known_key(signature, message):
-            return True
-        if age <= KEYS_SECONDS_MIN:
-            return False
-        self._fetch(now_seconds)
-        return self._is_signed_by_known_key(signature, message)
-
-    def _age_seconds(self, now_seconds: int) -> float:
-        return math.inf if self._fetched_at_seconds is None else abs(now_seconds - self._fetched_at_seconds)
-
-    def _is_signed_by_known_key(self, signature: bytes, message: bytes) -> bool:
-        from cryptography.exceptions import InvalidSignature
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-        for key in self._keys:
-            try:
-                Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
-            except InvalidSignature:
-                continue
-            return True
-        return False
-
-    def _fetch(self, now_seconds: int) -> None:
-        # The standard library is enough: the webhook function makes no other request and has no HTTP client.
-        import urllib.request
-
-        if not self._url.startswith(("https://", "http://127.0.0.1:")):
-            raise WebhookInvalid("the keys have no safe address")
-        try:
-            with urllib.request.urlopen(self._url, timeout=KEYS_ANSWER_SECONDS_MAX) as answer:  # nosec B310
-                keys = tuple(_public_keys(json.loads(answer.read(KEYS_BYTES_MAX))))
-        except (OSError, ValueError) as error:
-            raise WebhookInvalid(f"the keys could not be fetched: {type(error).__name__}") from error
-        if not keys:
-            raise WebhookInvalid("there are no keys")
-        self._keys, self._fetched_at_seconds = keys, now_seconds
-
-
-@cache
-def signing_keys(url: str) -> SigningKeys:
-    """The keys at a URL, cached for the life of the process, because adapters are short-lived."""
-    return SigningKeys(url)
-
-
-def _public_keys(document: Any) -> Iterator[bytes]:
-    keys: Any = cast("dict[str, Any]", document).get("keys") if isinstance(document, dict) else None
-    for key in cast("list[Any]", keys)[:KEYS_MAX] if isinstance(keys, list) else []:
-        public_key: Any = cast("dict[str, Any]", key).get("x") if isinstance(key, dict) else None
-        if isinstance(public_key, str) and re.fullmatch(r"[A-Za-z0-9_-]{43}=?", public_key):
-            yield base64.urlsafe_b64decode(public_key[:43] + "=")
 
 
 # ---- requests --------------------------------------------------------------------------------------------------------
@@ -451,19 +363,11 @@ def _output(value: str, content_type: object) -> Output:
     return Output(url=value, content_type=kind)
 
 
-def _usage(metrics: Any) -> dict[str, int]:
-    seconds: Any = cast("dict[str, Any]", metrics).get("inference_time") if isinstance(metrics, dict) else None
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 10**6:
-        return {}
-    return {"predict_milliseconds": math.ceil(round(seconds * 1000, 3))}
-
-
 def _percentage(logs: Any) -> int:
-    """The percentage of the last progress bar in the logs, as models print it: ` 40%|████      | 20/50`."""
+    """The progress in the last lines of the logs."""
     lines = cast("list[Any]", logs)[-50:] if isinstance(logs, list) else []
     texts = [str(cast("dict[str, Any]", line).get("message")) for line in lines if isinstance(line, dict)]
-    found = re.findall(r"(\d{1,3})%\|", "\n".join(texts))
-    return min(int(found[-1]), 99) if found else 0
+    return progress_in_logs("\n".join(texts))
 
 
 def _submit_failure(reply: Reply) -> Failed:
@@ -489,9 +393,8 @@ def _failure(
     types += [str(problem.get("error_type")), hints.get("x-fal-error-type", "")]
     if CANCELLED_TYPES & set(types):
         return Cancelled(usage)
-    error_class = next((CLASS_BY_TYPE[kind] for kind in types if kind in CLASS_BY_TYPE), None) or CLASS_BY_STATUS.get(
-        status
-    )
+    classes = (CLASS_BY_TYPE[kind] for kind in types if kind in CLASS_BY_TYPE)
+    error_class = next(classes, None) or FAL_CLASS_BY_STATUS.get(status)
     if error_class is None:
         is_request_fault = 400 <= status < 500 or (bool(listed) and status < 500)
         error_class = ErrorClass.INVALID_INPUT if is_request_fault else ErrorClass.TRANSIENT

@@ -11,21 +11,36 @@ from __future__ import annotations
 import base64
 import io
 import json
-import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Unpack, cast
 from urllib.parse import urlencode
 
-from atelier.adapters.providers._http import failure_of, provider_unreachable
+from atelier.adapters.providers._http import (
+    CONNECT_SECONDS_MAX,
+    NoAnswer,
+    NotSent,
+    Reply,
+    check_failure,
+    failure_of,
+    tls_context,
+)
+from atelier.adapters.providers._queued_jobs import (
+    CLASS_BY_STATUS,
+    OUTPUTS_MAX,
+    REQUEST_ID,
+    poll_outcome,
+    progress_in_logs,
+    run_usage,
+    submit_outcome,
+)
 from atelier.adapters.providers._standard_webhooks import verify_webhook
 from atelier.clock import rfc3339
 from atelier.ids import created_at
 from atelier.provider_keys.model import ProviderCredentials
 from atelier.provider_port import (
-    Accepted,
     AdapterOptions,
     Cancelled,
     CancelResult,
@@ -50,26 +65,11 @@ if TYPE_CHECKING:
 
 Prediction = dict[str, Any]
 
-CONNECT_SECONDS_MAX = 5.0
-RETRY_AFTER_SECONDS_MAX = 3600
-OUTPUTS_MAX = 16
 # The limit for the whole data URL, in bytes as sent.
 DATA_URL_BYTES_MAX = 256_000
 # The time window in which a lost creation is looked up: from a little before the attempt was stored (clocks differ) to
 # well after.
 FIND_BEFORE, FIND_AFTER, FIND_PAGES_MAX = timedelta(minutes=1), timedelta(minutes=10), 5
-
-CLASS_BY_STATUS = {
-    401: ErrorClass.AUTH,
-    402: ErrorClass.PROVIDER_BILLING,
-    403: ErrorClass.AUTH,
-    404: ErrorClass.MODEL_GONE,
-    410: ErrorClass.MODEL_GONE,
-    429: ErrorClass.RATE_LIMITED,
-}
-# Statuses by which Replicate, or the network in front of it, says that the request was not accepted. After any other
-# 5xx the request may have been accepted.
-NOT_ACCEPTED_STATUSES = frozenset({503, 521, 522, 523})
 
 # Error texts of failed predictions and the error class of each; the first match counts.
 CLASS_BY_ERROR_TEXT: tuple[tuple[re.Pattern[str], ErrorClass], ...] = (
@@ -90,7 +90,7 @@ CLASS_BY_ERROR_TEXT: tuple[tuple[re.Pattern[str], ErrorClass], ...] = (
         ErrorClass.INVALID_INPUT,
     ),
 )
-ERROR_CHARACTERS_MAX = 2000
+ERROR_CHARACTERS_MAX, LOG_CHARACTERS_MAX = 2000, 2000
 
 
 # A model trained on one person recognises them in the prompt by its trigger word, placed after one of these words.
@@ -138,37 +138,26 @@ class Replicate:
         body: dict[str, Any] = {"version": job.settings["version"], "input": {**_model_input(job), **files}}
         if job.webhook_url:
             body |= {"webhook": job.webhook_url, "webhook_events_filter": ["completed"]}
-        try:
-            prediction = self._call(lambda api: api.predictions.create(**body), job.run_seconds_max)
-        except _ErrorResponse as refusal:
-            if refusal.status >= 500 and refusal.status not in NOT_ACCEPTED_STATUSES:
-                return Unknown(f"the creation was answered with {refusal.status}")
-            return refusal.failure()
-        except _NotSent:
-            return provider_unreachable()
-        except _NoAnswer as error:
-            return Unknown(f"the creation was not answered: {error}")
-        reference = _reference(prediction)
-        return Accepted(reference) if reference else Unknown("the creation was answered without an id")
+        return submit_outcome(
+            lambda: self._call(lambda api: api.predictions.create(**body), job.run_seconds_max),
+            lambda reply: _reference(reply.json()),
+            _refusal,
+        )
 
     def poll(self, reference: str, job: Job) -> PollOutcome:
-        try:
-            return _prediction_outcome(self._call(lambda api: api.predictions.get(reference)), job)
-        except _ErrorResponse as refusal:
-            if refusal.status in (404, 410):
-                return failure_of(ErrorClass.UNKNOWN_OUTCOME)
-            return Unknown(f"the poll was answered with {refusal.status}")
-        except (_NotSent, _NoAnswer) as error:
-            return Unknown(f"the poll was not answered: {error}")
+        return poll_outcome(
+            lambda: self._call(lambda api: api.predictions.get(reference)),
+            lambda reply: _prediction_outcome(reply.json(), job),
+        )
 
     def cancel(self, reference: str) -> CancelResult:
         try:
-            prediction = self._call(lambda api: api.predictions.cancel(reference))
-        except _ErrorResponse as refusal:
-            return CancelResult.TOO_LATE if refusal.status in (404, 410) else CancelResult.PENDING
-        except (_NotSent, _NoAnswer):
+            reply = self._call(lambda api: api.predictions.cancel(reference))
+        except (NotSent, NoAnswer):
             return CancelResult.PENDING
-        match _prediction_outcome(prediction):
+        if not reply.ok:
+            return CancelResult.TOO_LATE if reply.status in (404, 410) else CancelResult.PENDING
+        match _prediction_outcome(reply.json()):
             case Cancelled() | Failed(error_class=ErrorClass.TIMEOUT_UNSTARTED):
                 return CancelResult.CANCELLED
             case Done() | Failed():
@@ -191,9 +180,12 @@ class Replicate:
             if page_url is None:
                 break
             try:
-                page = self._call(lambda api, url=page_url: api.predictions.list(url))
-            except (_ErrorResponse, _NotSent, _NoAnswer):
+                reply = self._call(lambda api, url=page_url: api.predictions.list(url))
+            except (NotSent, NoAnswer):
                 return None
+            if not reply.ok:
+                return None
+            page = reply.json()
             for prediction in cast("list[Prediction]", page.get("results") or []):
                 reference = _reference(prediction)
                 if reference and job.webhook_url and prediction.get("webhook") == job.webhook_url:
@@ -219,13 +211,7 @@ class Replicate:
         return WebhookEvent(event_id, reference, _prediction_outcome(prediction, job))
 
     def check(self) -> Failed | None:
-        try:
-            self._call(lambda api: api.accounts.current())
-        except _ErrorResponse as refusal:
-            return refusal.failure()
-        except (_NotSent, _NoAnswer):
-            return failure_of(ErrorClass.TRANSIENT)
-        return None
+        return check_failure(lambda: self._call(lambda api: api.accounts.current()), _refusal)
 
     def models(self) -> tuple[ListedModel, ...] | None:
         # Replicate's list of models has no shutdown dates.
@@ -239,12 +225,12 @@ class Replicate:
         filename = name + (mimetypes.guess_extension(file.content_type) or "")
         metadata: dict[str, Any] = {"filename": filename, "content_type": file.content_type}
         try:
-            answer = self._call(lambda api: api.files.create(io.BytesIO(file.data), **metadata))
-        except _ErrorResponse as refusal:
-            return refusal.failure()
-        except (_NotSent, _NoAnswer):
+            reply = self._call(lambda api: api.files.create(io.BytesIO(file.data), **metadata))
+        except (NotSent, NoAnswer):
             return failure_of(ErrorClass.TRANSIENT)
-        urls: Any = answer.get("urls")
+        if not reply.ok:
+            return _refusal(reply)
+        urls: Any = reply.json().get("urls")
         url: Any = cast("dict[str, Any]", urls).get("get") if isinstance(urls, dict) else None
         return url if isinstance(url, str) and url else failure_of(ErrorClass.TRANSIENT)
 
@@ -252,10 +238,10 @@ class Replicate:
         # Our token is sent with the request, so only to Replicate's own origin.
         return url if isinstance(url, str) and url.startswith(f"{self._base_url.rstrip('/')}/") else None
 
-    def _call(self, call: Callable[[Client], object], cancel_after_seconds: int | None = None) -> dict[str, Any]:
-        """Make one call through the SDK and return the JSON of the response. Raises _Refused, _NotSent or _NoAnswer.
+    def _call(self, call: Callable[[Client], object], cancel_after_seconds: int | None = None) -> Reply:
+        """Make one call through the SDK and return the response. Raises NotSent or NoAnswer.
 
-        The JSON is taken from the transport, because the SDK's model does not know the status `aborted` and rejects
+        The response is taken from the transport, because the SDK's model does not know the status `aborted` and rejects
         such predictions."""
         import httpx
         from replicate.client import Client
@@ -263,73 +249,28 @@ class Replicate:
         if self._connections is None:
             # No keep-alive: a connection that died while the Lambda function was frozen would lose the response of the
             # next creation.
-            self._connections = httpx.HTTPTransport(limits=httpx.Limits(max_keepalive_connections=0))
+            self._connections = httpx.HTTPTransport(
+                verify=tls_context(), limits=httpx.Limits(max_keepalive_connections=0)
+            )
         transport = _SdkTransport(self._connections, self._answer_seconds_max, cancel_after_seconds)
         # The SDK requires the type `httpx.BaseTransport` but calls only `handle_request`.
         client = Client(self._api_token, base_url=self._base_url, transport=cast("httpx.BaseTransport", transport))
-        with suppress(ValueError, KeyError, TypeError):
-            # The SDK may fail to parse the response; `wire.answer` below shows whether it is usable.
+        with suppress(_ErrorStatus, ValueError, KeyError, TypeError):
+            # The SDK may fail to parse the response; the transport's reply shows whether it is usable.
             call(client)
-        if transport.answer is None:
-            raise _NoAnswer("the answer is not what it should be")
-        return transport.answer
+        reply = transport.reply
+        if reply is None or (reply.ok and not reply.holds_object()):
+            raise NoAnswer("the answer is not what it should be")
+        return reply
 
 
-class _ErrorResponse(Exception):
-    """A response with a status of 300 or more."""
-
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        super().__init__(f"status {status}")
-        self.status = status
-        self.headers = headers
-        try:
-            problem = json.loads(body)
-        except ValueError:
-            problem = {}
-        self.problem: dict[str, Any] = problem if isinstance(problem, dict) else {}
-
-    def failure(self) -> Failed:
-        """The refusal as a Failed outcome; only for responses which say that no work was started."""
-        text = f"{self.problem.get('title')} {self.problem.get('detail')}"
-        error_class = CLASS_BY_STATUS.get(self.status)
-        if error_class is None:
-            error_class = ErrorClass.INVALID_INPUT if 400 <= self.status < 500 else ErrorClass.TRANSIENT
-        if "invalid version" in text.lower():
-            error_class = ErrorClass.MODEL_GONE
-        elif "spend limit" in text.lower():
-            error_class = ErrorClass.PROVIDER_BILLING
-        if error_class is ErrorClass.RATE_LIMITED:
-            return failure_of(error_class, retry_after_seconds=self._retry_after_seconds())
-        # A 403 may concern one model only: the key may be valid for others.
-        provider_wide = False if self.status == 403 and error_class is ErrorClass.AUTH else None
-        provider_text = self.problem.get("detail") or self.problem.get("title")
-        return failure_of(error_class, provider_text=provider_text, provider_wide=provider_wide)
-
-    def _retry_after_seconds(self) -> int | None:
-        # Replicate documents the wait in the text of `detail`; in practice it also sends `retry_after` and the header.
-        hints = [
-            self.headers.get("retry-after", ""),
-            str(self.problem.get("retry_after", "")),
-            *re.findall(r"(?:resets|available) in ~?(\d+(?:\.\d+)?) ?s", str(self.problem.get("detail"))),
-        ]
-        for hint in hints:
-            if re.fullmatch(r"\d{1,6}(\.\d{1,6})?", hint):
-                return min(max(math.ceil(float(hint)), 1), RETRY_AFTER_SECONDS_MAX)
-        return None
-
-
-class _NotSent(Exception):
-    """No connection was made, so Replicate cannot have started anything."""
-
-
-class _NoAnswer(Exception):
-    """The request was sent, at least in part, and no usable response came."""
+class _ErrorStatus(Exception):
+    """Ends a call of the SDK at an error status, before the SDK sleeps and retries."""
 
 
 class _SdkTransport:
     """The httpx transport under the SDK. It restores the time-out that the SDK removes from creations, adds the
-    deadline header (`Cancel-After`) that the SDK cannot send, and stores the JSON of the response. It raises _Refused
-    on an error status, which keeps the headers and stops the SDK from sleeping and retrying."""
+    deadline header (`Cancel-After`) that the SDK cannot send, and stores the response."""
 
     def __init__(
         self, connections: httpx.BaseTransport, answer_seconds_max: float, cancel_after_seconds: int | None
@@ -337,7 +278,7 @@ class _SdkTransport:
         self._connections = connections
         self._answer_seconds_max = answer_seconds_max
         self._cancel_after_seconds = cancel_after_seconds
-        self.answer: dict[str, Any] | None = None
+        self.reply: Reply | None = None
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         import httpx
@@ -349,17 +290,47 @@ class _SdkTransport:
             response = self._connections.handle_request(request)
             body = response.read()
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
-            raise _NotSent(type(error).__name__) from error
+            raise NotSent(type(error).__name__) from error
         except httpx.TransportError as error:
-            raise _NoAnswer(type(error).__name__) from error
-        if response.status_code >= 300:
-            raise _ErrorResponse(response.status_code, response.headers, body)
-        answer: Any = json.loads(body)
-        self.answer = answer if isinstance(answer, dict) else None
+            raise NoAnswer(type(error).__name__) from error
+        self.reply = Reply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, body)
+        if not self.reply.ok:
+            raise _ErrorStatus
         return response
 
     def close(self) -> None:
         """Do nothing: the connections belong to the adapter and stay open for its next call."""
+
+
+def _refusal(reply: Reply) -> Failed:
+    """The Failed outcome of a response which says that no work was started."""
+    problem = reply.json()
+    text = f"{problem.get('title')} {problem.get('detail')}"
+    error_class = CLASS_BY_STATUS.get(reply.status)
+    if error_class is None:
+        error_class = ErrorClass.INVALID_INPUT if 400 <= reply.status < 500 else ErrorClass.TRANSIENT
+    if "invalid version" in text.lower():
+        error_class = ErrorClass.MODEL_GONE
+    elif "spend limit" in text.lower():
+        error_class = ErrorClass.PROVIDER_BILLING
+    if error_class is ErrorClass.RATE_LIMITED:
+        return failure_of(error_class, retry_after_seconds=_retry_after_seconds(reply))
+    # A 403 may concern one model only: the key may be valid for others.
+    provider_wide = False if reply.status == 403 and error_class is ErrorClass.AUTH else None
+    provider_text = problem.get("detail") or problem.get("title")
+    return failure_of(error_class, provider_text=provider_text, provider_wide=provider_wide)
+
+
+def _retry_after_seconds(reply: Reply) -> int | None:
+    # Replicate documents the wait in the text of `detail`; in practice it also sends `retry_after` and the header.
+    problem = reply.json()
+    hints = [
+        reply.headers.get("retry-after", ""),
+        str(problem.get("retry_after", "")),
+        *re.findall(r"(?:resets|available) in ~?(\d+(?:\.\d+)?) ?s", str(problem.get("detail"))),
+    ]
+    waits = (Reply(reply.status, {"retry-after": hint}, b"").retry_after_seconds() for hint in hints)
+    return next((wait for wait in waits if wait is not None), None)
 
 
 def _model_input(job: Job) -> dict[str, Any]:
@@ -424,14 +395,15 @@ def _check_same_job(job: Job, prediction: Prediction) -> None:
 
 def _reference(prediction: Any) -> str | None:
     reference: Any = cast("Prediction", prediction).get("id") if isinstance(prediction, dict) else None
-    return reference if isinstance(reference, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,64}", reference) else None
+    return reference if isinstance(reference, str) and re.fullmatch(REQUEST_ID, reference) else None
 
 
 def _prediction_outcome(prediction: Prediction, job: Job | None = None) -> PollOutcome:
-    usage = _usage(prediction)
+    usage = run_usage(prediction.get("metrics"), "predict_time")
     match prediction.get("status"):
         case "starting" | "processing":
-            return Pending(_percentage(prediction.get("logs")))
+            logs = prediction.get("logs")
+            return Pending(progress_in_logs(logs[-LOG_CHARACTERS_MAX:]) if isinstance(logs, str) else 0)
         case "succeeded":
             outputs = _outputs(prediction.get("output"), job.settings.get("output") if job else None)
             return Done(outputs, usage) if outputs else failure_of(ErrorClass.TRANSIENT, usage=usage)
@@ -455,14 +427,6 @@ def _failure_class(error: str, usage: dict[str, int]) -> ErrorClass:
     return ErrorClass.TRANSIENT
 
 
-def _usage(prediction: Prediction) -> dict[str, int]:
-    metrics = prediction.get("metrics")
-    seconds: Any = cast("dict[str, Any]", metrics).get("predict_time") if isinstance(metrics, dict) else None
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 10**6:
-        return {}
-    return {"predict_milliseconds": math.ceil(round(seconds * 1000, 3))}
-
-
 def _outputs(output: Any, path: str | None) -> tuple[Output, ...]:
     """The result files: a model's output is one URL, a list of URLs, or an object with URLs among other values."""
     for name in path.split(".") if path else ():
@@ -480,12 +444,6 @@ def _urls(value: Any, depth: int) -> list[str]:
         # An object may hold texts beside its files.
         return [url for url in found if re.match("https?://", url)]
     return []
-
-
-def _percentage(logs: Any) -> int:
-    """The percentage of the last progress bar in the logs, as models print it: ` 40%|████      | 20/50`."""
-    found = re.findall(r"(\d{1,3})%\|", logs[-2000:]) if isinstance(logs, str) else []
-    return min(int(found[-1]), 99) if found else 0
 
 
 def _ended_after_deadline(prediction: Prediction) -> bool:

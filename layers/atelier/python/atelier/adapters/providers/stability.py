@@ -13,7 +13,7 @@ import math
 import re
 from typing import Any, Unpack, cast
 
-from atelier.adapters.providers._http import HttpClient, NoAnswer, NotSent, Reply, failure_of, provider_unreachable
+from atelier.adapters.providers._http import HttpClient, NoAnswer, NotSent, Reply, failure_of, send_creation
 from atelier.provider_keys.model import ProviderCredentials
 from atelier.provider_port import (
     Accepted,
@@ -77,15 +77,11 @@ class Stability:
         self._wire = HttpClient(base_url, {"authorization": f"Bearer {api_key}"}, answer_seconds_max=answer_seconds_max)
 
     def submit(self, job: Job) -> SubmitOutcome:
-        try:
-            wire = self._wire.for_job(job)
-            reply = wire.request(
-                "POST", job.settings["path"], fields=_form_fields(job), files=_form_files(job), headers=JSON_HEADERS
-            )
-        except NotSent:
-            return provider_unreachable()
-        except NoAnswer as error:
-            return Unknown(f"the request was not answered: {error}")
+        wire, path = self._wire.for_job(job), job.settings["path"]
+        fields, files = _form_fields(job), _form_files(job)
+        reply = send_creation(lambda: wire.request("POST", path, fields=fields, files=files, headers=JSON_HEADERS))
+        if not isinstance(reply, Reply):
+            return reply
         if not reply.ok:
             if reply.status >= 500 and not _is_stability_error(reply) and reply.status != 503:
                 # The response comes from a gateway, not from Stability: the work may go on behind it.

@@ -13,11 +13,12 @@ import re
 from collections.abc import Callable
 from typing import Unpack
 
-from atelier.adapters.providers._http import HttpClient, NoAnswer, NotSent, Reply, failure_of
+from atelier.adapters.providers._http import HttpClient, Reply, failure_of
 from atelier.adapters.providers._openai_compatible.adapter import OpenAICompatible, bearer
 from atelier.adapters.providers._openai_compatible.errors import Problem
 from atelier.adapters.providers._openai_compatible.job import data_url, images_of, preset_fields, prompt_with_exclusions
 from atelier.adapters.providers._openai_compatible.values import JsonObject, as_count, as_object
+from atelier.adapters.providers._queued_jobs import poll_outcome
 from atelier.provider_keys.model import ProviderCredentials
 from atelier.provider_port import (
     Accepted,
@@ -69,15 +70,7 @@ class XAI(OpenAICompatible):
     def poll(self, reference: str, job: Job) -> PollOutcome:
         if not REFERENCE.fullmatch(reference):
             return failure_of(ErrorClass.UNKNOWN_OUTCOME)
-        try:
-            reply = self._wire.request("GET", f"/videos/{reference}")
-        except (NotSent, NoAnswer) as error:
-            return Unknown(f"the poll was not answered: {error}")
-        if reply.status in (404, 410):
-            return failure_of(ErrorClass.UNKNOWN_OUTCOME)
-        if not reply.ok:
-            return Unknown(f"the poll was answered with {reply.status}")
-        return self._video_outcome(reply)
+        return poll_outcome(lambda: self._wire.request("GET", f"/videos/{reference}"), self._video_outcome)
 
     def check(self) -> Failed | None:
         reply = self._get("/api-key")
