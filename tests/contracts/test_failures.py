@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from atelier.provider_port import Accepted, ErrorClass, Failed, Job, Pending, PollOutcome, Provider, Unknown
+from atelier.provider_port import ErrorClass, Failed, PollOutcome, Unknown
 from infra.simulators.all import simulator_class
 from infra.simulators.kit.faults import UNKNOWN, Fault, Refusal
 from tests.contracts.cases import (
@@ -21,22 +21,10 @@ from tests.contracts.cases import (
     adapter,
 )
 from tests.polling import wait_until
+from tests.provider_jobs import outcome_of
 
 # Words about our account at a provider, which no message for a caller may have.
 ACCOUNT_WORDS = re.compile(r"credit|quota|\bplan\b|billing|balance|org-", re.IGNORECASE)
-
-
-def outcome_of(provider: Provider, job: Job) -> PollOutcome:
-    """What comes of a job: the outcome of its submission, or of the first poll after its end."""
-    submitted = provider.submit(job)
-    if not isinstance(submitted, Accepted):
-        return submitted
-
-    def poll() -> PollOutcome | None:
-        progress = provider.poll(submitted.reference, job)
-        return None if isinstance(progress, Pending) else progress
-
-    return wait_until(poll)
 
 
 @pytest.mark.parametrize("tried", FAILURE_CASES, ids=str)

@@ -36,6 +36,7 @@ from tests.contracts.cases import (
     adapter,
 )
 from tests.polling import wait_until
+from tests.provider_jobs import outcome_of
 from tests.webhook_receiver import webhook_receiver
 
 ENDS = (Done, Failed, Cancelled)
@@ -63,21 +64,8 @@ def each(served: list[tuple[str, str]] | tuple[tuple[str, str], ...] = MODELS_TE
     return pytest.mark.parametrize("case", served, indirect=True, ids="-".join)
 
 
-def finished(case: ProviderCase, work: Job) -> PollOutcome:
-    """The outcome of a job, returned at once or polled until it ends."""
-    answer = case.provider.submit(work)
-    if not isinstance(answer, Accepted):
-        return answer
-
-    def look() -> PollOutcome | None:
-        progress = case.provider.poll(answer.reference, work)
-        return None if isinstance(progress, Pending) else progress
-
-    return wait_until(look)
-
-
 def done(case: ProviderCase, work: Job) -> Done:
-    end = finished(case, work)
+    end = outcome_of(case.provider, work)
     assert isinstance(end, Done), end
     return end
 
@@ -158,7 +146,7 @@ def test_usage_and_cost_are_integers_that_the_catalogue_can_settle(case: Provide
 @each()
 def test_no_prompt_raises_an_exception(case: ProviderCase) -> None:
     for prompt in ("", "\0", "🦊 " * 200, "'; DROP TABLE", "[[", "[[no:such]]", "ends in a backslash\\"):
-        assert isinstance(finished(case, case.job(prompt)), (*ENDS, Unknown))
+        assert isinstance(outcome_of(case.provider, case.job(prompt)), (*ENDS, Unknown))
 
 
 # ---- rejected requests and failures ----------------------------------------------------------------------------------
@@ -184,7 +172,7 @@ def test_an_unknown_model_fails_as_model_gone(case: ProviderCase) -> None:
         "path": "/v2beta/gone",
         "model": gone.get(case.provider_id, "0000"),
     }
-    end = finished(case, replace(case.job(), model=f"{case.provider_id}/nothing", settings=settings))
+    end = outcome_of(case.provider, replace(case.job(), model=f"{case.provider_id}/nothing", settings=settings))
     assert isinstance(end, Failed)
     assert end.error_class is ErrorClass.MODEL_GONE
 

@@ -21,7 +21,6 @@ from atelier.catalogue.catalogue import catalogue
 from atelier.clock import system_clock
 from atelier.ids import new_id
 from atelier.provider_port import (
-    Accepted,
     Cancelled,
     CancelResult,
     Done,
@@ -30,7 +29,6 @@ from atelier.provider_port import (
     Input,
     Job,
     Pending,
-    PollOutcome,
     Unknown,
     WebhookInvalid,
 )
@@ -38,6 +36,7 @@ from infra.simulators.fal import OTHER_USER_ID, FalSimulator, signature_headers
 from infra.simulators.kit.messages import Request, Response
 from infra.simulators.kit.server import Route, Simulator
 from tests.polling import wait_until
+from tests.provider_jobs import accepted, ended, made
 from tests.webhook_receiver import WebhookReceiver, webhook_receiver
 
 SEED = bytes(range(32))
@@ -83,26 +82,6 @@ def job(prompt: str = "a fox", model: str = "flux-schnell", *, webhook: str | No
         webhook_url=webhook,
         run_seconds_max=300,
     )
-
-
-def accepted(provider: Fal, work: Job) -> str:
-    answer = provider.submit(work)
-    assert isinstance(answer, Accepted), answer
-    return answer.reference
-
-
-def ended(provider: Fal, reference: str, work: Job) -> PollOutcome:
-    """Polls until the request has ended; polls that were not answered in time are repeated."""
-
-    def look() -> PollOutcome | None:
-        progress = provider.poll(reference, work)
-        return None if isinstance(progress, Pending | Unknown) else progress
-
-    return wait_until(look)
-
-
-def made(provider: Fal, work: Job) -> PollOutcome:
-    return ended(provider, accepted(provider, work), work)
 
 
 # ---- submit ----------------------------------------------------------------------------------------------------------

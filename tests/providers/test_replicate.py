@@ -23,7 +23,6 @@ from atelier.catalogue.catalogue import catalogue
 from atelier.clock import system_clock
 from atelier.ids import created_at, new_id
 from atelier.provider_port import (
-    Accepted,
     Cancelled,
     CancelResult,
     Done,
@@ -40,6 +39,7 @@ from atelier.provider_port import (
 from infra.simulators.kit.samples import sample_png, sample_wav
 from infra.simulators.replicate import API_TOKEN, GONE_VERSION, WEBHOOK_SECRET, ReplicateSimulator
 from tests.polling import wait_until
+from tests.provider_jobs import accepted, ended
 from tests.webhook_receiver import webhook_receiver
 
 ALL = catalogue(frozenset({"replicate"}))
@@ -69,22 +69,6 @@ def job(prompt: str = "a fox", *, webhook: str | None = None, **parameters: int)
         webhook_url=webhook,
         run_seconds_max=300,
     )
-
-
-def accepted(provider: Replicate, work: Job) -> str:
-    answer = provider.submit(work)
-    assert isinstance(answer, Accepted), answer
-    return answer.reference
-
-
-def ended(provider: Replicate, reference: str, work: Job) -> PollOutcome:
-    """Polls until the prediction has ended; polls that were not answered in time are repeated."""
-
-    def look() -> PollOutcome | None:
-        progress = provider.poll(reference, work)
-        return None if isinstance(progress, Pending | Unknown) else progress
-
-    return wait_until(look)
 
 
 # ---- submit ----------------------------------------------------------------------------------------------------------

@@ -16,21 +16,17 @@ from atelier.catalogue.catalogue import catalogue
 from atelier.clock import system_clock
 from atelier.ids import new_id
 from atelier.provider_port import (
-    Accepted,
     CancelResult,
     Done,
     ErrorClass,
     Failed,
     Input,
     Job,
-    Pending,
-    PollOutcome,
-    Unknown,
     WebhookInvalid,
 )
 from infra.simulators.kit.samples import sample_png
 from infra.simulators.stability import RATIOS, StabilitySimulator
-from tests.polling import wait_until
+from tests.provider_jobs import made
 
 PICTURE = Input(sample_png(96, 64, 1), "image/png")
 
@@ -64,18 +60,6 @@ def job(
 
 def upscaling(prompt: str = "a fox", model: str = "upscale-creative", **parameters: Any) -> Job:
     return job(model, prompt, inputs={"image": (PICTURE,)}, **parameters)
-
-
-def ended(provider: Stability, work: Job) -> PollOutcome:
-    """Submits and polls until the result is there; polls that were not answered in time are repeated."""
-    answer = provider.submit(work)
-    assert isinstance(answer, Accepted), answer
-
-    def look() -> PollOutcome | None:
-        progress = provider.poll(answer.reference, work)
-        return None if isinstance(progress, Pending | Unknown) else progress
-
-    return wait_until(look)
 
 
 def pictured(done: object) -> Image.Image:
@@ -171,7 +155,7 @@ def test_audio_is_returned_at_once_without_usage(provider: Stability) -> None:
 
 
 def test_a_creative_upscale_is_polled_until_it_is_done(provider: Stability, simulator: StabilitySimulator) -> None:
-    assert pictured(ended(provider, upscaling("a fox [[run:slow=1]]"))).size == (384, 256)
+    assert pictured(made(provider, upscaling("a fox [[run:slow=1]]"))).size == (384, 256)
     polls = [call for call in simulator.calls if call["method"] == "GET"]
     assert len(polls) > 1
     assert polls[0]["path"].startswith("/v2beta/results/")

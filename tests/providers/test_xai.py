@@ -22,7 +22,6 @@ from atelier.catalogue.model import Model
 from atelier.clock import system_clock
 from atelier.ids import new_id
 from atelier.provider_port import (
-    Accepted,
     CancelResult,
     Done,
     ErrorClass,
@@ -30,13 +29,11 @@ from atelier.provider_port import (
     Input,
     Job,
     Pending,
-    PollOutcome,
-    Unknown,
     WebhookInvalid,
 )
 from infra.simulators.kit.samples import sample_png
 from infra.simulators.xai import TOKEN_TICKS, XAISimulator
-from tests.polling import wait_until
+from tests.provider_jobs import accepted, made
 
 IMAGES = {"model": "grok-imagine-image-2.0", "api": "images"}
 VIDEOS = {"model": "grok-imagine-video", "api": "videos"}
@@ -75,28 +72,11 @@ def done(provider: XAI, work: Job) -> Done:
     return end
 
 
-def accepted(provider: XAI, work: Job) -> str:
-    answer = provider.submit(work)
-    assert isinstance(answer, Accepted), answer
-    return answer.reference
-
-
-def ended(provider: XAI, work: Job) -> PollOutcome:
-    """Polls until the video has ended; polls that were not answered in time are repeated."""
-    reference = accepted(provider, work)
-
-    def look() -> PollOutcome | None:
-        progress = provider.poll(reference, work)
-        return None if isinstance(progress, Pending | Unknown) else progress
-
-    return wait_until(look)
-
-
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.id)
 def test_every_model_of_the_catalogue_is_accepted_and_settled(provider: XAI, model: Model) -> None:
     parameters = OFFERED.parameters_for(model.id, {})
     work = replace(job(IMAGES), kind=model.kind, parameters=parameters, settings=model.settings)
-    end = ended(provider, work) if model.kind == "video" else provider.submit(work)
+    end = made(provider, work) if model.kind == "video" else provider.submit(work)
     assert isinstance(end, Done)
     settled = OFFERED.settle(
         model.id, parameters, "succeeded", delivered=1, usage=end.usage, reported_microusd=end.cost_microusd
@@ -176,7 +156,7 @@ def test_withheld_results_cost_as_much_as_delivered_ones(
     provider: XAI, settings: dict[str, Any], marker: str, cost: int
 ) -> None:
     work = job(settings, f"a fox [[{marker}]]", **({"n": 2} if settings is IMAGES else {}))
-    end = ended(provider, work) if settings is VIDEOS else provider.submit(work)
+    end = made(provider, work) if settings is VIDEOS else provider.submit(work)
     assert isinstance(end, Failed)
     assert end.cost_microusd == cost
 
@@ -240,7 +220,7 @@ def test_a_video_job_becomes_the_documented_request_and_returns_a_playable_url(
     picture = Input(sample_png(64, 64, 1), "image/png", url="https://a.example/b.png")
     work = job(VIDEOS, width=1280, height=720, duration_seconds=2)
     work = replace(work, inputs={"image": (picture,), "reference": (picture,)})
-    end = ended(provider, work)
+    end = made(provider, work)
     assert isinstance(end, Done)
     assert (end.usage, end.cost_microusd) == ({"output_milliseconds": 2000}, 2 * 70_000 + 2_000)
     assert simulator.calls[0]["path"] == "/v1/videos/generations"

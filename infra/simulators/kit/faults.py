@@ -13,6 +13,8 @@ from infra.simulators.kit.messages import Response
 METADATA_URL = "http://169.254.169.254/latest/meta-data/iam/security-credentials/"
 ENDLESS_BYTES = 512 * 1024 * 1024
 
+# A response, or what makes it at the moment when it is sent.
+Answer = Response | Callable[[], Response]
 # The outcome of a request whose answer does not say whether the work was done: the product's `Unknown`.
 UNKNOWN = "unknown"
 
@@ -24,13 +26,10 @@ class Refusal:
     do not import. `retry_after_seconds`: the wait that the answer asks for. `row`: its row in FALLBACKS.md, for one
     refusal of each sort that all providers have."""
 
-    answer: Response | Callable[[], Response]
+    answer: Answer
     error_class: str
     retry_after_seconds: int | None = None
     row: str | None = None
-
-    def response(self) -> Response:
-        return self.answer() if callable(self.answer) else self.answer
 
 
 @dataclass(frozen=True)

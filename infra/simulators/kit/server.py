@@ -27,7 +27,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -37,6 +37,7 @@ from infra.simulators.kit.faults import (
     ENDLESS_BYTES,
     LOST_ANSWERS,
     METADATA_URL,
+    Answer,
     Fault,
     Refusal,
     markers_in,
@@ -90,7 +91,8 @@ class Simulator:
     The provider's cases in the contract tests are data of the subclass: `refusals`, by the NAME in the marker
     `create:NAME`; `faults` of work that has begun, by their markers; `tried_with`, models of the catalogue with a kind
     each; `further_apis`, the APIs (a model's setting `api`) by kind that refusals and lost answers are tried at too.
-    `jobs_begun` counts the creations that were not refused."""
+    A service that makes no media has plain answers as its refusals. `jobs_begun` counts the creations that were not
+    refused."""
 
     api_key_default: ClassVar[str] = "simulator"
     base_path: ClassVar[str] = ""
@@ -98,7 +100,7 @@ class Simulator:
     on_platform: ClassVar[bool] = True
     tried_with: ClassVar[tuple[tuple[str, str], ...]] = ()
     further_apis: ClassVar[dict[str, str]] = {}
-    refusals: ClassVar[dict[str, Refusal]] = {}
+    refusals: ClassVar[Mapping[str, Refusal | Answer]] = {}
     faults: ClassVar[dict[str, Fault]] = LOST_ANSWERS
 
     def __init__(
@@ -177,7 +179,8 @@ class Simulator:
     def refusal_for(self, markers: list[str]) -> Response | None:
         """The refusal that the markers ask for, if any; the route returns it before any work begins."""
         found = next((self.refusals[name] for name in options_of(markers, "create") if name in self.refusals), None)
-        return found.response() if found else None
+        answer = found.answer if isinstance(found, Refusal) else found
+        return answer() if callable(answer) else answer
 
     def with_faults(self, markers: list[str], answer: Response) -> Response:
         """The answer to a creation whose work has begun: `answer`, or the faulty one that the markers ask for. Raises

@@ -45,6 +45,15 @@ MESSAGE_BY_CLASS = {
     ErrorClass.TIMEOUT_STARTED: "The provider did not finish in time.",
     ErrorClass.UNKNOWN_OUTCOME: "The provider lost track of this.",
 }
+# What a refusal means whose body says no more.
+CLASS_BY_STATUS = {
+    401: ErrorClass.AUTH,
+    402: ErrorClass.PROVIDER_BILLING,
+    403: ErrorClass.AUTH,
+    404: ErrorClass.MODEL_GONE,
+    410: ErrorClass.MODEL_GONE,
+    429: ErrorClass.RATE_LIMITED,
+}
 
 
 REQUEST_FAULT_CLASSES = frozenset({ErrorClass.INVALID_INPUT, ErrorClass.MODERATED, ErrorClass.MODERATED_BILLED})
@@ -242,6 +251,11 @@ def failure_of(
         cost_microusd,
         known,
     )
+
+
+def class_of_status(status: int) -> ErrorClass:
+    """The error class of a refused request by its HTTP status."""
+    return CLASS_BY_STATUS.get(status, ErrorClass.INVALID_INPUT if 400 <= status < 500 else ErrorClass.TRANSIENT)
 
 
 def provider_unreachable() -> Failed:

@@ -16,14 +16,6 @@ REQUEST_ID = r"[A-Za-z0-9_-]{1,64}"
 # Statuses by which the provider, or the network in front of it, says that the request was not accepted. After any other
 # 5xx the request may have been accepted.
 NOT_ACCEPTED_STATUSES = frozenset({503, 521, 522, 523})
-CLASS_BY_STATUS = {
-    401: ErrorClass.AUTH,
-    402: ErrorClass.PROVIDER_BILLING,
-    403: ErrorClass.AUTH,
-    404: ErrorClass.MODEL_GONE,
-    410: ErrorClass.MODEL_GONE,
-    429: ErrorClass.RATE_LIMITED,
-}
 
 
 def submit_outcome(

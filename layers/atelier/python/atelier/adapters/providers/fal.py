@@ -20,9 +20,16 @@ from copy import deepcopy
 from typing import Any, Unpack, cast
 from urllib.parse import urlencode, urlsplit
 
-from atelier.adapters.providers._http import HttpClient, NoAnswer, NotSent, Reply, check_failure, failure_of
-from atelier.adapters.providers._queued_jobs import (
+from atelier.adapters.providers._http import (
     CLASS_BY_STATUS,
+    HttpClient,
+    NoAnswer,
+    NotSent,
+    Reply,
+    check_failure,
+    failure_of,
+)
+from atelier.adapters.providers._queued_jobs import (
     OUTPUTS_MAX,
     REQUEST_ID,
     poll_outcome,

@@ -24,11 +24,11 @@ from atelier.adapters.providers._http import (
     NotSent,
     Reply,
     check_failure,
+    class_of_status,
     failure_of,
     tls_context,
 )
 from atelier.adapters.providers._queued_jobs import (
-    CLASS_BY_STATUS,
     OUTPUTS_MAX,
     REQUEST_ID,
     poll_outcome,
@@ -306,9 +306,7 @@ def _refusal(reply: Reply) -> Failed:
     """The Failed outcome of a response which says that no work was started."""
     problem = reply.json()
     text = f"{problem.get('title')} {problem.get('detail')}"
-    error_class = CLASS_BY_STATUS.get(reply.status)
-    if error_class is None:
-        error_class = ErrorClass.INVALID_INPUT if 400 <= reply.status < 500 else ErrorClass.TRANSIENT
+    error_class = class_of_status(reply.status)
     if "invalid version" in text.lower():
         error_class = ErrorClass.MODEL_GONE
     elif "spend limit" in text.lower():

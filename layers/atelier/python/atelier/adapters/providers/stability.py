@@ -13,7 +13,15 @@ import math
 import re
 from typing import Any, Unpack, cast
 
-from atelier.adapters.providers._http import HttpClient, NoAnswer, NotSent, Reply, failure_of, send_creation
+from atelier.adapters.providers._http import (
+    HttpClient,
+    NoAnswer,
+    NotSent,
+    Reply,
+    class_of_status,
+    failure_of,
+    send_creation,
+)
 from atelier.provider_keys.model import ProviderCredentials
 from atelier.provider_port import (
     Accepted,
@@ -44,14 +52,6 @@ CONTENT_TYPES = {
     "wav": "audio/wav",
 }
 RESULT_FIELDS = ("image", "audio", "result")
-CLASS_BY_STATUS = {
-    401: ErrorClass.AUTH,
-    402: ErrorClass.PROVIDER_BILLING,
-    403: ErrorClass.AUTH,
-    404: ErrorClass.MODEL_GONE,
-    410: ErrorClass.MODEL_GONE,
-    429: ErrorClass.RATE_LIMITED,
-}
 
 
 def create_adapter(
@@ -206,9 +206,7 @@ def _is_stability_error(reply: Reply) -> bool:
 
 def _failure(reply: Reply) -> Failed:
     problem = reply.json()
-    error_class = CLASS_BY_STATUS.get(reply.status)
-    if error_class is None:
-        error_class = ErrorClass.INVALID_INPUT if 400 <= reply.status < 500 else ErrorClass.TRANSIENT
+    error_class = class_of_status(reply.status)
     if problem.get("name") == "content_moderation":
         error_class = ErrorClass.MODERATED
     if error_class is ErrorClass.RATE_LIMITED:
