@@ -13,8 +13,9 @@ import botocore.session
 import hypothesis
 import pytest
 
-from atelier.adapters.aws.clients import session
-from tests.embedded_aws import Tables, clear_wiring_caches, create_tables, start_emulator
+from atelier.adapters.aws.clients import client, session
+from tests.embedded_aws import Tables, clear_wiring_caches, create_tables
+from tests.emulator_thread import emulator_thread
 
 os.environ.update(
     AWS_ACCESS_KEY_ID="test",
@@ -56,16 +57,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def emulator() -> Iterator[str]:
     """The endpoint URL of an embedded AWS that runs as long as this test process. Tests that use AWS take the fixture
     `tables`, or set AWS_ENDPOINT_URL to this URL themselves for their own duration."""
-    child, url = start_emulator(tmp_path_factory.mktemp("emulator"))
     clear_wiring_caches()
-    try:
+    with emulator_thread() as url:
         yield url
-    finally:
-        child.terminate()
-        child.wait(timeout=10)
 
 
 @pytest.fixture
@@ -80,4 +77,4 @@ def aws(emulator: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[botocore.ses
 @pytest.fixture
 def tables(aws: botocore.session.Session, monkeypatch: pytest.MonkeyPatch) -> Tables:
     """Fresh tables on the emulator, named in the environment as for a deployed function."""
-    return create_tables(aws.create_client("dynamodb"), monkeypatch)
+    return create_tables(client("dynamodb"), monkeypatch)

@@ -10,15 +10,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import tempfile
-from pathlib import Path
 
 import tests.conftest  # noqa: F401 - makes up credentials before any client exists
 from tests.crashes.deployment import deployed_product
 from tests.crashes.explorer import explore, run_undisturbed, run_with_faults, sample_pairs
 from tests.crashes.outcomes import write_sections
 from tests.crashes.scenarios import GENERATION, RUNS
-from tests.embedded_aws import start_emulator
+from tests.emulator_thread import emulator_thread
 
 ALL_SCENARIOS = (*GENERATION, *RUNS)
 
@@ -31,29 +29,24 @@ def main() -> None:
     arguments = parser.parse_args()
     chosen = [scenario for scenario in ALL_SCENARIOS if scenario.name in arguments.scenarios or not arguments.scenarios]
 
-    child, url = start_emulator(Path(tempfile.mkdtemp()))
-    try:
-        with deployed_product(url) as deployment:
-            found = []
-            for scenario in chosen:
-                # The functions' own output is not shown; only the tables are.
-                with contextlib.redirect_stdout(io.StringIO()):
-                    if arguments.pairs:
-                        calls, _ = run_undisturbed(deployment, scenario)
-                        for faults in sample_pairs(calls, arguments.pairs, arguments.seed):
-                            run_with_faults(deployment, scenario, calls, faults)
-                    else:
-                        found.append(explore(deployment, scenario))
-                print(
-                    f"{scenario.name}: {arguments.pairs} pairs, seed {arguments.seed}"
-                    if arguments.pairs
-                    else found[-1].table()
-                )
-            if found:
-                write_sections(found, [scenario.name for scenario in ALL_SCENARIOS])
-    finally:
-        child.terminate()
-        child.wait(timeout=10)
+    with emulator_thread() as url, deployed_product(url) as deployment:
+        found = []
+        for scenario in chosen:
+            # The functions' own output is not shown; only the tables are.
+            with contextlib.redirect_stdout(io.StringIO()):
+                if arguments.pairs:
+                    calls, _ = run_undisturbed(deployment, scenario)
+                    for faults in sample_pairs(calls, arguments.pairs, arguments.seed):
+                        run_with_faults(deployment, scenario, calls, faults)
+                else:
+                    found.append(explore(deployment, scenario))
+            print(
+                f"{scenario.name}: {arguments.pairs} pairs, seed {arguments.seed}"
+                if arguments.pairs
+                else found[-1].table()
+            )
+        if found:
+            write_sections(found, [scenario.name for scenario in ALL_SCENARIOS])
 
 
 if __name__ == "__main__":

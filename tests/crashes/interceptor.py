@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,8 +26,6 @@ from atelier.adapters.aws.dynamodb import connection
 
 SERVICES = ("s3", "sqs", "stepfunctions", "events", "secretsmanager")
 READS = {"BatchGetItem", "GetItem", "GetObject", "GetSecretValue", "HeadObject", "Query", "TransactGetItems"}
-# The SDK's own connections have this option too: small packets are sent at once.
-NO_DELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 # Text that differs from run to run, with its replacement: ULIDs, dates, hashes, message ids.
 VARIABLE_TEXT = (
     (re.compile(r"(?<=_)[0-9A-HJKMNP-TV-Z]{26}"), "…"),
@@ -89,8 +86,9 @@ class CallInterceptor:
     """Intercepts the calls of the product's AWS clients. Calls outside an `invocation` are the tests' own and are not
     counted.
 
-    `answers`: the operations that simulated services answer. `faults`: how calls fail, by their number. `interrupted`:
-    called with each call before it is sent, so that another function can run in the middle of this one."""
+    `responses`: the operations that simulated services answer. `faults`: how calls fail, by their number.
+    `before_call`: called with each call before it is sent, so that another function can run in the middle of this
+    one."""
 
     responses: Responses = field(default_factory=dict[str, Callable[[dict[str, Any]], dict[str, Any]]])
     faults: dict[int, FaultMode] = field(default_factory=dict[int, FaultMode])
@@ -100,7 +98,7 @@ class CallInterceptor:
     _invocations: int = 0
     _broken: bool = False
     _tries_max: dict[str, int] = field(default_factory=dict[str, int])
-    _sending: URLLib3Session = field(default_factory=lambda: URLLib3Session(socket_options=[NO_DELAY]))
+    _sending: URLLib3Session = field(default_factory=URLLib3Session)
 
     def restart(self, faults: Mapping[int, FaultMode], before_call: Callable[[Call], None]) -> None:
         """Start counting from one again, with these faults."""

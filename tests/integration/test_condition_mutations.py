@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Callable
 
 import pytest
@@ -44,16 +45,20 @@ def fails(story: Story) -> bool:
 
 def test_each_clause_of_the_ledgers_conditions_is_needed(tables: Tables) -> None:
     met: dict[str, list[Story]] = {}
+    seconds: dict[Story, float] = {}
     for story in told(tables).values():
+        began = time.process_time()
         with collect_sites(tables.ledger) as sites:
             story()
+        seconds[story] = time.process_time() - began
         for site in sites:
             met.setdefault(site, []).append(story)
     assert len(met) > 20
     survivors: list[str] = []
     for site in sorted(met):
         with disable_clause(site, tables.ledger):
-            killed = any(fails(story) for story in met[site])
+            # Usually one test alone misses a clause. The short ones are tried first, which halves the duration.
+            killed = any(fails(story) for story in sorted(met[site], key=lambda story: seconds[story]))
         print(f"{'needed  ' if killed else 'SURVIVES'}  {site}")
         if not killed:
             survivors.append(site)

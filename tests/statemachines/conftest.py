@@ -11,7 +11,7 @@ import json
 import uuid
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import pytest
 import yaml
 
 from atelier.adapters.aws.stepfunctions import StepFunctionsWorkflow
+from tests.embedded_aws import clear_wiring_caches, start_emulator
 from tests.polling import wait_until
 
 MACHINES = Path(__file__).parents[2] / "statemachines"
@@ -157,6 +158,20 @@ class RunMachine:
         self.workflow.start_run(WORKSPACE, run_id)
         arn = f"{self.arn.replace(':stateMachine:', ':execution:')}:{run_id}"
         return Execution(self.states, arn, folder)
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The endpoint URL of an embedded AWS in a process of its own, because it executes the scripted functions."""
+    child, url = start_emulator(tmp_path_factory.mktemp("emulator"))
+    # The product's clients keep the endpoint with which they were created.
+    clear_wiring_caches()
+    try:
+        yield url
+    finally:
+        clear_wiring_caches()
+        child.terminate()
+        child.wait(timeout=10)
 
 
 @pytest.fixture(scope="module")
