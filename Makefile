@@ -100,8 +100,11 @@ bench: $(test_ready) ## measure against references in the same run: a table, and
 
 # ---- what must hold --------------------------------------------------------------------------------------------------
 
-test: check $(test_ready) $(judges_ready) $(clients_ready) browser ## everything that CI runs [ARGS=pytest's arguments]
-	@.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+# The checks run beside the tests, which leave a part of two processors unused. `make check` alone is the quick way to them.
+test: $(test_ready) $(tools_ready) $(judges_ready) $(clients_ready) browser ## everything that CI runs [ARGS=pytest's arguments]
+	@$(MAKE) --no-print-directory check & checks=$$!; \
+	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS); tests=$$?; \
+	wait $$checks || { echo "a check has failed: run make check"; exit 1; }; exit $$tests
 
 together := --no-print-directory -j 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 checks := check-types check-sam check-template check-style check-arrows check-security check-machines check-openapi check-static
