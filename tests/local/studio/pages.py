@@ -32,5 +32,10 @@ PAGES: Mapping[str, str] = {
     "credits": "/credits",
     "credits_why": "/credits/generations/{generation}",
     "credits_proof": "/credits/proof",
+    "providers": "/providers",
+    "provider": "/providers/openai",
+    "provider_custom": "/providers/custom",
+    "provider_models": "/providers/local/models",
     "tokens": "/tokens",
+    "docs": "/docs",
 }

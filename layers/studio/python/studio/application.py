@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from studio.endpoints import route
-from studio.pages import account, characters, create, credits, generations, library, projects, templates, tokens
+from studio.pages import account, characters, create, credits, docs, generations, library, projects, providers, templates, tokens
 from studio.visit import Visit
 
 log = logging.getLogger("studio")
@@ -51,7 +51,9 @@ application = Starlette(
         *characters.routes,
         *templates.routes,
         *credits.routes,
+        *providers.routes,
         *tokens.routes,
+        *docs.routes,
         route("/csp-reports", _record_violation, "POST", public=True, checked=False),
         route("/{path:path}", _not_found, public=True),
     ],

@@ -22,6 +22,8 @@ from studio.visit import Visit
 
 Page = Callable[[Visit], Response]
 
+# Fields whose names begin so are never repeated on a page.
+SECRET_PREFIX = "secret_"
 COMPRESSED_BYTES_MIN = 1000
 BODY_BYTES_MAX = 1_000_000
 # Has htmx put an answer above the page, and not where its result would have been.
@@ -78,7 +80,8 @@ def _page_or_error(page: Page, visit: Visit, public: bool, checked: bool) -> Res
 
 def sign_in_needed(visit: Visit) -> Response:
     """Sends a reader to the sign-in page, and asks somebody who was sending a form to sign in on the spot: their fields
-    go along, so that nothing they wrote is lost. For htmx, a notice above the page, which stays as it is."""
+    go along, so that nothing they wrote is lost. Secrets do not: the page that follows shows what is sent again. For
+    htmx, a notice above the page, which stays as it is."""
     if visit.is_partial:
         response = visit.page("session_ended.html", status=401, next=_page_path(visit))
         response.headers.update(IN_NOTICES)
@@ -88,7 +91,8 @@ def sign_in_needed(visit: Visit) -> Response:
             # The cookies are SameSite=Strict: a link on another site brings none. A reload from our own page does.
             return visit.page("arrive.html", here=visit.target)
         return visit.go("/welcome" if visit.path == "/start" else f"/sign-in?{urlencode({'next': visit.target})}")
-    kept = [(name, value) for name, value in visit.form.multi_items() if name != FIELD]
+    sent = visit.form.multi_items()
+    kept = [(name, value) for name, value in sent if name != FIELD and not name.startswith(SECRET_PREFIX)]
     return visit.page("sign_in.html", status=401, next=visit.path, kept=kept, error=None, email="")
 
 
