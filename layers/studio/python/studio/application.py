@@ -12,7 +12,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from studio.endpoints import route
-from studio.pages import account, characters, create, credits, docs, generations, library, projects, providers, templates, tokens
+from studio.pages import (
+    account,
+    characters,
+    create,
+    credits,
+    docs,
+    generations,
+    library,
+    projects,
+    providers,
+    templates,
+    tokens,
+)
 from studio.visit import Visit
 
 log = logging.getLogger("studio")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from starlette.responses import Response
 
 from studio import settings
 from studio.api_client import ApiError, Json
+from studio.clock import utc_now
 from studio.endpoints import route
 from studio.visit import Visit
 
@@ -38,7 +39,7 @@ def make(visit: Visit) -> Response:
     """Makes a token and shows it, this once."""
     scopes = [str(scope) for scope in visit.form.getlist("scope")]
     name, days = str(visit.form.get("name", "")), str(visit.form.get("days", ""))
-    body = {"name": name, "scopes": scopes, "expires_at": end_of(days, datetime.now(UTC))}
+    body = {"name": name, "scopes": scopes, "expires_at": end_of(days, utc_now())}
     try:
         made = visit.api.call("POST", "/api/tokens", body, headers={"Idempotency-Key": visit.form_key}).data
     except ApiError as error:
@@ -80,7 +81,7 @@ def _page(
         "tokens.html",
         status=status,
         tokens=tokens,
-        now=datetime.now(UTC).isoformat(),
+        now=utc_now().isoformat(),
         made=made,
         groups=GROUPS,
         permissions=PERMISSIONS,
