@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -73,6 +74,38 @@ def test_an_uploaded_file_is_found_filtered_and_shown(page: Page, sign_up: SignU
         page.get_by_role("link", name="Download").click()
     assert download.value.suggested_filename.endswith(".png")
     expect(page.get_by_role("link", name="Use in Create")).to_have_attribute("href", "/create?asset=" + asset_id(page))
+
+
+def test_files_are_put_in_order_archived_and_brought_back(page: Page, sign_up: SignUp) -> None:
+    sign_up()
+    upload(page, "one.png")
+    upload(page, "two.png")
+    page.get_by_role("link", name="one.png").click()
+    page.get_by_role("button", name="Favourite").click()
+    expect(page.get_by_role("button", name="Favourite")).to_have_attribute("aria-pressed", "true")
+    page.get_by_text("Name, description, tags").click()
+    page.get_by_label("Tags").fill("x" * 41)
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#e-tags")).to_be_visible()
+    page.get_by_label("Name").fill("Poster of spring")
+    page.get_by_label("Tags").fill("Fair, spring")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("link", name="#fair").click()
+    tiles = page.locator("#assets .tile")
+    expect(tiles).to_have_count(1)
+    page.goto("/library")
+    page.get_by_label("Search names and tags").fill("OF SPR")
+    page.get_by_role("button", name="Show").click()
+    expect(tiles).to_have_text([re.compile("Poster of spring")])
+    page.get_by_role("link", name="Favourites").click()
+    page.get_by_label("Select Poster of spring").check()
+    page.get_by_role("button", name="Archive").click()
+    expect(page.get_by_text("The file is archived.")).to_be_visible()
+    expect(tiles).to_have_text([re.compile(r"two\.png")])
+    page.get_by_role("button", name="Undo").click()
+    expect(tiles).to_have_count(2)
+    page.get_by_role("link", name="Archived").click()
+    expect(page.get_by_role("heading", name="Nothing here")).to_be_visible()
 
 
 def asset_id(page: Page) -> str:

@@ -96,7 +96,7 @@ def _form(
     error: ApiError | None = None,
 ) -> Response:
     """chosen: ids of the reference images, which come first among the images to choose from."""
-    images = visit.get("/api/assets", type="image", limit=PICKER_IMAGES)
+    images = visit.get("/api/assets", type="image", archived="false", limit=PICKER_IMAGES)
     fields = error.fields if error else {}
     wrong_images = [message for path, message in fields.items() if path.startswith("reference_asset_ids")]
     return visit.page(

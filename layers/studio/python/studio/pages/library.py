@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
@@ -17,31 +20,69 @@ PAGE_ASSETS = 24
 PICKER_ASSETS = 48
 PROJECTS_MAX = 100
 # The first stands for all types.
+FILTERS = ("type", "project_id", "tag", "q", "favorite", "archived", "cursor")
+ASSET_ID = re.compile(r"ast_[0-9A-Z]{26}")
+# Refusals that the form itself shows, beside what was written.
+SHOWN_IN_FORM = (403, 422)
 TYPES = ("", "image", "video", "audio", "text", "page")
 # A signed URL lives for minutes; a thumbnail's address is fetched again well before that.
 THUMBNAIL_SECONDS = 120
 
 
 def show_library(visit: Visit) -> Response:
-    """A page of the library, or for htmx the next tiles of it. Query: `type`, `project_id`, `cursor`."""
-    query = {name: visit.query.get(name, "") for name in ("type", "project_id", "cursor")}
-    assets: tuple[str, Mapping[str, Any]] = ("/api/assets", {**query, "limit": PAGE_ASSETS})
+    """A page of the library, or for htmx the next tiles of it. Query: FILTERS, and `put_away` with the ids of files
+    that were archived just now."""
+    query = {name: visit.query.get(name, "") for name in FILTERS}
+    link = partial(_address, query)
+    wanted = {**query, "archived": query["archived"] or "false", "limit": PAGE_ASSETS}
     if visit.is_partial:
-        return visit.page("library_more.html", found=visit.get(assets[0], **assets[1]), query=query)
-    found, projects = visit.api.get_together(assets, ("/api/projects", {"limit": PROJECTS_MAX}))
-    return visit.page("library.html", found=found, query=query, projects=projects["items"], types=TYPES)
+        return visit.page("library_more.html", found=visit.get("/api/assets", **wanted), link=link)
+    found, projects = visit.api.get_together(("/api/assets", wanted), ("/api/projects", {"limit": PROJECTS_MAX}))
+    put_away = _asset_ids(visit.query.get("put_away", "").split(","))
+    known = {"query": query, "projects": projects["items"], "types": TYPES, "put_away": put_away}
+    return visit.page("library.html", found=found, link=link, **known)
+
+
+def act_on_selection(visit: Visit) -> Response:
+    """Does with the selected files what the button says: `act` is create, character, archive or restore."""
+    asset_ids, act = _asset_ids(visit.form.getlist("asset")), str(visit.form.get("act", ""))
+    rooms = {"create": "/create", "character": "/characters/new"}
+    if act in rooms and asset_ids:
+        return visit.go(f"{rooms[act]}?{urlencode([('asset', each) for each in asset_ids])}")
+    for asset_id in asset_ids if act in ("archive", "restore") else ():
+        visit.api.call("PUT", f"/api/assets/{asset_id}", {"archived": act == "archive"})
+    return visit.go(f"/library?put_away={','.join(asset_ids)}" if act == "archive" and asset_ids else "/library")
 
 
 def show_asset(visit: Visit) -> Response:
     """One file: large, with its facts, its cost and what it was made from."""
     asset = _asset(visit)
-    generation = _generation(visit, asset)
-    return visit.page("library_asset.html", asset=asset, generation=generation)
+    typed = {"name": asset["name"], "description": asset["description"] or "", "tags": ", ".join(asset["tags"])}
+    return _asset_page(visit, asset, typed)
+
+
+def change_asset(visit: Visit) -> Response:
+    """Changes name, description and tags, or (field `favorite`) whether the file is a favourite."""
+    typed = {name: str(visit.form.get(name, "")).strip() for name in ("name", "description", "tags")}
+    changes: Json = {
+        "name": typed["name"],
+        "description": typed["description"] or None,
+        "tags": [tag.strip() for tag in typed["tags"].split(",") if tag.strip()],
+    }
+    if "favorite" in visit.form:
+        changes = {"favorite": visit.form["favorite"] == "true"}
+    try:
+        visit.api.call("PUT", f"/api/assets/{visit.part('asset_id')}", changes)
+    except ApiError as error:
+        if error.status not in SHOWN_IN_FORM:
+            raise
+        return _asset_page(visit, _asset(visit), typed, error)
+    return visit.go(f"/library/{visit.part('asset_id')}")
 
 
 def show_tile(visit: Visit) -> Response:
     """The tile of one file, which the upload's script puts into the grid."""
-    return visit.page("library_more.html", found={"items": [_asset(visit)], "next_cursor": None}, query={})
+    return visit.page("library_more.html", found={"items": [_asset(visit)], "next_cursor": None}, link=None)
 
 
 def show_origins(visit: Visit) -> Response:
@@ -67,7 +108,8 @@ def show_thumbnail(visit: Visit) -> Response:
 
 def show_picker(visit: Visit) -> Response:
     """The next images to choose from, in a form that takes ids of files. Query: `cursor`."""
-    found = visit.get("/api/assets", type="image", cursor=visit.query.get("cursor", ""), limit=PICKER_ASSETS)
+    cursor = visit.query.get("cursor", "")
+    found = visit.get("/api/assets", type="image", archived="false", cursor=cursor, limit=PICKER_ASSETS)
     return visit.page("library_picker.html", found=found)
 
 
@@ -106,6 +148,28 @@ def _json(act: Callable[[], Json]) -> Response:
         return JSONResponse({"message": message, "request_id": error.request_id}, error.status)
 
 
+def _asset_page(visit: Visit, asset: Json, typed: Mapping[str, str], error: ApiError | None = None) -> Response:
+    """typed: what the form holds. error: why it was refused."""
+    fields = error.fields if error else {}
+    # A wrong tag is named by its place; the form has one field for all of them.
+    errors = {path.partition(".")[0]: message for path, message in fields.items()}
+    shown = {"typed": typed, "errors": errors, "error": None if fields else error}
+    status = error.status if error else 200
+    return visit.page("library_asset.html", status=status, asset=asset, generation=_generation(visit, asset), **shown)
+
+
+def _address(query: Mapping[str, str], **changes: str) -> str:
+    """The address of the library with this query, changed; from its first page, unless a cursor is named."""
+    changed = {**query, "cursor": "", **changes}
+    chosen = {name: value for name, value in changed.items() if value}
+    return "/library" + (f"?{urlencode(chosen)}" if chosen else "")
+
+
+def _asset_ids(found: Sequence[str]) -> list[str]:
+    """Those of these texts that are ids of assets, each once, as many as a page shows."""
+    return [each for each in dict.fromkeys(found) if ASSET_ID.fullmatch(each)][:PAGE_ASSETS]
+
+
 def _asset(visit: Visit) -> Json:
     return visit.get(f"/api/assets/{visit.part('asset_id')}")["asset"]
 
@@ -122,7 +186,9 @@ routes = [
     route("/parts/library/picker", show_picker),
     route("/library/uploads", begin_upload, "POST"),
     route("/library/uploads/{asset_id}/complete", complete_upload, "POST"),
+    route("/library/selection", act_on_selection, "POST"),
     route("/library/{asset_id}", show_asset),
+    route("/library/{asset_id}", change_asset, "POST"),
     route("/parts/library/{asset_id}/tile", show_tile),
     route("/parts/library/{asset_id}/origins", show_origins),
     route("/library/{asset_id}/recipe", show_recipe),

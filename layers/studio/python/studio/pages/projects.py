@@ -51,7 +51,7 @@ def show_project(visit: Visit) -> Response:
     project, generations, assets = visit.api.get_together(
         (f"/api/projects/{project_id}", {}),
         ("/api/generations", {"project_id": project_id, "limit": SHOWN_GENERATIONS}),
-        ("/api/assets", {"project_id": project_id, "limit": SHOWN_ASSETS}),
+        ("/api/assets", {"project_id": project_id, "archived": "false", "limit": SHOWN_ASSETS}),
     )
     return visit.page("project.html", project=project["project"], generations=generations, assets=assets)
 
