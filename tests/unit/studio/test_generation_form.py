@@ -41,7 +41,7 @@ def fields(*pairs: tuple[str, str]) -> Fields:
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.id)
-def test_every_parameter_that_a_form_can_ask_for_has_a_control_and_sizes_fit_the_model(model: Model) -> None:
+def test_a_form_has_a_control_for_each_parameter_and_its_sizes_fit_the_model(model: Model) -> None:
     form = model_form([shown(model)], model.id)
     asked = {control.parameter for control in form.controls}
     assert set(model.parameters) - asked <= {"messages", "stop"}

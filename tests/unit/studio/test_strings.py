@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from string import Formatter
 
 import pytest
 
@@ -18,7 +19,8 @@ SAME_EVERYWHERE = {"Atelier"}
 
 
 def placeholders(text: str) -> set[str]:
-    return set(re.findall(r"\{(\w+)\}", text))
+    # Doubled braces stand for braces.
+    return {name for _, name, *_ in Formatter().parse(text) if name}
 
 
 @pytest.mark.parametrize("language", OTHERS)

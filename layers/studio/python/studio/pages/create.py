@@ -66,12 +66,12 @@ def show(visit: Visit) -> Response:
     return _form(visit, ImmutableMultiDict([(name, query[name]) for name in names if name in query]), lists=True)
 
 
-def _kind(asked: str) -> str:
-    return asked if asked in KINDS else KINDS[0]
+def _kind(name: str) -> str:
+    return name if name in KINDS else KINDS[0]
 
 
 def _form(visit: Visit, fields: Fields, *, lists: bool = False, status: int = 200, **shown: Any) -> Response:
-    """The page with these fields. lists: whether projects and characters are asked for too. shown: `quote`, `error`,
+    """The page with these fields. lists: whether projects and characters are name for too. shown: `quote`, `error`,
     `files` and other parts that not every page has."""
     pipeline = fields.get("pipeline", "")
     kind = "" if pipeline else _kind(fields.get("kind", ""))
