@@ -31,14 +31,8 @@ RULES = (
 COPIED = ["docs", "events", "findings", "functions", "infra", "layers", "statemachines", "tests", ".ci"]
 MADE_BY_TOOLS = ("__pycache__", "node_modules", ".pytest_cache")
 
-IMPORTS = """from atelier.library.present import list_assets as list_assets_of
-from atelier.library.present import present_asset
-from atelier.library.schemas import AssetEnvelope, AssetList, AssetQuery
-"""
-IMPORTS_AFTER = """from atelier.library.list_sources import list_sources as list_sources_of
-from atelier.library.present import list_assets as list_assets_of
-from atelier.library.present import present_asset
-from atelier.library.schemas import AssetEnvelope, AssetList, AssetQuery, SourceList
+IMPORTS = """from atelier.library.list_sources import list_sources as list_sources_of
+from atelier.library.schemas import SourceList
 """
 HANDLER = '''
 
@@ -48,10 +42,10 @@ def list_sources(request: Request[Empty]) -> Response:
     workspace_id, asset_id = request.caller.workspace_id, request.path_id("asset_id", "ast")
     return Response(list_sources_of(workspace_id, asset_id, request.now, assets=library.assets(), urls=asset_urls))
 '''
-SOURCE_LIST = """class SourceList(BaseModel):
+SOURCE_LIST = """
+
+class SourceList(BaseModel):
     items: list[AssetView]
-
-
 """
 LIST_SOURCES = '''"""List the assets that an asset was made from."""
 
@@ -115,11 +109,11 @@ class Copy:
             if file.is_file() and file.name != ".git":
                 shutil.copy(file, folder)
 
-    def replace(self, file: str, old: str, new: str) -> None:
-        """Replace a text that is in the file once."""
-        content = (self.folder / file).read_text()
-        assert content.count(old) == 1, (file, old)
-        (self.folder / file).write_text(content.replace(old, new))
+    def insert(self, file: str, text: str, *, before: str) -> None:
+        """Insert a text before the first place of another one."""
+        head, found, rest = (self.folder / file).read_text().partition(before)
+        assert found, f"{file} has no {before!r}"
+        (self.folder / file).write_text(head + text + found + rest)
 
     def append(self, file: str, text: str) -> None:
         """Write a text at the end of a file, which may be new."""
@@ -155,10 +149,10 @@ def with_endpoint(tmp_path: Path) -> Copy:
     """The repository with an endpoint more; every test of the rules runs on it as it is."""
     copy = Copy(tmp_path)
     copy.append(APP, HANDLER)
-    copy.replace(APP, IMPORTS, IMPORTS_AFTER)
-    copy.replace(SCHEMAS, "class AssetQuery(", f"{SOURCE_LIST}class AssetQuery(")
+    copy.insert(APP, IMPORTS, before="from atelier.wiring")
+    copy.append(SCHEMAS, SOURCE_LIST)
     copy.append(USE_CASE, LIST_SOURCES)
-    copy.replace(CALLS, "  list_templates:", f"{CALL}  list_templates:")
+    copy.insert(CALLS, CALL, before="  list_templates:")
     copy.append(TEST, TEST_OF_SOURCES)
     copy.run("infra.openapi")
     return copy
