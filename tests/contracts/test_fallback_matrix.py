@@ -43,7 +43,7 @@ from tests.polling import wait_until
 
 KEPT = Path(__file__).with_name("FALLBACKS.md")
 # The model of each provider and kind in this table.
-ASKED = {
+MODELS_BY_KIND = {
     "anthropic": {"text": "anthropic/claude-haiku-4-5", "page": "anthropic/claude-sonnet-5"},
     "custom": dict.fromkeys(("text", "page", "image", "audio"), "custom/llama"),
     "fal": {"image": "fal/flux-schnell", "video": "fal/wan-2.5"},
@@ -245,7 +245,7 @@ def rows(tables: Tables, provider_id: str) -> dict[str, list[Row]]:
         assert simulator is not None
         provider = adapter(provider_id, simulator)
         impatient = adapter(provider_id, simulator, answer_seconds_max=SILENCE_SECONDS_MAX)
-        for kind, model in ASKED[provider_id].items():
+        for kind, model in MODELS_BY_KIND[provider_id].items():
             words = MORE | markers_by_row(provider_id, kind)
             if provider_id not in STOPPABLE:
                 del words["stopped by its creator"]
@@ -288,7 +288,7 @@ def one_row(
 
 def table(provider_id: str, found: Mapping[str, list[Row]]) -> str:
     """One provider's section of FALLBACKS.md; failures that end alike for several kinds share one row."""
-    kinds = ASKED[provider_id]
+    kinds = MODELS_BY_KIND[provider_id]
     heads = ("what goes wrong", "end", "class", "another is tried", *(f"{kind}: `{kinds[kind]}`" for kind in kinds))
     prices: dict[tuple[str, ...], dict[str, str]] = {}
     for trouble in dict.fromkeys(row.trouble for each in found.values() for row in each):
@@ -314,12 +314,12 @@ def written(request: pytest.FixtureRequest) -> Iterator[dict[str, str] | None]:
     if not request.config.getoption("--write-fallbacks", default=False):
         yield None
         return
-    gathered = {name: kept(name) for name in ASKED}
+    gathered = {name: kept(name) for name in MODELS_BY_KIND}
     yield gathered
     KEPT.write_text(HEAD + "".join(gathered[name] for name in sorted(gathered)), "utf-8")
 
 
-@pytest.mark.parametrize("provider_id", sorted(ASKED))
+@pytest.mark.parametrize("provider_id", sorted(MODELS_BY_KIND))
 def test_each_failures_outcome_equals_its_row_in_fallbacks_md(
     tables: Tables, provider_id: str, written: dict[str, str] | None
 ) -> None:

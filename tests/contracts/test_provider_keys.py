@@ -275,11 +275,11 @@ def test_a_record_encrypted_under_another_kms_key_is_refused(kms: KmsDataKeys) -
 def test_a_vault_on_kms_calls_it_once_for_each_record(kms: KmsDataKeys) -> None:
     vault = Vault(FakeMasterSecret(), kms)
     record = vault.seal(CREDENTIALS, SEAL_CONTEXT).record
-    asked: list[str] = []
-    client("kms").meta.events.register("before-call.kms", lambda model, **_: asked.append(model.name))
+    operations: list[str] = []
+    client("kms").meta.events.register("before-call.kms", lambda model, **_: operations.append(model.name))
     for _ in "123":
         assert vault.open(record, SEAL_CONTEXT) == CREDENTIALS
-    assert asked == ["Decrypt"]
+    assert operations == ["Decrypt"]
 
 
 def test_a_disabled_kms_key_raises_a_client_error_not_unreadable_key(kms: KmsDataKeys) -> None:

@@ -273,8 +273,8 @@ def test_a_webhook_has_the_same_outcome_as_a_poll(case: ProviderCase) -> None:
         assert isinstance(event.progress, Done)
         assert isinstance(polled, Done)
         # fal's webhook does not report the run time.
-        told = polled.usage if case.provider_id == "replicate" else event.progress.usage
-        assert (event.reference, event.progress) == (answer.reference, replace(polled, usage=told))
+        usage = polled.usage if case.provider_id == "replicate" else event.progress.usage
+        assert (event.reference, event.progress) == (answer.reference, replace(polled, usage=usage))
         assert event.event_id
 
 

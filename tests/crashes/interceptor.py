@@ -206,8 +206,8 @@ def _item_key(part: Mapping[str, Any]) -> str:
     table = part["TableName"].partition("-")[0]
     key = part.get("Key") or part.get("Item")
     if key is None:
-        asked = (value.get("S", "") for value in part.get("ExpressionAttributeValues", {}).values())
-        return " ".join([table, *(text for text in asked if text and not text.startswith("wsp_"))])
+        values = (value.get("S", "") for value in part.get("ExpressionAttributeValues", {}).values())
+        return " ".join([table, *(text for text in values if text and not text.startswith("wsp_"))])
     # The sort key tells the kind of an item, except in tables with one kind of item per partition.
     return f"{table} {key['pk']['S'] if table in ('requests', 'inbox', 'identity') else key['sk']['S']}"
 

@@ -104,9 +104,15 @@ class ScenarioRun:
         self._unread: set[str] = set()
         wire = self.deployment.wire
         wire.responses = {
-            "StartExecution": lambda asked: self._machine_of(asked["stateMachineArn"]).start_execution(asked),
-            "SendTaskSuccess": lambda asked: self._machine_with_token(asked["taskToken"]).send_task_success(asked),
-            "SendTaskFailure": lambda asked: self._machine_with_token(asked["taskToken"]).send_task_failure(asked),
+            "StartExecution": lambda parameters: self._machine_of(parameters["stateMachineArn"]).start_execution(
+                parameters
+            ),
+            "SendTaskSuccess": lambda parameters: self._machine_with_token(parameters["taskToken"]).send_task_success(
+                parameters
+            ),
+            "SendTaskFailure": lambda parameters: self._machine_with_token(parameters["taskToken"]).send_task_failure(
+                parameters
+            ),
             "SendMessage": self.queue.send_message,
             "PutEvents": self.bus.put_events,
         }

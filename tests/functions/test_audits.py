@@ -41,7 +41,7 @@ def resets(cloud: AwsResources) -> ModuleType:
     return load_function("queues/resets")
 
 
-def told(cloud: AwsResources) -> dict[str, Any]:
+def stream_batch(cloud: AwsResources) -> dict[str, Any]:
     """The stream's batch about every item of the ledger's table, including the wallet and the seals."""
     (record,) = example_event("streams/ledger/granted")["Records"]
     batch: list[dict[str, Any]] = []
@@ -114,7 +114,7 @@ def test_new_movements_are_sealed_once_when_the_stream_repeats_them(
 ) -> None:
     submit_example()
     for _ in range(2):
-        stream.handler(told(cloud), None)
+        stream.handler(stream_batch(cloud), None)
     head = proof()["head"]
     assert (head["number"], head["count"]) == (1, 2)
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
@@ -127,7 +127,7 @@ def test_new_movements_are_sealed_once_when_the_stream_repeats_them(
 
 def test_an_unsealable_wallet_does_not_block_the_other_wallets(stream: ModuleType, cloud: AwsResources) -> None:
     submit_example()
-    batch = told(cloud)
+    batch = stream_batch(cloud)
     poison = copy.deepcopy(batch["Records"][0])
     poison["dynamodb"]["Keys"] = {"pk": {"S": "wsp_poison"}, "sk": {"S": "movement#x"}}
     poison["dynamodb"]["NewImage"] = poison["dynamodb"]["Keys"] | {"entries": {"S": "no JSON"}}
@@ -144,7 +144,7 @@ def test_a_seal_that_finds_a_wrong_counter_raises_the_ledger_drift_alarm(
 ) -> None:
     submit_example()
     WalletItem(WORKSPACE, "wallet").update([WalletItem.held.set(WalletItem.held + 1)])
-    stream.handler(told(cloud), None)
+    stream.handler(stream_batch(cloud), None)
     assert alarmed(capsys) == {"LedgerDrift": 1}
     (error,) = [line for line in map(json.loads, log.getvalue().splitlines()) if line["level"] == "ERROR"]
     assert error["workspace_id"] == WORKSPACE

@@ -88,6 +88,6 @@ def ids_of(request: dict[str, Any]) -> set[str]:
     """The ids by which the log lines about an event are found."""
     text = json.dumps(request)
     if "requestContext" in request:
-        asked_by = {"user_id", "workspace_id"} if '"expires_at"' in text else set[str]()
-        return {"request_id"} | asked_by | ({"generation_id"} if f"/{GENERATION}" in text else set())
+        caller_ids = {"user_id", "workspace_id"} if '"expires_at"' in text else set[str]()
+        return {"request_id"} | caller_ids | ({"generation_id"} if f"/{GENERATION}" in text else set())
     return {"workspace_id", "generation_id"} if GENERATION in text else set()

@@ -35,8 +35,8 @@ def signed_up(email: str) -> dict[str, Any]:
         invoke_app(load_function("api/auth"), event("api/auth/signup", body={**PERSON, "email": email}))
     )
     header = f"Bearer {session['access_token']}"
-    asked = event("authorizer/request", headers={"authorization": header}, identitySource=[header])
-    found: dict[str, Any] = load_function("authorizer").handler(asked, None)["context"]
+    request = event("authorizer/request", headers={"authorization": header}, identitySource=[header])
+    found: dict[str, Any] = load_function("authorizer").handler(request, None)["context"]
     return found
 
 
@@ -73,9 +73,9 @@ def test_daily_credits_are_withheld_until_the_email_is_verified(monkeypatch: pyt
     before = balance(claims)
     assert (before["available"], before["daily_credits_withheld"]) == (0, "email_unverified")
     assert before["next_daily_reset_at"] is None
-    told = load_function("tasks/verify_email").handler({"email": "Ada@Example.com"}, None)
-    assert told["user_id"] == claims["user_id"]
-    assert load_function("tasks/verify_email").handler({"email": "ada@example.com"}, None) == told
+    report = load_function("tasks/verify_email").handler({"email": "Ada@Example.com"}, None)
+    assert report["user_id"] == claims["user_id"]
+    assert load_function("tasks/verify_email").handler({"email": "ada@example.com"}, None) == report
     after = balance(claims)
     assert (after["available"], after["daily_credits_withheld"]) == (DAILY, None)
     assert after["next_daily_reset_at"]
@@ -93,28 +93,28 @@ class Deployed:
     """CloudFormation's and Lambda's responses about the function that verifies an e-mail address."""
 
     def __init__(self) -> None:
-        self.asked: list[object] = []
+        self.calls: list[object] = []
 
-    def describe_stack_resource(self, **asked: str) -> dict[str, Any]:
-        self.asked.append(asked)
+    def describe_stack_resource(self, **parameters: str) -> dict[str, Any]:
+        self.calls.append(parameters)
         return {"StackResourceDetail": {"PhysicalResourceId": "atelier-verify"}}
 
     def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803
-        self.asked.append(FunctionName)
+        self.calls.append(FunctionName)
         try:
-            told = load_function("tasks/verify_email").handler(json.loads(Payload), None)
+            report = load_function("tasks/verify_email").handler(json.loads(Payload), None)
         except Exception as error:
             return {
                 "FunctionError": "Unhandled",
                 "Payload": io.BytesIO(json.dumps({"errorMessage": str(error)}).encode()),
             }
-        return {"Payload": io.BytesIO(json.dumps(told).encode())}
+        return {"Payload": io.BytesIO(json.dumps(report).encode())}
 
 
 def test_an_operator_verifies_an_email_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     aws, claims = Deployed(), signed_up("ada@example.com")
     assert verify("ada@example.com", "mine", cloudformation=aws, functions=aws) == 0
     assert claims["user_id"] in capsys.readouterr().out
-    assert aws.asked == [{"StackName": "mine", "LogicalResourceId": "TasksVerifyEmailFunction"}, "atelier-verify"]
+    assert aws.calls == [{"StackName": "mine", "LogicalResourceId": "TasksVerifyEmailFunction"}, "atelier-verify"]
     assert verify("eve@example.com", "mine", cloudformation=aws, functions=aws) == 1
     assert "no account with this e-mail" in capsys.readouterr().err

@@ -35,7 +35,7 @@ def changed(app: ModuleType, body: dict[str, Any], **changes: Any) -> dict[str, 
     return invoke_app(app, event("api/projects/change_project", body=body, **changes))
 
 
-def asked(generate: ModuleType, **body: Any) -> dict[str, Any]:
+def generate_image(generate: ModuleType, **body: Any) -> dict[str, Any]:
     return invoke_app(generate, event("api/generations/generate_image", body={**PAID, **body}))
 
 
@@ -97,17 +97,17 @@ def test_an_archived_project_is_listed_apart_and_refuses_new_generations(
     for wanted, count in (("true", 1), ("false", 0)):
         listing = event("api/projects/list_projects", queryStringParameters={"archived": wanted})
         assert len(success_data(invoke_app(app, listing))["items"]) == count
-    assert error_of(asked(generate, project_id=PROJECT)) == (409, "CONFLICT")
+    assert error_of(generate_image(generate, project_id=PROJECT)) == (409, "CONFLICT")
     changed(app, {"archived": False})
-    assert asked(generate, project_id=PROJECT)["statusCode"] == 202
+    assert generate_image(generate, project_id=PROJECT)["statusCode"] == 202
 
 
 def test_a_generation_reserves_its_projects_budget_and_is_listed_by_project(
     app: ModuleType, generate: ModuleType, cloud: AwsResources
 ) -> None:
     create_project()
-    made = success_data(asked(generate, project_id=PROJECT))["generation"]
-    success_data(asked(generate))
+    made = success_data(generate_image(generate, project_id=PROJECT))["generation"]
+    success_data(generate_image(generate))
     assert made["project_id"] == PROJECT
     project = success_data(invoke_app(app, example_event("api/projects/get_project")))["project"]
     assert (project["reserved_microusd"], project["left_microusd"]) == (ESTIMATE, 5_000_000 - ESTIMATE)
@@ -122,19 +122,19 @@ def test_a_generation_reserves_its_projects_budget_and_is_listed_by_project(
 
 def test_a_budget_refusal_names_the_budget(app: ModuleType, generate: ModuleType, cloud: AwsResources) -> None:
     create_project(1000)
-    response = asked(generate, project_id=PROJECT)
+    response = generate_image(generate, project_id=PROJECT)
     assert error_of(response) == (402, "BUDGET_EXCEEDED")
     details = json.loads(response["body"])["details"]
     assert details == {"limit": f"project:{PROJECT}", "needed": ESTIMATE, "available": 1000}
     put = event("api/projects/put_budget", body={"budget_microusd": ESTIMATE + 5})
     assert success_data(invoke_app(app, put))["left_microusd"] == ESTIMATE + 5
-    assert asked(generate)["statusCode"] == 202
-    response = asked(generate)
+    assert generate_image(generate)["statusCode"] == 202
+    response = generate_image(generate)
     assert json.loads(response["body"])["details"] == {"limit": "workspace", "needed": ESTIMATE, "available": 5}
     assert success_data(invoke_app(app, example_event("api/projects/get_budget")))["reserved_microusd"] == ESTIMATE
     lifted = event("api/projects/put_budget", body={"budget_microusd": None})
     assert success_data(invoke_app(app, lifted))["left_microusd"] is None
-    assert asked(generate)["statusCode"] == 202
+    assert generate_image(generate)["statusCode"] == 202
 
 
 def test_a_budget_change_needs_the_budgets_permission(app: ModuleType, cloud: AwsResources) -> None:
@@ -226,12 +226,12 @@ def test_a_quote_is_redeemed_once_and_explains_the_charge(generate: ModuleType, 
         {"provider": "replicate", "model": "replicate/sdxl", "credits": promise["credits_max"]}
     ]
     assert movement_kinds() == []
-    made = success_data(asked(generate, quote_id=promise["quote_id"]))["generation"]
+    made = success_data(generate_image(generate, quote_id=promise["quote_id"]))["generation"]
     assert (made["credits_held"], made["quote_id"]) == (promise["credits_max"], promise["quote_id"][:30])
-    assert error_of(asked(generate, quote_id=promise["quote_id"])) == (409, "CONFLICT")
+    assert error_of(generate_image(generate, quote_id=promise["quote_id"])) == (409, "CONFLICT")
     hold = ledger.wallets().movements_of(WORKSPACE, made["id"])[0]
     assert hold.facts["quote"] == made["quote_id"]
-    assert success_data(asked(generate))["generation"]["credits_held"] == promise["credits_max"]
+    assert success_data(generate_image(generate))["generation"]["credits_held"] == promise["credits_max"]
 
 
 def test_an_invalid_or_mismatched_quote_is_refused_at_its_field(generate: ModuleType, cloud: AwsResources) -> None:
@@ -242,7 +242,7 @@ def test_an_invalid_or_mismatched_quote_is_refused_at_its_field(generate: Module
         {"quote_id": promise, "prompt": "something else"},
         {"quote_id": promise, "parameters": {}},
     ):
-        response = asked(generate, **body)
+        response = generate_image(generate, **body)
         assert error_of(response) == (422, "VALIDATION_FAILED")
         assert json.loads(response["body"])["details"]["fields"][0]["path"] == "quote_id"
     assert movement_kinds() == []
@@ -250,7 +250,7 @@ def test_an_invalid_or_mismatched_quote_is_refused_at_its_field(generate: Module
 
 def test_a_quote_without_a_prompt_covers_any_prompt(generate: ModuleType, cloud: AwsResources) -> None:
     promise = quoted(generate, prompt=None)["quote_id"]
-    assert asked(generate, quote_id=promise, prompt="whatever it is")["statusCode"] == 202
+    assert generate_image(generate, quote_id=promise, prompt="whatever it is")["statusCode"] == 202
 
 
 def test_an_unknown_model_is_not_quoted(generate: ModuleType, cloud: AwsResources) -> None:
@@ -265,7 +265,7 @@ def test_an_ended_generation_that_crosses_a_threshold_raises_one_alert(
     generate: ModuleType, cloud: AwsResources
 ) -> None:
     create_project(2000)
-    made = success_data(asked(generate, project_id=PROJECT))["generation"]
+    made = success_data(generate_image(generate, project_id=PROJECT))["generation"]
     before = generations.store().get(WORKSPACE, made["id"])
     created_at = rfc3339(before.created_at)
     image = {"status": {"S": "queued"}, "created_at": {"S": created_at}, "budgets": {"S": json.dumps(before.budgets)}}
@@ -276,8 +276,8 @@ def test_an_ended_generation_that_crosses_a_threshold_raises_one_alert(
                            "OldImage": image}}  # fmt: skip
     for _ in range(2):
         stream.handler({"Records": [record]}, None)
-    told = cloud.take_messages(cloud.events_queue, seconds_max=5) + cloud.take_messages(cloud.events_queue)
-    alerts = [message["detail"] for message in told if message["detail-type"] == "budget.alert"]
+    messages = cloud.take_messages(cloud.events_queue, seconds_max=5) + cloud.take_messages(cloud.events_queue)
+    alerts = [message["detail"] for message in messages if message["detail-type"] == "budget.alert"]
     assert [(alert["budget"], alert["threshold"], alert["alert_type"]) for alert in alerts] == [
         (PROJECT, 80, "threshold_reached")
     ]

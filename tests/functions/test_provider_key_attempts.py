@@ -33,10 +33,10 @@ def test_a_workspaces_provider_key_reaches_only_the_provider(
     # The simulator refuses the platform's own token here.
     replicate.api_key = OWN_KEY
     add_provider_key()
-    asked = submitted()
-    assert (asked.candidates, asked.credits_held) == ((f"{REMOTE}@{KEY}",), 0)
+    generation = submitted()
+    assert (generation.candidates, generation.credits_held) == ((f"{REMOTE}@{KEY}",), 0)
     task = cloud.start_waiting_execution()
-    visit = {"workspace_id": WORKSPACE, "generation_id": asked.id, "task_token": task.token, "lost": None}
+    visit = {"workspace_id": WORKSPACE, "generation_id": generation.id, "task_token": task.token, "lost": None}
     load_function("tasks/attempt_generation").handler(visit, None)
     (prediction,) = replicate.predictions.values()
     assert prediction.webhook is None
@@ -45,27 +45,27 @@ def test_a_workspaces_provider_key_reaches_only_the_provider(
     records = [{"messageId": "1", "body": json.dumps(message)} for message in messages]
     assert load_function("queues/attempts").handler({"Records": records}, None) == {"batchItemFailures": []}
     answer = task.answer
-    end = {"workspace_id": WORKSPACE, "generation_id": asked.id, "result": answer}
+    end = {"workspace_id": WORKSPACE, "generation_id": generation.id, "result": answer}
     load_function("tasks/finish_generation").handler(end, None)
-    made = generations.store().get(WORKSPACE, asked.id)
+    made = generations.store().get(WORKSPACE, generation.id)
     (attempt,) = made.attempts
     assert (made.status, attempt.key, made.credits_charged) == (Status.SUCCEEDED, KEY, 0)
     assert made.cost_microusd > 0
     assert ledger.wallets().wallet(WORKSPACE).held == 0
     stored = json.dumps([cloud.items(getattr(cloud.tables, table)) for table in cloud.tables.__dataclass_fields__])
     written = capsys.readouterr()
-    told = json.dumps([answer, messages]) + written.out + written.err + repr(made)
-    assert OWN_KEY not in stored + told
-    assert OWN_KEY[:12] not in stored + told
+    outputs = json.dumps([answer, messages]) + written.out + written.err + repr(made)
+    assert OWN_KEY not in stored + outputs
+    assert OWN_KEY[:12] not in stored + outputs
 
 
 def test_a_refused_provider_key_fails_without_the_platforms_key(
     cloud: AwsResources, replicate: ReplicateSimulator
 ) -> None:
     add_provider_key()
-    asked = submitted()
+    generation = submitted()
     task = cloud.start_waiting_execution()
-    visit = {"workspace_id": WORKSPACE, "generation_id": asked.id, "task_token": task.token, "lost": None}
+    visit = {"workspace_id": WORKSPACE, "generation_id": generation.id, "task_token": task.token, "lost": None}
     load_function("tasks/attempt_generation").handler(visit, None)
     assert (task.answer["status"], task.answer["error_class"]) == ("failed", "auth")
     assert OWN_KEY not in json.dumps(task.answer)

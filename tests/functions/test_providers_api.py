@@ -367,8 +367,8 @@ def test_a_workspaces_provider_key_makes_that_providers_models_available(app: Mo
 def test_a_new_master_key_reseals_every_provider_key(cloud: AwsResources) -> None:
     rotation = load_function("schedules/rewrap_provider_keys")
     before = add_provider_key()
-    told = rotation.handler(example_event("schedules/rewrap_provider_keys/new_master_key"), None)
-    assert (told["resealed"], told["is_complete"]) == (1, True)
+    report = rotation.handler(example_event("schedules/rewrap_provider_keys/new_master_key"), None)
+    assert (report["resealed"], report["is_complete"]) == (1, True)
     after = provider_key_store.keys().get(WORKSPACE, KEY)
     assert after.sealed_by != before.sealed_by
     clear_wiring_caches(clients=False)

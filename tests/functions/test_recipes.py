@@ -38,7 +38,7 @@ def app(cloud: AwsResources) -> ModuleType:
     return load_function("api/generations")
 
 
-def asked(app: ModuleType, **body: Any) -> dict[str, Any]:
+def generate_image(app: ModuleType, **body: Any) -> dict[str, Any]:
     request = event("api/generations/generate", body=body)
     request["headers"].pop("idempotency-key", None)
     return invoke_app(app, request)
@@ -101,7 +101,7 @@ def test_a_template_run_fills_its_variables_and_counts_the_use(app: ModuleType, 
     )
     assert (view["parameters"]["width"], view["parameters"]["height"]) == (512, 256)
     assert library.templates().get(WORKSPACE, TEMPLATE).uses == 1
-    by_id = success_data(asked(app, template_id=TEMPLATE, variables={"thing": "ship", "mood": "{{thing}}"}))
+    by_id = success_data(generate_image(app, template_id=TEMPLATE, variables={"thing": "ship", "mood": "{{thing}}"}))
     assert by_id["generation"]["prompt"] == "a ship at dusk, {{thing}}"
     assert library.templates().get(WORKSPACE, TEMPLATE).uses == 2
     library.templates().delete(WORKSPACE, TEMPLATE)
@@ -119,16 +119,16 @@ def test_an_invalid_template_run_is_refused_at_its_field(app: ModuleType, cloud:
     assert fields(ran(app, pipeline="talking_avatar", prompt="x")) == ["pipeline"]
     assert fields(ran(app, variables={"thing": "x"}, template_id=f"{TEMPLATE[:-1]}0")) == ["template_id"]
     assert fields(ran(app, variables={"thing": "x"}, parameters={"width": 9000})) == ["parameters.width"]
-    assert fields(asked(app, kind="image", prompt="x", variables={"thing": "x"})) == ["variables"]
-    assert fields(asked(app, kind="image")) == ["prompt"]
-    assert fields(asked(app, prompt="x")) == ["kind"]
+    assert fields(generate_image(app, kind="image", prompt="x", variables={"thing": "x"})) == ["variables"]
+    assert fields(generate_image(app, kind="image")) == ["prompt"]
+    assert fields(generate_image(app, prompt="x")) == ["kind"]
     assert library.templates().get(WORKSPACE, TEMPLATE).uses == 0
 
 
 def test_a_foreign_template_is_not_run(app: ModuleType, cloud: AwsResources) -> None:
     create_template(OTHER)
     assert error_of(ran(app, variables={"thing": "x"})) == (404, "NOT_FOUND")
-    assert error_of(asked(app, template_id=TEMPLATE, variables={"thing": "x"})) == (404, "NOT_FOUND")
+    assert error_of(generate_image(app, template_id=TEMPLATE, variables={"thing": "x"})) == (404, "NOT_FOUND")
 
 
 def test_a_repeated_idempotency_key_is_one_run_even_if_the_template_changed(
@@ -156,7 +156,7 @@ def test_a_characters_images_reach_photomaker_with_its_trigger_word(
     app: ModuleType, cloud: AwsResources, replicate: ReplicateSimulator
 ) -> None:
     pictures = show(cloud, parameters={"style": "Cinematic"})
-    response = asked(app, **PERSON, model="replicate/photomaker")
+    response = generate_image(app, **PERSON, model="replicate/photomaker")
     view = success_data(response)["generation"]
     assert (view["character_id"], view["parameters"]["style"]) == (CHARACTER, "Cinematic")
     sent(stored(response), cloud)
@@ -173,7 +173,7 @@ def test_a_model_gets_no_more_images_than_it_accepts(
     app: ModuleType, cloud: AwsResources, replicate: ReplicateSimulator
 ) -> None:
     show(cloud, 5)
-    sent(stored(asked(app, **PERSON, model="replicate/photomaker")), cloud)
+    sent(stored(generate_image(app, **PERSON, model="replicate/photomaker")), cloud)
     (prediction,) = replicate.predictions.values()
     assert {name for name in prediction.shown["input"] if name.startswith("input_image")} == {
         "input_image",
@@ -187,7 +187,7 @@ def test_a_deleted_character_does_not_change_accepted_generations(
     app: ModuleType, cloud: AwsResources, replicate: ReplicateSimulator
 ) -> None:
     (picture, _) = show(cloud)
-    response = asked(app, **PERSON, model="replicate/photomaker")
+    response = generate_image(app, **PERSON, model="replicate/photomaker")
     library.characters().delete(WORKSPACE, CHARACTER)
     generation = stored(response)
     sent(generation, cloud)
@@ -201,14 +201,14 @@ def test_a_deleted_character_does_not_change_accepted_generations(
     retrying["requestContext"]["http"]["path"] = f"{path}/retry"
     again = stored(invoke_app(app, retrying))
     assert again.recipe.inputs == generation.recipe.inputs
-    assert error_of(asked(app, **PERSON)) == (404, "NOT_FOUND")
+    assert error_of(generate_image(app, **PERSON)) == (404, "NOT_FOUND")
 
 
 def test_models_without_character_images_are_refused_and_skipped_by_auto(app: ModuleType, cloud: AwsResources) -> None:
     show(cloud)
-    assert fields(asked(app, **PERSON, model="replicate/sdxl")) == ["character_id"]
-    assert stored(asked(app, **PERSON)).candidates == ("replicate/photomaker",)
-    assert fields(asked(app, kind="text", prompt="x", character_id=CHARACTER)) == ["character_id"]
+    assert fields(generate_image(app, **PERSON, model="replicate/sdxl")) == ["character_id"]
+    assert stored(generate_image(app, **PERSON)).candidates == ("replicate/photomaker",)
+    assert fields(generate_image(app, kind="text", prompt="x", character_id=CHARACTER)) == ["character_id"]
 
 
 def test_the_local_provider_uses_the_characters_images(app: ModuleType, cloud: AwsResources) -> None:
@@ -217,8 +217,10 @@ def test_the_local_provider_uses_the_characters_images(app: ModuleType, cloud: A
 
     show(cloud)
     seeded = {"width": 64, "height": 64, "seed": 7}
-    with_them = stored(asked(app, **PERSON, model="local/canvas", parameters=seeded))
-    without = stored(asked(app, kind="image", prompt="a woman on a pier", model="local/canvas", parameters=seeded))
+    with_them = stored(generate_image(app, **PERSON, model="local/canvas", parameters=seeded))
+    without = stored(
+        generate_image(app, kind="image", prompt="a woman on a pier", model="local/canvas", parameters=seeded)
+    )
     drawn: list[Any] = []
     for generation in (with_them, without):
         attempting = workflow.attempt_deps()
@@ -237,14 +239,14 @@ def test_a_quote_for_a_character_is_redeemed_by_its_generation(app: ModuleType, 
     quoted = success_data(
         invoke_app(app, event("api/generations/quote", body={**PERSON, "model": "replicate/photomaker"}))
     )
-    made = stored(asked(app, **PERSON, model="replicate/photomaker", quote_id=quoted["quote_id"]))
+    made = stored(generate_image(app, **PERSON, model="replicate/photomaker", quote_id=quoted["quote_id"]))
     assert made.credits_held <= quoted["credits_max"]
 
 
 def test_a_foreign_character_gets_the_response_of_a_missing_one(app: ModuleType, cloud: AwsResources) -> None:
-    missing = asked(app, **PERSON)
+    missing = generate_image(app, **PERSON)
     create_character(OTHER)
-    foreign = asked(app, **PERSON)
+    foreign = generate_image(app, **PERSON)
     assert error_of(foreign) == (404, "NOT_FOUND")
     assert foreign["body"] == missing["body"]
     quoted = event("api/generations/quote", body=PERSON)

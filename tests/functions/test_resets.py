@@ -61,12 +61,12 @@ def message(shard: int = SHARD, after: str | None = None) -> dict[str, Any]:
 
 def work_through(app: ModuleType, cloud: AwsResources, *, wallets_each: int) -> Iterator[dict[str, Any]]:
     """Feed the queue's messages to the function until there are none; yields the body of each."""
-    asked: list[dict[str, Any]] = [{"shard": SHARD, "after": None}]
-    while asked:
-        for each in asked:
+    messages: list[dict[str, Any]] = [{"shard": SHARD, "after": None}]
+    while messages:
+        for each in messages:
             yield each
             assert app.handler(message(**each), Context(wallets_each)) == NONE_FAILED
-        asked = cloud.take_messages(cloud.resets_queue)
+        messages = cloud.take_messages(cloud.resets_queue)
 
 
 def workspace(opened_at: datetime, *, tier: str = "free", shard: int = SHARD) -> str:
@@ -100,9 +100,9 @@ def test_the_schedule_enqueues_each_shard_with_due_wallets(cloud: AwsResources) 
     ledger.refresh_wallet(WORKSPACE, now)
     before = everything(cloud)
     assert schedule.handler(example_event("schedules/reset_daily_credits/due"), None) == {"shards": SHARDS // 2}
-    asked = cloud.take_messages(cloud.resets_queue, seconds_max=5)
-    assert sorted(each["shard"] for each in asked) == list(range(0, SHARDS, 2))
-    assert {each["after"] for each in asked} == {None}
+    messages = cloud.take_messages(cloud.resets_queue, seconds_max=5)
+    assert sorted(each["shard"] for each in messages) == list(range(0, SHARDS, 2))
+    assert {each["after"] for each in messages} == {None}
     assert everything(cloud) == before
 
 
@@ -136,9 +136,9 @@ def test_a_reset_out_of_time_requeues_the_rest_of_its_shard(
     app: ModuleType, cloud: AwsResources, wallets_each: int
 ) -> None:
     due = [workspace(system_clock() - DAY) for _ in range(7)]
-    asked = list(work_through(app, cloud, wallets_each=wallets_each))
-    assert len(asked) == math.ceil(7 / wallets_each)
-    assert len({each["after"] for each in asked}) == len(asked), "each goes on where the last one stopped"
+    messages = list(work_through(app, cloud, wallets_each=wallets_each))
+    assert len(messages) == math.ceil(7 / wallets_each)
+    assert len({each["after"] for each in messages}) == len(messages), "each goes on where the last one stopped"
     assert all(kinds(workspace_id) == {"grant": 1} for workspace_id in due)
 
 
@@ -156,8 +156,8 @@ def test_failing_wallets_are_logged_and_do_not_block_the_others(
     past = system_clock() - DAY
     broken = [workspace(past - DAY, tier="nobody's") for _ in range(PAGE_SIZE + 1)]
     sound = [workspace(past) for _ in range(2)]
-    asked = list(work_through(app, cloud, wallets_each=PAGE_SIZE // 2))
-    assert len(asked) == 3
+    messages = list(work_through(app, cloud, wallets_each=PAGE_SIZE // 2))
+    assert len(messages) == 3
     assert all(kinds(workspace_id) == {"grant": 1} for workspace_id in sound)
     assert all(kinds(workspace_id) == {} for workspace_id in broken)
     lines = [json.loads(line) for line in log.getvalue().splitlines()]

@@ -23,10 +23,10 @@ def outbox(cloud: AwsResources) -> ModuleType:
 def record(name: str, **more: Any) -> dict[str, Any]:
     """An example with these attributes in its new image, and in its old one except for the status."""
     batch = example_event(f"streams/generations/{name}")
-    (told,) = batch["Records"]
-    told["dynamodb"]["NewImage"] |= more
-    if "OldImage" in told["dynamodb"]:
-        told["dynamodb"]["OldImage"] |= {key: value for key, value in more.items() if key != "status"}
+    (record_data,) = batch["Records"]
+    record_data["dynamodb"]["NewImage"] |= more
+    if "OldImage" in record_data["dynamodb"]:
+        record_data["dynamodb"]["OldImage"] |= {key: value for key, value in more.items() if key != "status"}
     return batch
 
 
@@ -60,9 +60,9 @@ def test_a_stages_cancellation_is_sent_to_the_queue(outbox: ModuleType, cloud: A
 
 def test_an_ended_stage_publishes_a_stage_event(outbox: ModuleType, cloud: AwsResources) -> None:
     outbox.handler(record("succeeded", **STAGE), None)
-    (told,) = cloud.take_messages(cloud.events_queue, seconds_max=5)
-    assert told["detail-type"].startswith("stage.")
-    assert told["detail"]["run_id"] == RUN
+    (message,) = cloud.take_messages(cloud.events_queue, seconds_max=5)
+    assert message["detail-type"].startswith("stage.")
+    assert message["detail"]["run_id"] == RUN
     assert executions(cloud) == []
 
 
@@ -76,6 +76,6 @@ def test_a_late_stage_success_starts_one_execution_for_its_run(outbox: ModuleTyp
 
 def test_a_reused_result_publishes_an_event_and_starts_no_execution(outbox: ModuleType, cloud: AwsResources) -> None:
     outbox.handler(record("inserted", status={"S": "succeeded"}, reused_from={"S": RUN}), None)
-    (told,) = cloud.take_messages(cloud.events_queue, seconds_max=5)
-    assert (told["detail-type"], told["detail"]["credits_charged"]) == ("generation.succeeded", 0)
+    (message,) = cloud.take_messages(cloud.events_queue, seconds_max=5)
+    assert (message["detail-type"], message["detail"]["credits_charged"]) == ("generation.succeeded", 0)
     assert executions(cloud) == []

@@ -39,7 +39,7 @@ def get(app: ModuleType, run_id: str) -> dict[str, Any]:
     return success_data(invoke_app(app, request | {"rawPath": f"/api/generations/{run_id}"}))["generation"]
 
 
-def asked(app: ModuleType) -> dict[str, Any]:
+def request_run(app: ModuleType) -> dict[str, Any]:
     response = invoke_app(app, example_event("api/generations/run_pipeline"))
     assert response["statusCode"] == 202, response["body"]
     return success_data(response)["generation"]
@@ -52,7 +52,7 @@ def plan(run_id: str) -> Generation:
 
 
 def test_a_run_is_stored_with_one_hold_for_all_its_stages(app: ModuleType, cloud: AwsResources) -> None:
-    run = asked(app)
+    run = request_run(app)
     assert (run["kind"], run["pipeline"], run["status"], run["credits_held"]) == (
         "video",
         "image_to_video",
@@ -69,13 +69,13 @@ def test_pipelines_are_listed_with_their_stages(app: ModuleType, cloud: AwsResou
     request = example_event("api/generations/list")
     request["requestContext"]["http"]["path"] = "/api/pipelines"
     items = success_data(invoke_app(app, request | {"rawPath": "/api/pipelines", "rawQueryString": ""}))["items"]
-    told = {item["name"]: [stage["name"] for stage in item["stages"]] for item in items}
-    assert told["talking_avatar"] == ["speech", "avatar"]
-    assert told["enhanced_upscale"] == ["enhance", "image", "upscale"]
+    stages_by_pipeline = {item["name"]: [stage["name"] for stage in item["stages"]] for item in items}
+    assert stages_by_pipeline["talking_avatar"] == ["speech", "avatar"]
+    assert stages_by_pipeline["enhanced_upscale"] == ["enhance", "image", "upscale"]
 
 
 def test_a_run_shows_each_stage_once_it_is_planned(app: ModuleType, cloud: AwsResources) -> None:
-    run = asked(app)
+    run = request_run(app)
     assert run["stages"] == []
     stage = plan(run["id"])
     shown = get(app, run["id"])
@@ -89,7 +89,7 @@ def test_a_run_shows_each_stage_once_it_is_planned(app: ModuleType, cloud: AwsRe
 
 
 def test_a_runs_recipe_sent_again_creates_a_run_with_the_same_stages(app: ModuleType, cloud: AwsResources) -> None:
-    run = asked(app)
+    run = request_run(app)
     request = example_event("api/generations/recipe")
     path = f"/api/generations/{run['id']}/recipe"
     request["requestContext"]["http"]["path"] = path
@@ -137,8 +137,8 @@ def test_an_invalid_run_is_refused_at_its_stages_field(app: ModuleType, cloud: A
         ({"stages": {"speech": {}}}, "stages.speech"),
         ({"pipeline": "talking_avatar", "enhance_prompt": True}, "enhance_prompt"),
     ):
-        asked = {"pipeline": "image_to_video", "prompt": PROMPT, **body}
-        answer = invoke_app(app, at("/api/pipelines", body=asked))
+        request_body = {"pipeline": "image_to_video", "prompt": PROMPT, **body}
+        answer = invoke_app(app, at("/api/pipelines", body=request_body))
         assert error_of(answer) == (422, "VALIDATION_FAILED")
         assert f'"path":"{path}"' in answer["body"].replace(" ", "")
     foreign = {"pipeline": "image_to_video", "prompt": PROMPT, "parameters": {"width": 512}}
@@ -147,7 +147,7 @@ def test_an_invalid_run_is_refused_at_its_stages_field(app: ModuleType, cloud: A
 
 
 def test_a_runs_retry_reuses_its_finished_stages(app: ModuleType, cloud: AwsResources) -> None:
-    run = asked(app)
+    run = request_run(app)
     image = plan(run["id"])
     delivered = DeliveredFile(asset_id(image.id, 0), "image", "0" * 64, "png", 5, 256, 256)
     library.assets().record(image, delivered, 0)
@@ -168,7 +168,7 @@ def test_a_runs_retry_reuses_its_finished_stages(app: ModuleType, cloud: AwsReso
 
 
 def test_a_repeated_retry_returns_the_same_run_when_more_stages_are_done(app: ModuleType, cloud: AwsResources) -> None:
-    run = asked(app)
+    run = request_run(app)
     path = f"/api/generations/{run['id']}/retry"
     request = at(path, body="", headers={"idempotency-key": "again-1"})
     first = success_data(invoke_app(app, request))["generation"]

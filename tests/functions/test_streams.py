@@ -64,15 +64,15 @@ def test_a_requested_cancellation_is_sent_to_the_queue(outbox: ModuleType, cloud
 def test_an_ended_generation_publishes_the_same_event_id_on_every_delivery(
     outbox: ModuleType, cloud: AwsResources
 ) -> None:
-    told: list[dict[str, Any]] = []
+    messages: list[dict[str, Any]] = []
     for _ in range(2):
         outbox.handler(example_event("streams/generations/succeeded"), None)
-        told += cloud.take_messages(cloud.events_queue, seconds_max=5)
-    assert [(event["source"], event["detail-type"]) for event in told] == [
+        messages += cloud.take_messages(cloud.events_queue, seconds_max=5)
+    assert [(event["source"], event["detail-type"]) for event in messages] == [
         ("atelier.generations", "generation.succeeded")
     ] * 2
-    assert told[0]["detail"] == told[1]["detail"]
-    assert told[0]["detail"] == {
+    assert messages[0]["detail"] == messages[1]["detail"]
+    assert messages[0]["detail"] == {
         "id": f"{GENERATION}#succeeded",
         "version": 1,
         "occurred_at": "2026-11-20T21:10:13.902Z",
@@ -90,8 +90,8 @@ def test_an_expired_generation_with_an_open_attempt_is_polled_once_more(
     outbox: ModuleType, cloud: AwsResources
 ) -> None:
     outbox.handler(example_event("streams/generations/expired"), None)
-    (told,) = cloud.take_messages(cloud.events_queue, seconds_max=5)
-    assert (told["detail-type"], told["detail"]["credits_charged"]) == ("generation.expired", 0)
+    (message,) = cloud.take_messages(cloud.events_queue, seconds_max=5)
+    assert (message["detail-type"], message["detail"]["credits_charged"]) == ("generation.expired", 0)
     assert cloud.delayed_attempts() == 1
 
 
@@ -114,8 +114,8 @@ def test_a_late_success_publishes_its_own_event_after_the_expiry(outbox: ModuleT
     change["OldImage"] = copy.deepcopy(change["NewImage"])
     change["NewImage"]["status"]["S"] = "succeeded"
     outbox.handler(late, None)
-    (told,) = cloud.take_messages(cloud.events_queue, seconds_max=5)
-    assert (told["detail"]["id"], told["detail"]["credits_charged"]) == (f"{GENERATION}#succeeded", 0)
+    (message,) = cloud.take_messages(cloud.events_queue, seconds_max=5)
+    assert (message["detail"]["id"], message["detail"]["credits_charged"]) == (f"{GENERATION}#succeeded", 0)
     assert cloud.delayed_attempts() == 0
 
 

@@ -61,7 +61,7 @@ def run(app: ModuleType) -> dict[str, int]:
     return done
 
 
-def asked() -> str:
+def routed_model() -> str:
     """The model that a new request for MODEL is routed to."""
     caller = Caller(USER, WORKSPACE, "owner")
     return accept(
@@ -69,7 +69,7 @@ def asked() -> str:
     ).generation.candidates[0]
 
 
-def told(log: io.StringIO, model: str = MODEL) -> list[dict[str, Any]]:
+def notices(log: io.StringIO, model: str = MODEL) -> list[dict[str, Any]]:
     """The log's warnings about a model."""
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
     return [line for line in lines if line["level"] == "WARNING" and line.get("model") == model]
@@ -83,9 +83,9 @@ def test_a_model_to_be_shut_down_is_reported_once_and_routed_until_then(
     assert run(refresh)["lists"] == 1
     assert store.read()["openai"].dates[MODEL] == today + 6 * DAY
     assert run(refresh) == {"lists": 1, "notices": 0}
-    (warning,) = told(log)
+    (warning,) = notices(log)
     assert (warning["message"], warning["days_left"]) == ("a model leaves", 6)
-    assert asked() == MODEL
+    assert routed_model() == MODEL
 
 
 def test_a_model_is_refused_from_its_shutdown_date(
@@ -94,9 +94,9 @@ def test_a_model_is_refused_from_its_shutdown_date(
     now = system_clock()
     openai.shutdown_dates["gpt-image-2"] = now.date().isoformat()
     run(refresh)
-    assert [line["message"] for line in told(log)] == ["a model is offered no more"]
+    assert [line["message"] for line in notices(log)] == ["a model is offered no more"]
     with pytest.raises(ValidationFailed) as refused:
-        asked()
+        routed_model()
     (field,) = refused.value.facts["fields"]
     assert field == {"path": "model", "message": f"{MODEL} was shut down on {now.date()}."}
     assert MODEL not in [model.id for model in sunsets.routing_catalogue(now).models_for("image", now.date())]

@@ -73,15 +73,15 @@ def change_item(cloud: AwsResources, pk: str, sk: str, **attributes: str) -> Non
         )
 
 
-def asked_by_somebody() -> dict[str, str]:
+def examples_with_caller() -> dict[str, str]:
     """The examples that have a caller → the permission that their route needs."""
     found: dict[str, str] = {}
     complete = [str(path.relative_to(EVENTS).with_suffix("")) for path in EVENTS.rglob("*.json")]
     for name in sorted((*complete, *calls())):
-        asked = example_event(name).get("requestContext", {})
-        if asked.get("authorizer"):
+        gateway_context = example_event(name).get("requestContext", {})
+        if gateway_context.get("authorizer"):
             api = load_function(name.rpartition("/")[0]).api
-            method, at = asked["http"]["method"], asked["http"]["path"]
+            method, at = gateway_context["http"]["method"], gateway_context["http"]["path"]
             paths = ((route, re.sub(r"<\w+\+?>", ".+", route.path)) for route in api.routes if route.method == method)
             permission = next(route.permission for route, path in paths if re.fullmatch(path, at))
             found[name] = permission
@@ -94,9 +94,9 @@ def test_every_route_accepts_a_token_only_with_the_routes_scope(
     monkeypatch.setenv("ATELIER_RATE_REQUESTS_PER_MINUTE", "100000")
     add_api_token(*(scope for scope in SCOPES if scope not in ("all", "read")))
     claims, key = context(authorizer, TOKEN_TEXT), f"token#{TOKEN}"
-    asked = asked_by_somebody()
-    assert len(asked) > 30
-    for name, permission in asked.items():
+    examples = examples_with_caller()
+    assert len(examples) > 30
+    for name, permission in examples.items():
         others = set(SCOPES) - {"all", "read", permission}
         change_item(cloud, WORKSPACE, key, scopes=" ".join(sorted(others)))
         without = call(name, claims)

@@ -195,11 +195,11 @@ def test_attached_images_are_validated_and_stored_once(client: OpenAI, cloud: Aw
 
 
 def test_images_that_take_too_long_to_inspect_are_refused(cloud: AwsResources) -> None:
-    asked = MappedRequest(Kind.IMAGE, "make it night", "local/canvas", files={"image": (InputFile("image", PICTURE),)})
+    mapped = MappedRequest(Kind.IMAGE, "make it night", "local/canvas", files={"image": (InputFile("image", PICTURE),)})
     came = system_clock() - timedelta(seconds=INPUT_FILES_SECONDS_MAX + 1)
     facts = RequestFacts(Caller(USER, WORKSPACE, "owner"), "images/edits", {}, came)
     with pytest.raises(ValidationFailed) as refused:
-        begin_generation(openai_api.serve_deps(came), facts, asked)
+        begin_generation(openai_api.serve_deps(came), facts, mapped)
     assert [each["path"] for each in refused.value.facts["fields"]] == ["image"]
     assert stored() == []
 

@@ -410,24 +410,24 @@ class Publisher:
         self.alerts.append(f"{event.type} {event.threshold}")
 
 
-def watched(world: World, name: str, told: list[str]) -> None:
-    publish_due_alerts(world.workspace_id, name, projects=world.projects, events=Publisher(told), now=world.now)
+def watched(world: World, name: str, published: list[str]) -> None:
+    publish_due_alerts(world.workspace_id, name, projects=world.projects, events=Publisher(published), now=world.now)
 
 
 def test_a_crossed_threshold_sends_one_alert_however_often_it_is_checked(world: World) -> None:
-    name, told = project(world, 2000), list[str]()
+    name, published = project(world, 2000), list[str]()
     generation = ask(world, name)
-    watched(world, name, told)
-    assert (told, world.projects.alerts(world.workspace_id, name)) == ([], ())
+    watched(world, name, published)
+    assert (published, world.projects.alerts(world.workspace_id, name)) == ([], ())
     world.attempt(generation)
     world.finish(generation, succeeded(1700))
     for _ in range(3):
-        watched(world, name, told)
-    assert told == ["budget.alert 80"]
+        watched(world, name, published)
+    assert published == ["budget.alert 80"]
     late = ask_beyond(world, name)
     world.finish(late, succeeded(400))
-    watched(world, name, told)
-    assert told == ["budget.alert 80", "budget.alert 100"]
+    watched(world, name, published)
+    assert published == ["budget.alert 80", "budget.alert 100"]
     assert [alert.threshold for alert in world.projects.alerts(world.workspace_id, name)] == [100, 80]
 
 
@@ -444,7 +444,7 @@ def ask_beyond(world: World, name: str) -> Generation:
 
 
 def test_an_alert_that_failed_to_publish_is_published_by_the_next_check(world: World) -> None:
-    name, told = project(world, 2000), list[str]()
+    name, published = project(world, 2000), list[str]()
     generation = ask(world, name)
     world.attempt(generation)
     world.finish(generation, succeeded(1700))
@@ -455,9 +455,9 @@ def test_an_alert_that_failed_to_publish_is_published_by_the_next_check(world: W
     (raised,) = world.projects.alerts(world.workspace_id, name)
     assert raised.published_at is None
     world.now += timedelta(minutes=5)
-    watched(world, name, told)
+    watched(world, name, published)
     (kept,) = world.projects.alerts(world.workspace_id, name)
-    assert told == ["budget.alert 80"]
+    assert published == ["budget.alert 80"]
     assert (kept.triggered_at, kept.published_at) == (raised.triggered_at, world.now)
 
 
@@ -479,13 +479,13 @@ def test_parallel_checks_raise_one_alert(world: World) -> None:
 
 
 def test_a_new_limit_sends_its_alerts_again(world: World) -> None:
-    name, told = project(world, 2000), list[str]()
+    name, published = project(world, 2000), list[str]()
     generation = ask(world, name)
     world.attempt(generation)
     world.finish(generation, succeeded(1700))
-    watched(world, name, told)
+    watched(world, name, published)
     seen = world.projects.budget(world.workspace_id, name)
     assert seen is not None
     world.projects.change_budget(seen, replace(seen, limit_microusd=1700))
-    watched(world, name, told)
-    assert told == ["budget.alert 80", "budget.alert 80", "budget.alert 100"]
+    watched(world, name, published)
+    assert published == ["budget.alert 80", "budget.alert 80", "budget.alert 100"]

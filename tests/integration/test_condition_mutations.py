@@ -16,7 +16,7 @@ from tests.integration.world import World
 Story = Callable[[], None]
 
 
-def told(tables: Tables) -> dict[str, Story]:
+def stories_by_name(tables: Tables) -> dict[str, Story]:
     """The tests of test_ledger_conditions by name; each uses its own wallets."""
     found: dict[str, Story] = {}
     for name, test in inspect.getmembers(stories, inspect.isfunction):
@@ -46,7 +46,7 @@ def fails(story: Story) -> bool:
 def test_each_clause_of_the_ledgers_conditions_is_needed(tables: Tables) -> None:
     met: dict[str, list[Story]] = {}
     seconds: dict[Story, float] = {}
-    for story in told(tables).values():
+    for story in stories_by_name(tables).values():
         began = time.process_time()
         with collect_sites(tables.ledger) as sites:
             story()

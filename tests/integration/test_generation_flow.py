@@ -122,7 +122,7 @@ def test_a_replanned_submission_replays_the_generation_that_took_its_key(world: 
 
 
 def test_a_refusal_is_decided_on_a_fresh_wallet_not_on_the_prefetched_one(world: World) -> None:
-    asked = Submission(
+    submission = Submission(
         world.workspace_id, "usr_A", Recipe(Kind.IMAGE, "a lighthouse", "auto", None, {"width": 64, "height": 64})
     )
     tier = world.catalogue.tier(world.refreshed().tier)
@@ -130,7 +130,7 @@ def test_a_refusal_is_decided_on_a_fresh_wallet_not_on_the_prefetched_one(world:
         replace(world.refreshed(), available=0, grants=()),
         replace(world.refreshed(), holds_open=tier.generations_open_max),
     ):
-        assert not submit_generation(asked, deps=world.submit_deps, now=world.now, wallet=then).replayed
+        assert not submit_generation(submission, deps=world.submit_deps, now=world.now, wallet=then).replayed
     assert kinds(world)["hold"] == 2
     world.assert_sound()
 
@@ -213,9 +213,9 @@ def test_a_cancellation_before_submission_to_the_provider_is_free_and_final(worl
 def test_a_cancellation_of_a_running_job_reaches_the_provider_and_charges_its_usage(remote: World) -> None:
     generation = remote.submit(width=1024, height=1024).generation
     remote.attempt(generation)
-    asked = cancel(remote.workspace_id, generation.id, deps=remote.finish_deps, now=remote.now)
-    assert (asked.status, asked.cancel_requested_at) == (Status.RUNNING, remote.now)
-    assert cancel(remote.workspace_id, generation.id, deps=remote.finish_deps, now=remote.now) == asked
+    running = cancel(remote.workspace_id, generation.id, deps=remote.finish_deps, now=remote.now)
+    assert (running.status, running.cancel_requested_at) == (Status.RUNNING, remote.now)
+    assert cancel(remote.workspace_id, generation.id, deps=remote.finish_deps, now=remote.now) == running
     cancel_at_provider(remote.workspace_id, generation.id, deps=remote.attempt_deps)
     assert remote.replicate.cancelled == ["r1"]
     ended = remote.finish(generation)

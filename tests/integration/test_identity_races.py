@@ -187,9 +187,9 @@ def test_parallel_token_creations_stop_exactly_at_the_workspaces_maximum(deploye
 def test_parallel_token_requests_with_one_key_create_and_show_one_token(deployed: Deployed, tables: Tables) -> None:
     workspace_id, user_id = new_id("wsp", NOW), new_id("usr", NOW)
     DynamoIdempotencyKeys.bind(tables.requests)
-    asked = NewToken(workspace_id, user_id, Role.OWNER, "n8n", ("all",), None, "once")
+    new = NewToken(workspace_id, user_id, Role.OWNER, "n8n", ("all",), None, "once")
     answers = at_once(
-        lambda: issue_token(asked, tokens=deployed.api_tokens, idempotency_keys=DynamoIdempotencyKeys(), now=NOW)
+        lambda: issue_token(new, tokens=deployed.api_tokens, idempotency_keys=DynamoIdempotencyKeys(), now=NOW)
     )
     issued = [answer for answer in answers if isinstance(answer, IssuedToken)]
     assert len(issued) == CALLERS

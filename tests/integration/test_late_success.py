@@ -210,17 +210,17 @@ def test_a_late_poll_still_finds_a_submission_with_a_lost_response(world: World)
 
 def test_an_expired_attempt_is_polled_with_growing_delay_for_an_hour(world: World) -> None:
     generation = expired(world)
-    asked = 0
+    poll_count = 0
     while True:
         before = len(world.execution.polls)
         polled(world)
-        asked += 1
+        poll_count += 1
         if len(world.execution.polls) == before:
             break
         world.now += timedelta(seconds=world.execution.delays[-1])
     assert world.now - generation.deadline_at >= timedelta(seconds=LATE_POLLING_SECONDS_MAX)
     assert world.now - generation.deadline_at <= timedelta(seconds=LATE_POLLING_SECONDS_MAX + 900)
-    assert asked < 15
+    assert poll_count < 15
     # An execution that still waits gets the outcome `unknown` and ends.
     assert [result["status"] for result in world.execution.results] == ["unknown"]
     assert world.finish(generation).status is Status.EXPIRED
@@ -344,7 +344,7 @@ def test_the_explanation_of_a_late_delivery_lists_its_movements_in_order(world: 
     generation = expired(world)
     world.now += timedelta(minutes=3)
     world.finish(generation, SUCCEEDED)
-    told = explanation_view(generation.id, world.wallets.movements_of(world.workspace_id, generation.id))
-    assert [movement.kind for movement in told.movements] == ["hold", "expired", "late"]
-    assert (told.credits_held, told.credits_charged) == (generation.credits_held, 0)
-    assert told.movements[-1].facts["model"] == "replicate/sdxl"
+    explanation = explanation_view(generation.id, world.wallets.movements_of(world.workspace_id, generation.id))
+    assert [movement.kind for movement in explanation.movements] == ["hold", "expired", "late"]
+    assert (explanation.credits_held, explanation.credits_charged) == (generation.credits_held, 0)
+    assert explanation.movements[-1].facts["model"] == "replicate/sdxl"

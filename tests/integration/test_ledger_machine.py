@@ -49,7 +49,7 @@ class Open:
 
     generation: Generation
     reserve: OracleHold
-    asked: bool = False
+    was_called: bool = False
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -116,11 +116,11 @@ class LedgerMachine(RuleBasedStateMachine):
     def ask(self, what: Open) -> None:
         """Attempts a generation. It is submitted to a provider only if the first attempt is before the deadline."""
         self.world.attempt(what.generation)
-        what.asked = what.asked or self.world.now < what.generation.deadline_at
+        what.was_called = what.was_called or self.world.now < what.generation.deadline_at
 
     @precondition(lambda self: self.open)
     @rule(place=st.integers(0, 9))
-    def a_model_is_asked(self, place: int) -> None:
+    def a_model_is_called(self, place: int) -> None:
         self.ask(self.open[place % len(self.open)])
 
     @precondition(lambda self: self.open)
@@ -129,7 +129,7 @@ class LedgerMachine(RuleBasedStateMachine):
         taken = self.take_open(place)
         self.ask(taken)
         generation, reserve = taken.generation, taken.reserve
-        if not taken.asked:
+        if not taken.was_called:
             ended = self.world.finish(generation)
             assert (ended.status, ended.credits_charged) == (Status.FAILED, 0)
             self.purse.end(reserve, 0, self.world.now)
@@ -163,7 +163,7 @@ class LedgerMachine(RuleBasedStateMachine):
             return cancel(self.world.workspace_id, generation.id, deps=self.world.finish_deps, now=self.world.now)
 
         cancelled = call()
-        if taken.asked:
+        if taken.was_called:
             # The job is already running: the cancellation takes effect when its result arrives, which is discarded.
             cancelled = self.world.finish(generation, Outcome("succeeded", (OutputLocation(key="k0"),)))
         assert cancelled.status is Status.CANCELLED

@@ -268,10 +268,10 @@ def test_a_purchase_is_granted_even_at_the_maximum_number_of_grants(world: World
 
 
 def test_a_callers_facts_do_not_override_the_grants_own_facts(world: World) -> None:
-    told: dict[str, int | str | None] = {"amount": 999, "source": "stripe"}
-    grant(world.workspace_id, BOUGHT, GrantSource.PURCHASE, 10, facts=told, deps=world.post_deps, now=world.now)
+    facts: dict[str, int | str | None] = {"amount": 999, "source": "stripe"}
+    grant(world.workspace_id, BOUGHT, GrantSource.PURCHASE, 10, facts=facts, deps=world.post_deps, now=world.now)
     with pytest.raises(Conflict):
-        grant(world.workspace_id, BOUGHT, GrantSource.PURCHASE, 20, facts=told, deps=world.post_deps, now=world.now)
+        grant(world.workspace_id, BOUGHT, GrantSource.PURCHASE, 20, facts=facts, deps=world.post_deps, now=world.now)
     assert [movement.facts["source"] for movement in named(world, "grant") if movement.key == BOUGHT] == ["purchase"]
 
 

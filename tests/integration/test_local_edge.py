@@ -217,8 +217,8 @@ def test_a_static_file_is_compressed_cached_for_ever_and_open_to_all(world: Worl
 # ---- CORS ------------------------------------------------------------------------------------------------------------
 
 
-def preflight(url: str, origin: str, **asked: str) -> httpx.Response:
-    asking = {"Origin": origin, "Access-Control-Request-Method": "POST", **asked}
+def preflight(url: str, origin: str, **more: str) -> httpx.Response:
+    asking = {"Origin": origin, "Access-Control-Request-Method": "POST", **more}
     return httpx.options(url, headers=asking)
 
 
@@ -241,10 +241,10 @@ def test_a_cors_preflight_of_a_frontend_is_answered_at_the_edge(world: World, pa
 
 @pytest.mark.parametrize("origin", ["https://evil.example.com", "null", "https://app.example.com.evil.example"])
 def test_an_unknown_origin_gets_no_cors_headers(world: World, origin: str) -> None:
-    asked = preflight(f"{world.base_url}/api/x", origin)
+    allowed = preflight(f"{world.base_url}/api/x", origin)
     read = httpx.get(f"{world.base_url}/api/x", headers={"Origin": origin})
-    assert (asked.status_code, read.status_code, read.headers["vary"]) == (204, 207, "Origin")
-    assert not [name for answer in (asked, read) for name in answer.headers if name.startswith("access-control-")]
+    assert (allowed.status_code, read.status_code, read.headers["vary"]) == (204, 207, "Origin")
+    assert not [name for answer in (allowed, read) for name in answer.headers if name.startswith("access-control-")]
 
 
 def test_responses_files_and_errors_all_carry_cors_headers_for_a_frontend(world: World) -> None:

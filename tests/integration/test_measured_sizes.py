@@ -51,11 +51,11 @@ def spoken(tables: Tables, prompt: str, milliseconds: int, **usage: int) -> Gene
     world = World(tables, providers=frozenset({"openai"}))
     world.media = Sounds(milliseconds=milliseconds)
     submission = Submission(world.workspace_id, "usr_A", Recipe(Kind.AUDIO, prompt, SPEECH))
-    asked = submit_generation(submission, deps=world.submit_deps, now=world.now).generation
+    accepted = submit_generation(submission, deps=world.submit_deps, now=world.now).generation
     begun = Attempt(new_id("att", world.now), "openai", SPEECH, AttemptStatus.SUBMITTING, world.now)
-    world.generations.save_progress(asked, asked.with_attempt(begun))
+    world.generations.save_progress(accepted, accepted.with_attempt(begun))
     outcome = Outcome("succeeded", (OutputLocation(key="made"),), usage)
-    return finish(world.workspace_id, asked.id, outcome, deps=world.finish_deps, now=world.now)
+    return finish(world.workspace_id, accepted.id, outcome, deps=world.finish_deps, now=world.now)
 
 
 def test_a_speech_without_reported_usage_is_charged_by_its_measured_length(tables: Tables) -> None:
@@ -76,8 +76,8 @@ def test_a_video_made_from_an_earlier_stage_has_the_size_of_its_image(tables: Ta
     _, video = world.stages(run)
     assert video.recipe.inputs["image"][0].width == 512
     assert video.recipe.parameters["size"] == "auto"
-    told = world.local.submitted[-1].parameters
-    assert (told["width"], told["height"]) == (512, 512)
+    parameters = world.local.submitted[-1].parameters
+    assert (parameters["width"], parameters["height"]) == (512, 512)
 
 
 def still(world: World, width: int, height: int) -> str:
@@ -93,18 +93,18 @@ def still(world: World, width: int, height: int) -> str:
 def test_an_image_edit_is_quoted_and_held_at_the_size_of_its_input(tables: Tables) -> None:
     world = World(tables)
     small, large = still(world, 600, 1200), still(world, 1600, 1600)
-    asked = Recipe(Kind.IMAGE, "make it night", inputs={"image": (InputAsset(small),)})
-    seen, _ = resolve_inputs(world.workspace_id, asked, None, world.assets)
+    recipe = Recipe(Kind.IMAGE, "make it night", inputs={"image": (InputAsset(small),)})
+    seen, _ = resolve_inputs(world.workspace_id, recipe, None, world.assets)
     promise, _ = quote(world.workspace_id, QuoteInput.of(seen), catalogue=world.catalogue, now=world.now)
     assert promise.credits_max == 3
     made = submit_generation(
-        Submission(world.workspace_id, "usr_A", asked, quote=promise), deps=world.submit_deps, now=world.now
+        Submission(world.workspace_id, "usr_A", recipe, quote=promise), deps=world.submit_deps, now=world.now
     ).generation
     assert made.credits_held == 3
     assert {"size": "auto", "width": 600, "height": 1200}.items() <= made.recipe.parameters.items()
     assert world.get(made).recipe == made.recipe
     # A quote is for one input image: another image has another price.
-    other = replace(asked, inputs={"image": (InputAsset(large),)})
+    other = replace(recipe, inputs={"image": (InputAsset(large),)})
     with pytest.raises(ValidationFailed):
         submit_generation(
             Submission(world.workspace_id, "usr_A", other, quote=promise), deps=world.submit_deps, now=world.now
@@ -113,15 +113,15 @@ def test_an_image_edit_is_quoted_and_held_at_the_size_of_its_input(tables: Table
 
 def test_a_quote_without_its_input_files_size_has_expired(tables: Tables) -> None:
     world = World(tables)
-    asked = Recipe(Kind.IMAGE, "make it night", inputs={"image": (InputAsset(still(world, 600, 1200)),)})
-    unmeasured, _ = quote(world.workspace_id, QuoteInput.of(asked), catalogue=world.catalogue, now=world.now)
-    submission = Submission(world.workspace_id, "usr_A", asked, "order-1", quote=unmeasured)
+    recipe = Recipe(Kind.IMAGE, "make it night", inputs={"image": (InputAsset(still(world, 600, 1200)),)})
+    unmeasured, _ = quote(world.workspace_id, QuoteInput.of(recipe), catalogue=world.catalogue, now=world.now)
+    submission = Submission(world.workspace_id, "usr_A", recipe, "order-1", quote=unmeasured)
     with pytest.raises(QuoteExpired):
         submit_generation(submission, deps=world.submit_deps, now=world.now)
     # For another request the quote is invalid, whether or not the file was measured.
     with pytest.raises(ValidationFailed):
         submit_generation(
-            replace(submission, recipe=replace(asked, prompt="make it day")), deps=world.submit_deps, now=world.now
+            replace(submission, recipe=replace(recipe, prompt="make it day")), deps=world.submit_deps, now=world.now
         )
     assert world.wallet().holds_open == 1
 
@@ -135,8 +135,8 @@ class Gone(DynamoAssets):
 
 def test_a_repeated_request_is_replayed_even_when_its_input_file_is_gone(tables: Tables) -> None:
     world = World(tables)
-    asked = Recipe(Kind.IMAGE, "make it night", inputs={"image": (InputAsset(still(world, 64, 64)),)})
-    submission = Submission(world.workspace_id, "usr_A", asked, "order-1")
+    recipe = Recipe(Kind.IMAGE, "make it night", inputs={"image": (InputAsset(still(world, 64, 64)),)})
+    submission = Submission(world.workspace_id, "usr_A", recipe, "order-1")
     first = submit_generation(submission, deps=world.submit_deps, now=world.now)
     later = replace(world.submit_deps, input_asset_store=Gone())
     again = submit_generation(submission, deps=later, now=world.now)

@@ -45,14 +45,14 @@ class Judge:
 
     def __init__(self, *finding: Category, silent: bool = False) -> None:
         self.finding = None if silent else frozenset(finding)
-        self.asked = 0
+        self.calls = 0
 
     def texts(self, texts: Sequence[str], *, seconds_max: float) -> Findings | None:
-        self.asked += 1
+        self.calls += 1
         return None if self.finding is None else tuple(self.finding for _ in texts)
 
     def image(self, thumbnail: Thumbnail, *, seconds_max: float) -> frozenset[Category] | None:
-        self.asked += 1
+        self.calls += 1
         return self.finding
 
 
@@ -145,7 +145,7 @@ def test_a_repeated_request_is_not_moderated_again(world: World) -> None:
     first = world.submit(key="k1")
     judge.finding = frozenset({Category.MINORS})
     again = world.submit(key="k1")
-    assert (again.generation.id, again.replayed, judge.asked) == (first.generation.id, True, 1)
+    assert (again.generation.id, again.replayed, judge.calls) == (first.generation.id, True, 1)
     with pytest.raises(PromptRefused):
         world.submit(key="k2")
 
@@ -340,4 +340,4 @@ def test_a_withheld_result_stays_only_at_its_staging_key(kind: Kind, data: bytes
     judge.finding = frozenset()
     if kind in (Kind.IMAGE, Kind.VIDEO):
         Delivery(store, Fetcher(), inspect_output=look).deliver(generation, 0, OutputLocation(key=key), ())
-        assert (len(store.kept), judge.asked) == (3, 2)
+        assert (len(store.kept), judge.calls) == (3, 2)

@@ -39,11 +39,11 @@ def taken(place: Reservation | Exception) -> datetime:
 
 def test_a_limit_of_ten_admits_ten_of_fifty_parallel_requests(paces: DynamoRateWindows) -> None:
     processes = [process(paces, replicate=TEN) for _ in range(50)]
-    told = run_concurrently(50, lambda number: processes[number].reserve(REPLICATE, NOON, latest=NOON))
-    assert [place for place in told if isinstance(place, Exception)] == []
-    assert sum(place.is_reserved for place in told if isinstance(place, Reservation)) == 10
+    reservations = run_concurrently(50, lambda number: processes[number].reserve(REPLICATE, NOON, latest=NOON))
+    assert [place for place in reservations if isinstance(place, Exception)] == []
+    assert sum(place.is_reserved for place in reservations if isinstance(place, Reservation)) == 10
     free_at = NOON + timedelta(milliseconds=TEN.span_ms)
-    assert {place.at for place in told if isinstance(place, Reservation) and not place.is_reserved} == {free_at}
+    assert {place.at for place in reservations if isinstance(place, Reservation) and not place.is_reserved} == {free_at}
     # A request a millisecond before the window ends is refused too; the next window admits ten again.
     almost = free_at - timedelta(milliseconds=1)
     assert not process(paces, replicate=TEN).reserve(REPLICATE, almost, latest=almost).is_reserved

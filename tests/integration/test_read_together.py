@@ -33,19 +33,19 @@ def world(tables: Tables) -> World:
 @contextmanager
 def leaving(times: int) -> Iterator[list[dict[str, Any]]]:
     """Answers the first `times` batch reads with every key unprocessed; yields the requested keys of each read."""
-    asked: list[dict[str, Any]] = []
+    requests: list[dict[str, Any]] = []
 
     def answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
         assert isinstance(request.body, bytes)
-        asked.append(json.loads(request.body)["RequestItems"])
-        if len(asked) > times:
+        requests.append(json.loads(request.body)["RequestItems"])
+        if len(requests) > times:
             return None
-        body = json.dumps({"Responses": {}, "UnprocessedKeys": asked[-1]}).encode()
+        body = json.dumps({"Responses": {}, "UnprocessedKeys": requests[-1]}).encode()
         raw = HTTPResponse(BytesIO(body), preload_content=False)
         return AWSResponse(request.url, 200, {"content-type": "application/x-amz-json-1.0"}, raw)
 
     with client_event_hook("before-send.dynamodb.BatchGetItem", answer):
-        yield asked
+        yield requests
 
 
 def test_items_of_two_tables_are_read_and_a_missing_one_is_left_out(world: World) -> None:
@@ -60,10 +60,10 @@ def test_items_of_two_tables_are_read_and_a_missing_one_is_left_out(world: World
 
 def test_unprocessed_keys_are_read_again(world: World) -> None:
     place = wallet_address(world.workspace_id)
-    with leaving(2) as asked:
+    with leaving(2) as requests:
         assert wallet_from_item(batch_read([place])[place]) == world.wallet()
-    assert len(asked) == 3
-    assert asked[0] == asked[1] == asked[2]
+    assert len(requests) == 3
+    assert requests[0] == requests[1] == requests[2]
 
 
 def test_keys_that_stay_unprocessed_raise_unavailable(world: World) -> None:

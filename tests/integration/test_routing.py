@@ -146,8 +146,8 @@ def test_exactly_one_of_twenty_parallel_callers_probes_a_half_open_provider(worl
         assert until is not None
         assert not any(run_concurrently(20, lambda number: books[number].allow(REPLICATE, world.now)))
         world.now = max(world.now, until)
-        told = run_concurrently(20, lambda number: books[number].allow(REPLICATE, world.now))
-        assert sorted(map(bool, told)) == [False] * 19 + [True]
+        answers = run_concurrently(20, lambda number: books[number].allow(REPLICATE, world.now))
+        assert sorted(map(bool, answers)) == [False] * 19 + [True]
         assert not any(run_concurrently(20, lambda number: books[number].allow(REPLICATE, world.now)))
         world.book.record_failure(REPLICATE, ErrorClass.TRANSIENT, started_at=world.now, now=world.now)
         # By then the health cached in each process has expired.

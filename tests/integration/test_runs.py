@@ -265,8 +265,8 @@ def test_a_run_cancelled_between_stages_is_charged_for_its_delivered_stages(
     run = world.submit_pipeline(name).generation
     for _ in range(number):
         world.run_stage(world.next_stage(run))
-    asked = cancel(world.workspace_id, run.id, deps=world.finish_deps, now=world.now)
-    assert asked.cancel_requested_at == world.now
+    cancelled = cancel(world.workspace_id, run.id, deps=world.finish_deps, now=world.now)
+    assert cancelled.cancel_requested_at == world.now
     cancel_at_provider(world.workspace_id, run.id, deps=world.attempt_deps)
     world.run_to_end(run)
     assert len(world.local.submitted) == number
@@ -308,8 +308,8 @@ def test_the_cancellation_of_a_run_reaches_the_provider_of_its_stage(remote: Pip
 def test_an_expired_run_is_charged_for_delivered_stages_and_expires_its_open_stage(
     remote: PipelineWorld, number: int
 ) -> None:
-    asked = SVD if number else {"image": StageOptions("replicate/sdxl", SMALL), "video": SVD["video"]}
-    run = remote.submit_pipeline("image_to_video", options=asked).generation
+    options = SVD if number else {"image": StageOptions("replicate/sdxl", SMALL), "video": SVD["video"]}
+    run = remote.submit_pipeline("image_to_video", options=options).generation
     for _ in range(number):
         remote.run_stage(remote.next_stage(run))
     out = remote.next_stage(run)
@@ -362,8 +362,8 @@ def test_a_late_last_stage_is_delivered_free_with_its_run(remote: PipelineWorld)
 
 
 def test_a_late_first_stage_does_not_reopen_its_expired_run(remote: PipelineWorld) -> None:
-    asked = {"image": StageOptions("replicate/sdxl", SMALL), "video": SVD["video"]}
-    run = remote.submit_pipeline("image_to_video", options=asked).generation
+    options = {"image": StageOptions("replicate/sdxl", SMALL), "video": SVD["video"]}
+    run = remote.submit_pipeline("image_to_video", options=options).generation
     image = remote.next_stage(run)
     remote.attempt(image)
     remote.now = run.deadline_at
@@ -435,12 +435,12 @@ def test_a_result_without_a_waiting_execution_starts_a_new_one_for_the_run(remot
 
 
 def test_a_run_needs_exactly_the_credits_of_its_maximum_price(world: PipelineWorld) -> None:
-    asked = {"image": StageOptions(parameters=SMALL), "video": StageOptions(parameters={"duration_seconds": 24})}
-    run = world.submit_pipeline("image_to_video", options=asked).generation
+    options = {"image": StageOptions(parameters=SMALL), "video": StageOptions(parameters={"duration_seconds": 24})}
+    run = world.submit_pipeline("image_to_video", options=options).generation
     assert run.credits_held == 49
     cancel(world.workspace_id, run.id, deps=world.finish_deps, now=world.now)
     world.submit()
-    exact = world.submit_pipeline("image_to_video", options=asked).generation
+    exact = world.submit_pipeline("image_to_video", options=options).generation
     assert world.wallet().available == 0
     with pytest.raises(InsufficientCredits):
         world.submit_pipeline("talking_avatar")

@@ -95,14 +95,14 @@ def world(tables: Tables) -> Sealer:
 @contextmanager
 def calls() -> Iterator[Counter[str]]:
     """Counts this process's DynamoDB calls within the block, by operation."""
-    asked: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
 
     def count(request: AWSPreparedRequest, **_: Any) -> None:
         target = request.headers["X-Amz-Target"]
-        asked[(target.decode() if isinstance(target, bytes) else str(target)).rpartition(".")[2]] += 1
+        counts[(target.decode() if isinstance(target, bytes) else str(target)).rpartition(".")[2]] += 1
 
     with client_event_hook("before-send.dynamodb", count):
-        yield asked
+        yield counts
 
 
 def live(world: Sealer, other: World) -> Iterator[None]:
@@ -152,11 +152,11 @@ def live(world: Sealer, other: World) -> Iterator[None]:
 
 def test_movements_seen_twice_late_or_out_of_order_are_sealed_once(world: Sealer, tables: Tables) -> None:
     rng = random.Random(7)
-    told: list[PublicForm] = []
+    known: list[PublicForm] = []
     for _ in live(world, World(tables)):
-        fresh = [form for form in world.forms() if form not in told]
-        told += fresh
-        batch = [form for form in told if rng.random() < 0.3] + rng.sample(fresh, len(fresh) // 2)
+        fresh = [form for form in world.forms() if form not in known]
+        known += fresh
+        batch = [form for form in known if rng.random() < 0.3] + rng.sample(fresh, len(fresh) // 2)
         rng.shuffle(batch)
         if batch:
             assert world.seal(*batch).mismatch is None
@@ -194,9 +194,9 @@ def test_a_generations_movements_share_a_seal_that_costs_one_write_and_three_rea
     world.now += timedelta(minutes=1)
     world.generate()
     forms = world.forms()[:2]
-    with calls() as asked:
+    with calls() as counts:
         assert world.seal(*forms).movements == 2
-    assert asked == {"Query": 1, "PutItem": 1, "GetItem": 1}
+    assert counts == {"Query": 1, "PutItem": 1, "GetItem": 1}
     [item] = connection().query(
         SealItem.Meta.table_name,
         world.workspace_id,
@@ -252,7 +252,7 @@ def test_an_entry_changed_in_the_table_is_named_by_the_verifier(world: Sealer) -
 # ---- past balances ---------------------------------------------------------------------------------------------------
 
 
-def told(grant: Grant) -> tuple[object, ...]:
+def grant_facts(grant: Grant) -> tuple[object, ...]:
     return grant.id, grant.source, grant.remaining, grant.held, grant.priority, grant.expires_at
 
 
@@ -272,7 +272,7 @@ def test_a_past_balance_equals_the_wallet_at_that_time(world: Sealer, tables: Ta
         for at, balance in then:
             found = world.balance_at(at + timedelta(seconds=59 * sealed))
             assert (found.available, found.held, found.debt) == (balance.available, balance.held, balance.debt)
-            assert [told(each) for each in found.grants] == [told(each) for each in balance.grants]
+            assert [grant_facts(each) for each in found.grants] == [grant_facts(each) for each in balance.grants]
 
 
 def test_a_balance_before_the_wallet_is_zero_and_a_future_one_is_refused(world: Sealer) -> None:
@@ -319,9 +319,9 @@ def test_the_reads_of_a_past_balance_grow_logarithmically(world: Sealer) -> None
     began = world.now
     for length, added in ((16, 16), (64, 48), (256, 192), (1024, 768)):
         write_history(world, added)
-        with calls() as asked:
+        with calls() as counts:
             assert world.balance_at(began + timedelta(minutes=length * 0.7)).available == int(length * 0.7)
-        reads.append(asked.total())
+        reads.append(counts.total())
     assert max(later - earlier for earlier, later in pairwise(reads)) <= 2, reads
     assert reads[-1] <= 14
 
@@ -337,9 +337,9 @@ def test_an_audit_seals_missed_movements_and_the_next_one_writes_nothing(world: 
     assert world.audit() == AuditReport(sealed=written, overdue=written, mismatches=())
     world.submit()
     assert world.audit() == AuditReport(sealed=1, overdue=0, mismatches=())
-    with calls() as asked:
+    with calls() as counts:
         assert world.audit() == AuditReport()
-    assert asked.keys() <= {"Query", "GetItem", "BatchGetItem"}
+    assert counts.keys() <= {"Query", "GetItem", "BatchGetItem"}
 
 
 def test_an_unsealed_entry_far_back_in_the_statement_is_found(world: Sealer) -> None:
@@ -379,9 +379,9 @@ def test_an_audit_reports_a_mismatch_and_writes_nothing(world: Sealer, tamper: s
     world.now += timedelta(days=2)
     world.refreshed()
     world.now += timedelta(days=1, hours=13)
-    with calls() as asked:
+    with calls() as counts:
         world.audit()
-    assert asked["PutItem"] == 1
+    assert counts["PutItem"] == 1
     wallet, newest = WalletItem(world.workspace_id, "wallet"), world.chain()[-1]
     order, key, _ = newest.movements[-1]
     movement = MovementItem.get(world.workspace_id, f"movement#{order}#{key}")
@@ -403,9 +403,9 @@ def test_an_audit_reports_a_mismatch_and_writes_nothing(world: Sealer, tamper: s
         case _:
             wallet.update([WalletItem.written.set(WalletItem.written - 1)])
     for _ in range(2):
-        with calls() as asked:
+        with calls() as counts:
             assert fault in "; ".join(world.audit().mismatches)
-        assert asked.keys() <= {"Query", "GetItem", "BatchGetItem"}
+        assert counts.keys() <= {"Query", "GetItem", "BatchGetItem"}
 
 
 def test_a_wrong_counter_is_reported_by_the_next_seal(world: Sealer) -> None:

@@ -27,8 +27,8 @@ def stack(folder: Path, deadline_seconds: int) -> Iterator[tuple[RunningStack, R
 
 
 def start(person: AccountClient, prompt: str) -> str:
-    asked = person.generate(prompt, model="replicate/sdxl", width=512, height=512)
-    generation_id: str = asked.json()["data"]["generation"]["id"]
+    accepted = person.generate(prompt, model="replicate/sdxl", width=512, height=512)
+    generation_id: str = accepted.json()["data"]["generation"]["id"]
     return generation_id
 
 
@@ -71,9 +71,9 @@ def test_a_job_that_ends_after_the_deadline_is_delivered_free(tmp_path: Path) ->
             )
             assert (delivered["credits_charged"], delivered["error"], len(delivered["assets"])) == (0, None, 1)
             assert person.http.get(delivered["assets"][0]["url"]).status_code == 200
-            told = person.get(f"/api/credits/generations/{generation_id}").json()["data"]
-            assert [movement["kind"] for movement in told["movements"]] == ["hold", "expired", "late"]
-            assert told["credits_charged"] == 0
+            explanation = person.get(f"/api/credits/generations/{generation_id}").json()["data"]
+            assert [movement["kind"] for movement in explanation["movements"]] == ["hold", "expired", "late"]
+            assert explanation["credits_charged"] == 0
             balance = person.balance()
             assert (balance["available"], balance["held"]) == (50, 0)
             person.assert_books_balance()

@@ -66,8 +66,8 @@ def test_the_local_stack_recovers_the_last_saved_state_of_its_emulator(tmp_path:
         WAIT_SECONDS_MAX,
     )
     stack.stop()
-    [told] = [line for line in stack.lines if "the last changes are lost, they could not be written: " in line]
-    assert "what was saved at " in told
+    [lost_changes] = [line for line in stack.lines if "the last changes are lost, they could not be written: " in line]
+    assert "what was saved at " in lost_changes
 
     saved.unlink()
     kept.rename(saved)

@@ -126,8 +126,8 @@ def test_generations_are_listed_newest_first_by_pages_and_filters(stack: Stack) 
 def test_a_cancellation_before_the_start_is_free_and_idempotent(stack: Stack) -> None:
     person = AccountClient(stack.base_url)
     generation_id = person.generate().json()["data"]["generation"]["id"]
-    asked = person.http.post(f"/api/generations/{generation_id}/cancel")
-    assert asked.status_code in (200, 202, 409), asked.text
+    cancelled = person.http.post(f"/api/generations/{generation_id}/cancel")
+    assert cancelled.status_code in (200, 202, 409), cancelled.text
     ended = person.wait_for_end(generation_id)
     # Either may win the race, but there is never a charge without an image.
     assert (ended["status"], ended["credits_charged"] > 0, len(ended["assets"])) in [

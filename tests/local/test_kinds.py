@@ -168,9 +168,9 @@ def test_an_input_asset_that_is_foreign_or_of_the_wrong_type_is_refused(person: 
 
 
 def test_a_generation_is_charged_at_most_its_quote(person: AccountClient) -> None:
-    asked = {"kind": "audio", "prompt": "One short sentence.", "model": "local/voice"}
-    quote = person.http.post("/api/quotes", json=asked).json()["data"]
-    answer = person.http.post("/api/generate", json={**asked, "quote_id": quote["quote_id"]})
+    body = {"kind": "audio", "prompt": "One short sentence.", "model": "local/voice"}
+    quote = person.http.post("/api/quotes", json=body).json()["data"]
+    answer = person.http.post("/api/generate", json={**body, "quote_id": quote["quote_id"]})
     made = person.wait_for_end(answer.json()["data"]["generation"]["id"])
     assert made["status"] == "succeeded"
     assert 0 < made["credits_charged"] <= quote["credits_max"]

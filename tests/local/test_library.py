@@ -93,8 +93,8 @@ def test_a_characters_images_reach_the_provider_and_outlive_the_character(stack:
     made = person.http.post("/api/characters", json=body)
     assert made.status_code == 201, made.text
     character_id = made.json()["data"]["character"]["id"]
-    asked = {"prompt": "a woman on a pier", "model": "replicate/photomaker", "character_id": character_id}
-    generation = person.http.post("/api/generate/image", json=asked).json()["data"]["generation"]
+    request_body = {"prompt": "a woman on a pier", "model": "replicate/photomaker", "character_id": character_id}
+    generation = person.http.post("/api/generate/image", json=request_body).json()["data"]["generation"]
     assert person.wait_for_end(generation["id"])["status"] == "succeeded"
     calls = httpx.get(f"{stack.simulator_url}/_simulator/calls").json()["calls"]
     inputs = [call["body"]["input"] for call in calls if call["method"] == "POST" and "input" in (call["body"] or {})]
@@ -108,7 +108,7 @@ def test_a_characters_images_reach_the_provider_and_outlive_the_character(stack:
     assert person.http.delete(f"/api/characters/{character_id}").status_code == 204
     assert person.generation(generation["id"])["character_id"] == character_id
     assert person.http.post(f"/api/generations/{generation['id']}/retry").status_code == 202
-    assert person.http.post("/api/generate/image", json=asked).status_code == 404
+    assert person.http.post("/api/generate/image", json=request_body).status_code == 404
 
 
 def test_a_template_runs_by_path_and_by_id(stack: Stack) -> None:

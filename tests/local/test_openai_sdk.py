@@ -223,18 +223,18 @@ def test_sdk_retries_find_the_generation_of_a_timed_out_request(
 ) -> None:
     impatient = client.with_options(default_headers={"Prefer": "wait=1"})
 
-    def asked(client: OpenAI, **headers: str) -> LegacyAPIResponse[openai.types.ImagesResponse]:
+    def create_image(client: OpenAI, **headers: str) -> LegacyAPIResponse[openai.types.ImagesResponse]:
         return client.images.with_raw_response.generate(
             model="replicate/sdxl", prompt="a slow lake [[run:slow=6]]", size="512x512", extra_headers=headers
         )
 
     with pytest.raises(openai.ConflictError) as caught:
-        asked(impatient.with_options(max_retries=0))
+        create_image(impatient.with_options(max_retries=0))
     assert (caught.value.status_code, caught.value.code) == (409, "generation_in_progress")
     begun = caught.value.response.headers["atelier-generation-id"]
     assert begun in caught.value.message
     # The SDK's later retries wait for the same image, which is charged once.
-    found = asked(impatient.with_options(max_retries=20), **{"x-stainless-retry-count": "1"})
+    found = create_image(impatient.with_options(max_retries=20), **{"x-stainless-retry-count": "1"})
     assert found.headers["atelier-generation-id"] == begun
     assert found.parse().data
     assert [movement["kind"] for movement in person.statement()] == ["settled", "hold", "grant"]

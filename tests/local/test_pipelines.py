@@ -103,8 +103,8 @@ def test_an_enhanced_prompt_shows_its_cost_and_keeps_the_original(person: Accoun
 
 def test_a_prompt_enhancement_alone_is_charged(person: AccountClient) -> None:
     before = person.balance()["available"]
-    asked = {"prompt": "a boat", "style": "linocut", "model": "local/writer"}
-    answer = person.http.post("/api/prompts/enhance", json=asked)
+    body = {"prompt": "a boat", "style": "linocut", "model": "local/writer"}
+    answer = person.http.post("/api/prompts/enhance", json=body)
     assert answer.status_code == 200, answer.text
     data = answer.json()["data"]
     assert data["prompt"].startswith("a boat, ")

@@ -132,8 +132,8 @@ def test_a_provider_key_appears_only_in_its_providers_requests(house: House) -> 
     answers += [person.http.delete(f"/api/api-keys/{ids[1]}")]
     keys = [good, wrong, refused, repeated]
     # A text that the caller sent as a field's name may come back to that caller, as the name of that field.
-    told = b"".join(answer.content + str(answer.headers).encode() for answer in answers)
-    assert [key for key in (good, wrong, repeated) for dress in encodings(key) if dress in told] == []
+    responses = b"".join(answer.content + str(answer.headers).encode() for answer in answers)
+    assert [key for key in (good, wrong, repeated) for dress in encodings(key) if dress in responses] == []
     assert find_in_stack(house.running, keys) == []
     calls = httpx.get(f"{house.simulators['openai'].url}/_simulator/calls").json()["calls"]
     assert [call for call in calls if good in json.dumps(call)]

@@ -121,9 +121,9 @@ def test_a_cancelled_running_generation_is_charged_at_most_its_hold(stack: Stack
     person = AccountClient(stack.base_url)
     generation_id = start(person, "a slow lake [[run:slow=30]]")
     poll_until(lambda: person.generation(generation_id), lambda found: found["status"] == "running")
-    asked = person.http.post(f"/api/generations/{generation_id}/cancel")
-    assert asked.status_code == 202
-    assert asked.json()["data"]["generation"]["cancel_requested"] is True
+    cancelled = person.http.post(f"/api/generations/{generation_id}/cancel")
+    assert cancelled.status_code == 202
+    assert cancelled.json()["data"]["generation"]["cancel_requested"] is True
     ended = person.wait_for_end(generation_id)
     assert ended["status"] == "cancelled"
     assert ended["credits_charged"] <= ended["credits_held"]

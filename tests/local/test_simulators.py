@@ -45,15 +45,15 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
         yield stack
 
 
-def told(running: RunningStack) -> dict[str, tuple[str, str]]:
+def documented_urls(running: RunningStack) -> dict[str, tuple[str, str]]:
     """By provider what was printed: its address, and a marker that makes it misbehave."""
     found = (re.match(r"(\w+) +(http://\S+) +say \[\[(\S+)\]\] in a prompt", line) for line in running.lines)
     return {match[1]: (match[2], match[3]) for match in found if match}
 
 
 def test_every_provider_simulator_is_printed_and_responds(running: RunningStack) -> None:
-    assert told(running).keys() == PROVIDERS
-    for url, _ in told(running).values():
+    assert documented_urls(running).keys() == PROVIDERS
+    for url, _ in documented_urls(running).values():
         assert httpx.get(httpx.URL(url).join("/_simulator/calls")).status_code == 200
 
 
@@ -107,8 +107,8 @@ def test_a_lost_result_is_replaced_by_another_provider_and_charged_once(running:
     person = AccountClient(running.base_url)
     first = {"id": "replicate", "enabled": True, "priority": 1}
     assert person.http.put("/api/settings/providers", json={"providers": [first]}).status_code == 200
-    asked = person.generate("a lake [[replicate/output:gone]]", model="auto", **PICTURE)
-    ended = person.wait_for_end(asked.json()["data"]["generation"]["id"])
+    accepted = person.generate("a lake [[replicate/output:gone]]", model="auto", **PICTURE)
+    ended = person.wait_for_end(accepted.json()["data"]["generation"]["id"])
     assert ended["status"] == "succeeded", ended
     lost, made = ended["attempts"]
     assert (lost["provider"], lost["status"], lost["key_id"]) == ("replicate", "failed", None)
@@ -126,10 +126,10 @@ def test_openais_sdk_reaches_every_provider(running: RunningStack) -> None:
         return OpenAI(base_url=f"{running.base_url}/v1", api_key=token)
 
     picture = "data:image/png;base64," + base64.b64encode(sample_png(32, 32, 1)).decode()
-    asked: Any = [{"type": "text", "text": "what is this"}, {"type": "image_url", "image_url": {"url": picture}}]
+    parts: Any = [{"type": "text", "text": "what is this"}, {"type": "image_url", "image_url": {"url": picture}}]
     first = client()
     for name in ("gpt-5.4-mini", "claude-haiku-4-5"):
-        seen = first.chat.completions.create(model=name, messages=[{"role": "user", "content": asked}])
+        seen = first.chat.completions.create(model=name, messages=[{"role": "user", "content": parts}])
         assert "what is this" in (seen.choices[0].message.content or "")
         assert seen.model.endswith(name)
         assert first.responses.create(model=name, input="hello").output_text
@@ -148,7 +148,7 @@ def test_a_stopped_stack_leaves_no_simulator_listening(tmp_path: Path) -> None:
     emulator = Path(f"/proc/{stack.emulator_process_id}")
     assert stack.stop(signal.SIGINT) == 0
     assert not emulator.exists()
-    for url, _ in told(stack).values():
+    for url, _ in documented_urls(stack).values():
         with pytest.raises(httpx.ConnectError):
             httpx.get(url)
 

@@ -23,8 +23,8 @@ def person(stack: Stack) -> AccountClient:
 
 def issue(person: AccountClient, *scopes: str, workspace_id: str | None = None, **body: Any) -> dict[str, Any]:
     headers = {"Atelier-Workspace": workspace_id} if workspace_id else {}
-    asked = {"name": "n8n", "scopes": scopes or ["all"], **body}
-    answer = person.http.post("/api/tokens", json=asked, headers=headers)
+    sent = {"name": "n8n", "scopes": scopes or ["all"], **body}
+    answer = person.http.post("/api/tokens", json=sent, headers=headers)
     assert answer.status_code == 201, answer.text
     made: dict[str, Any] = answer.json()["data"]
     return made
@@ -174,10 +174,10 @@ def test_a_foreign_token_gets_the_response_of_a_missing_one(stack: Stack, person
 
 def test_a_tokens_secret_appears_only_in_the_response_that_issued_it(stack: Stack, person: AccountClient) -> None:
     once = {"Idempotency-Key": "canary"}
-    asked = {"name": "canary", "scopes": ["all"]}
-    made = person.http.post("/api/tokens", json=asked, headers=once)
+    sent = {"name": "canary", "scopes": ["all"]}
+    made = person.http.post("/api/tokens", json=sent, headers=once)
     token: str = made.json()["data"]["token"]
-    again = person.http.post("/api/tokens", json=asked, headers=once)
+    again = person.http.post("/api/tokens", json=sent, headers=once)
     assert again.headers["idempotent-replayed"] == "true"
     assert (again.json()["data"]["id"], again.json()["data"]["token"]) == (made.json()["data"]["id"], None)
     answers = [again, person.get("/api/tokens")]

@@ -71,16 +71,16 @@ def aimock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     watchdog.start()
     try:
         assert child.stdout is not None
-        told: list[str] = []
+        lines: list[str] = []
         for line in child.stdout:
-            told.append(line)
+            lines.append(line)
             if found := re.search(r"listening on (http://\S+)", line):
                 # The later output is discarded, but must be read, or the pipe fills and the child blocks.
                 threading.Thread(target=child.stdout.read, daemon=True).start()
                 yield f"{found[1]}/v1"
                 break
         else:
-            raise AssertionError("".join(told))
+            raise AssertionError("".join(lines))
     finally:
         watchdog.cancel()
         child.terminate()

@@ -252,13 +252,13 @@ def test_the_simulator_refuses_what_the_api_refuses(simulator: AnthropicSimulato
         good | {"messages": [{"role": "user", "content": ""}]},
     ]
 
-    def asked(body: dict[str, Any], **more: str) -> httpx.Response:
+    def send(body: dict[str, Any], **more: str) -> httpx.Response:
         return httpx.post(f"{simulator.url}/v1/messages", json=body, headers=headers | more)
 
-    assert asked(good).status_code == 200
+    assert send(good).status_code == 200
     for body in bad:
-        refused = asked(body)
+        refused = send(body)
         assert (refused.status_code, refused.json()["error"]["type"]) == (400, "invalid_request_error")
-    assert asked(good, **{"x-api-key": "other"}).status_code == 401
+    assert send(good, **{"x-api-key": "other"}).status_code == 401
     counted = httpx.post(f"{simulator.url}/v1/messages/count_tokens", json=good, headers=headers)
-    assert counted.json() == {"input_tokens": asked(good).json()["usage"]["input_tokens"]}
+    assert counted.json() == {"input_tokens": send(good).json()["usage"]["input_tokens"]}

@@ -151,9 +151,9 @@ def compatible(said: Said, *, in_chat: bool) -> Recipe:
 
     messages = [{"role": role, "content": [part(each) for each in parts]} for role, parts in said]
     body = {"model": "auto", "messages" if in_chat else "input": messages}
-    asked = (ChatRequest if in_chat else ResponseRequest).model_validate(body).to_mapped_request()
-    kept = {role: tuple(InputAsset(file.data.decode()) for file in files) for role, files in asked.files.items()}
-    return asked.to_recipe(kept)
+    mapped = (ChatRequest if in_chat else ResponseRequest).model_validate(body).to_mapped_request()
+    kept = {role: tuple(InputAsset(file.data.decode()) for file in files) for role, files in mapped.files.items()}
+    return mapped.to_recipe(kept)
 
 
 @pytest.mark.parametrize("model", MODELS)

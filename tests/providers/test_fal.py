@@ -270,9 +270,9 @@ class _Odd(Simulator):
     status: Any = None
 
     def routes(self) -> list[Route]:
-        return [("GET", r"/a/b/requests/r1/status", self.told)]
+        return [("GET", r"/a/b/requests/r1/status", self.answer_status)]
 
-    def told(self, request: Request) -> Response:
+    def answer_status(self, request: Request) -> Response:
         return Response(200, self.status)
 
 

@@ -166,8 +166,8 @@ def test_a_webhook_carries_the_prediction_with_a_valid_signature(sdk: Client, re
     assert path == "/hook"
     Webhook(WEBHOOK_SECRET).verify(body, headers)
     sdk.webhooks.validate(headers=headers, body=body.decode(), secret=sdk.webhooks.default.secret(), tolerance=60)
-    told, seen = json.loads(body), sdk.predictions.get(prediction.id)
-    assert (told["id"], told["status"], told["output"]) == (seen.id, "succeeded", seen.output)
+    received, seen = json.loads(body), sdk.predictions.get(prediction.id)
+    assert (received["id"], received["status"], received["output"]) == (seen.id, "succeeded", seen.output)
 
 
 def test_all_webhook_events_are_sent_without_a_filter(sdk: Client, receiver: WebhookReceiver) -> None:

@@ -31,8 +31,8 @@ def test_the_tasks_receive_ids_and_planning_receives_the_stage_just_tried(runs: 
     execution = runs.start({"succeed": SUCCEEDED}, stages=2)
     execution.wait_for_end()
     ids = {"workspace_id": WORKSPACE, "run_id": run_id(execution)}
-    asked = [visit["generation_id"] for visit in execution.payloads("plan")]
-    assert asked == [None, run_id(execution), run_id(execution)]
+    visited = [visit["generation_id"] for visit in execution.payloads("plan")]
+    assert visited == [None, run_id(execution), run_id(execution)]
     assert [visit.keys() for visit in execution.payloads("plan")] == [{*ids, "generation_id"}] * 3
     assert execution.payloads("end") == [ids]
     of_stage = {"workspace_id": WORKSPACE, "generation_id": run_id(execution)}

@@ -129,9 +129,9 @@ def test_a_frozen_class_raises_the_errors_of_a_standard_dataclass(made: tuple[An
     deed, error = REFUSALS[refusal]
     with pytest.raises(error) as said:
         deed(*STANDARD)
-    with pytest.raises(error) as told:
+    with pytest.raises(error) as raised:
         deed(*made)
-    assert str(told.value) == str(said.value)
+    assert str(raised.value) == str(said.value)
 
 
 @ours(frozen=True, slots=True)

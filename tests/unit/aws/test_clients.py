@@ -45,9 +45,9 @@ def test_a_client_has_the_event_handlers_of_botocores_own_client(
     name = theirs.meta.service_model.service_id.hyphenize()
     events = {event for event, *_ in BUILTIN_HANDLERS if not event.startswith("docs.")}
     parts = [event.split(".") for event in events]
-    asked = [".".join([part[0], name, *(part[2:] if part[1:2] == [name] else ["Any"])]) for part in parts]
-    assert {event: names(heard(ours, event)) for event in asked} == {
-        event: names(heard(theirs, event)) for event in asked
+    patterns = [".".join([part[0], name, *(part[2:] if part[1:2] == [name] else ["Any"])]) for part in parts]
+    assert {event: names(heard(ours, event)) for event in patterns} == {
+        event: names(heard(theirs, event)) for event in patterns
     }
     assert {"s3", "sqs", "stepfunctions"} <= CALLED
 

@@ -276,13 +276,13 @@ def test_a_generation_of_a_retired_model_is_still_settled() -> None:
 
 
 def test_a_published_shutdown_date_overrides_the_catalogues() -> None:
-    def told(catalogue: Catalogue, day: date) -> bool:
+    def is_offered(catalogue: Catalogue, day: date) -> bool:
         return "openai/gpt-5.5" in [model.id for model in catalogue.models_for("text", day)]
 
     observed = ALL.with_sunsets({"openai/gpt-5.5": date(2026, 12, 24)})
-    assert told(observed, date(2026, 12, 23))
-    assert not told(observed, date(2026, 12, 24))
-    assert told(ALL, date(2026, 12, 24))
+    assert is_offered(observed, date(2026, 12, 23))
+    assert not is_offered(observed, date(2026, 12, 24))
+    assert is_offered(ALL, date(2026, 12, 24))
     later = ALL.with_sunsets({"openai/gpt-5": date(2027, 6, 1)})
     assert later.offers("text", "openai/gpt-5", {}, today=date(2027, 5, 31), seed=1)
     with pytest.raises(ValidationFailed) as refused:
@@ -296,14 +296,14 @@ def test_a_published_shutdown_date_overrides_the_catalogues() -> None:
 
 
 def test_a_text_holds_its_maximum_tokens_and_is_charged_for_the_used_ones() -> None:
-    asked = {"max_tokens": 4096}
-    most = ALL.price("openai/gpt-5.5", asked, prompt="Tell me about lighthouses.")
+    parameters = {"max_tokens": 4096}
+    most = ALL.price("openai/gpt-5.5", parameters, prompt="Tell me about lighthouses.")
     # $30 for a million output tokens, $5 for a million input tokens, plus 25 percent, in cents.
     assert most.cost_microusd == 4096 * 30 + (64 + 9) * 5
     assert most.credits == -(-most.cost_microusd * 5 // 40_000)
     end = ALL.settle(
         "openai/gpt-5.5",
-        asked,
+        parameters,
         "succeeded",
         prompt="Tell me about lighthouses.",
         delivered=1,
@@ -326,12 +326,12 @@ def test_a_bill_beyond_the_price_is_paid_by_the_operator() -> None:
 
 
 def test_a_reported_cost_takes_precedence_over_usage() -> None:
-    asked = {"duration_seconds": 8, "resolution": "480p", "aspect_ratio": "16:9"}
-    end = ALL.settle("xai/grok-imagine-video", asked, "succeeded", delivered=1, reported_microusd=300_000)
+    parameters = {"duration_seconds": 8, "resolution": "480p", "aspect_ratio": "16:9"}
+    end = ALL.settle("xai/grok-imagine-video", parameters, "succeeded", delivered=1, reported_microusd=300_000)
     assert end == Settlement(38, 300_000, "provider")
-    assert ALL.price("xai/grok-imagine-video", asked).credits == 50
+    assert ALL.price("xai/grok-imagine-video", parameters).credits == 50
     # A negative cost is ignored.
-    end = ALL.settle("xai/grok-imagine-video", asked, "succeeded", delivered=1, reported_microusd=-1)
+    end = ALL.settle("xai/grok-imagine-video", parameters, "succeeded", delivered=1, reported_microusd=-1)
     assert end == Settlement(50, 400_000, "estimate")
 
 

@@ -78,27 +78,27 @@ KNOWN: tuple[str, ...] = (
     *("tokens_input", "tokens_output", "tokens_cached", "tokens_cache_write", "tokens_image"),
     *("images", "characters", "output_milliseconds", "predict_milliseconds"),
 )
-told = st.one_of(st.integers(-3, 3), st.integers(0, 10**6), st.integers(-(10**20), 10**20))
+numbers = st.one_of(st.integers(-3, 3), st.integers(0, 10**6), st.integers(-(10**20), 10**20))
 
 
 @given(st.data())
 def test_a_settlement_is_bounded_for_any_reported_usage(data: st.DataObject) -> None:
     model = data.draw(st.sampled_from(ALL.data.models))
-    asked: dict[str, Any] = {}
+    chosen: dict[str, Any] = {}
     for name, rule in model.parameters.items():
         if "minimum" in rule and data.draw(st.booleans()):
-            asked[name] = data.draw(st.sampled_from([rule["minimum"], rule["maximum"]]))
+            chosen[name] = data.draw(st.sampled_from([rule["minimum"], rule["maximum"]]))
         elif "choices" in rule and data.draw(st.booleans()):
-            asked[name] = data.draw(st.sampled_from(rule["choices"]))
+            chosen[name] = data.draw(st.sampled_from(rule["choices"]))
         elif "least" in rule and data.draw(st.booleans()):
-            asked[name] = data.draw(st.floats(rule["least"], rule["most"]))
+            chosen[name] = data.draw(st.floats(rule["least"], rule["most"]))
     files = {role: data.draw(st.integers(rule["minimum"], rule["maximum"])) for role, rule in model.inputs.items()}
     prompt = data.draw(st.text(max_size=40))
     request: dict[str, Any] = {"prompt": prompt, "files": files}
-    parameters = ALL.parameters_for(model.id, asked)
+    parameters = ALL.parameters_for(model.id, chosen)
     price = ALL.price(model.id, parameters, **request)
-    usage = data.draw(st.dictionaries(st.sampled_from(KNOWN), told))
-    reported, delivered = data.draw(st.none() | told), data.draw(st.integers(0, 20))
+    usage = data.draw(st.dictionaries(st.sampled_from(KNOWN), numbers))
+    reported, delivered = data.draw(st.none() | numbers), data.draw(st.integers(0, 20))
     outcome = data.draw(st.sampled_from(sorted(ALL.data.outcomes)))
     end = ALL.settle(
         model.id, parameters, outcome, delivered=delivered, usage=usage, reported_microusd=reported, **request

@@ -37,16 +37,16 @@ def offered(
     model = ALL.model(model_id)
     needed = {role: rule["minimum"] for role, rule in model.inputs.items() if rule["minimum"]} | files
     facts = facts if "image" in needed else InputFacts(pending=facts.pending)
-    told, (offer,) = ALL.offers(
+    complete, (offer,) = ALL.offers(
         model.kind, model_id, parameters or {}, today=TODAY, seed=1, prompt="a fox", files=needed, facts=facts
     )
     # The priced parameters are sent in every attempt and after a retry.
-    again = ALL.parameters_for(model_id, told, facts=facts)
-    assert {name: value for name, value in told.items() if name in model.parameters} == {
+    again = ALL.parameters_for(model_id, complete, facts=facts)
+    assert {name: value for name, value in complete.items() if name in model.parameters} == {
         name: value for name, value in again.items() if name in model.parameters
     }
-    assert ALL.price(model_id, told, prompt="a fox", files=needed, facts=facts).credits == offer.credits_max
-    return told, offer.credits_max
+    assert ALL.price(model_id, complete, prompt="a fox", files=needed, facts=facts).credits == offer.credits_max
+    return complete, offer.credits_max
 
 
 def refusal(model_id: str, parameters: dict[str, Any], **files: int) -> tuple[str, str]:
@@ -62,34 +62,34 @@ def refusal(model_id: str, parameters: dict[str, Any], **files: int) -> tuple[st
 @pytest.mark.parametrize(("model", "size"), SENT, ids=[f"{model.id} {size}" for model, size in SENT])
 def test_every_model_accepts_common_sizes_and_reports_adjustments(model: Model, size: str) -> None:
     request = ImageRequest if model.kind == "image" else VideoRequest
-    asked = request(prompt="a fox", model=model.id, size=size).to_mapped_request()
-    recipe = fit_to_models(asked, [model])[0].to_recipe({})
-    told, credits = offered(model.id, recipe.parameters)
-    near, ignored = compare_with_generation(asked, told)
+    mapped = request(prompt="a fox", model=model.id, size=size).to_mapped_request()
+    recipe = fit_to_models(mapped, [model])[0].to_recipe({})
+    complete, credits = offered(model.id, recipe.parameters)
+    near, ignored = compare_with_generation(mapped, complete)
     if size == "auto":
         assert (near, ignored) == ((), ())
         return
     across, down = map(int, size.split("x"))
-    if "width" in told:
-        assert_near(across / down, told["width"] / told["height"])
-        assert bool(near) is ((told["width"], told["height"]) != (across, down))
-    elif "aspect_ratio" in told:
-        first, second = map(float, told["aspect_ratio"].split(":"))
+    if "width" in complete:
+        assert_near(across / down, complete["width"] / complete["height"])
+        assert bool(near) is ((complete["width"], complete["height"]) != (across, down))
+    elif "aspect_ratio" in complete:
+        first, second = map(float, complete["aspect_ratio"].split(":"))
         assert_near(across / down, first / second)
-        assert f"aspect_ratio={told['aspect_ratio']}" in near[0]
+        assert f"aspect_ratio={complete['aspect_ratio']}" in near[0]
     else:
         # The model follows the shape of its input image.
-        assert "resolution" in told or ignored == ("size",)
-    assert told["size"] == size
+        assert "resolution" in complete or ignored == ("size",)
+    assert complete["size"] == size
     assert credits >= 1
 
 
-def assert_near(asked: float, made: float) -> None:
-    assert max(asked / made, made / asked) <= 1.25
+def assert_near(wanted: float, made: float) -> None:
+    assert max(wanted / made, made / wanted) <= 1.25
 
 
 @pytest.mark.parametrize(
-    ("model", "size", "told"),
+    ("model", "size", "complete"),
     [
         ("xai/grok-imagine-image", "1024x1024", {"aspect_ratio": "1:1", "resolution": "1k"}),
         ("xai/grok-imagine-image", "2048x2048", {"aspect_ratio": "1:1", "resolution": "2k"}),
@@ -103,9 +103,9 @@ def assert_near(asked: float, made: float) -> None:
     ],
 )
 def test_a_size_becomes_the_models_nearest_size_in_its_own_parameters(
-    model: str, size: str, told: dict[str, Any]
+    model: str, size: str, complete: dict[str, Any]
 ) -> None:
-    assert told.items() <= offered(model, {"size": size})[0].items()
+    assert complete.items() <= offered(model, {"size": size})[0].items()
 
 
 @pytest.mark.parametrize(
@@ -133,8 +133,8 @@ def test_an_invalid_size_is_refused(size: object) -> None:
 
 
 def test_width_and_height_become_an_aspect_ratio_where_needed() -> None:
-    told, _ = offered("xai/grok-imagine-image", {"width": 1024, "height": 1024})
-    assert (told["aspect_ratio"], told["resolution"], told["width"]) == ("1:1", "1k", 1024)
+    complete, _ = offered("xai/grok-imagine-image", {"width": 1024, "height": 1024})
+    assert (complete["aspect_ratio"], complete["resolution"], complete["width"]) == ("1:1", "1k", 1024)
     assert refusal("fal/wan-2.5", {"width": 640, "height": 480})[0] == "parameters.width"
     assert refusal("fal/kling-2.6-pro", {"width": 1280}) == ("parameters.width", "fal/kling-2.6-pro does not take this")
     _, offers = ALL.offers("image", "auto", {"width": 1024, "height": 512}, today=TODAY, seed=1)
@@ -149,11 +149,11 @@ def test_a_size_is_refused_by_a_text_or_audio_model() -> None:
 
 
 def test_each_candidate_of_auto_maps_the_size_to_its_own_parameters() -> None:
-    told, offers = ALL.offers("image", "auto", {"size": "1792x1024"}, today=TODAY, seed=1, prompt="a fox")
+    complete, offers = ALL.offers("image", "auto", {"size": "1792x1024"}, today=TODAY, seed=1, prompt="a fox")
     assert {"openai", "xai", "stability", "fal", "replicate"} == {offer.provider for offer in offers}
     for offer in offers:
-        own = ALL.parameters_for(offer.model, told)
-        assert ALL.price(offer.model, told, prompt="a fox").credits == offer.credits_max
+        own = ALL.parameters_for(offer.model, complete)
+        assert ALL.price(offer.model, complete, prompt="a fox").credits == offer.credits_max
         assert own.get("aspect_ratio", "16:9") == "16:9"
         assert own.get("width", 1792) > own.get("height", 1024)
 
@@ -163,31 +163,31 @@ def test_each_candidate_of_auto_maps_the_size_to_its_own_parameters() -> None:
     [("fal/wan-2.5", 4, 5), ("fal/wan-2.5", 8, 10), ("fal/wan-2.5", 12, 10), ("xai/grok-imagine-video", 12, 12)],
 )
 def test_a_video_length_becomes_the_nearest_supported_one_and_is_reported(model: str, seconds: int, made: int) -> None:
-    asked = VideoRequest(prompt="a fox", model=model, seconds=seconds, size="1280x720").to_mapped_request()
-    told, _ = offered(model, fit_to_models(asked, [ALL.model(model)])[0].to_recipe({}).parameters)
-    assert told["duration_seconds"] == made
-    assert (f"seconds={seconds} ({made})" in compare_with_generation(asked, told)[0]) is (seconds != made)
+    mapped = VideoRequest(prompt="a fox", model=model, seconds=seconds, size="1280x720").to_mapped_request()
+    complete, _ = offered(model, fit_to_models(mapped, [ALL.model(model)])[0].to_recipe({}).parameters)
+    assert complete["duration_seconds"] == made
+    assert (f"seconds={seconds} ({made})" in compare_with_generation(mapped, complete)[0]) is (seconds != made)
 
 
 def test_a_video_length_far_from_every_offered_one_is_refused() -> None:
-    asked = VideoRequest(prompt="a fox", seconds=60).to_mapped_request()
+    mapped = VideoRequest(prompt="a fox", seconds=60).to_mapped_request()
     with pytest.raises(ValidationFailed) as refused:
-        fit_to_models(asked, [ALL.model("fal/wan-2.5")])
+        fit_to_models(mapped, [ALL.model("fal/wan-2.5")])
     assert refused.value.facts["fields"][0]["message"] == "is too far from what can be made: 5 to 10"
 
 
 def test_a_video_length_is_ignored_by_a_model_without_one() -> None:
-    asked = VideoRequest(prompt="a fox", seconds=60).to_mapped_request()
+    mapped = VideoRequest(prompt="a fox", seconds=60).to_mapped_request()
     still = ALL.model("replicate/stable-video-diffusion")
-    told, _ = offered(still.id, fit_to_models(asked, [still])[0].to_recipe({}).parameters)
-    assert compare_with_generation(asked, told) == ((), ("seconds",))
+    complete, _ = offered(still.id, fit_to_models(mapped, [still])[0].to_recipe({}).parameters)
+    assert compare_with_generation(mapped, complete) == ((), ("seconds",))
 
 
 # ---- the input image's shape -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("model", "picture", "told"),
+    ("model", "picture", "complete"),
     [
         ("local/canvas", (600, 1200), {"width": 600, "height": 1200}),
         ("local/canvas", (4000, 3000), {"width": 2048, "height": 1536}),
@@ -200,11 +200,11 @@ def test_a_video_length_is_ignored_by_a_model_without_one() -> None:
     ],
 )
 def test_a_missing_size_defaults_to_the_input_images_shape(
-    model: str, picture: tuple[int, int], told: dict[str, Any]
+    model: str, picture: tuple[int, int], complete: dict[str, Any]
 ) -> None:
-    for asked in ({}, {"size": "auto"}):
-        found, _ = offered(model, asked, InputFacts(*picture), image=1)
-        assert (told | {"size": "auto"}).items() <= found.items()
+    for mapped in ({}, {"size": "auto"}):
+        found, _ = offered(model, mapped, InputFacts(*picture), image=1)
+        assert (complete | {"size": "auto"}).items() <= found.items()
 
 
 @pytest.mark.parametrize("model", ["xai/grok-imagine-image", "xai/grok-imagine-video", "stability/ultra"])
@@ -225,8 +225,8 @@ def test_an_edits_price_depends_on_its_input_images_pixels() -> None:
 
 
 def test_a_requested_size_takes_precedence_over_the_input_images_shape() -> None:
-    for asked in ({"width": 512, "height": 512}, {"size": "512x512"}):
-        found, _ = offered("local/canvas", asked, image=1)
+    for mapped in ({"width": 512, "height": 512}, {"size": "512x512"}):
+        found, _ = offered("local/canvas", mapped, image=1)
         assert (found["width"], found["height"]) == (512, 512)
     found, _ = offered("xai/grok-imagine-image", {"aspect_ratio": "16:9"}, image=1)
     assert found["aspect_ratio"] == "16:9"
@@ -239,11 +239,11 @@ def test_a_reference_image_does_not_set_the_shape() -> None:
 
 def test_a_pending_image_is_held_at_the_largest_size_and_settled_at_its_own() -> None:
     pending = InputFacts(pending=frozenset({"image"}))
-    told, most = offered("local/canvas", facts=pending, image=1)
-    assert (told["size"], "width" in told, most) == ("auto", False, 16)
-    own = ALL.parameters_for("local/canvas", told, facts=PORTRAIT)
+    complete, most = offered("local/canvas", facts=pending, image=1)
+    assert (complete["size"], "width" in complete, most) == ("auto", False, 16)
+    own = ALL.parameters_for("local/canvas", complete, facts=PORTRAIT)
     assert (own["width"], own["height"]) == (600, 1200)
-    end = ALL.settle("local/canvas", told, "succeeded", files={"image": 1}, facts=PORTRAIT, delivered=1)
+    end = ALL.settle("local/canvas", complete, "succeeded", files={"image": 1}, facts=PORTRAIT, delivered=1)
     assert end.credits == 3
 
 
@@ -256,7 +256,7 @@ def test_any_input_image_shape_fits_the_models_sizes(width: int, height: int) ->
         if "width" not in model.parameters:
             continue
         across, down = nearest_size(model, width, height)
-        told = ALL.offers(
+        complete = ALL.offers(
             model.kind,
             model.id,
             {"width": across, "height": down},
@@ -264,7 +264,7 @@ def test_any_input_image_shape_fits_the_models_sizes(width: int, height: int) ->
             seed=1,
             files={"image": model.inputs.get("image", {"minimum": 0})["minimum"]},
         )[0]
-        assert (told["width"], told["height"]) == (across, down)
+        assert (complete["width"], complete["height"]) == (across, down)
 
 
 @given(width=st.integers(300, 2000), height=st.integers(300, 2000))

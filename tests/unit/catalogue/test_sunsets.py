@@ -70,9 +70,9 @@ def test_a_published_shutdown_date_is_stored_by_our_model_id(store: Memory) -> N
 
 def test_a_shutdown_is_noticed_60_30_and_7_days_before_and_on_its_day(store: Memory) -> None:
     days = [CHRISTMAS - timedelta(days=left) for left in range(90, -5, -1)]
-    told = {day: of(look(store, day, ListedModel("gpt-5.5", CHRISTMAS)), "openai/gpt-5.5") for day in days}
-    assert [left for day in days for left in told[day]] == [60, 30, 7, 0]
-    assert all(told[CHRISTMAS - timedelta(days=left)] == [left] for left in (60, 30, 7, 0))
+    notices = {day: of(look(store, day, ListedModel("gpt-5.5", CHRISTMAS)), "openai/gpt-5.5") for day in days}
+    assert [left for day in days for left in notices[day]] == [60, 30, 7, 0]
+    assert all(notices[CHRISTMAS - timedelta(days=left)] == [left] for left in (60, 30, 7, 0))
 
 
 def test_a_missed_notice_is_sent_later_and_none_is_sent_twice(store: Memory) -> None:

@@ -43,14 +43,14 @@ def test_every_text_for_the_model_is_moderated_with_its_field_path() -> None:
 )
 def test_a_text_that_begins_like_a_data_url_is_moderated(disguise: str) -> None:
     text = disguise.format("child porn")
-    told: list[dict[str, Any]] = [
+    examples: list[dict[str, Any]] = [
         {"system": text},
         {"messages": [{"role": "user", "content": text}]},
         {"messages": [{"role": "user", "content": [{"type": "text", "text": text}]}]},
         {"messages": [{"role": text, "content": "Hello."}]},
         {"messages": [{"role": "user", "type": {"text": text}, "content": "Hello."}]},
     ]
-    for parameters in told:
+    for parameters in examples:
         with pytest.raises(PromptRefused):
             CHECK(prompt_texts(Recipe(Kind.TEXT, "a fox", parameters=parameters)), accepted_before=lambda: False)
 

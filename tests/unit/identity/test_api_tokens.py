@@ -51,13 +51,13 @@ def new(ada: SignedIn, *scopes: str, role: Role = Role.OWNER, key: str | None = 
 
 
 def issue(
-    identity: IdentityFakes, asked: NewToken, bindings: InMemoryIdempotencyKeys | None = None, now: datetime = NOW
+    identity: IdentityFakes, new: NewToken, bindings: InMemoryIdempotencyKeys | None = None, now: datetime = NOW
 ) -> IssuedToken:
-    return issue_token(asked, tokens=identity.store, idempotency_keys=bindings or InMemoryIdempotencyKeys(), now=now)
+    return issue_token(new, tokens=identity.store, idempotency_keys=bindings or InMemoryIdempotencyKeys(), now=now)
 
 
-def issued(identity: IdentityFakes, asked: NewToken) -> tuple[ApiToken, str]:
-    answer = issue(identity, asked)
+def issued(identity: IdentityFakes, new: NewToken) -> tuple[ApiToken, str]:
+    answer = issue(identity, new)
     assert answer.text is not None
     return answer.token, answer.text
 

@@ -46,10 +46,10 @@ def test_the_layers_archive_points_to_the_unpacked_layer(root: Path, tmp_path: P
     layer.unpack()
     layer.unpack()
     zipfile.ZipFile(io.BytesIO(layer.archive())).extractall(tmp_path / "opt")
-    asked = "import site, sys; site.addsitedir(sys.argv[1]); import product; print(product.SAYS, product.__cached__)"
+    program = "import site, sys; site.addsitedir(sys.argv[1]); import product; print(product.SAYS, product.__cached__)"
     folder = tmp_path / "opt" / Path(SITE_FOLDER)
-    told = subprocess.run([sys.executable, "-c", asked, folder], capture_output=True, text=True, check=True).stdout
-    said, cached = told.split()
+    output = subprocess.run([sys.executable, "-c", program, folder], capture_output=True, text=True, check=True).stdout
+    said, cached = output.split()
     assert said == "hello"
     assert Path(cached).is_relative_to(tmp_path / "store")
     assert Path(cached).exists()

@@ -56,13 +56,13 @@ def plain(headers: dict[str, dict[str, str]]) -> dict[str, str]:
 
 @pytest.mark.parametrize("frontends", [FRONTENDS, ""])
 def test_cloudfront_and_the_local_edge_answer_preflights_alike(frontends: str) -> None:
-    asked = [
+    requests = [
         {"method": "OPTIONS", "uri": uri, "headers": {"origin": origin, "access-control-request-method": "POST"}}
         for uri in ("/api/x", "/media/a.png")
         for origin in ORIGINS
     ]
     distribution = read_distribution(EDGE, frontends)
-    for request, answer in zip(asked, run(frontends, asked), strict=True):
+    for request, answer in zip(requests, run(frontends, requests), strict=True):
         cors = distribution.behaviour(request["uri"]).cors
         assert answer["statusCode"] == 204
         assert plain(answer["headers"]) == {
@@ -72,12 +72,12 @@ def test_cloudfront_and_the_local_edge_answer_preflights_alike(frontends: str) -
 
 
 def test_cloudfront_adds_the_viewer_address_only_to_api_requests() -> None:
-    asked = [
+    requests = [
         {"method": "OPTIONS", "uri": "/api/x", "headers": {"origin": "https://app.example.com"}},
         {"method": "GET", "uri": "/v1/models/local%2Fcanvas", "headers": {"authorization": "Bearer a"}},
         {"method": "GET", "uri": "/media/a.png", "headers": {"origin": "https://app.example.com"}},
     ]
-    api, model, media = run(FRONTENDS, asked)
+    api, model, media = run(FRONTENDS, requests)
     known = {"atelier-viewer-address": "192.0.2.1"}
     assert plain(api["headers"]) == {"origin": "https://app.example.com", "authorization": "none", **known}
     assert (model["uri"], plain(model["headers"])) == (

@@ -320,8 +320,8 @@ def test_what_a_background_function_fails_to_process_is_kept_and_raises_an_alarm
 def test_a_handler_reports_single_failures_exactly_where_its_event_asks_for_them(name: str) -> None:
     tree = ast.parse((ROOT / FUNCTIONS[name]["CodeUri"] / "app.py").read_text())
     [handler] = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "handler"]
-    asked = "FunctionResponseTypes" in dict(BACKGROUND_EVENTS)[name]["Properties"]
+    is_expected = "FunctionResponseTypes" in dict(BACKGROUND_EVENTS)[name]["Properties"]
     if name.startswith(("Streams", "Queues")):
-        assert asked == (ast.unparse(handler.returns or ast.Constant(None)) != "None")
+        assert is_expected == (ast.unparse(handler.returns or ast.Constant(None)) != "None")
     else:
-        assert not asked
+        assert not is_expected

@@ -48,12 +48,12 @@ def worker(zygote: Zygote, tmp_path: Path) -> Iterator[Worker]:
 
 
 def test_a_worker_has_its_own_environment_and_the_preloaded_libraries(worker: Worker, tmp_path: Path) -> None:
-    told = json.loads(worker.stdout.readline())
-    assert told["environment"]["GREETING"] == "grüß Gott"
-    assert "HOME" not in told["environment"]
-    assert (told["name"], told["folder"], told["path"]) == ("__main__", str(tmp_path), str(tmp_path))
-    assert (told["libraries"], told["product"]) == (True, False)
-    assert told["child"] == 3, "it can wait for processes of its own"
+    report = json.loads(worker.stdout.readline())
+    assert report["environment"]["GREETING"] == "grüß Gott"
+    assert "HOME" not in report["environment"]
+    assert (report["name"], report["folder"], report["path"]) == ("__main__", str(tmp_path), str(tmp_path))
+    assert (report["libraries"], report["product"]) == (True, False)
+    assert report["child"] == 3, "it can wait for processes of its own"
     assert worker.stderr.readline() == "on the way\n"
     worker.stdin.write("pärchen\n")
     assert worker.stdout.readline() == "nehcräp\n"

@@ -158,22 +158,22 @@ def test_a_tier_that_changes_its_reset_rule_has_one_grant_for_each_date(
 
 @given(
     amounts=st.lists(st.integers(1, 30), min_size=1, max_size=5),
-    asked=st.integers(0, 60),
+    needed=st.integers(0, 60),
     charged=st.integers(0, 60),
     hours=st.integers(0, 48),
 )
-def test_a_hold_and_its_settlement_conserve_credits(amounts: list[int], asked: int, charged: int, hours: int) -> None:
+def test_a_hold_and_its_settlement_conserve_credits(amounts: list[int], needed: int, charged: int, hours: int) -> None:
     of = wallet(*(grant(f"g{place}", amount, expires_in_hours=place * 7 + 1) for place, amount in enumerate(amounts)))
-    if asked > of.spendable(NOW):
+    if needed > of.spendable(NOW):
         with pytest.raises(InsufficientCredits):
-            hold(of, asked)
+            hold(of, needed)
         return
-    opening = hold(of, asked)
-    ending = plan_settlement(opening.hold, EndState.SETTLED, min(charged, asked), {}, NOW + timedelta(hours=hours))
+    opening = hold(of, needed)
+    ending = plan_settlement(opening.hold, EndState.SETTLED, min(charged, needed), {}, NOW + timedelta(hours=hours))
     sums = totals(opening.movement, ending.movement)
     assert sum(sums.values()) == 0
     assert sums.get("held", 0) == 0
-    assert sums.get("revenue", 0) == min(charged, asked)
+    assert sums.get("revenue", 0) == min(charged, needed)
     assert opening.change.available + ending.change.available == sums.get("available", 0)
     for change in (*opening.change.grants, *ending.change.grants):
         assert abs(change.remaining) <= 30

@@ -69,14 +69,14 @@ def test_a_signature_is_valid_for_one_object_host_and_expiry() -> None:
 
 
 def test_the_private_key_is_loaded_once_at_the_first_url() -> None:
-    asked: list[int] = []
+    reads: list[int] = []
 
     def pem() -> str:
-        asked.append(1)
+        reads.append(1)
         return PEM
 
     signer = UrlSigner("https://atelier.example", "K2", private_key_pem=pem)
-    assert asked == []
+    assert reads == []
     signer.sign(OBJECT, NOW)
     signer.sign(OBJECT, NOW)
-    assert asked == [1]
+    assert reads == [1]

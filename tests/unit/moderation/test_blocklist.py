@@ -116,9 +116,9 @@ DISGUISES: dict[str, Callable[[str], str]] = {
 
 def phrases(section: str) -> list[str]:
     """The phrases of a section that are written in ASCII and of more than one word."""
-    told = FILE.read_text("utf-8").partition(f"\n[{section}]\n")[2].partition("\n[")[0]
+    text = FILE.read_text("utf-8").partition(f"\n[{section}]\n")[2].partition("\n[")[0]
     return [
-        line for line in told.splitlines() if " " in line and line.isascii() and line[0] not in "#" and "~" not in line
+        line for line in text.splitlines() if " " in line and line.isascii() and line[0] not in "#" and "~" not in line
     ]
 
 

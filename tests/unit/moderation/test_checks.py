@@ -24,14 +24,14 @@ class Judge:
     """A moderator that returns `finding` for everything; None means no response."""
 
     finding: frozenset[Category] | None = frozenset()
-    asked: list[object] = field(default_factory=list[object])
+    calls: list[object] = field(default_factory=list[object])
 
     def texts(self, texts: Sequence[str], *, seconds_max: float) -> Findings | None:
-        self.asked.append(list(texts))
+        self.calls.append(list(texts))
         return None if self.finding is None else tuple(self.finding for _ in texts)
 
     def image(self, thumbnail: Thumbnail, *, seconds_max: float) -> frozenset[Category] | None:
-        self.asked.append(thumbnail)
+        self.calls.append(thumbnail)
         return self.finding
 
     def prompts(self, policy: Policy = LENIENT) -> PromptCheck:
@@ -53,7 +53,7 @@ def test_a_prompt_refused_by_the_blocklist_is_not_sent_to_the_moderator() -> Non
     judge = Judge()
     with pytest.raises(PromptRefused) as refused:
         judge.prompts()(of_prompt("child porn"), accepted_before=never)
-    assert judge.asked == []
+    assert judge.calls == []
     assert refused.value.facts == {
         "fields": [{"path": "prompt", "message": "Not allowed here: sexual content with children."}],
         "path": "prompt",
@@ -122,7 +122,7 @@ def test_the_moderator_gets_every_text_but_the_negative_prompt() -> None:
         RequestText("system", "kind"),
     ]
     judge.prompts()(wordings, accepted_before=never)
-    assert judge.asked == [["a fox", "kind"]]
+    assert judge.calls == [["a fox", "kind"]]
 
 
 def test_only_moderator_findings_in_the_policy_are_refused() -> None:
@@ -137,7 +137,7 @@ def test_a_prompt_accepted_before_is_not_checked_again() -> None:
     judge = Judge(frozenset({Category.MINORS}))
     for text in ("a fox", "child porn"):
         judge.prompts()(of_prompt(text), accepted_before=lambda: True)
-    assert judge.asked == []
+    assert judge.calls == []
 
 
 def test_a_check_without_a_moderator_skips_the_accepted_before_lookup() -> None:
@@ -177,11 +177,11 @@ def test_images_and_videos_are_moderated_by_thumbnail_and_audio_is_not() -> None
     for type in ("image", "video"):
         with pytest.raises(OutputWithheld):
             judge.outputs()(type, b"large", THUMBNAIL)
-    assert judge.asked == [THUMBNAIL, THUMBNAIL]
+    assert judge.calls == [THUMBNAIL, THUMBNAIL]
     # The thumbnail of an audio file is only its waveform.
     judge.outputs()("audio", b"sound", THUMBNAIL)
     OutputCheck(Policy(), DEFAULT_BLOCKLIST)("image", b"large", THUMBNAIL)
-    assert judge.asked == [THUMBNAIL, THUMBNAIL]
+    assert judge.calls == [THUMBNAIL, THUMBNAIL]
 
 
 def test_a_text_result_is_checked_by_the_moderator() -> None:

@@ -46,9 +46,9 @@ def test_any_body_is_parsed_or_refused(model: type[BaseModel], data: st.DataObje
     body = data.draw(st.dictionaries(st.sampled_from(sorted(model.model_fields)), JSON, max_size=6))
     body.setdefault("model", "auto")
     with contextlib.suppress(ValidationError, AtelierError):
-        asked = model.model_validate(body).to_mapped_request()  # pyright: ignore[reportAttributeAccessIssue]
-        assert isinstance(asked, MappedRequest)
-        assert asked.prompt
+        mapped = model.model_validate(body).to_mapped_request()  # pyright: ignore[reportAttributeAccessIssue]
+        assert isinstance(mapped, MappedRequest)
+        assert mapped.prompt
 
 
 @settings(max_examples=150, deadline=None)

@@ -67,7 +67,7 @@ def test_a_single_message_becomes_the_prompt() -> None:
 
 
 def test_leading_instructions_become_the_system_prompt() -> None:
-    asked = chat(
+    mapped = chat(
         {"role": "system", "content": "Be brief."},
         {"role": "developer", "content": "Be kind."},
         user("Who?"),
@@ -75,8 +75,8 @@ def test_leading_instructions_become_the_system_prompt() -> None:
         {"role": "developer", "content": "In German."},
         user("Why?"),
     )
-    assert asked.prompt == "Why?"
-    assert asked.parameters == {
+    assert mapped.prompt == "Why?"
+    assert mapped.parameters == {
         "system": "Be brief.\n\nBe kind.",
         "messages": [
             {"role": "user", "content": "Who?"},
@@ -95,7 +95,7 @@ def picture(data: bytes) -> dict[str, Any]:
 
 
 def test_images_keep_their_position_in_the_conversation() -> None:
-    asked = chat(
+    mapped = chat(
         user([picture(b"first"), {"type": "text", "text": "What is it?"}]),
         {"role": "assistant", "content": "A fox."},
         user([picture(b"second")]),
@@ -103,20 +103,20 @@ def test_images_keep_their_position_in_the_conversation() -> None:
         user([{"type": "text", "text": "And"}, picture(b"third"), {"type": "text", "text": "this?"}]),
     )
     shown = [{"type": "image", "image": number} for number in range(3)]
-    assert asked.parameters["messages"] == [
+    assert mapped.parameters["messages"] == [
         {"role": "user", "content": [shown[0], {"type": "text", "text": "What is it?"}]},
         {"role": "assistant", "content": "A fox."},
         {"role": "user", "content": [shown[1]]},
         {"role": "assistant", "content": "A dog."},
         {"role": "user", "content": [{"type": "text", "text": "And"}, shown[2], {"type": "text", "text": "this?"}]},
     ]
-    assert [file.data for file in asked.files["image"]] == [b"first", b"second", b"third"]
+    assert [file.data for file in mapped.files["image"]] == [b"first", b"second", b"third"]
 
 
 def test_a_message_of_images_only_is_accepted() -> None:
-    asked = chat(user([picture(b"alone")]))
-    assert (asked.prompt, [file.data for file in asked.files["image"]]) == ("", [b"alone"])
-    assert asked.parameters["messages"] == [{"role": "user", "content": [{"type": "image", "image": 0}]}]
+    mapped = chat(user([picture(b"alone")]))
+    assert (mapped.prompt, [file.data for file in mapped.files["image"]]) == ("", [b"alone"])
+    assert mapped.parameters["messages"] == [{"role": "user", "content": [{"type": "image", "image": 0}]}]
 
 
 @pytest.mark.parametrize("role", ["assistant", "system", "developer"])
@@ -127,14 +127,16 @@ def test_an_image_in_a_message_of_another_role_is_refused(role: str) -> None:
 
 
 def test_a_long_message_becomes_a_conversation_with_a_shortened_prompt() -> None:
-    asked = chat(user("x" * 9000))
-    assert len(asked.prompt) == 8000
-    assert asked.parameters["messages"] == [{"role": "user", "content": "x" * 9000}]
+    mapped = chat(user("x" * 9000))
+    assert len(mapped.prompt) == 8000
+    assert mapped.parameters["messages"] == [{"role": "user", "content": "x" * 9000}]
 
 
 def test_image_urls_become_input_files() -> None:
-    asked = chat(user([{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": DATA_URL}}]))
-    assert asked.files == {"image": (InputFile("messages[0].content[1].image_url", b"a picture"),)}
+    mapped = chat(
+        user([{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": DATA_URL}}])
+    )
+    assert mapped.files == {"image": (InputFile("messages[0].content[1].image_url", b"a picture"),)}
     linked = chat(
         user([{"type": "text", "text": "?"}, {"type": "image_url", "image_url": {"url": "https://a.test/b"}}])
     )
@@ -153,11 +155,11 @@ def test_an_unusable_image_url_is_refused_at_its_field(url: str) -> None:
 
 
 def test_sampling_parameters_are_mapped_by_name() -> None:
-    asked = chat(user("a"), max_completion_tokens=50, temperature=0.5, top_p=0.9, seed=-1, reasoning_effort="low")
-    assert asked.parameters == {
+    mapped = chat(user("a"), max_completion_tokens=50, temperature=0.5, top_p=0.9, seed=-1, reasoning_effort="low")
+    assert mapped.parameters == {
         "max_tokens": 50, "temperature": 0.5, "top_p": 0.9, "seed": 2**31 - 1, "reasoning_effort": "low",
     }  # fmt: skip
-    refusal = asked.translate_error(ValidationFailed([{"path": "parameters.max_tokens", "message": "must be less"}]))
+    refusal = mapped.translate_error(ValidationFailed([{"path": "parameters.max_tokens", "message": "must be less"}]))
     assert refusal.facts["fields"][0]["path"] == "max_completion_tokens"
 
 
@@ -203,10 +205,10 @@ def test_every_endpoint_ignores_and_reports_client_metadata_fields(door: str) ->
         "prompt_cache_key": "k", "prompt_cache_retention": "24h", "parallel_tool_calls": True, "truncation": "auto",
         "include": ["reasoning.encrypted_content"],
     }  # fmt: skip
-    asked = at(door, **ignorable)
-    assert asked.ignored == tuple(sorted(ignorable))
-    assert replace(asked, ignored=()) == at(door)
-    assert fit_to_models(asked, [])[1] == asked.ignored
+    mapped = at(door, **ignorable)
+    assert mapped.ignored == tuple(sorted(ignorable))
+    assert replace(mapped, ignored=()) == at(door)
+    assert fit_to_models(mapped, [])[1] == mapped.ignored
 
 
 @pytest.mark.parametrize("door", BODIES)
@@ -216,9 +218,9 @@ def test_every_endpoint_ignores_and_reports_other_servers_fields(door: str) -> N
         "enable_thinking": True, "chat_template_kwargs": {"thinking": True}, "num_ctx": 8192, "safe_prompt": True,
         "provider": {"sort": "price"}, "transforms": ["middle-out"], "repeat_penalty": 1.1, "max_retries": 2,
     }  # fmt: skip
-    asked = at(door, **theirs, absent=None)
-    assert asked.ignored == tuple(sorted(theirs))
-    assert replace(asked, ignored=()) == at(door)
+    mapped = at(door, **theirs, absent=None)
+    assert mapped.ignored == tuple(sorted(theirs))
+    assert replace(mapped, ignored=()) == at(door)
 
 
 @pytest.mark.parametrize("door", BODIES)
@@ -271,8 +273,8 @@ def test_every_field_of_openais_sdk_is_mapped_ignored_or_refused(door: str, type
 
 
 def test_verbosity_is_sent_to_models_that_support_it_and_else_ignored() -> None:
-    asked = (at("chat", verbosity="low"), at("responses", text={"verbosity": "low", "format": {"type": "text"}}))
-    for each, name in zip(asked, ("verbosity", "text.verbosity"), strict=True):
+    mapped = (at("chat", verbosity="low"), at("responses", text={"verbosity": "low", "format": {"type": "text"}}))
+    for each, name in zip(mapped, ("verbosity", "text.verbosity"), strict=True):
         left, ignored = fit_to_models(each, models("openai/gpt-5.5"))
         assert (dict(left.parameters), ignored) == ({"verbosity": "low"}, ())
         left, ignored = fit_to_models(each, models("openai/gpt-4o"))
@@ -284,22 +286,22 @@ def test_verbosity_is_sent_to_models_that_support_it_and_else_ignored() -> None:
 )
 def test_a_token_limit_out_of_range_is_clamped_and_reported(door: str, name: str) -> None:
     for given, taken in ((1, 16), (10**6, 32768)):
-        asked = at(door, **{name: given})
-        left, _ = fit_to_models(asked, models("openai/gpt-5.5"))
+        mapped = at(door, **{name: given})
+        left, _ = fit_to_models(mapped, models("openai/gpt-5.5"))
         assert left.parameters["max_tokens"] == taken
-        assert compare_with_generation(asked, left.parameters) == ((f"{name}={given} ({taken})",), ())
-    asked = at(door, **{name: 100})
-    assert compare_with_generation(asked, fit_to_models(asked, models("openai/gpt-5.5"))[0].parameters) == ((), ())
+        assert compare_with_generation(mapped, left.parameters) == ((f"{name}={given} ({taken})",), ())
+    mapped = at(door, **{name: 100})
+    assert compare_with_generation(mapped, fit_to_models(mapped, models("openai/gpt-5.5"))[0].parameters) == ((), ())
 
 
 @pytest.mark.parametrize(("stop", "given"), [("END", ["END"]), (["END", "\n"], ["END", "\n"])])
 def test_stop_sequences_are_sent_to_models_that_support_them_or_refused(stop: Any, given: list[str]) -> None:
-    asked = chat(user("a"), stop=stop)
+    mapped = chat(user("a"), stop=stop)
     for name in ("openai/gpt-4o", "local/writer"):
-        assert fit_to_models(asked, models(name))[0].parameters == {"stop": given}
+        assert fit_to_models(mapped, models(name))[0].parameters == {"stop": given}
     for name in ("openai/gpt-5.5", "openai/o3"):
         with pytest.raises(UnsupportedParameter) as refused:
-            fit_to_models(asked, models(name))
+            fit_to_models(mapped, models(name))
         assert refused.value.facts["param"] == "stop"
     for nothing in ([], "", None):
         assert "stop" not in chat(user("a"), stop=nothing).parameters
@@ -323,8 +325,8 @@ def test_tool_calls_and_audio_in_a_conversation_are_refused(message: dict[str, A
 
 def test_an_assistants_refusal_stays_in_the_conversation() -> None:
     refused = {"role": "assistant", "content": None, "refusal": "I can't.", "annotations": [], "tool_calls": None}
-    asked = chat(user("a"), refused, user("b"))
-    assert [each["content"] for each in asked.parameters["messages"]] == ["a", "I can't.", "b"]
+    mapped = chat(user("a"), refused, user("b"))
+    assert [each["content"] for each in mapped.parameters["messages"]] == ["a", "I can't.", "b"]
 
 
 @pytest.mark.parametrize(
@@ -360,8 +362,8 @@ def test_a_response_accepts_a_text_or_a_list_of_items() -> None:
     assert plain.to_mapped_request().prompt == "hi"
     assert plain.to_mapped_request().parameters == {"system": "Be brief", "reasoning_effort": "low"}
     items = [user("Who?"), {"type": "reasoning", "summary": []}, {"role": "assistant", "content": "I."}, user("Why?")]
-    asked = ResponseRequest.model_validate({"input": items}).to_mapped_request()
-    assert [message["content"] for message in asked.parameters["messages"]] == ["Who?", "I.", "Why?"]
+    mapped = ResponseRequest.model_validate({"input": items}).to_mapped_request()
+    assert [message["content"] for message in mapped.parameters["messages"]] == ["Who?", "I.", "Why?"]
     for wrong in ({"type": "function_call_output"}, {"type": "item_reference", "id": "x"}):
         with pytest.raises(UnsupportedParameter):
             ResponseRequest.model_validate({"input": [wrong]}).to_mapped_request()
@@ -375,8 +377,8 @@ def test_a_response_accepts_a_text_or_a_list_of_items() -> None:
 
 
 def test_an_image_request_maps_its_size_and_quality() -> None:
-    asked = ImageRequest(prompt="a fox", size="1536x1024", quality="hd", n=2, background="auto").to_mapped_request()
-    assert asked.parameters == {"width": 1536, "height": 1024, "n": 2, "quality": "high"}
+    mapped = ImageRequest(prompt="a fox", size="1536x1024", quality="hd", n=2, background="auto").to_mapped_request()
+    assert mapped.parameters == {"width": 1536, "height": 1024, "n": 2, "quality": "high"}
     assert ImageRequest(prompt="a fox", size="auto", quality="standard").to_mapped_request().parameters == {}
     for size in ("big", "1024", "1024x", "-1x5"):
         with pytest.raises(ValidationFailed) as refused:
@@ -415,11 +417,11 @@ def test_a_multipart_form_is_parsed_with_its_exact_bytes() -> None:
         ('name="mask"; filename="m.png"', b"3"),
         ('name="n"', b"2"),
     )
-    asked = parse_edit_form(parse_multipart(body, 'multipart/form-data; boundary="xyz"')).to_mapped_request()
-    assert asked.prompt == "a fox"
-    assert [file.data for file in asked.files["image"]] == [picture, b"2"]
-    assert [file.data for file in asked.files["mask"]] == [b"3"]
-    assert asked.parameters == {"n": 2}
+    mapped = parse_edit_form(parse_multipart(body, 'multipart/form-data; boundary="xyz"')).to_mapped_request()
+    assert mapped.prompt == "a fox"
+    assert [file.data for file in mapped.files["image"]] == [picture, b"2"]
+    assert [file.data for file in mapped.files["mask"]] == [b"3"]
+    assert mapped.parameters == {"n": 2}
     film = form(
         ('name="prompt"', b"waves"), ('name="seconds"', b"4"), ('name="input_reference[image_url]"', DATA_URL.encode())
     )
@@ -446,7 +448,7 @@ def test_an_invalid_multipart_form_is_refused() -> None:
 
 
 def test_an_edit_with_a_missing_or_invalid_field_is_refused() -> None:
-    def asked(*fields: tuple[str, bytes]) -> None:
+    def mapped(*fields: tuple[str, bytes]) -> None:
         parse_edit_form(
             parse_multipart(form(('name="prompt"', b"a"), *fields), "multipart/form-data; boundary=xyz")
         ).to_mapped_request()
@@ -464,15 +466,15 @@ def test_an_edit_with_a_missing_or_invalid_field_is_refused() -> None:
         ([(file, b"x"), ('name="steps_max"', b"1")], "steps_max"),
     ):
         with pytest.raises(ValidationFailed) as refused:
-            asked(*wrong)
+            mapped(*wrong)
         assert paths(refused)[0].startswith(path)
 
 
 def test_a_parameter_that_the_model_does_not_know_is_dropped_and_reported() -> None:
-    asked = chat(user("a"), temperature=0.5, seed=3, reasoning_effort="low")
-    left, ignored = fit_to_models(asked, models("local/writer"))
+    mapped = chat(user("a"), temperature=0.5, seed=3, reasoning_effort="low")
+    left, ignored = fit_to_models(mapped, models("local/writer"))
     assert (dict(left.parameters), ignored) == ({"temperature": 0.5, "seed": 3}, ("reasoning_effort",))
-    left, ignored = fit_to_models(asked, models("openai/gpt-5.5"))
+    left, ignored = fit_to_models(mapped, models("openai/gpt-5.5"))
     assert (dict(left.parameters), ignored) == ({"reasoning_effort": "low"}, ("seed", "temperature"))
     drawn = ImageRequest(prompt="a", quality="high", output_format="png", background="opaque", n=1).to_mapped_request()
     left, ignored = fit_to_models(drawn, models("local/canvas"))
@@ -483,21 +485,21 @@ def test_a_parameter_that_the_model_does_not_know_is_dropped_and_reported() -> N
 
 def test_edited_images_get_the_input_role_of_the_model() -> None:
     body = form(('name="prompt"', b"a"), ('name="image"; filename="a"', b"1"))
-    asked = parse_edit_form(parse_multipart(body, "multipart/form-data; boundary=xyz")).to_mapped_request()
-    assert fit_to_models(asked, models("openai/gpt-image-2"))[0].files.keys() == {"image"}
-    assert fit_to_models(asked, models("replicate/photomaker"))[0].files.keys() == {"reference"}
-    assert fit_to_models(asked, models("replicate/sdxl"))[0].files.keys() == {"image"}
+    mapped = parse_edit_form(parse_multipart(body, "multipart/form-data; boundary=xyz")).to_mapped_request()
+    assert fit_to_models(mapped, models("openai/gpt-image-2"))[0].files.keys() == {"image"}
+    assert fit_to_models(mapped, models("replicate/photomaker"))[0].files.keys() == {"reference"}
+    assert fit_to_models(mapped, models("replicate/sdxl"))[0].files.keys() == {"image"}
 
 
-@pytest.mark.parametrize(("asked_for", "given"), [(1, 16), (500, 500), (100_000, 2048)])
-def test_max_tokens_is_clamped_to_the_models_range(asked_for: int, given: int) -> None:
-    left, ignored = fit_to_models(chat(user("a"), max_tokens=asked_for), models("local/writer"))
+@pytest.mark.parametrize(("requested", "given"), [(1, 16), (500, 500), (100_000, 2048)])
+def test_max_tokens_is_clamped_to_the_models_range(requested: int, given: int) -> None:
+    left, ignored = fit_to_models(chat(user("a"), max_tokens=requested), models("local/writer"))
     assert (left.parameters["max_tokens"], ignored) == (given, ())
 
 
 def test_a_refusal_names_the_fields_of_the_openai_request() -> None:
-    asked = ImageRequest(prompt="a", size="9000x9000").to_mapped_request()
-    refusal = asked.translate_error(
+    mapped = ImageRequest(prompt="a", size="9000x9000").to_mapped_request()
+    refusal = mapped.translate_error(
         ValidationFailed([{"path": "parameters.width", "message": "must be between 64 and 2048"}])
     )
     assert refusal.facts["fields"] == [{"path": "size", "message": "must be between 64 and 2048"}]

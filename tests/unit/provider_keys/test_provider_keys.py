@@ -57,14 +57,14 @@ STRANGER = "wsp_01M7XCN60QZZZZZZZZZZZZZZZZ"
 ENDPOINT = ProviderCredentials(CANARY, "https://models.example.com/v1", models=(CustomModel("llama", "text"),))
 
 
-class Asked:
+class FakeAdapter:
     """An adapter whose key check returns or raises `failure`."""
 
     def __init__(self, failure: Failed | Exception | None = None) -> None:
         self.failure = failure
         self.with_credentials: list[ProviderCredentials] = []
 
-    def __call__(self, provider: str, credentials: ProviderCredentials) -> Asked:
+    def __call__(self, provider: str, credentials: ProviderCredentials) -> FakeAdapter:
         self.with_credentials.append(credentials)
         return self
 
@@ -109,9 +109,9 @@ class House:
         now = NOW + timedelta(hours=hours)
         return decrypt_key(workspace_id, provider, key_id, keys=self.keys, vault=self.vault, now=now)
 
-    def check(self, key_id: str, asked: Asked, seconds: int = 0) -> KeyCheck:
+    def check(self, key_id: str, adapter: FakeAdapter, seconds: int = 0) -> KeyCheck:
         now = NOW + timedelta(seconds=seconds)
-        return check_key(WORKSPACE, key_id, keys=self.keys, vault=self.vault, adapter=asked, now=now)
+        return check_key(WORKSPACE, key_id, keys=self.keys, vault=self.vault, adapter=adapter, now=now)
 
     def own(self) -> WorkspaceProviders:
         return self.keys.read_workspace(WORKSPACE)
@@ -315,16 +315,16 @@ def test_a_preference_for_a_removed_key_falls_back_to_the_platform(house: House)
 
 
 def test_an_accepted_key_is_recorded_as_valid(house: House) -> None:
-    key_id, asked = house.add().key.id, Asked()
-    tested = house.check(key_id, asked)
+    key_id, adapter = house.add().key.id, FakeAdapter()
+    tested = house.check(key_id, adapter)
     assert (tested.test.ok, tested.message) == (True, None)
     assert house.keys.get(WORKSPACE, key_id).last_test == tested.test
-    assert asked.with_credentials == [CREDENTIALS]
+    assert adapter.with_credentials == [CREDENTIALS]
 
 
 def test_a_refused_key_is_recorded_by_error_class_without_the_key(house: House) -> None:
     key_id = house.add().key.id
-    tested = house.check(key_id, Asked(Failed(ErrorClass.AUTH, f"Incorrect API key provided: {CANARY}.")))
+    tested = house.check(key_id, FakeAdapter(Failed(ErrorClass.AUTH, f"Incorrect API key provided: {CANARY}.")))
     assert (tested.test.ok, tested.test.error_class) == (False, "auth")
     assert tested.message == "Incorrect API key provided: …."
     assert CANARY not in repr(house.keys.get(WORKSPACE, key_id))
@@ -333,19 +333,19 @@ def test_a_refused_key_is_recorded_by_error_class_without_the_key(house: House) 
 def test_an_adapters_exception_is_reported_by_its_type_only(house: House) -> None:
     key_id = house.add().key.id
     with pytest.raises(ProviderFailed) as failed:
-        house.check(key_id, Asked(RuntimeError(f"Illegal header value: Bearer {CANARY}")))
+        house.check(key_id, FakeAdapter(RuntimeError(f"Illegal header value: Bearer {CANARY}")))
     assert failed.value.message == "The provider could not be reached (RuntimeError)."
     assert failed.value.__cause__ is None
     assert failed.value.__suppress_context__
 
 
 def test_repeated_key_tests_are_rate_limited(house: House) -> None:
-    key_id, asked = house.add().key.id, Asked()
-    house.check(key_id, asked)
+    key_id, adapter = house.add().key.id, FakeAdapter()
+    house.check(key_id, adapter)
     with pytest.raises(RateLimited):
-        house.check(key_id, asked, seconds=1)
-    house.check(key_id, asked, seconds=int(TEST_INTERVAL_MIN.total_seconds()))
-    assert len(asked.with_credentials) == 2
+        house.check(key_id, adapter, seconds=1)
+    house.check(key_id, adapter, seconds=int(TEST_INTERVAL_MIN.total_seconds()))
+    assert len(adapter.with_credentials) == 2
 
 
 # ---- removing --------------------------------------------------------------------------------------------------------

@@ -160,9 +160,9 @@ def test_a_masked_edit_without_a_size_changes_the_masked_rows_alone() -> None:
     mask = Image.new("RGBA", ground.size, (0, 0, 0, 255))
     mask.paste((0, 0, 0, 0), (0, 300, 300, 400))
     shelf = catalogue(frozenset({"local"}))
-    told = shelf.parameters_for("local/canvas", {}, facts=InputFacts(*ground.size))
+    parameters = shelf.parameters_for("local/canvas", {}, facts=InputFacts(*ground.size))
     inputs = {"image": (png(ground),), "mask": (png(mask),)}
-    (file,) = painted(Job(ATTEMPT, "image", "local/canvas", "neon city", parameters=told, inputs=inputs))
+    (file,) = painted(Job(ATTEMPT, "image", "local/canvas", "neon city", parameters=parameters, inputs=inputs))
     edited = Image.open(io.BytesIO(file)).convert("RGB")
     assert edited.size == ground.size
     # The visible mark is below this area.

@@ -60,10 +60,10 @@ def test_a_truncated_text_still_ends_with_its_mark() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "count"), [("three tips for the garden", 3), ("a list of 7 names for a cat", 7), ("ideas", 5)]
+    ("prompt", "count"), [("three tips for the garden", 3), ("a list of 7 names for a cat", 7), ("ideas", 5)]
 )
-def test_a_list_has_the_requested_number_of_lines(asked: str, count: int) -> None:
-    lines = [line for line in written(asked)[0].splitlines() if line[:1].isdigit()]
+def test_a_list_has_the_requested_number_of_lines(prompt: str, count: int) -> None:
+    lines = [line for line in written(prompt)[0].splitlines() if line[:1].isdigit()]
     assert len(lines) == count
 
 
@@ -100,7 +100,7 @@ def test_a_text_contains_no_stop_word_and_counts_only_its_own_tokens(stop: str) 
 
 
 @pytest.mark.parametrize(
-    ("asked", "about"),
+    ("prompt", "about"),
     [
         ("Write me a haiku about the sea.", "the sea"),
         (
@@ -112,8 +112,8 @@ def test_a_text_contains_no_stop_word_and_counts_only_its_own_tokens(stop: str) 
         ("", "nothing in particular"),
     ],
 )
-def test_the_subject_of_a_request_is_found(asked: str, about: str) -> None:
-    assert subject(asked) == about
+def test_the_subject_of_a_request_is_found(prompt: str, about: str) -> None:
+    assert subject(prompt) == about
 
 
 # ---- pages -----------------------------------------------------------------------------------------------------------

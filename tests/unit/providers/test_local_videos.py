@@ -150,8 +150,8 @@ def test_the_camera_moves_as_requested() -> None:
         pictures = seen(made(work)[0].data).pictures
         ends[motion] = [pictures[0], pictures[-1]]
     assert difference(ends["pan_left"][0], ends["pan_right"][1]) < difference(*ends["pan_left"]) / 2
-    asked = replace(job("film", "x, pan left", **SMALL), inputs={"image": (still(),)})
-    assert difference(seen(made(asked)[0].data).pictures[0], ends["pan_left"][0]) < difference(*ends["pan_left"]) / 2
+    panned = replace(job("film", "x, pan left", **SMALL), inputs={"image": (still(),)})
+    assert difference(seen(made(panned)[0].data).pictures[0], ends["pan_left"][0]) < difference(*ends["pan_left"]) / 2
 
 
 @pytest.mark.parametrize(

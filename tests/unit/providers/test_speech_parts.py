@@ -30,12 +30,12 @@ def test_joined_speech_is_as_long_as_its_parts_in_every_format(form: str, number
     assert made.duration_ms == pytest.approx(2000 * number, abs=200)
 
 
-@pytest.mark.parametrize("asked_for", ["mp3", "aac", "opus", "wav", "pcm"])
+@pytest.mark.parametrize("requested", ["mp3", "aac", "opus", "wav", "pcm"])
 @pytest.mark.parametrize("number", [1, 3])
-def test_speech_parts_in_another_format_than_requested_are_joined(asked_for: str, number: int) -> None:
-    forms = ["wav"] if asked_for == "pcm" else ["mp3", "aac", "opus", "wav"]
+def test_speech_parts_in_another_format_than_requested_are_joined(requested: str, number: int) -> None:
+    forms = ["wav"] if requested == "pcm" else ["mp3", "aac", "opus", "wav"]
     for form in forms:
-        made = audio.process(join_audio([tone(2, form)] * number, asked_for))
+        made = audio.process(join_audio([tone(2, form)] * number, requested))
         assert made.duration_ms == pytest.approx(2000 * number, abs=200), form
 
 

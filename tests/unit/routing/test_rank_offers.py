@@ -143,10 +143,10 @@ def test_every_offer_is_ranked_once_and_those_in_cooldown_last(
 
 def test_a_submission_beyond_the_longest_queue_gets_a_retry_delay() -> None:
     line = {"openai": 900.5, "replicate": 610.0, "xai": 700.0}
-    asked = list[str]()
+    reads = list[str]()
 
     def next_place(scope: Scope) -> datetime:
-        asked.append(scope.provider)
+        reads.append(scope.provider)
         return NOON + timedelta(seconds=line[scope.provider])
 
     router = replace(routes(), next_place=next_place)
@@ -157,10 +157,10 @@ def test_a_submission_beyond_the_longest_queue_gets_a_retry_delay() -> None:
     line["replicate"] = 600.0
     assert router.require_available("auto", OFFERS) == timedelta(seconds=600)
     # One provider without a queue is enough, and no other is checked.
-    asked.clear()
+    reads.clear()
     line["openai"] = 0.0
     assert router.require_available("auto", OFFERS) == timedelta()
-    assert asked == ["openai"]
+    assert reads == ["openai"]
 
 
 def test_a_provider_in_cooldown_is_not_checked_for_its_rate_limit() -> None:

@@ -19,10 +19,10 @@ def later(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
-def places(limit: RateLimit, asked: list[datetime]) -> list[datetime]:
+def places(limit: RateLimit, times: list[datetime]) -> list[datetime]:
     """The slot of each request, in the order of the requests."""
     pace, given_out = RateWindow(OPENAI), list[datetime]()
-    for now in asked:
+    for now in times:
         given_out.append(pace.next_slot_at(limit, now))
         pace = pace.with_reservation(limit, now)
     return given_out
@@ -70,13 +70,13 @@ def test_a_late_clock_gets_no_slot_before_an_earlier_reservation() -> None:
 def test_no_window_exceeds_the_limit_and_slots_are_assigned_in_order(
     limit: RateLimit, gaps_ms: list[int], late_ms: list[int]
 ) -> None:
-    asked, at = list[datetime](), NOON
+    times, at = list[datetime](), NOON
     for gap in gaps_ms:
         at += timedelta(milliseconds=gap)
-        asked.append(at)
-    given_out = places(limit, asked)
+        times.append(at)
+    given_out = places(limit, times)
     assert given_out == sorted(given_out)
-    assert all(place >= now for place, now in zip(given_out, asked, strict=True))
+    assert all(place >= now for place, now in zip(given_out, times, strict=True))
     sent = sorted(place + timedelta(milliseconds=late) for place, late in zip(given_out, late_ms, strict=False))
     for first, over in zip(sent, sent[limit.requests :], strict=False):
         assert over - first >= timedelta(seconds=limit.seconds)
