@@ -27,7 +27,7 @@ from studio.generation_form import (
 )
 from studio.strings import Translator
 
-MODELS: list[Model] = [model for model in catalogue(frozenset()).data.models if model.kind != "moderation"]
+MODELS: list[Model] = [model for model in catalogue(frozenset[str]()).data.models if model.kind != "moderation"]
 
 
 def shown(model: Model) -> dict[str, Any]:

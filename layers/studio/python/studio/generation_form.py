@@ -180,7 +180,7 @@ def _control(prefix: str, name: str, rule: Mapping[str, Any]) -> Iterator[Contro
         yield Control(f"{prefix}text.{name}", name, "choice", default=default, choices=tuple(rule["choices"]))
     elif "length_max" in rule:
         yield Control(f"{prefix}text.{name}", name, "text", default=default, length_max=rule["length_max"])
-    elif rule.keys() == {"default"}:
+    elif set(rule) == {"default"}:
         yield Control(f"{prefix}switch.{name}", name, "switch", default="on" if rule["default"] else "off")
 
 
@@ -290,7 +290,8 @@ def fields_of_recipe(recipe: Json) -> Fields:
     fields += [("negative_prompt", recipe.get("negative_prompt") or "")]
     if recipe.get("pipeline"):
         fields += [("pipeline", recipe["pipeline"])]
-        for stage, request in (recipe.get("stages") or {}).items():
+        stages: Mapping[str, Json] = recipe.get("stages") or {}
+        for stage, request in stages.items():
             fields += [(f"{stage}/model", request.get("model") or AUTO)]
             fields += _parameter_fields(f"{stage}/", request.get("parameters") or {})
     else:

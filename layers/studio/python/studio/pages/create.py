@@ -188,7 +188,7 @@ def show_choices(visit: Visit) -> Response:
         ("/api/projects", {"limit": LIST_MAX}), ("/api/characters", {"limit": LIST_MAX})
     )
     open_projects = [each for each in projects["items"] if not each["archived_at"]]
-    values = {"projects": open_projects, "characters": characters["items"], "fields": visit.query}
+    values: dict[str, Any] = {"projects": open_projects, "characters": characters["items"], "fields": visit.query}
     return visit.page("create_choices.html", takes_character=bool(visit.query.get("takes_character")), **values)
 
 
