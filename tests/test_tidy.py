@@ -28,8 +28,6 @@ FUNCTION_LINES_MAX = 70
 MODULE_LINES_MAX = 480
 # One vendor's API and one painter, each read as a whole.
 LONG_MODULES = {
-    "layers/atelier/python/atelier/adapters/providers/fal.py",
-    "layers/atelier/python/atelier/adapters/providers/replicate.py",
     "layers/atelier/python/atelier/adapters/providers/local/canvas.py",
 }
 TEST_NAME_CHARACTERS_MAX = 80
