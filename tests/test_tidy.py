@@ -26,7 +26,7 @@ APP_LINES_MAX = 250
 HANDLER_LINES_MAX = 12
 FUNCTION_LINES_MAX = 70
 MODULE_LINES_MAX = 480
-# One vendor's API and one painter, each read as a whole.
+# One painter, read as a whole.
 LONG_MODULES = {
     "layers/atelier/python/atelier/adapters/providers/local/canvas.py",
 }
