@@ -76,6 +76,22 @@ def test_an_uploaded_file_is_found_filtered_and_shown(page: Page, sign_up: SignU
     expect(page.get_by_role("link", name="Use in Create")).to_have_attribute("href", "/create?asset=" + asset_id(page))
 
 
+def test_more_files_follow_with_and_without_a_script(page: Page, api: httpx.Client) -> None:
+    for _ in range(7):
+        make(api, "image", "a card", "local/canvas", parameters={"width": 64, "height": 64, "n": 4})
+    page.goto("/library")
+    tiles, more = page.locator("#assets .tile"), page.get_by_role("link", name="Show more")
+    expect(tiles).to_have_count(24)
+    following = more.get_attribute("href")
+    more.click()
+    expect(tiles).to_have_count(28)
+    expect(more).to_have_count(0)
+    page.goto(str(following))
+    expect(tiles).to_have_count(4)
+    page.get_by_role("link", name="Back to the newest").click()
+    expect(tiles).to_have_count(24)
+
+
 def test_files_are_put_in_order_archived_and_brought_back(page: Page, sign_up: SignUp) -> None:
     sign_up()
     upload(page, "one.png")
@@ -138,6 +154,9 @@ def test_a_project_has_a_budget_and_is_archived_and_brought_back(page: Page, sig
     page.get_by_role("button", name="Create the project").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Spring campaign")
     expect(page.get_by_role("img", name="$0.00 of $12.50 spent")).to_be_visible()
+    page.get_by_role("link", name="Make something for it").click()
+    expect(page.get_by_label("Project")).to_have_value(re.compile("prj_.* Spring campaign"))
+    page.go_back()
     page.get_by_role("link", name="Change").click()
     expect(page.get_by_label("Budget in US dollars")).to_have_value("12.50")
     expect(page.get_by_label("Alerts")).to_have_value("50, 80")

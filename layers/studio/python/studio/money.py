@@ -13,12 +13,13 @@ MICROUSD = 1_000_000
 def microusd(text: str) -> int | None:
     """Dollars as somebody writes them, in micro-USD: `12.50`, `12,50`, `$12`, `1 000`; None for an empty text. Raises
     ValueError for other texts, and for parts of a micro-dollar."""
-    plain = re.sub(r"[\s$\u202f]", "", text).replace(",", ".")
+    plain = re.sub(r"[\s$\u202f]", "", text)
     if not plain:
         return None
-    if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", plain):
+    # A comma before three digits is a thousand for some readers and a decimal for others.
+    if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6}|,[0-9]{1,2})?", plain):
         raise ValueError(text)
-    return int(Decimal(plain) * MICROUSD)
+    return int(Decimal(plain.replace(",", ".")) * MICROUSD)
 
 
 def written(amount: int | None) -> str:

@@ -42,8 +42,8 @@ Request = tuple[str, Mapping[str, Any]]
 
 # ---- showing the form ------------------------------------------------------------------------------------------------
 def show(visit: Visit) -> Response:
-    """The form. Query: `kind` or `pipeline`, `model`, `prompt`; or what it starts from: `from` (a generation),
-    `template`, `asset` (an image or audio), `character`."""
+    """The form. Query: `kind` or `pipeline`, `model`, `prompt`, `project_id`; or what it starts from: `from` (a
+    generation), `template`, `asset` (an image or audio), `character`."""
     query = visit.query
     if source := query.get("from"):
         found = visit.get(f"/api/generations/{source}/recipe")["recipe"]
@@ -62,7 +62,7 @@ def show(visit: Visit) -> Response:
         found = visit.get(f"/api/characters/{source}")["character"]
         fields = [("kind", "image"), ("character_id", f"{source} {found['name']}")]
         return _form(visit, ImmutableMultiDict(fields), source=source)
-    names = ("kind", "pipeline", "model", "prompt")
+    names = ("kind", "pipeline", "model", "prompt", "project_id")
     return _form(visit, ImmutableMultiDict([(name, query[name]) for name in names if name in query]), lists=True)
 
 

@@ -44,11 +44,10 @@ def show_library(visit: Visit) -> Response:
 
 
 def act_on_selection(visit: Visit) -> Response:
-    """Does with the selected files what the button says: `act` is create, character, archive or restore."""
+    """Does with the selected files what the button says: `act` is character, archive or restore."""
     asset_ids, act = _asset_ids(visit.form.getlist("asset")), str(visit.form.get("act", ""))
-    rooms = {"create": "/create", "character": "/characters/new"}
-    if act in rooms and asset_ids:
-        return visit.go(f"{rooms[act]}?{urlencode([('asset', each) for each in asset_ids])}")
+    if act == "character":
+        return visit.go(f"/characters/new?{urlencode([('asset', each) for each in asset_ids])}")
     for asset_id in asset_ids if act in ("archive", "restore") else ():
         visit.api.call("PUT", f"/api/assets/{asset_id}", {"archived": act == "archive"})
     return visit.go(f"/library?put_away={','.join(asset_ids)}" if act == "archive" and asset_ids else "/library")
