@@ -31,14 +31,14 @@ CHARACTER = {
 }
 # Name of the step (in its Idempotency-Key; later steps name its first asset by it), and a body of POST /api/generate.
 GENERATIONS: Mapping[str, Mapping[str, Any]] = {
-    "harbour": {
+    "bay": {
         "kind": "image",
-        "prompt": "a harbour in fog, boats",
+        "prompt": "a bay with hills at dawn",
         "parameters": {"width": 960, "height": 640},
     },
-    "cliffs": {
+    "garden": {
         "kind": "image",
-        "prompt": "chalk cliffs, gulls, noon",
+        "prompt": "poppies and roses in a garden",
         "parameters": {"width": 640, "height": 800},
     },
     "portrait": {"kind": "image", "prompt": "portrait of a keeper", "parameters": {"width": 512, "height": 512}},
@@ -47,8 +47,8 @@ GENERATIONS: Mapping[str, Mapping[str, Any]] = {
     "page": {"kind": "page", "prompt": "A page that invites to a walk along the coast road"},
     "film": {
         "kind": "video",
-        "prompt": "slowly along the harbour",
-        "parameters": {"image_asset_id": "harbour", "width": 640, "height": 426, "duration_seconds": 3},
+        "prompt": "slowly along the bay",
+        "parameters": {"image_asset_id": "bay", "width": 640, "height": 426, "duration_seconds": 3},
     },
     "avatar": {
         "kind": "avatar",
