@@ -33,7 +33,9 @@ def _pool() -> urllib3.PoolManager:
     import urllib3
 
     limits = urllib3.Timeout(connect=CONNECT_SECONDS_MAX, read=SECONDS_MAX)
-    return urllib3.PoolManager(maxsize=CALLS_AT_ONCE_MAX, retries=False, timeout=limits)
+    # What found no connection has carried nothing; and a GET may be sent again when an idle connection was closed.
+    retries = urllib3.Retry(connect=1, read=1, redirect=0, status=0, other=0, allowed_methods={"GET"})
+    return urllib3.PoolManager(maxsize=CALLS_AT_ONCE_MAX, retries=retries, timeout=limits)
 
 
 class ApiError(Exception):
