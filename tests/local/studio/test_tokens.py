@@ -15,11 +15,11 @@ def test_a_token_is_shown_once_works_in_a_program_and_is_revoked(
 ) -> None:
     sign_up()
     page.goto("/tokens")
-    page.get_by_label("Name").fill("my <b>program</b>")
+    page.get_by_label("Name", exact=True).fill("my <b>program</b>")
     page.get_by_label("Everything that an editor may do").uncheck()
     page.get_by_role("button", name="Make the token").click()
     expect(page.locator("#e-scopes")).to_be_visible()
-    expect(page.get_by_label("Name")).to_have_value("my <b>program</b>")
+    expect(page.get_by_label("Name", exact=True)).to_have_value("my <b>program</b>")
     page.get_by_text("Single permissions").click()
     page.get_by_label("Read balance, statement and proof").check()
     page.get_by_role("button", name="Make the token").click()
