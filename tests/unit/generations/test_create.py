@@ -84,6 +84,9 @@ class FakeLibrary:
     def input_asset(self, workspace_id: str, asset_id: str, asset_type: str) -> InputAsset:
         return InputAsset(asset_id, "5a", "png", 64, 64)
 
+    def is_kept(self, workspace_id: str, asset_id: str) -> bool:
+        return True
+
     def get(self, workspace_id: str, document_id: str) -> Template | Character:
         if document_id == CHARACTER_ID:
             return CHARACTER
