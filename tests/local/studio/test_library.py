@@ -283,3 +283,14 @@ def test_what_people_write_is_shown_as_text_in_every_room(page: Page, api: httpx
         assert "<b>'&amp;" in shown.replace("\\", ""), path
         assert page.locator("main b, main img[src=x]").count() == 0, path
         assert page.title() != "run", path
+
+
+def test_an_alert_of_a_budget_is_acknowledged(page: Page, api: httpx.Client) -> None:
+    budget = {"name": "Fair", "budget_microusd": 50_000, "settings": {"alert_thresholds": [1]}}
+    project = api.post("/api/projects", json=budget).json()["data"]["project"]["id"]
+    # The simulator's model has a price; the embedded ones cost nothing.
+    make(api, "image", "a card", "replicate/sdxl", project_id=project)
+    page.goto(f"/projects/{project}")
+    expect(page.get_by_text("1 % of the budget of $0.05 is spent")).to_be_visible()
+    page.get_by_role("button", name="I have seen it").click()
+    expect(page.get_by_text("Seen", exact=True)).to_be_visible()
