@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote as percent_encoded
 
 from starlette.datastructures import ImmutableMultiDict
 from starlette.responses import Response
@@ -46,20 +47,20 @@ def show(visit: Visit) -> Response:
     generation), `template`, `asset` (an image or audio), `character`."""
     query = visit.query
     if source := query.get("from"):
-        found = visit.get(f"/api/generations/{source}/recipe")["recipe"]
+        found = visit.get(f"/api/generations/{percent_encoded(source, safe='')}/recipe")["recipe"]
         return _form(visit, fields_of_recipe(found), source=source)
     if source := query.get("template"):
-        found = visit.get(f"/api/templates/{source}")["template"]
+        found = visit.get(f"/api/templates/{percent_encoded(source, safe='')}")["template"]
         fields = [*fields_of_recipe(found).multi_items(), ("template_id", f"{source} {found['name']}")]
         fields += [(f"template_{name}", found[name] or "") for name in ("prompt", "negative_prompt")]
         fields += [(f"variable.{name}", each["default"] or "") for name, each in found["variables"].items()]
         return _form(visit, ImmutableMultiDict(fields), source=source, variables=found["variables"])
     if source := query.get("asset"):
-        found = visit.get(f"/api/assets/{source}")["asset"]
-        kind = _kind(query.get("kind", "video"))
+        found = visit.get(f"/api/assets/{percent_encoded(source, safe='')}")["asset"]
+        kind = _kind(query.get("kind", "avatar" if found["type"] == "audio" else "video"))
         return _form(visit, ImmutableMultiDict(fields_of_asset(kind, found)), source=source)
     if source := query.get("character"):
-        found = visit.get(f"/api/characters/{source}")["character"]
+        found = visit.get(f"/api/characters/{percent_encoded(source, safe='')}")["character"]
         fields = [("kind", "image"), ("character_id", f"{source} {found['name']}")]
         return _form(visit, ImmutableMultiDict(fields), source=source)
     names = ("kind", "pipeline", "model", "prompt", "project_id")
@@ -71,7 +72,7 @@ def _kind(name: str) -> str:
 
 
 def _form(visit: Visit, fields: Fields, *, lists: bool = False, status: int = 200, **shown: Any) -> Response:
-    """The page with these fields. lists: whether projects and characters are name for too. shown: `quote`, `error`,
+    """The page with these fields. lists: whether projects and characters are fetched too. shown: `quote`, `error`,
     `files` and other parts that not every page has."""
     pipeline = fields.get("pipeline", "")
     kind = "" if pipeline else _kind(fields.get("kind", ""))
@@ -151,7 +152,7 @@ def _quote(visit: Visit, body: Json) -> Json:
     quote = visit.api.call("POST", "/api/quotes", quote_request(body)).data
     requests: list[Request] = [("/api/credits", {})]
     if project := body.get("project_id"):
-        requests.append((f"/api/projects/{project}", {}))
+        requests.append((f"/api/projects/{percent_encoded(project, safe='')}", {}))
     found = visit.api.get_together(*requests)
     return {
         "quote": quote,

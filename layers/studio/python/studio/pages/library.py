@@ -39,7 +39,7 @@ def show_library(visit: Visit) -> Response:
         return visit.page("library_more.html", found=visit.get("/api/assets", **wanted), link=link)
     found, projects = visit.api.get_together(("/api/assets", wanted), ("/api/projects", {"limit": PROJECTS_MAX}))
     put_away = _asset_ids(visit.query.get("put_away", "").split(","))
-    known = {"query": query, "projects": projects["items"], "types": TYPES, "put_away": put_away}
+    known: dict[str, Any] = {"query": query, "projects": projects["items"], "types": TYPES, "put_away": put_away}
     return visit.page("library.html", found=found, link=link, **known)
 
 
