@@ -33,9 +33,9 @@ PAGES: Mapping[str, str] = {
     "credits_why": "/credits/generations/{generation}",
     "credits_proof": "/credits/proof",
     "providers": "/providers",
-    "provider": "/providers/openai",
+    "provider": "/providers/{provider}",
     "provider_custom": "/providers/custom",
-    "provider_models": "/providers/local/models",
+    "provider_models": "/providers/{provider}/models",
     "tokens": "/tokens",
     "docs": "/docs",
 }

@@ -80,6 +80,7 @@ def _furnish(account: AccountClient) -> dict[str, str]:
         "project": project["id"],
         "character": post("/api/characters", character)["character"]["id"],
         "template": post("/api/templates", template)["template"]["id"],
+        "provider": "openai",
         "token": post("/api/tokens", {"name": MARKER, "scopes": ["read"]})["id"],
     }
 
