@@ -35,10 +35,10 @@ class Policy:
 
 @dataclass
 class Account:
-    """All of a Stripe account. `url`: where its pages are. `time`: the account's own time (Unix seconds). `cards`: how
-    the card or bank account behind a payment method behaves. `private`: the simulator's own facts about objects.
-    `request`: the id and idempotency key of the request being served, which its events name; None for what happens by
-    itself."""
+    """All of a Stripe account. `url`: where its pages are. `time`: the account's own time (Unix seconds). `ids`: those
+    of the objects of each kind, in their order. `cards`: how the card or bank account behind a payment method behaves.
+    `private`: the simulator's own facts about objects. `request`: the id and idempotency key of the request being
+    served, which its events name; None for what happens by itself."""
 
     url: str
     time: int
@@ -46,6 +46,7 @@ class Account:
     country: str = "US"
     policy: Policy = field(default_factory=Policy)
     objects: dict[str, Object] = field(default_factory=dict[str, Object])
+    ids: dict[str, dict[str, None]] = field(default_factory=dict[str, dict[str, None]])
     events: list[Object] = field(default_factory=list[Object])
     cards: dict[str, Any] = field(default_factory=dict[str, Any])
     private: dict[str, Object] = field(default_factory=dict[str, Object])
@@ -66,7 +67,7 @@ class Account:
 
     def now(self, clock: str | None = None) -> int:
         """The time of a test clock; the account's own without one, or when the clock is gone."""
-        return self.objects[clock]["frozen_time"] if clock in self.objects else self.time
+        return self.objects.get(clock or "", {}).get("frozen_time", self.time)
 
     def clock_of(self, obj: Object) -> str | None:
         """The test clock that an object lives by, if any."""
@@ -88,8 +89,12 @@ class Account:
         if unknown:
             raise TypeError(f"a {kind} has no {', '.join(sorted(unknown))}")
         obj.update(fields)
-        self.objects[id] = obj
+        self._keep(obj)
         return obj
+
+    def _keep(self, obj: Object) -> None:
+        self.objects[obj["id"]] = obj
+        self.ids.setdefault(obj["object"], {})[obj["id"]] = None
 
     def find(self, kind: str, reference: object, param: str = "id", *, in_path: bool = False) -> Object:
         """The object of this kind with this id. Raises StripeError: 404 for one that the path names, else 400."""
@@ -100,9 +105,9 @@ class Account:
 
     def all(self, kind: str, **fields: Any) -> Iterator[Object]:
         """The objects of a kind whose fields have these values, oldest first; deleted ones are left out."""
-        for obj in list(self.objects.values()):
-            wanted = obj["object"] == kind and not obj.get("deleted")
-            if wanted and all(obj.get(name) == value for name, value in fields.items()):
+        for id in list(self.ids.get(kind, ())):
+            obj = self.objects[id]
+            if not obj.get("deleted") and all(obj.get(name) == value for name, value in fields.items()):
                 yield obj
 
     def delete(self, obj: Object) -> Object:
@@ -133,7 +138,7 @@ class Account:
             "request": dict(self.request or {"id": None, "idempotency_key": None}),
             "type": type,
         }
-        self.objects[event["id"]] = event
+        self._keep(event)
         self.events.append(event)
 
     @contextmanager
@@ -149,6 +154,7 @@ class Account:
     def fork(self, belongs: Callable[[Object], bool]) -> Account:
         """An account to try something in: it has copies of the objects that belong, and shares all others."""
         forked = copy.copy(self)
+        forked.ids = {kind: dict(ids) for kind, ids in self.ids.items()}
         forked.objects = {id: copy.deepcopy(obj) if belongs(obj) else obj for id, obj in self.objects.items()}
         forked.private = {
             id: copy.deepcopy(facts) if id in self.objects and belongs(self.objects[id]) else facts
@@ -163,7 +169,8 @@ class Account:
 
     def restore(self, earlier: Account) -> None:
         """Become what the account was when it was forked."""
-        self.objects, self.private, self.cards = earlier.objects, earlier.private, earlier.cards
+        self.objects, self.ids = earlier.objects, earlier.ids
+        self.private, self.cards = earlier.private, earlier.cards
 
 
 def difference(before: Object, after: Object) -> Object:

@@ -22,10 +22,12 @@ MODULES = (
     "setups",
     "subscription_changes",
     "clocks",
+    "subscription_schedules",
     "checkout",
     "paying",
     "portal",
     "webhook_endpoints",
+    "search",
 )
 # Modules that only add to what others do: they are imported for that.
 ADDITIONS = ("renewals", "paying_later")

@@ -166,5 +166,6 @@ def prorate_change(
         if old and new and (old["price"]["id"], old["quantity"]) == (new["price"]["id"], new["quantity"]):
             continue
         for item, sign in ((old, -1), (new, 1)):
-            if item and prorated_total(account, subscription, item):
+            ends = before[0]["current_period_end"]
+            if item and moment < ends and prorated_total(account, subscription, item):
                 proration(account, subscription, item, moment, sign)

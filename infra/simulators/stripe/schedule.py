@@ -11,7 +11,10 @@ from infra.simulators.stripe.refunds import finish_refund
 
 # A time (Unix seconds), and what is done then.
 Due = tuple[int, Callable[[], None]]
-# Called with the account; each yields what it knows to come for one object.
+# Of two objects that are due at one time, the one whose kind stands first here: a phase of a schedule begins before the
+# period that it is for is renewed.
+ORDER = ("subscription_schedule", "subscription", "invoice", "payment_intent", "refund", "checkout.session")
+# Kind of object → what is to come for one of them.
 SOURCES: dict[str, Callable[[Account, Object], Iterator[Due]]] = {}
 
 
@@ -38,10 +41,10 @@ def set_time(account: Account, clock: str | None, moment: int) -> None:
 
 
 def _dues(account: Account, clock: str | None) -> Iterator[Due]:
-    for obj in list(account.objects.values()):
-        source = SOURCES.get(obj["object"])
-        if source and not obj.get("deleted") and account.clock_of(obj) == clock:
-            yield from source(account, obj)
+    for kind in ORDER:
+        for obj in account.all(kind):
+            if account.clock_of(obj) == clock:
+                yield from SOURCES[kind](account, obj)
 
 
 def _session(account: Account, session: Object) -> Iterator[Due]:

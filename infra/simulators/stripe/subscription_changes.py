@@ -41,6 +41,7 @@ from infra.simulators.stripe.subscriptions import (
     raise_unless_paid,
     set_discounts,
     set_fields,
+    set_paused,
 )
 
 ANCHOR = {"type": choice("now", "unchanged")}
@@ -63,6 +64,11 @@ def update_subscription(account: Account, params: Object, id: str) -> Object:
     decides whether the change stays (past due), waits (`pending_update`) or is taken back (StripeError)."""
     subscription = account.find("subscription", id, in_path=True)
     require(subscription["status"] not in OVER, "A canceled subscription can only update its cancellation_details.")
+    text = (
+        f"The subscription is managed by the subscription schedule `{subscription['schedule']}`; update the schedule."
+    )
+    cancels = params.get("cancel_at_period_end") is not None or "cancel_at" in params
+    require(not (cancels and subscription["schedule"]), text)
     behavior = params.get("payment_behavior") or "allow_incomplete"
     earlier = account.fork(lambda obj: belongs_to(obj, subscription["customer"]))
     events = len(account.events)
@@ -224,6 +230,24 @@ def expire_pending_update(account: Account, subscription: Object) -> None:
     account.emit("customer.subscription.pending_update_expired", subscription)
 
 
+def pause_subscription(account: Account, params: Object, id: str) -> Object:
+    """Stop: no more periods and invoices until it is resumed. The unused time is credited unless `bill_for` says no."""
+    subscription = account.find("subscription", id, in_path=True)
+    require(subscription["status"] == "active", f"A subscription that is {subscription['status']} cannot be paused.")
+    require(not subscription["schedule"], "A subscription with a schedule cannot be paused.")
+    now = account.now(subscription["test_clock"])
+    unused = ((params.get("bill_for") or {}).get("unused_time_from") or {}).get("type") or "now"
+    if unused == "now":
+        for item in subscription["items"]["data"]:
+            if prorated_total(account, subscription, item) and item["current_period_end"] > now:
+                proration(account, subscription, item, now, -1)
+    set_paused(account, subscription, "pause_requested")
+    if params.get("invoicing_behavior") == "invoice":
+        customer = account.objects[subscription["customer"]]
+        finalize(account, draft_invoice(account, customer, [], "subscription_update", subscription))
+    return subscription
+
+
 def resume_subscription(account: Account, params: Object, id: str) -> Object:
     """Go on after a pause: with a new period from now on, or in the old one."""
     subscription = account.find("subscription", id, in_path=True)
@@ -233,7 +257,7 @@ def resume_subscription(account: Account, params: Object, id: str) -> Object:
     restarts = (params.get("billing_cycle_anchor") or {"type": "now"})["type"] == "now"
     customer = account.objects[subscription["customer"]]
     with account.changing(subscription, "customer.subscription.updated"):
-        subscription["status"] = "active"
+        subscription.update(status="active", status_details=None)
         if restarts:
             lines = _restart_period(account, subscription, [], now, "none", now)
     account.emit("customer.subscription.resumed", subscription)
@@ -288,6 +312,16 @@ OPERATIONS = [
         "/v1/subscriptions/{id}",
         cancel_subscription,
         {"cancellation_details": CANCELLATION, "invoice_now": bool, "prorate": bool},
+    ),
+    Operation(
+        "POST",
+        "/v1/subscriptions/{id}/pause",
+        pause_subscription,
+        {
+            "bill_for": {"unused_time_from": {"type": choice("none", "now")}},
+            "invoicing_behavior": choice("invoice", "pending_invoice_item"),
+            "type": choice("subscription"),
+        },
     ),
     Operation(
         "POST",

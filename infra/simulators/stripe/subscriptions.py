@@ -349,8 +349,15 @@ def end_unpaid_trial(account: Account, subscription: Object, behavior: str) -> N
     if behavior == "cancel":
         cancel_now(account, subscription)
         return
+    set_paused(account, subscription, "trial_end_without_payment_method")
+
+
+def set_paused(account: Account, subscription: Object, reason: str) -> None:
+    """The subscription waits, and makes no invoices, until it is resumed."""
+    now = account.now(subscription["test_clock"])
+    why = {"subscription": {"type": reason}, "transitioned_at": now, "type": "subscription"}
     with account.changing(subscription, "customer.subscription.updated"):
-        subscription["status"] = "paused"
+        subscription.update(status="paused", status_details={"paused": why})
     account.emit("customer.subscription.paused", subscription)
 
 

@@ -270,3 +270,20 @@ def test_an_event_says_what_changed(client: stripe.StripeClient) -> None:
         "customer.updated",
         "customer.created",
     ]
+
+
+def test_objects_are_searched_by_their_fields(client: stripe.StripeClient) -> None:
+    pro = new_price(client, 2000, "Pro", lookup_key="pro", metadata={"tier": "pro"})
+    old = new_price(client, 900, "Old", active=False, metadata={"tier": "pro"})
+
+    def found(query: str) -> list[str]:
+        return [price.id for price in client.v1.prices.search({"query": query, "limit": 1}).auto_paging_iter()]
+
+    assert found("metadata['tier']:'pro'") == [old.id, pro.id]
+    assert found("active:'true' AND metadata['tier']:'pro'") == [pro.id]
+    assert found("lookup_key:'pro' OR unit_amount<1000") == [old.id, pro.id]
+    assert found("-active:'true'") == [old.id]
+    assert found("lookup_key:null") == [old.id]
+    for query in ("tier", "active:'true' AND", "active:'true' AND type:'x' OR type:'y'", "active:true"):
+        with pytest.raises(stripe.InvalidRequestError):
+            client.v1.prices.search({"query": query})

@@ -278,3 +278,74 @@ def test_a_deleted_customer_ends_its_subscriptions(client: stripe.StripeClient) 
     assert client.v1.customers.retrieve(customer).deleted
     with pytest.raises(stripe.InvalidRequestError, match="No such customer"):
         client.v1.customers.update(customer, {"name": "Ada"})
+
+
+def test_a_downgrade_waits_for_the_end_of_the_period(client: stripe.StripeClient) -> None:
+    clock = new_clock(client, at(2026, 4, 1))
+    customer = new_customer(client, clock)
+    studio, starter = monthly(client, 5000, "Studio").id, monthly(client, 1000).id
+    subscription = subscribe(client, customer, studio)
+    schedule = client.v1.subscription_schedules.create({"from_subscription": subscription.id})
+    start, end = period(subscription)
+    phases = [
+        {"start_date": start, "end_date": end, "items": [{"price": studio}]},
+        {"items": [{"price": starter}], "proration_behavior": "none"},
+    ]
+    planned = client.v1.subscription_schedules.update(schedule.id, {"phases": phases, "end_behavior": "release"})
+    assert [phase.start_date for phase in planned.phases] == [start, end]
+    with pytest.raises(stripe.InvalidRequestError, match="managed by the subscription schedule"):
+        client.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": True})
+    advance(client, clock, end - 60)
+    assert client.v1.subscriptions.retrieve(subscription.id)["items"]["data"][0].price.id == studio
+    advance(client, clock, at(2026, 6, 1) + 3600)
+    assert [invoice.total for invoice in client.v1.invoices.list({"customer": customer})] == [1000, 1000, 5000]
+    after = client.v1.subscriptions.retrieve(subscription.id)
+    assert (after["items"]["data"][0].price.id, after.schedule) == (starter, None)
+    released = client.v1.subscription_schedules.retrieve(schedule.id)
+    assert (released.status, released.released_subscription) == ("released", subscription.id)
+    assert len(events(client, "subscription_schedule.released")) == 1
+
+
+def test_a_planned_downgrade_can_be_taken_back(client: stripe.StripeClient) -> None:
+    clock = new_clock(client, at(2026, 4, 1))
+    customer = new_customer(client, clock)
+    studio, starter = monthly(client, 5000, "Studio").id, monthly(client, 1000).id
+    subscription = subscribe(client, customer, studio)
+    schedule = client.v1.subscription_schedules.create({"from_subscription": subscription.id})
+    start, end = period(subscription)
+    phases = [
+        {"start_date": start, "end_date": end, "items": [{"price": studio}]},
+        {"items": [{"price": starter}], "proration_behavior": "none"},
+    ]
+    client.v1.subscription_schedules.update(schedule.id, {"phases": phases})
+    client.v1.subscription_schedules.release(schedule.id)
+    advance(client, clock, end + 3600)
+    assert [invoice.total for invoice in client.v1.invoices.list({"customer": customer})] == [5000, 5000]
+
+
+def test_a_pause_credits_the_rest_and_begins_anew_afterwards(client: stripe.StripeClient) -> None:
+    clock = new_clock(client, at(2026, 4, 1))
+    customer = new_customer(client, clock)
+    subscription = subscribe(client, customer, monthly(client, 3000).id)
+    advance(client, clock, at(2026, 4, 11))
+    paused = client.v1.subscriptions.pause(subscription.id)
+    assert (paused.status, paused.status_details.paused.subscription.type) == ("paused", "pause_requested")
+    advance(client, clock, at(2026, 5, 20))
+    assert len(client.v1.invoices.list({"customer": customer}).data) == 1
+    resumed = client.v1.subscriptions.resume(subscription.id)
+    invoice = client.v1.invoices.retrieve(resumed.latest_invoice)
+    # Two thirds of the 30.00 for April are credited.
+    assert (resumed.status, sorted(line.amount for line in invoice.lines)) == ("active", [-2000, 3000])
+    assert (invoice.amount_paid, period(resumed)) == (1000, (at(2026, 5, 20), at(2026, 6, 20)))
+
+
+def test_the_days_of_an_invoice_that_is_sent_run_out(client: stripe.StripeClient) -> None:
+    clock = new_clock(client)
+    customer = client.v1.customers.create({"test_clock": clock, "email": "me@example.com"}).id
+    given = {"collection_method": "send_invoice", "days_until_due": 10}
+    subscription = subscribe(client, customer, monthly(client).id, **given)
+    invoice = client.v1.invoices.retrieve(subscription.latest_invoice)
+    assert (subscription.status, invoice.status, invoice.due_date) == ("active", "open", NOW + 10 * DAY)
+    advance(client, clock, NOW + 10 * DAY)
+    assert client.v1.subscriptions.retrieve(subscription.id).status == "past_due"
+    assert len(events(client, "invoice.sent", "invoice.overdue")) == 2
