@@ -71,6 +71,9 @@ def test_a_handler_accepts_its_example_event_and_logs_its_ids(name: str, cloud: 
         expected = [REFUSED[name]] if name in REFUSED else range(200, 300)
         assert answer["statusCode"] in expected, answer["body"]
     assert answer is None or not answer.get("batchItemFailures")
+    if EXAMPLES[name] == "studio":
+        # Studio writes its log without the product's logger: `tests/unit/studio/test_handler.py`.
+        return
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
     assert {line["level"] for line in lines} <= {"INFO", "WARNING"}
     assert lines[-1].keys() >= ids_of(request), lines[-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import traceback
 from typing import Any
 
 from mangum import Mangum
@@ -25,10 +25,8 @@ from studio.pages import (
     templates,
     tokens,
 )
+from studio.telemetry import log_line
 from studio.visit import Visit
-
-log = logging.getLogger("studio")
-log.setLevel(logging.INFO)
 
 
 def _home(visit: Visit) -> Response:
@@ -42,12 +40,14 @@ def _not_found(visit: Visit) -> Response:
 
 def _record_violation(visit: Visit) -> Response:
     """Takes a browser's report that a page broke its Content-Security-Policy. It is logged; the person sees nothing."""
-    log.warning("content security policy: %s", visit.body[:2000].decode("utf-8", "replace"))
+    report = visit.body[:2000].decode("utf-8", "replace")
+    log_line("WARNING", "content security policy", request_id=visit.request_id, report=report)
     return Response(status_code=204)
 
 
 async def _broken(request: Request, error: Exception) -> Response:
-    log.exception("a page failed: %s", request.url.path, exc_info=error)
+    failure = "".join(traceback.format_exception(error))
+    log_line("ERROR", "a page failed", path=request.url.path, exception=failure)
     return Response("Something went wrong here. It has been recorded. Please try again.", 500, media_type="text/plain")
 
 

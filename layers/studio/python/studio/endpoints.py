@@ -18,6 +18,7 @@ from studio import settings
 from studio.api_client import ApiError
 from studio.csrf import FIELD, ForeignForm
 from studio.session import SignInNeeded
+from studio.telemetry import log_line
 from studio.visit import Visit
 
 Page = Callable[[Visit], Response]
@@ -156,4 +157,15 @@ def _finish(visit: Visit, response: Response, started: float) -> Response:
     # How long the page took itself, and how long it waited for how many calls: browsers show it, the bench reads it.
     timing = f'own;dur={1000 * own:.1f}, api;dur={1000 * waited:.1f};desc="{visit.api.calls}"'
     response.headers["server-timing"] = timing
+    log_line(
+        "INFO",
+        "page",
+        request_id=visit.request_id,
+        method=visit.request.method,
+        path=visit.path,
+        status=response.status_code,
+        own_ms=round(1000 * own),
+        api_ms=round(1000 * waited),
+        api_calls=visit.api.calls,
+    )
     return response

@@ -29,8 +29,9 @@ class Visit:
     def __init__(self, request: Request, body: bytes) -> None:
         self.request = request
         self.path = request.url.path
-        event: Mapping[str, Any] = request.scope.get("aws.event", {})
-        self.api = ApiClient(settings.api_url(event.get("requestContext", {})), request.headers)
+        gateway: Mapping[str, Any] = request.scope.get("aws.event", {}).get("requestContext", {})
+        self.request_id = str(gateway.get("requestId", ""))
+        self.api = ApiClient(settings.api_url(gateway), request.headers)
         self.session = Session(self.api, request.cookies)
         self.query = request.query_params
         self.body = body

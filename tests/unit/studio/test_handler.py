@@ -1,0 +1,78 @@
+"""The Lambda handler: an event of the gateway becomes a page, and one log line that tells nothing private."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+EVENT = Path(__file__).parents[3] / "events/studio/sign_in.json"
+
+
+def answer(**changes: Any) -> Any:
+    """The handler's answer to the example event; in a thread of its own, with an event loop of its own."""
+
+    def run() -> Any:
+        import asyncio
+
+        from studio.application import handler
+
+        asyncio.set_event_loop(asyncio.new_event_loop())
+        try:
+            return handler(json.loads(EVENT.read_text()) | changes, None)
+        finally:
+            asyncio.get_event_loop().close()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(run).result()
+
+
+def text_of(answered: Any) -> str:
+    body = answered["body"]
+    data = base64.b64decode(body) if answered["isBase64Encoded"] else body.encode()
+    return (gzip.decompress(data) if answered["headers"].get("content-encoding") == "gzip" else data).decode()
+
+
+def test_a_page_is_answered_compressed_with_its_policy_and_a_token() -> None:
+    answered = answer()
+    assert answered["statusCode"] == 200
+    headers = answered["headers"]
+    assert headers["content-encoding"] == "gzip"
+    assert headers["cache-control"] == "no-store"
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in policy.replace("https://", "")
+    assert '<input type="hidden" name="form_token"' in text_of(answered)
+    assert any(cookie.startswith("__Host-studio-form=") for cookie in answered["cookies"])
+
+
+def test_a_request_writes_one_line_without_its_query(capsys: pytest.CaptureFixture[str]) -> None:
+    answer(rawQueryString="next=%2Fcreate%3Fprompt%3Dsecret")
+    [line] = [json.loads(each) for each in capsys.readouterr().out.splitlines()]
+    facts = {name: line[name] for name in ("level", "message", "service", "method", "path", "status", "api_calls")}
+    assert facts == {
+        "level": "INFO",
+        "message": "page",
+        "service": "studio",
+        "method": "GET",
+        "path": "/sign-in",
+        "status": 200,
+        "api_calls": 0,
+    }
+    assert line["request_id"] == json.loads(EVENT.read_text())["requestContext"]["requestId"]
+    assert "secret" not in json.dumps(line)
+
+
+def test_an_unknown_page_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    context = json.loads(EVENT.read_text())["requestContext"]
+    context["http"]["path"] = "/studio/nowhere"
+    answered = answer(rawPath="/studio/nowhere", requestContext=context)
+    assert (answered["statusCode"], answered["headers"]["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "There is no page at this address." in text_of(answered)
+    assert json.loads(capsys.readouterr().out)["status"] == 404
