@@ -137,8 +137,8 @@ check-arrows:
 	$(note_success)
 
 check-security:
-	$(tool)/bandit --quiet --configfile pyproject.toml --recursive functions layers/atelier layers/studio
-	$(tool)/bandit --quiet --configfile pyproject.toml --recursive --severity-level medium infra layers/dependencies
+	$(tool)/bandit --quiet --configfile pyproject.toml --recursive functions layers/atelier
+	$(tool)/bandit --quiet --configfile pyproject.toml --recursive --severity-level medium infra layers/dependencies layers/studio
 	@echo "security: ok"
 	$(note_success)
 
