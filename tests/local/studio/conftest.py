@@ -23,7 +23,9 @@ SECONDS_MAX = 30.0
 expect.set_options(timeout=SECONDS_MAX * 1000)
 
 
-@pytest.fixture(scope="session")
+# For a module and no longer: while Playwright runs, its event loop is the running one of the thread, and tests of other
+# modules in the same process could not run theirs.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     path = find_browser()
     if path is None:
