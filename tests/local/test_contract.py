@@ -155,6 +155,6 @@ def test_health_status_and_the_openapi_document_are_public(stack: Stack) -> None
     document = httpx.get(f"{stack.base_url}/api/openapi.json").json()
     assert document["openapi"].startswith("3.1")
     assert {"/api/generate/{kind}", "/api/credits", "/api/auth/signup"} <= set(document["paths"])
-    page = httpx.get(f"{stack.base_url}/")
-    assert page.status_code == 200
+    page = httpx.get(f"{stack.base_url}/", follow_redirects=True)
+    assert (page.status_code, page.url.path) == (200, "/welcome")
     assert "text/html" in page.headers["content-type"]

@@ -76,3 +76,13 @@ def test_an_unknown_page_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert (answered["statusCode"], answered["headers"]["content-type"]) == (404, "text/html; charset=utf-8")
     assert "There is no page at this address." in text_of(answered)
     assert json.loads(capsys.readouterr().out)["status"] == 404
+
+
+def test_a_program_gets_an_unknown_path_in_the_error_envelope() -> None:
+    example = json.loads(EVENT.read_text())
+    example["requestContext"]["http"]["path"] = "/studio/v2/models"
+    example["headers"]["accept"] = "*/*"
+    answered = answer(rawPath="/studio/v2/models", requestContext=example["requestContext"], headers=example["headers"])
+    envelope = json.loads(text_of(answered))
+    assert (answered["statusCode"], envelope["success"], envelope["error"]) == (404, False, "NOT_FOUND")
+    assert envelope["request_id"] == example["requestContext"]["requestId"]

@@ -9,7 +9,7 @@ from typing import Any
 from mangum import Mangum
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from studio.endpoints import route
 from studio.pages import (
@@ -35,6 +35,11 @@ def _home(visit: Visit) -> Response:
 
 
 def _not_found(visit: Visit) -> Response:
+    """A page for people; for programs, which do not ask for one, the API's error envelope."""
+    if "text/html" not in visit.request.headers.get("accept", ""):
+        message = "There is no such path. The API is below /api and /v1."
+        envelope = {"success": False, "error": "NOT_FOUND", "message": message, "details": {}, "retryable": False}
+        return JSONResponse(envelope | {"request_id": visit.request_id}, 404)
     return visit.page("error.html", status=404, title=visit.t("error.not_found_title"), text=visit.t("error.not_found"))
 
 

@@ -146,6 +146,7 @@ def _finish(visit: Visit, response: Response, started: float) -> Response:
     response.headers["referrer-policy"] = "same-origin"
     response.headers["cross-origin-opener-policy"] = "same-origin"
     response.headers["content-language"] = visit.t.language
+    response.headers["x-request-id"] = visit.request_id
     response.headers["vary"] = "Accept-Encoding, Accept-Language, Cookie, HX-Request"
     if len(response.body) >= COMPRESSED_BYTES_MIN and "gzip" in visit.request.headers.get("accept-encoding", ""):
         # CloudFront compresses only what it may cache, and a person's page is for nobody else.
