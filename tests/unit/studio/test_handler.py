@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import json
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from studio.application import handler
+
 EVENT = Path(__file__).parents[3] / "events/studio/sign_in.json"
 
 
 def answer(**changes: Any) -> Any:
-    """The handler's answer to the example event; in a thread of its own, with an event loop of its own."""
-
-    def run() -> Any:
-        import asyncio
-
-        from studio.application import handler
-
-        asyncio.set_event_loop(asyncio.new_event_loop())
-        try:
-            return handler(json.loads(EVENT.read_text()) | changes, None)
-        finally:
-            asyncio.get_event_loop().close()
-
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(run).result()
+    """The handler's answer to the example event."""
+    return handler(json.loads(EVENT.read_text()) | changes, None)
 
 
 def text_of(answered: Any) -> str:
@@ -86,3 +75,9 @@ def test_a_program_gets_an_unknown_path_in_the_error_envelope() -> None:
     envelope = json.loads(text_of(answered))
     assert (answered["statusCode"], envelope["success"], envelope["error"]) == (404, False, "NOT_FOUND")
     assert envelope["request_id"] == example["requestContext"]["requestId"]
+
+
+def test_another_use_of_asyncio_does_not_end_the_handler() -> None:
+    assert answer()["statusCode"] == 200
+    asyncio.run(asyncio.sleep(0))
+    assert answer()["statusCode"] == 200

@@ -38,8 +38,8 @@ def _not_found(visit: Visit) -> Response:
     """A page for people; for programs, which do not ask for one, the API's error envelope."""
     if "text/html" not in visit.request.headers.get("accept", ""):
         message = "There is no such path. The API is below /api and /v1."
-        envelope = {"success": False, "error": "NOT_FOUND", "message": message, "details": {}, "retryable": False}
-        return JSONResponse(envelope | {"request_id": visit.request_id}, 404)
+        envelope: dict[str, Any] = {"success": False, "error": "NOT_FOUND", "message": message, "details": {}}
+        return JSONResponse(envelope | {"request_id": visit.request_id, "retryable": False}, 404)
     return visit.page("error.html", status=404, title=visit.t("error.not_found_title"), text=visit.t("error.not_found"))
 
 
@@ -77,11 +77,12 @@ application = Starlette(
     exception_handlers={Exception: _broken},
 )
 
-# Mangum runs the application on the event loop of the thread, and Lambda's thread has none.
-asyncio.set_event_loop(asyncio.new_event_loop())
+_loop = asyncio.new_event_loop()
 _mangum = Mangum(application, lifespan="off", api_gateway_base_path="/studio")
 
 
 def handler(event: dict[str, Any], context: Any) -> Any:
     """Lambda's entry point, for events of the HTTP API (payload format 2.0)."""
+    # Mangum runs the application on the thread's event loop. Lambda's thread has none, and `asyncio.run` takes it away.
+    asyncio.set_event_loop(_loop)
     return _mangum(event, context)
