@@ -119,7 +119,7 @@ def test_dependencies_come_from_the_emulators_environment(aws: Aws) -> None:
     folders = {name: name for name in code_folders(local_template()) if "dependencies" not in name}
     ready = translate.with_artifacts(local_template(), folders)
     layers = [r for r in ready["Resources"].values() if r["Type"] == "AWS::Lambda::LayerVersion"]
-    assert [layer["Properties"]["LayerName"] for layer in layers] == ["AtelierLayer"]
+    assert {layer["Properties"]["LayerName"] for layer in layers} == {"AtelierLayer", "StudioLayer"}
 
 
 def test_deletion_policies_are_removed_from_the_local_template() -> None:
