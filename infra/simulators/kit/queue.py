@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -33,7 +34,7 @@ class QueuedJob:
 JobT = TypeVar("JobT", bound=QueuedJob)
 
 
-class QueueSimulator(Simulator, Generic[JobT]):
+class QueueSimulator(Simulator, ABC, Generic[JobT]):
     """A simulator with `jobs` by id. A subclass says how a job runs (`run_job`) and what its webhook is
     (`send_webhook_of`). `POST /_simulator/webhooks/{id}` sends a job's webhook again. Markers:
 
@@ -45,13 +46,13 @@ class QueueSimulator(Simulator, Generic[JobT]):
         super().__init__(port, **options)
         self.jobs: dict[str, JobT] = {}
 
+    @abstractmethod
     def run_job(self, job: JobT) -> None:
         """Run a job to its end."""
-        raise NotImplementedError
 
+    @abstractmethod
     def send_webhook_of(self, job: JobT, times: int = 1) -> None:
         """Send a job's webhook: the same message `times` times, each again while it is not accepted."""
-        raise NotImplementedError
 
     def reset(self) -> None:
         with self.lock:
