@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 
 from studio.application import handler
+from studio.endpoints import route
+from studio.visit import Visit
 
 EVENT = Path(__file__).parents[3] / "events/studio/sign_in.json"
 
@@ -81,3 +85,22 @@ def test_another_use_of_asyncio_does_not_end_the_handler() -> None:
     assert answer()["statusCode"] == 200
     asyncio.run(asyncio.sleep(0))
     assert answer()["statusCode"] == 200
+
+
+def test_a_page_that_fails_says_so_with_its_request_and_keeps_its_cookies(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(visit: Visit) -> Response:
+        visit.set_cookies.append("renewed=1")
+        raise ZeroDivisionError
+
+    event = {"requestContext": {"requestId": "req-1", "domainName": "api.example"}}
+    scope = {"type": "http", "method": "GET", "path": "/x", "query_string": b"", "headers": [], "aws.event": event}
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": b""}
+
+    response = asyncio.run(route("/x", fail, public=True).endpoint(Request(scope, receive)))
+    assert (response.status_code, "req-1" in response.body.decode()) == (500, True)
+    assert "renewed=1" in response.headers.getlist("set-cookie")
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["level"] for line in lines] == ["ERROR", "INFO"]
+    assert "ZeroDivisionError" in lines[0]["exception"]

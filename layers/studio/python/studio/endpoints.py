@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import time
+import traceback
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlencode, urlsplit
 
@@ -77,6 +78,12 @@ def _page_or_error(page: Page, visit: Visit, public: bool, checked: bool) -> Res
         return visit.page("error.html", status=403, title=visit.t("error.form_title"), text=visit.t("error.form_text"))
     except ApiError as error:
         return error_page(visit, error)
+    except Exception as error:
+        # Answered here, so that a session that was just renewed reaches the browser: its old token is used up.
+        failure = "".join(traceback.format_exception(error))
+        log_line("ERROR", "a page failed", request_id=visit.request_id, path=visit.path, exception=failure)
+        envelope = {"error": "INTERNAL", "message": str(visit.t("error.broken")), "request_id": visit.request_id}
+        return error_page(visit, ApiError(500, envelope))
 
 
 def sign_in_needed(visit: Visit) -> Response:

@@ -32,11 +32,6 @@ class Session:
         self.name = unquote(cookies.get(NAME_COOKIE, ""))
         api.access_token = cookies.get(ACCESS_COOKIE, "")
 
-    @property
-    def may_exist(self) -> bool:
-        """Whether the browser brought anything of a session."""
-        return bool(self._cookies.get(ACCESS_COOKIE) or self._cookies.get(REFRESH_COOKIE))
-
     def require(self) -> None:
         """Makes sure that there is an access token; raises SignInNeeded, or ApiError when the API does not answer."""
         if not self._api.access_token:
