@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import stripe
 
@@ -280,6 +282,15 @@ def test_a_deleted_customer_ends_its_subscriptions(client: stripe.StripeClient) 
         client.v1.customers.update(customer, {"name": "Ada"})
 
 
+def downgrade_phases(subscription: stripe.Subscription, now: str, later: str) -> list[Any]:
+    """The phases of a schedule: the price `now` until the period ends, then the price `later`."""
+    start, end = period(subscription)
+    return [
+        {"start_date": start, "end_date": end, "items": [{"price": now}]},
+        {"items": [{"price": later}], "proration_behavior": "none"},
+    ]
+
+
 def test_a_downgrade_waits_for_the_end_of_the_period(client: stripe.StripeClient) -> None:
     clock = new_clock(client, at(2026, 4, 1))
     customer = new_customer(client, clock)
@@ -287,10 +298,7 @@ def test_a_downgrade_waits_for_the_end_of_the_period(client: stripe.StripeClient
     subscription = subscribe(client, customer, studio)
     schedule = client.v1.subscription_schedules.create({"from_subscription": subscription.id})
     start, end = period(subscription)
-    phases = [
-        {"start_date": start, "end_date": end, "items": [{"price": studio}]},
-        {"items": [{"price": starter}], "proration_behavior": "none"},
-    ]
+    phases = downgrade_phases(subscription, studio, starter)
     planned = client.v1.subscription_schedules.update(schedule.id, {"phases": phases, "end_behavior": "release"})
     assert [phase.start_date for phase in planned.phases] == [start, end]
     with pytest.raises(stripe.InvalidRequestError, match="managed by the subscription schedule"):
@@ -312,11 +320,8 @@ def test_a_planned_downgrade_can_be_taken_back(client: stripe.StripeClient) -> N
     studio, starter = monthly(client, 5000, "Studio").id, monthly(client, 1000).id
     subscription = subscribe(client, customer, studio)
     schedule = client.v1.subscription_schedules.create({"from_subscription": subscription.id})
-    start, end = period(subscription)
-    phases = [
-        {"start_date": start, "end_date": end, "items": [{"price": studio}]},
-        {"items": [{"price": starter}], "proration_behavior": "none"},
-    ]
+    _, end = period(subscription)
+    phases = downgrade_phases(subscription, studio, starter)
     client.v1.subscription_schedules.update(schedule.id, {"phases": phases})
     client.v1.subscription_schedules.release(schedule.id)
     advance(client, clock, end + 3600)
