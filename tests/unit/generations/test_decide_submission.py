@@ -7,8 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from atelier.catalogue.catalogue import Offer
-from atelier.catalogue.model import Tier
+from atelier.catalogue.catalogue import Offer, catalogue
 from atelier.errors import InsufficientCredits, QuoteExpired, RateLimited, ValidationFailed
 from atelier.generations.decide_submission import (
     OpenHold,
@@ -25,7 +24,7 @@ from atelier.ledger.model import DailyCreditRule, Grant, GrantSource, Wallet, ne
 from atelier.projects.model import WORKSPACE
 from tests.unit.generations.values import NOW, generation
 
-TIER = Tier(daily_credits=50, daily_reset="midnight", watermark=False, generations_open_max=2)
+TIER = replace(catalogue(frozenset({"local"})).tier("free"), watermark=False, generations_open_max=2)
 DAILY = DailyCreditRule(50)
 CHEAP = Offer("local/canvas", "local", 2, 0, 10)
 DEAR = Offer("replicate/sdxl", "replicate", 6, 4000, 60)

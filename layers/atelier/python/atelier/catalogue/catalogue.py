@@ -1,4 +1,4 @@
-"""The catalogue: models, prices, tiers and outcomes, written in `catalogue/*.yaml` and checked by `yaml_schema.py`.
+"""The catalogue: models, prices, tiers, packs and outcomes, in `catalogue/*.yaml` and checked by `yaml_schema.py`.
 
 Reading and checking YAML takes too long for a cold start, so the same data is kept beside it in `compiled.json`,
 with the digest of the YAML files that it was made from (`python -m atelier.catalogue.catalogue` makes it). When the
@@ -20,9 +20,10 @@ from atelier.catalogue import model as arithmetic
 from atelier.catalogue import speakable
 from atelier.catalogue.candidates import format_candidate
 from atelier.catalogue.costs import NO_FILES, Files, Usage
-from atelier.catalogue.model import DocumentedRateLimit, Model, OutcomeRule, Price, ProviderFacts, Settlement, Tier
+from atelier.catalogue.model import DocumentedRateLimit, Model, OutcomeRule, Price, ProviderFacts, Settlement
 from atelier.catalogue.parameters import Parameters
 from atelier.catalogue.sizes import NO_FACTS, SHAPE_PARAMETERS, SIZE, InputFacts
+from atelier.catalogue.tiers import FREE, Pack, Tier
 from atelier.dataclass import dataclass
 from atelier.errors import Unavailable, ValidationFailed
 
@@ -39,7 +40,11 @@ class CatalogueData:
         self._entries: dict[str, dict[str, Any]] = {entry["id"]: entry for entry in document["models"]}
         self._models: dict[str, Model] = {}
         self.retired: dict[str, dict[str, str]] = {entry["id"]: entry for entry in document["retired"]}
-        self.tiers = {name: Tier(**each) for name, each in document["tiers"].items()}
+        self.tiers = {each["id"]: Tier.from_data(each) for each in document["tiers"]}
+        self.packs = {each["id"]: Pack(**each) for each in document["packs"]}
+        # The newest version of each name, in the order of the file: versions count up.
+        self.newest_tiers = {tier.name: tier for tier in self.tiers.values()}
+        self.newest_packs = {pack.name: pack for pack in self.packs.values()}
         self.outcomes = {name: OutcomeRule(**each) for name, each in document["outcomes"].items()}
         self.providers: dict[str, ProviderFacts] = document.get("providers", {})
         self.limits: dict[str, DocumentedRateLimit] = document.get("limits", {})
@@ -119,9 +124,25 @@ class Catalogue:
             _unknown_model_error() if past is None else _shut_down_error(model_id, past["sunset_at"], past["successor"])
         )
 
-    def tier(self, name: str) -> Tier:
-        """The tier with this name; raises KeyError."""
-        return self.data.tiers[name]
+    def tier(self, tier_id: str) -> Tier:
+        """The tier with this id (`pro@2`), or the newest version of this name (`pro`); raises KeyError."""
+        return self.data.tiers[tier_id] if "@" in tier_id else self.data.newest_tiers[tier_id]
+
+    def tiers_on_sale(self) -> tuple[str, ...]:
+        """The ids of the newest versions in rank order: the free tier, and those that have a price."""
+        return tuple(tier.id for tier in self.data.newest_tiers.values() if tier.name == FREE or tier.prices)
+
+    def rank(self, tier_id: str) -> int:
+        """The place of a tier in the order of the price list; the free one's is 0. Raises KeyError."""
+        return tuple(self.data.newest_tiers).index(self.tier(tier_id).name)
+
+    def pack(self, pack_id: str) -> Pack:
+        """The pack with this id (`small@1`), or the newest version of this name (`small`); raises KeyError."""
+        return self.data.packs[pack_id] if "@" in pack_id else self.data.newest_packs[pack_id]
+
+    def packs_on_sale(self) -> tuple[str, ...]:
+        """The ids of the packs that are sold, in the order of the price list."""
+        return tuple(pack.id for pack in self.data.newest_packs.values())
 
     def sunset_at(self, model: Model) -> date | None:
         """The first day on which a model is no longer offered, or None."""
@@ -336,15 +357,26 @@ def _parse(sources: list[bytes]) -> dict[str, Any]:
     """Merge the sections of all files. A file's `defaults` are filled into each of its models."""
     import yaml
 
-    data: dict[str, Any] = {"models": [], "retired": []}
+    data: dict[str, Any] = {"models": [], "retired": [], "tiers": [], "packs": []}
     for source in sources:
         part = cast("dict[str, Any]", yaml.load(source, Loader=yaml.CSafeLoader))
         defaults = part.pop("defaults", {})
         part["models"] = [{**defaults, **entry} for entry in part.get("models", [])]
+        for section in ("tiers", "packs"):
+            part[section] = _versions(part.get(section, {}))
         for section, entries in part.items():
             held = data.setdefault(section, type(entries)())
             data[section] = held + entries if isinstance(entries, list) else held | entries
     return json.loads(json.dumps(data, default=str))
+
+
+def _versions(entries: dict[str, dict[int, dict[str, Any]]]) -> list[dict[str, Any]]:
+    """The versions of tiers or packs as one list in which each has its id."""
+    return [
+        {**entry, "id": f"{name}@{version}"}
+        for name, versions in entries.items()
+        for version, entry in versions.items()
+    ]
 
 
 def _shared_parameters(first: Mapping[str, Any], model: Model) -> dict[str, Any]:

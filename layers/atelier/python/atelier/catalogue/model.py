@@ -209,16 +209,6 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tier:
-    """What a workspace of a tier may do and receives; catalogue/tiers.yaml explains the values."""
-
-    daily_credits: Count
-    daily_reset: Literal["midnight", "after_24h"]
-    watermark: bool
-    generations_open_max: Positive
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OutcomeRule:
     """What creator and operator pay for one outcome of an attempt; catalogue/outcomes.yaml explains the values."""
 

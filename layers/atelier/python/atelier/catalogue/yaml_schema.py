@@ -14,15 +14,19 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator, wit
 
 from atelier.catalogue import costs, model, parameters
 from atelier.catalogue.costs import ImageCost, PredictionSecondCost, SecondCost
-from atelier.catalogue.model import DocumentedRateLimit, Model, OutcomeRule, ProviderFacts, RetiredModel, Tier
+from atelier.catalogue.currencies import DIGITS, is_payable
+from atelier.catalogue.model import DocumentedRateLimit, Model, OutcomeRule, ProviderFacts, RetiredModel
 from atelier.catalogue.parameters import PROMPT_CHARACTERS_MAX, ParameterRule, limit_error, validation_error
 from atelier.catalogue.sizes import RESOLUTION_PATTERN
 from atelier.catalogue.speakable import LANGUAGES
+from atelier.catalogue.tiers import FREE, Pack, Tier, name_of, version_of
 
 STRICT = ConfigDict(strict=True, extra="forbid")
 # A rule that allows no value; it stands for a parameter that has no rule.
 NO_VALUE: ParameterRule = {"minimum": 1, "maximum": 0}
 MODEL_ID = re.compile(r"[a-z0-9-]+/[a-z0-9.-]+")
+# The id of a tier's or pack's version; both parts stand in lookup keys at the payment provider.
+VERSION_ID = re.compile(r"[a-z][a-z0-9_]{0,29}@[1-9][0-9]{0,3}")
 
 
 def _check_model(model: Model) -> Model:
@@ -112,6 +116,43 @@ def _check_table(
         raise ValueError(f"the table of prices lacks or exceeds {sorted(wanted ^ set(table))}")
 
 
+def _check_amounts(currency: str, *amounts: int) -> None:
+    if currency not in DIGITS:
+        raise ValueError(f"unknown currency: {currency}")
+    if not all(is_payable(amount, currency) for amount in amounts):
+        raise ValueError(f"an amount in {currency} must end in 0")
+
+
+def _check_tier(tier: Tier) -> Tier:
+    """Check what types alone cannot express of one version. Raises ValueError."""
+    _check_amounts(tier.currency, tier.price_month, tier.price_year)
+    if tier.name == FREE and (tier.prices or tier.trial_days or tier.grace_days):
+        raise ValueError("the free tier costs nothing, and has no trial and no grace")
+    if tier.trial_credits and not tier.trial_days:
+        raise ValueError("trial_credits need trial_days")
+    if not tier.kinds or not tier.models:
+        raise ValueError('a tier allows some kinds and models, or "all"')
+    return tier
+
+
+def _check_pack(pack: Pack) -> Pack:
+    _check_amounts(pack.currency, pack.price)
+    return pack
+
+
+def _check_versions(ids: list[str]) -> None:
+    """Check that the versions of each name stand together and count up from 1. Raises ValueError."""
+    for entry_id in ids:
+        if not VERSION_ID.fullmatch(entry_id):
+            raise ValueError(f"an id is a short lower-case name and a version: {entry_id}")
+    counted: dict[str, int] = {}
+    for entry_id in ids:
+        name = name_of(entry_id)
+        counted[name] = counted.get(name, 0) + 1
+        if version_of(entry_id) != counted[name] or (counted[name] > 1 and list(counted)[-1] != name):
+            raise ValueError(f"the versions of {name} count up from 1 without a gap: {entry_id}")
+
+
 # Each part of an entry is checked as strictly as the whole.
 for part in (
     *(parameters.IntegerRule, parameters.NumberRule, parameters.ChoiceRule),
@@ -128,6 +169,7 @@ for part in (
         RetiredModel,
         Model,
         Tier,
+        Pack,
         OutcomeRule,
     ),
 ):
@@ -141,7 +183,8 @@ class CatalogueDocument(BaseModel):
 
     models: list[Annotated[Model, AfterValidator(_check_model)]]
     retired: list[RetiredModel]
-    tiers: dict[str, Tier]
+    tiers: list[Annotated[Tier, AfterValidator(_check_tier)]]
+    packs: list[Annotated[Pack, AfterValidator(_check_pack)]]
     outcomes: dict[str, OutcomeRule]
     limits: dict[str, DocumentedRateLimit] = {}
     providers: dict[str, ProviderFacts] = {}
@@ -168,6 +211,26 @@ class CatalogueDocument(BaseModel):
         for name, successor in successors:
             if successor == name or successor not in sold:
                 raise ValueError(f"the successor of {name} is no model here: {successor}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_price_list(self) -> CatalogueDocument:
+        _check_versions([tier.id for tier in self.tiers])
+        _check_versions([pack.id for pack in self.packs])
+        if not self.tiers or self.tiers[0].name != FREE:
+            raise ValueError("the first tier is the free one")
+
+        models = {model.id for model in self.models}
+        for tier in self.tiers:
+            unknown = set[str]() if tier.models == "all" else set(tier.models) - models
+            if unknown:
+                raise ValueError(f"{tier.id} has models that are not in the catalogue: {sorted(unknown)}")
+
+        for entries in (self.tiers, self.packs):
+            first = {entry.name: entry.currency for entry in reversed(entries)}
+            changed = [entry.id for entry in entries if entry.currency != first[entry.name]]
+            if changed:
+                raise ValueError(f"a later version keeps the currency: {changed}")
         return self
 
 

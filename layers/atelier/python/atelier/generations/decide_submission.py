@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from atelier.catalogue.catalogue import Offer
-from atelier.catalogue.model import Tier
+from atelier.catalogue.tiers import Tier
 from atelier.dataclass import dataclass
 from atelier.errors import QuoteExpired, ValidationFailed
 from atelier.generations.model import DeliveredFile, Generation, Pipeline, Recipe, Stage
