@@ -30,9 +30,11 @@ from atelier.identity.model import (
     Credentials,
     Device,
     EmailTaken,
+    Membership,
     RefreshToken,
     Session,
     User,
+    UserAccount,
     UserStatus,
     Workspace,
     new_user,
@@ -106,9 +108,7 @@ def test_a_created_account_is_read_back_unchanged(store: Store) -> None:
     store.create(credentials, user, workspace, session)
     assert store.credentials("ada@example.com") == credentials
     assert store.user_with_workspace(user.id, workspace.id) == (user, workspace)
-    found, memberships = store.account(user.id)
-    assert found == user
-    assert [(membership.workspace, membership.role) for membership in memberships] == [(workspace, Role.OWNER)]
+    assert store.account(user.id, NOW) == UserAccount(user, (Membership(workspace, Role.OWNER),), "free")
     assert store.session(user.id, session.id) == session
     assert store.role(user.id, workspace.id) is Role.OWNER
     assert store.session_and_role(user.id, session.id, workspace.id) == (session, Role.OWNER)
@@ -178,7 +178,7 @@ def test_a_missing_account_session_or_role_is_not_found(store: Store) -> None:
     assert store.session_and_role(user.id, session.id, nowhere) == (session, None)
     assert store.session_and_role(nobody, session.id, workspace.id) == (None, None)
     with pytest.raises(NotFound):
-        store.account(nobody)
+        store.account(nobody, NOW)
     with pytest.raises(NotFound):
         store.user_with_workspace(user.id, nowhere)
 
@@ -190,7 +190,7 @@ def test_an_email_is_claimed_once_and_the_second_claim_writes_nothing(store: Sto
         store.create(*second[:4])
     assert store.credentials("ada@example.com") == first[0]
     with pytest.raises(NotFound):
-        store.account(second[1].id)
+        store.account(second[1].id, NOW)
     assert store.session(second[1].id, second[3].id) is None
     assert store.role(second[1].id, second[2].id) is None
 

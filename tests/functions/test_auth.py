@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
 import botocore.session
 import pytest
 
+from atelier.adapters.aws.dynamodb import transaction
+from atelier.adapters.aws.dynamodb.ledger.transactions import put_tier
+from atelier.clock import system_clock
 from atelier.http.api import Api
 from atelier.http.response import Response
 from atelier.identity.refresh_cookie import COOKIE_NAME
@@ -241,6 +245,19 @@ def test_the_me_route_returns_the_account_of_the_token(auth: ModuleType, authori
     assert claims["user_id"] == session["user"]["id"]
     response = invoke_app(load_function("api/account"), authorized_event("api/account/me", claims))
     assert success_data(response) == {"user": session["user"], "workspaces": [session["workspace"]], "tier": "free"}
+
+
+@pytest.mark.parametrize(("days_left", "name"), [(None, "pro"), (1, "pro"), (0, "free")])
+def test_the_me_route_shows_the_tier_that_the_wallet_has_now(
+    auth: ModuleType, authorizer: ModuleType, days_left: int | None, name: str
+) -> None:
+    session = success_data(post(auth, "signup"))
+    ends_at = None if days_left is None else system_clock() + timedelta(days=days_left)
+    with transaction() as write:
+        put_tier(write, session["workspace"]["id"], "pro@2", ends_at, part="wallet")
+    claims = context(authorizer, session["access_token"])
+    response = invoke_app(load_function("api/account"), authorized_event("api/account/me", claims))
+    assert success_data(response)["tier"] == name
 
 
 def test_the_me_route_with_an_invalid_token_names_the_reason(authorizer: ModuleType) -> None:

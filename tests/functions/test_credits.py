@@ -84,7 +84,7 @@ def test_a_settled_charge_names_price_version_attempts_and_used_grants(app: Modu
 
 def test_a_past_balance_is_returned_and_a_future_one_is_refused(app: ModuleType) -> None:
     before = success_data(invoke_app(app, example_event("api/credits/balance_then")))
-    counters = {"available": 0, "held": 0, "debt": 0, "grants": []}
+    counters = {"tier": None, "available": 0, "held": 0, "debt": 0, "grants": []}
     assert before == counters | {"next_daily_reset_at": None, "daily_credits_withheld": None}
     held = submit_example().credits_held
     now = success_data(invoke_app(app, then(rfc3339(system_clock()))))

@@ -7,7 +7,7 @@ race is staged with `meanwhile`, which runs another write between a caller's rea
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ import pytest
 from atelier.adapters.aws.dynamodb import ConditionsFailed, connection, transaction
 from atelier.adapters.aws.dynamodb.generations.items import GenerationItem
 from atelier.adapters.aws.dynamodb.ledger.items import WalletItem
-from atelier.adapters.aws.dynamodb.ledger.transactions import put_hold, put_new_wallet, put_settlement
+from atelier.adapters.aws.dynamodb.ledger.transactions import put_hold, put_new_wallet, put_settlement, put_tier
 from atelier.clock import rfc3339
 from atelier.errors import AtelierError, BudgetExceeded, Conflict, InsufficientCredits, NotFound, RateLimited
 from atelier.generations.model import Generation, Status
@@ -101,6 +101,33 @@ def test_an_existing_wallet_is_not_created_again(world: World) -> None:
     with pytest.raises(ConditionsFailed), transaction() as write:
         put_new_wallet(write, new_wallet(world.workspace_id, "free", world.now))
     assert world.wallet() == before
+
+
+def set_tier(world: World, tier: str, ends_at: datetime | None = None) -> None:
+    with transaction() as write:
+        put_tier(write, world.workspace_id, tier, ends_at, part="wallet")
+
+
+def test_a_tier_of_a_missing_wallet_does_not_create_it(world: World) -> None:
+    with pytest.raises(ConditionsFailed), transaction() as write:
+        put_tier(write, "wsp_nobody", "pro@2", None, part="wallet")
+    with pytest.raises(NotFound):
+        world.wallets.wallet("wsp_nobody")
+
+
+def test_a_tier_set_during_the_daily_reset_is_kept(world: World) -> None:
+    ends_at = world.now + timedelta(days=3)
+    with before_first_write(lambda: set_tier(world, "free", ends_at)):
+        world.refreshed()
+    assert (world.wallet().tier_ends_at, world.wallet().available) == (ends_at, 50)
+
+
+def test_a_hold_planned_under_another_tier_is_refused(world: World) -> None:
+    planned = opening(world, 4)
+    set_tier(world, "free", world.now + timedelta(days=3))
+    with pytest.raises(ConditionsFailed):
+        write_opening(world, planned)
+    assert world.wallet().held == 0
 
 
 # ---- holds -----------------------------------------------------------------------------------------------------------

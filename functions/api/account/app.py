@@ -17,7 +17,7 @@ handler = api.handler
 @api.route("GET", "/api/auth/me", permission="account.read", answer=AccountView)
 def me(request: Request[object]) -> Response:
     """The caller's account, and the workspaces of which it is a member."""
-    return Response(account_view(*identity.account(request.caller.user_id)))
+    return Response(account_view(identity.account(request.caller.user_id, request.now)))
 
 
 @api.route("GET", "/api/tokens", permission="tokens.read", tag="tokens", query=TokenQuery, answer=TokenList)

@@ -42,7 +42,7 @@ def balance(request: Request[Empty]) -> Response:
     if at is not None:
         return Response(past_balance_view(seals.balance_at(request.caller.workspace_id, at, request.now), at))
     wallet = ledger.refresh_wallet(request.caller.workspace_id, request.now)
-    return Response(balance_view(wallet, ledger.daily_grant(wallet.tier), request.now))
+    return Response(balance_view(wallet, ledger.daily_grant(wallet.tier_at(request.now)), request.now))
 
 
 @api.route(

@@ -11,7 +11,16 @@ from typing import Any
 from atelier.errors import IdempotencyMismatch, NotFound
 from atelier.identity.access_tokens import AccessTokens
 from atelier.identity.api_tokens import TOKENS_PER_WORKSPACE_MAX, ApiToken, TokenExists, TokenPage, TooManyTokens
-from atelier.identity.model import Credentials, EmailTaken, Membership, Session, User, UserStatus, Workspace
+from atelier.identity.model import (
+    Credentials,
+    EmailTaken,
+    Membership,
+    Session,
+    User,
+    UserAccount,
+    UserStatus,
+    Workspace,
+)
 from atelier.identity.permissions import Role
 from atelier.identity.rate_limit import SignInLimits
 from atelier.identity.signing import new_key_set
@@ -85,11 +94,13 @@ class InMemoryIdentity:
             raise NotFound
         return self.users[user_id], self.workspaces[workspace_id]
 
-    def account(self, user_id: str) -> tuple[User, list[Membership]]:
+    def account(self, user_id: str, now: datetime) -> UserAccount:
         if user_id not in self.users:
             raise NotFound
         mine = sorted((workspace_id, role) for (member, workspace_id), role in self.roles.items() if member == user_id)
-        return self.users[user_id], [Membership(self.workspaces[workspace_id], role) for workspace_id, role in mine]
+        user = self.users[user_id]
+        memberships = tuple(Membership(self.workspaces[workspace_id], role) for workspace_id, role in mine)
+        return UserAccount(user, memberships, self.workspaces[user.workspace_id].tier)
 
     def record_sign_in(self, user_id: str, at: datetime) -> None:
         self.last_login_at[user_id] = at

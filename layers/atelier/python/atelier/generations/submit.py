@@ -246,7 +246,8 @@ def _write(request: PricedRequest, deps: SubmitDeps, now: datetime, wallet_read:
             now=now,
             known_wallet=None if tries else wallet_read,
         )
-        tier, daily = deps.catalogue.tier(wallet.tier), deps.daily_grant(wallet.tier)
+        tier_id = wallet.tier_at(now)
+        tier, daily = deps.catalogue.tier(tier_id), deps.daily_grant(tier_id)
         try:
             decision = decide_submission(request, wallet, tier, daily, is_kept, now)
         except (InsufficientCredits, RateLimited):

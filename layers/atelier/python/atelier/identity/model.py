@@ -107,6 +107,16 @@ class Membership:
 
 
 @dataclass(frozen=True, slots=True)
+class UserAccount:
+    """A user and the memberships in all workspaces, oldest workspace first. `tier`: the name of the personal
+    workspace's tier as of now, which its wallet says."""
+
+    user: User
+    memberships: tuple[Membership, ...]
+    tier: str
+
+
+@dataclass(frozen=True, slots=True)
 class Device:
     """The client that opened a session: its User-Agent header and its IP address."""
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from atelier.identity.api_tokens import ApiToken, TokenPage
-from atelier.identity.model import Credentials, Membership, Session, User, Workspace
+from atelier.identity.model import Credentials, Session, User, UserAccount, Workspace
 from atelier.identity.permissions import Role
 
 
@@ -46,8 +46,8 @@ class Accounts(Protocol):
         """A user and the user's personal workspace, by a consistent read; raises NotFound."""
         ...
 
-    def account(self, user_id: str) -> tuple[User, list[Membership]]:
-        """A user and the memberships in all workspaces, oldest workspace first; raises NotFound."""
+    def account(self, user_id: str, now: datetime) -> UserAccount:
+        """A user with the memberships in all workspaces; raises NotFound."""
         ...
 
     def record_sign_in(self, user_id: str, at: datetime) -> None:

@@ -16,7 +16,7 @@ from atelier.identity.credentials import (
     require_unrelated,
     validate_password,
 )
-from atelier.identity.model import Membership, SessionTokens, SignedIn, User
+from atelier.identity.model import Membership, SessionTokens, SignedIn, User, UserAccount
 from atelier.identity.permissions import Role
 
 REFRESH_TOKEN_LENGTH_MAX = 512
@@ -171,12 +171,10 @@ def signed_in_view(signed_in: SignedIn, delivery: str) -> SignedInView:
     )
 
 
-def account_view(user: User, memberships: list[Membership]) -> AccountView:
+def account_view(account: UserAccount) -> AccountView:
     """The response of `GET /api/auth/me`: the account of the caller."""
     return AccountView(
-        user=user_view(user),
-        workspaces=[workspace_view(membership) for membership in memberships],
-        tier=next(
-            membership.workspace.tier for membership in memberships if membership.workspace.id == user.workspace_id
-        ),
+        user=user_view(account.user),
+        workspaces=[workspace_view(membership) for membership in account.memberships],
+        tier=account.tier,
     )

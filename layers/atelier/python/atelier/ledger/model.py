@@ -89,6 +89,7 @@ SPENDING_PRIORITY = {
 NO_EXPIRY_SORT_KEY = "9999"
 # `Wallet.reset_at` of a wallet whose daily credits are withheld: the daily reset skips it.
 NEVER_RESET = datetime(9999, 12, 31, tzinfo=UTC)
+FREE_TIER = "free"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,10 @@ class Wallet:
     each other. `written` counts the movements. `debt` is the amount that a refund or chargeback took back after it was
     spent; while it is above zero, nothing can be spent. `budgeted`: the workspace has a budget, so each hold must
     reserve on it. `own_routes`: the workspace may have its own provider keys or preferences, which each submission must
-    read. `mailbox`: state of the owner's mailbox; see `Daily.withheld_from`."""
+    read. `mailbox`: state of the owner's mailbox; see `DailyCreditRule.withholding_reason`.
+
+    `tier` is the id of a tier in the catalogue: "free", or a version such as "pro@2"; `tier_ends_at`: when it ends, as
+    far as that is known. Rules are those of `tier_at`."""
 
     workspace_id: str
     tier: str
@@ -133,6 +137,16 @@ class Wallet:
     budgeted: bool = False
     own_routes: bool = True
     mailbox: MailboxState = MailboxState.ELIGIBLE
+    tier_ends_at: datetime | None = None
+
+    def tier_at(self, now: datetime) -> str:
+        """The id of the tier whose rules hold at `now`: free from `tier_ends_at` on, whether or not that was written
+        already."""
+        return FREE_TIER if self.tier_ends_at is not None and self.tier_ends_at <= now else self.tier
+
+    def tier_name_at(self, now: datetime) -> str:
+        """The tier at `now` by its name alone, without the version: "pro"."""
+        return self.tier_at(now).partition("@")[0]
 
     def spendable(self, now: datetime) -> int:
         """Credits that a hold could take now. Can be less than `available`, which includes expired credits until their

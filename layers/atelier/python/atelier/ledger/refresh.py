@@ -30,7 +30,7 @@ def refresh_wallet(
     def attempt() -> Wallet:
         nonlocal known_wallet
         wallet, known_wallet = known_wallet or wallets.wallet(workspace_id), None
-        daily_credits = daily_credits_of(wallet.tier)
+        daily_credits = daily_credits_of(wallet.tier_at(now))
         if not wallet.needs_refresh(now) and not daily_credits.is_due(wallet, now):
             return wallet
         plan = plan_refresh(wallet, daily_credits, now)

@@ -23,8 +23,9 @@ class GrantView(BaseModel):
 
 class BalanceView(BaseModel):
     """Spendable credits, credits reserved by open holds, and the grants in the order in which they are spent; now, or
-    at the requested instant. `next_daily_reset_at` is only set for the present balance."""
+    at the requested instant. `tier` and `next_daily_reset_at` are only set for the present balance."""
 
+    tier: str | None = Field(description="The name of the tier whose rules hold now.", examples=["free"])
     available: int
     held: int
     debt: int
@@ -165,6 +166,7 @@ def balance_view(wallet: Wallet, daily: DailyCreditRule, now: datetime) -> Balan
     of the wallet's tier."""
     withheld = daily.withholding_reason(wallet)
     return BalanceView(
+        tier=wallet.tier_name_at(now),
         available=wallet.spendable(now),
         held=wallet.held,
         debt=wallet.debt,
@@ -178,6 +180,7 @@ def past_balance_view(balance: Balance, at: datetime) -> BalanceView:
     """The response for a past balance, with the grants in the order in which they would have been spent."""
     grants = _grant_views(balance.grants, at)
     return BalanceView(
+        tier=None,
         available=sum(grant.remaining for grant in grants),
         held=balance.held,
         debt=balance.debt,

@@ -14,7 +14,7 @@ from atelier.identity import verify_email as _verify_email
 from atelier.identity.access_tokens import AccessTokens
 from atelier.identity.authenticate import authenticate as _authenticate
 from atelier.identity.credentials import normalize_email
-from atelier.identity.model import Membership, SessionTokens, SignedIn, User
+from atelier.identity.model import SessionTokens, SignedIn, User, UserAccount
 from atelier.identity.passwords import Argon2
 from atelier.identity.ports import Passwords
 from atelier.identity.rate_limit import SignInLimits
@@ -74,8 +74,9 @@ def log_out(refresh_token: str | None, access_token: str | None, now: datetime) 
     _log_out.log_out(refresh_token, access_token, sessions=sessions(), access_tokens=_access_tokens(), now=now)
 
 
-def account(user_id: str) -> tuple[User, list[Membership]]:
-    return accounts().account(user_id)
+def account(user_id: str, now: datetime) -> UserAccount:
+    _bind_wallets()
+    return accounts().account(user_id, now)
 
 
 def authenticate(header: str, now: datetime) -> dict[str, str | int]:

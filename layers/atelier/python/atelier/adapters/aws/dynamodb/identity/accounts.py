@@ -10,6 +10,7 @@ from pynamodb.exceptions import DoesNotExist, PynamoDBException
 from atelier.adapters.aws.dynamodb import (
     ConditionsFailed,
     TransactionConflict,
+    batch_read,
     conditional,
     pause_with_jitter,
     transaction,
@@ -37,7 +38,7 @@ from atelier.adapters.aws.dynamodb.identity.items import (
 )
 from atelier.clock import rfc3339
 from atelier.errors import NotFound, Unavailable
-from atelier.identity.model import Credentials, EmailTaken, Membership, Session, User, Workspace
+from atelier.identity.model import Credentials, EmailTaken, Membership, Session, User, UserAccount, Workspace
 from atelier.identity.permissions import Role
 
 TRIES_MAX = 5
@@ -163,20 +164,30 @@ class DynamoAccounts:
             raise NotFound
         return decode_user(user), decode_workspace(workspace)
 
-    def account(self, user_id: str) -> tuple[User, list[Membership]]:
+    def account(self, user_id: str, now: datetime) -> UserAccount:
+        # Imported here, as in `create`.
+        from atelier.adapters.aws.dynamodb.ledger.items import wallet_address, wallet_from_item
+
         # One query for memberships and profile: sort keys from "member#" to "profile", without the sessions.
         found = list(IdentityItem.query(user_id, IdentityItem.sk.between("member#", PROFILE), consistent_read=True))
         users = [item for item in found if isinstance(item, UserItem)]
         roles = {item.sk.partition("#")[2]: Role(item.role) for item in found if isinstance(item, MembershipItem)}
         if not users:
             raise NotFound
-        workspaces = read_items([(workspace_id, PROFILE) for workspace_id in roles], consistent=False)
-        memberships = [
-            Membership(decode_workspace(workspace), role)
-            for workspace_id, role in sorted(roles.items())
-            if isinstance(workspace := workspaces.get((workspace_id, PROFILE)), WorkspaceItem)
-        ]
-        return decode_user(users[0]), memberships
+        user = decode_user(users[0])
+        # The wallet of the personal workspace is read in the same batch: it alone says the tier as of now.
+        wallet_place = wallet_address(user.workspace_id)
+        places = {workspace_id: (WorkspaceItem, workspace_id, PROFILE) for workspace_id in sorted(roles)}
+        items = batch_read([wallet_place, *places.values()])
+        wallet = wallet_from_item(items.get(wallet_place))
+        if wallet is None:
+            raise NotFound
+        memberships = tuple(
+            Membership(decode_workspace(workspace), roles[workspace_id])
+            for workspace_id, place in places.items()
+            if isinstance(workspace := items.get(place), WorkspaceItem)
+        )
+        return UserAccount(user, memberships, wallet.tier_name_at(now))
 
     def record_sign_in(self, user_id: str, at: datetime) -> None:
         update_if(UserItem(user_id, PROFILE), [UserItem.last_login_at.set(rfc3339(at))], UserItem.pk.exists())

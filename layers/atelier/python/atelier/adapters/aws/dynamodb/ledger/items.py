@@ -52,6 +52,8 @@ class WalletItem(Item):
     """The counters of one wallet. Kept small, because every hold is billed twice by the size of the whole item."""
 
     tier = UnicodeAttribute()
+    # A wallet without this attribute has a tier without an end.
+    tier_ends_at = UnicodeAttribute(null=True)
     available = NumberAttribute()
     held = NumberAttribute()
     debt = NumberAttribute()
@@ -101,6 +103,7 @@ def wallet_item(wallet: Wallet) -> WalletItem:
         wallet.workspace_id,
         WALLET,
         tier=wallet.tier,
+        tier_ends_at=rfc3339(wallet.tier_ends_at) if wallet.tier_ends_at else None,
         available=wallet.available,
         held=wallet.held,
         debt=wallet.debt,
@@ -236,4 +239,5 @@ def decode_wallet(item: WalletItem) -> Wallet:
         bool(item.budgeted),
         bool(item.own_routes),
         MailboxState(item.mailbox or MailboxState.ELIGIBLE),
+        parse_rfc3339(item.tier_ends_at) if item.tier_ends_at else None,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.operand import Path
 from pynamodb.expressions.update import Action
@@ -43,6 +45,20 @@ def put_mailbox_state(write: Transaction, workspace_id: str, mailbox: MailboxSta
     write.update(
         WalletItem(workspace_id, WALLET),
         [mailbox_action, WalletItem.revision.add(1)],
+        WalletItem.pk.exists(),
+        part=part,
+    )
+
+
+def put_tier(write: Transaction, workspace_id: str, tier: str, tier_ends_at: datetime | None, *, part: str) -> None:
+    """Add to a transaction the change of a wallet's tier and of the time at which it ends (one update). The revision
+    grows, so that no hold or refresh planned under the old tier is written."""
+    end_action = (
+        WalletItem.tier_ends_at.remove() if tier_ends_at is None else WalletItem.tier_ends_at.set(rfc3339(tier_ends_at))
+    )
+    write.update(
+        WalletItem(workspace_id, WALLET),
+        [WalletItem.tier.set(tier), end_action, WalletItem.revision.add(1)],
         WalletItem.pk.exists(),
         part=part,
     )
