@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from infra.simulators.stripe.errors import invalid, missing
 from infra.simulators.stripe.shapes import SHAPES
@@ -65,6 +66,10 @@ class Account:
             letters.append(ALPHABET[digit])
         return f"{prefix}_{''.join(letters)}"
 
+    def path_of(self, page: str) -> str:
+        """The path of a page as its browser sees it."""
+        return urlsplit(self.url).path + page
+
     def now(self, clock: str | None = None) -> int:
         """The time of a test clock; the account's own without one, or when the clock is gone."""
         return self.objects.get(clock or "", {}).get("frozen_time", self.time)
@@ -89,10 +94,11 @@ class Account:
         if unknown:
             raise TypeError(f"a {kind} has no {', '.join(sorted(unknown))}")
         obj.update(fields)
-        self._keep(obj)
+        self.keep(obj)
         return obj
 
-    def _keep(self, obj: Object) -> None:
+    def keep(self, obj: Object) -> None:
+        """Store an object as it is."""
         self.objects[obj["id"]] = obj
         self.ids.setdefault(obj["object"], {})[obj["id"]] = None
 
@@ -138,7 +144,7 @@ class Account:
             "request": dict(self.request or {"id": None, "idempotency_key": None}),
             "type": type,
         }
-        self._keep(event)
+        self.keep(event)
         self.events.append(event)
 
     @contextmanager

@@ -23,10 +23,10 @@ class KeptAnswer:
 
 
 class IdempotencyKeys:
-    """The keys of the last day."""
+    """The keys of the last day. `kept`: their answers."""
 
-    def __init__(self) -> None:
-        self._kept: dict[str, KeptAnswer] = {}
+    def __init__(self, kept: dict[str, KeptAnswer] | None = None) -> None:
+        self.kept: dict[str, KeptAnswer] = kept or {}
 
     def begin(self, key: str, path: str, parameters: str, request_id: str, now: int) -> KeptAnswer | None:
         """The kept answer for this key; None for a new key, which is from now on in use. Raises StripeError for a key
@@ -35,9 +35,9 @@ class IdempotencyKeys:
             raise StripeError(
                 400, f"The idempotency key has more than {KEY_LENGTH_MAX} characters.", type="idempotency_error"
             )
-        kept = self._kept.get(key)
+        kept = self.kept.get(key)
         if kept is None or kept.created + KEPT_SECONDS <= now:
-            self._kept[key] = KeptAnswer(path, parameters, request_id, now)
+            self.kept[key] = KeptAnswer(path, parameters, request_id, now)
             return None
         other = f"Try using a key other than '{key}' if you meant to execute a different request."
         if kept.path != path:
@@ -51,11 +51,11 @@ class IdempotencyKeys:
         return kept
 
     def keep(self, key: str, status: int, body: bytes) -> None:
-        self._kept[key].status, self._kept[key].body = status, body
+        self.kept[key].status, self.kept[key].body = status, body
 
     def forget(self, key: str) -> None:
         """The request was refused before it began: the key is free again."""
-        self._kept.pop(key, None)
+        self.kept.pop(key, None)
 
 
 def in_use(key: str) -> StripeError:

@@ -53,7 +53,7 @@ def _checkout_page(account: Account, session: Object, error: str = "") -> Respon
     blocks = [
         rows(lines),
         paragraph(error, "error") if error else "",
-        form(f"/c/pay/{session['id']}", *_checkout_fields(account, session, email)),
+        form(account.path_of(f"/c/pay/{session['id']}"), *_checkout_fields(account, session, email)),
         link("Back", session["cancel_url"]) if session["cancel_url"] else "",
     ]
     return page("Checkout", *blocks)
@@ -164,7 +164,9 @@ def show_authentication(account: Account, request: Request, intent_id: str) -> R
     amount = format_amount(intent["amount"], intent["currency"]) if "amount" in intent else "saving your card"
     buttons = (button("Complete", "complete"), button("Fail", "fail"))
     return page(
-        "3-D Secure", paragraph(f"Your bank asks: confirm {amount}?"), form(f"/authenticate/{intent_id}", *buttons)
+        "3-D Secure",
+        paragraph(f"Your bank asks: confirm {amount}?"),
+        form(account.path_of(f"/authenticate/{intent_id}"), *buttons),
     )
 
 

@@ -36,7 +36,7 @@ def _portal_page(account: Account, session: Object, error: str = "") -> Response
     for subscription in running_subscriptions(account, session):
         blocks.append(_subscription_block(account, session, subscription))
     features = features_of(account, session)
-    path = f"/p/session/{session['id']}"
+    path = account.path_of(f"/p/session/{session['id']}")
     if features["payment_method_update"]["enabled"]:
         fields = [field(label, name) for label, name in CARD_FIELDS]
         blocks.append(form(path, *fields, button("Use this card", "card")))
@@ -77,7 +77,7 @@ def _subscription_block(account: Account, session: Object, subscription: Object)
             other = account.objects[price["product"]]["name"]
             amount = format_amount(price["unit_amount"] or 0, price["currency"])
             parts.append(button(f"Change to {other} ({amount} / {price['recurring']['interval']})", price["id"]))
-    return rows(lines) + form(f"/p/session/{session['id']}", *parts)
+    return rows(lines) + form(account.path_of(f"/p/session/{session['id']}"), *parts)
 
 
 def post_portal(account: Account, request: Request, session_id: str) -> Response:
@@ -129,7 +129,7 @@ def _invoice_page(account: Account, invoice: Object, error: str = "") -> Respons
         blocks.append(paragraph(error, "error"))
     if invoice["status"] in ("open", "uncollectible") and invoice["amount_remaining"]:
         fields = [field(label, name) for label, name in CARD_FIELDS]
-        blocks.append(form(f"/i/{invoice['id']}", *fields, button("Pay", "pay")))
+        blocks.append(form(account.path_of(f"/i/{invoice['id']}"), *fields, button("Pay", "pay")))
     return page("Invoice", *blocks)
 
 

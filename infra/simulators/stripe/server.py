@@ -2,6 +2,8 @@
 
     python -m infra.simulators.stripe --port 9110        # prints its URL, serves until it is stopped
 
+The account is forgotten with the process, or kept in a file (`storage.py`).
+
 Any text of a request may hold markers, and `POST /_simulator/behave` sets them for the next requests:
 
     create:401 403 404 429 503 busy      a POST or DELETE is refused, nothing is done
@@ -28,10 +30,13 @@ import base64
 import json
 import re
 import secrets
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar, Self
 from urllib.parse import unquote_plus, urlsplit
 
@@ -50,8 +55,17 @@ from infra.simulators.stripe.operations import Operation
 from infra.simulators.stripe.pages import PAGES
 from infra.simulators.stripe.portal_pages import PORTAL_PAGES
 from infra.simulators.stripe.schedule import run_until
+from infra.simulators.stripe.storage import AccountFile, SavedAccount
 from infra.simulators.stripe.webhook_endpoints import create_endpoint, roll_secret, secrets_of, wants
-from infra.simulators.stripe.webhooks import Delivery, DeliveryQueue
+from infra.simulators.stripe.webhooks import (
+    Delivery,
+    DeliveryQueue,
+    deliveries_of,
+    is_due,
+    note_delivery,
+    note_publication,
+    undelivered,
+)
 
 API_KEY = "sk_test_51simulatorOfNobody"  # opens this simulator only
 WEBHOOK_SECRET = "whsec_theSimulatorSignsWithThis"
@@ -72,7 +86,11 @@ def _refusal(status: int, message: str, **fields: Any) -> Response:
 class StripeSimulator(Simulator):
     """Stripe, stood in for. `webhook_url`: where its events are sent, signed with `webhook_secret`; endpoints may be
     created by the API too. `now`: the time that the account begins with (Unix seconds); None = the present.
-    `webhook_pauses`: seconds before a webhook that was not accepted is sent again."""
+    `webhook_pauses`: seconds before a webhook that was not accepted is sent again. `pages_url`: where a browser reaches
+    the simulator, without a trailing slash; None = at its own address. `file`: where the account is kept; None =
+    nowhere. `with_deliveries`: whether webhooks are sent from the start on, or only after `start_deliveries`.
+    `sends_again_after`: seconds before a webhook that was given up is sent again, with pauses that grow, as Stripe does
+    for days; None = never."""
 
     api_key_default = API_KEY
     refusals: ClassVar[dict[str, Response | Callable[[], Response]]] = {
@@ -92,6 +110,10 @@ class StripeSimulator(Simulator):
         webhook_secret: str = WEBHOOK_SECRET,
         now: int | None = None,
         webhook_pauses: tuple[float, ...] = (0.2, 0.5, 1.0),
+        pages_url: str | None = None,
+        file: Path | None = None,
+        with_deliveries: bool = True,
+        sends_again_after: float | None = None,
         **options: Any,
     ) -> None:
         self._operations = operations()
@@ -100,25 +122,51 @@ class StripeSimulator(Simulator):
         self._webhook_pauses = webhook_pauses
         self._begins_at = now
         self._queue = DeliveryQueue(self._send, self.stopping)
+        self._with_deliveries, self._sends_again_after = with_deliveries, sends_again_after
+        self._delivers = False
         self._ticker = threading.Thread(target=self._tick, daemon=True)
-        self._begin()
+        self._pages_url = pages_url or self.url
+        self._file = AccountFile(file, ("/".join(self._pages_url.split("/")[:3]), self.url)) if file else None
+        saved = self._file.load(self._pages_url, int(time.time())) if self._file else None
+        if saved:
+            self._go_on(saved)
+        else:
+            self._begin()
 
     def _tick(self) -> None:
         """Do what falls due while nobody asks."""
         while not self.stopping.wait(TICK_SECONDS):
-            with self.lock:
+            # What could not be saved (a full disk) is saved with the next change.
+            with self.lock, suppress(sqlite3.Error):
                 self._catch_up()
-                self._publish()
+                self._publish(changed=False)
+                if self._sends_again_after is not None and self._delivers and self._queue.is_idle:
+                    self._send_again(self._sends_again_after)
+
+    def _send_again(self, pause_seconds: float) -> None:
+        for event, endpoint in undelivered(self.account):
+            if is_due(deliveries_of(self.account, event)[endpoint], pause_seconds, time.time()):
+                self._queue.put(Delivery(dict(event), endpoint))
 
     def _begin(self) -> None:
         """A fresh account."""
         self._offset = 0 if self._begins_at is None else self._begins_at - int(time.time())
-        self.account = Account(self.url, self._clock_time(), seed=secrets.token_hex(8))
+        self.account = Account(self._pages_url, self._clock_time(), seed=secrets.token_hex(8))
         self._keys = IdempotencyKeys()
-        self._sent = 0
+        self._published = 0
         url, secret = self._webhook
         if url:
-            self.add_endpoint(url, secret)
+            self.account.note(self.add_endpoint(url, secret))["is_given"] = True
+
+    def _go_on(self, saved: SavedAccount) -> None:
+        """The account of an earlier run, with the webhook endpoint of this one."""
+        self._offset, self.account, self._keys = saved.offset_seconds, saved.account, saved.keys
+        self._published = len(self.account.events)
+        url, secret = self._webhook
+        for endpoint in self.account.all("webhook_endpoint"):
+            facts = self.account.note(endpoint["id"])
+            if url and facts.get("is_given"):
+                endpoint["url"], facts["secrets"] = url, [(secret, None)]
 
     def _clock_time(self) -> int:
         return int(time.time()) + self._offset
@@ -128,14 +176,26 @@ class StripeSimulator(Simulator):
         return create_endpoint(self.account, {"url": url, "secret": secret, "enabled_events": list(events)})["id"]
 
     def start(self) -> Self:
-        self._queue.start()
+        if self._with_deliveries:
+            self.start_deliveries()
         self._ticker.start()
         return super().start()
+
+    def start_deliveries(self, accepted_since: float | None = None) -> None:
+        """Send webhooks from now on, first those that are still waiting from an earlier run. accepted_since: also those
+        that were accepted since this time (Unix seconds), because their receiver has lost what it accepted then."""
+        with self.lock:
+            for event, endpoint in undelivered(self.account, accepted_since):
+                self._queue.put(Delivery(dict(event), endpoint))
+            self._delivers = True
+        self._queue.start()
 
     def stop(self) -> None:
         super().stop()
         self._ticker.join()
         self._queue.stop()
+        if self._file:
+            self._file.close()
 
     def reset(self) -> None:
         with self.lock:
@@ -248,7 +308,7 @@ class StripeSimulator(Simulator):
             body = json.dumps(content, indent=2).encode()
             if key:
                 self._keys.keep(key, status, body)
-            early = self._publish()
+            early = self._publish(changed=request.method != "GET")
         for delivery in early:
             self._send(delivery)
         return Response(status, body, {"content-type": "application/json", **headers})
@@ -262,7 +322,7 @@ class StripeSimulator(Simulator):
                 self._catch_up()
             except StripeError as error:
                 answer = Response(error.status, str(error).encode(), {"content-type": "text/plain; charset=utf-8"})
-            early = self._publish()
+            early = self._publish(changed=request.method != "GET")
         for delivery in early:
             self._send(delivery)
         return answer
@@ -273,23 +333,26 @@ class StripeSimulator(Simulator):
 
     # ---- webhooks ----------------------------------------------------------------------------------------------------
 
-    def _publish(self) -> list[Delivery]:
-        """Queue the deliveries of new events. Returns those that are to be sent before the answer."""
-        early: list[Delivery] = []
-        fresh, self._sent = self.account.events[self._sent :], len(self.account.events)
-        for event in fresh:
-            targets = [each["id"] for each in self.account.all("webhook_endpoint") if wants(each, event["type"])]
-            event["pending_webhooks"] = len(targets)
-            options = self._webhook_options(event["type"]) if targets else []
-            for target in targets:
-                delivery = Delivery(dict(event), target, options)
-                copies = 0 if "lost" in options else 2 if "twice" in options else 1
-                for _ in range(copies):
-                    if "early" in options:
-                        early.append(delivery)
-                    else:
-                        self._queue.put(delivery)
-        return early
+    def _publish(self, *, changed: bool = True) -> list[Delivery]:
+        """Save the account if it has changed or has new events, then queue the deliveries of those. Returns the ones
+        that are to be sent before the answer."""
+        fresh, self._published = self.account.events[self._published :], len(self.account.events)
+        deliveries = [delivery for event in fresh for delivery in self._deliveries_of(event)]
+        if self._file and (changed or fresh):
+            self._file.save(self.account, self._keys, self._offset)
+        if not self._delivers:
+            return []
+        for delivery in deliveries:
+            if "early" not in delivery.options:
+                self._queue.put(delivery)
+        return [delivery for delivery in deliveries if "early" in delivery.options]
+
+    def _deliveries_of(self, event: Object) -> list[Delivery]:
+        targets = [each["id"] for each in self.account.all("webhook_endpoint") if wants(each, event["type"])]
+        options = self._webhook_options(event["type"]) if targets else []
+        note_publication(self.account, event, targets, lost="lost" in options)
+        copies = 0 if "lost" in options else 2 if "twice" in options else 1
+        return [Delivery(dict(event), target, options) for target in targets for _ in range(copies)]
 
     def _webhook_options(self, event_type: str) -> list[str]:
         """The faults that `behave` asks for, for an event of this type; counts as one."""
@@ -317,11 +380,10 @@ class StripeSimulator(Simulator):
             type=event["type"],
             endpoint=endpoint["id"],
         )
-        if 200 <= status < 300:
-            with self.lock:
-                kept = self.account.objects.get(event["id"])
-                if kept:
-                    kept["pending_webhooks"] = max(kept["pending_webhooks"] - 1, 0)
+        # What cannot be saved now is saved with the next change.
+        with self.lock, suppress(sqlite3.Error):
+            if note_delivery(self.account, event["id"], endpoint["id"], status) and self._file:
+                self._file.save_delivery(self.account, event["id"])
 
     # ---- control -----------------------------------------------------------------------------------------------------
 

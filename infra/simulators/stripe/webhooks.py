@@ -9,15 +9,16 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from infra.simulators.stripe.account import Object
+from infra.simulators.stripe.account import Account, Object
 
 FOREIGN_SECRET = "whsec_somebody_else_signed_this"  # nobody's endpoint has it
 STALE_SECONDS = 3600
 # How long an event waits for another one that is to overtake it.
 OVERTAKING_SECONDS = 0.5
+PAUSE_SECONDS_MAX, DOUBLINGS_MAX = 3600, 16
 
 
 def signature(secrets: list[str], body: bytes, moment: int) -> str:
@@ -56,6 +57,51 @@ class Delivery:
         return {"stripe-signature": signature(keys, body, moment)}
 
 
+def note_publication(account: Account, event: Object, endpoints: list[str], *, lost: bool) -> None:
+    """Note that an event is to be sent to these endpoints. lost: it never will be, unless somebody sends it again."""
+    deliveries = {each: {"status": None, "tries": 0, "at": None, "lost": lost} for each in endpoints}
+    account.note(event["id"]).update(published_at=int(time.time()), deliveries=deliveries)
+    event["pending_webhooks"] = len(endpoints)
+
+
+def note_delivery(account: Account, event_id: str, endpoint: str, status: int) -> bool:
+    """Note how an endpoint answered; 0 = not at all. Returns whether the event still exists."""
+    event = account.objects.get(event_id)
+    if event is None:
+        return False
+    deliveries = account.note(event_id).setdefault("deliveries", {})
+    tries = deliveries.get(endpoint, {}).get("tries", 0)
+    deliveries[endpoint] = {"status": status, "tries": tries + 1, "at": int(time.time()), "lost": False}
+    event["pending_webhooks"] = sum(not is_accepted(each) for each in deliveries.values())
+    return True
+
+
+def is_accepted(delivery: Object) -> bool:
+    return 200 <= (delivery["status"] or 0) < 300
+
+
+def deliveries_of(account: Account, event: Object) -> dict[str, Object]:
+    """How the deliveries of an event stand, by endpoint: `status` of the last answer, `tries`, `at`, `lost`."""
+    return account.private.get(event["id"], {}).get("deliveries", {})
+
+
+def undelivered(account: Account, accepted_since: float | None = None) -> Iterator[tuple[Object, str]]:
+    """Events with the endpoints that have not accepted them, oldest first; also those accepted since a time (Unix
+    seconds), for a receiver that has lost what it accepted then."""
+    for event in account.events:
+        for endpoint, delivery in deliveries_of(account, event).items():
+            again = accepted_since is not None and (delivery["at"] or 0) >= accepted_since
+            is_wanted = not delivery["lost"] and not account.objects[endpoint].get("deleted")
+            if is_wanted and (again or not is_accepted(delivery)):
+                yield event, endpoint
+
+
+def is_due(delivery: Object, pause_seconds: float, now: float) -> bool:
+    """Whether an event that was not accepted is to be sent once more: after a pause that doubles, up to an hour."""
+    pause = min(pause_seconds * 2 ** min(delivery["tries"], DOUBLINGS_MAX), PAUSE_SECONDS_MAX)
+    return (delivery["at"] or 0) + pause <= now
+
+
 class DeliveryQueue:
     """Sends deliveries one after the other in a thread of its own. `send`: posts one."""
 
@@ -71,10 +117,16 @@ class DeliveryQueue:
 
     def stop(self) -> None:
         self._queue.put(None)
-        self._thread.join()
+        if self._thread.ident:
+            self._thread.join()
 
     def put(self, delivery: Delivery) -> None:
         self._queue.put(delivery)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything that was put in has been sent, or was given up."""
+        return self._queue.unfinished_tasks == 0
 
     def join(self) -> None:
         """Wait until everything that was put in has been sent, or was given up."""
