@@ -78,6 +78,8 @@ lock: .venv ## pin the newest versions that pyproject.toml allows
 	@$(compile) 3.11 --group run --constraint .ci/locks/test.txt --output-file .ci/locks/run.txt
 	@for layer in runtime media ai video studio; do $(compile) 3.13 --group layer-$$layer --constraint .ci/locks/test.txt \
 		--output-file layers/dependencies/$$layer/requirements.txt || exit 1; done
+	@$(compile) 3.13 --no-deps --group layer-stripe --constraint .ci/locks/test.txt \
+		--output-file layers/dependencies/stripe/requirements.txt
 
 # Third-party npm packages that check our API, for tests. Without npm, the tests that need them report that they do not run.
 $(judges_ready):

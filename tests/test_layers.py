@@ -21,6 +21,7 @@ LAYERS = {
     "MediaLayer": "dependencies",
     "AiLayer": "dependencies",
     "VideoLayer": "dependencies",
+    "StripeLayer": "dependencies",
     "StudioLayer": "studio",
     "StudioDependenciesLayer": "dependencies",
 }

@@ -126,6 +126,10 @@ class ProvidersTable(EnvironmentSettings):
     name: str = text_variable("ATELIER_TABLE_PROVIDERS")
 
 
+class BillingTable(EnvironmentSettings):
+    name: str = text_variable("ATELIER_TABLE_BILLING")
+
+
 class RequestsTable(EnvironmentSettings):
     name: str = text_variable("ATELIER_TABLE_REQUESTS")
 
@@ -162,6 +166,10 @@ class ResetsQueue(EnvironmentSettings):
     url: str = text_variable("ATELIER_RESETS_QUEUE_URL")
 
 
+class BillingEventsQueue(EnvironmentSettings):
+    url: str = text_variable("ATELIER_BILLING_EVENTS_QUEUE_URL")
+
+
 class EventBus(EnvironmentSettings):
     name: str = text_variable("ATELIER_EVENT_BUS")
 
@@ -182,6 +190,16 @@ class ProviderSecrets(EnvironmentSettings):
     """The id of the secret with the platform's own keys of providers: {"openai": {"api_key": …}, …}."""
 
     secret: str = text_variable("ATELIER_SECRET_PROVIDERS")
+
+
+class Payments(EnvironmentSettings):
+    """Who takes payments (empty = nothing is sold), and the secret with the access to it. `stripe_url`: the base URL of
+    Stripe's API, empty = Stripe's own. `test_clocks`: whether each new customer gets a test clock of Stripe."""
+
+    service: Literal["", "stripe"] = text_variable("ATELIER_PAYMENTS", "", ("", "stripe"))
+    secret: str = text_variable("ATELIER_SECRET_STRIPE")
+    stripe_url: str = text_variable("ATELIER_STRIPE_URL", "")
+    test_clocks: Literal["", "each-customer"] = text_variable("ATELIER_STRIPE_TEST_CLOCKS", "", ("", "each-customer"))
 
 
 class ProviderUrls(EnvironmentSettings):
