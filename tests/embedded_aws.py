@@ -36,6 +36,7 @@ class Tables:
     inbox: str
     requests: str
     providers: str
+    billing: str
 
 
 @cache

@@ -1,6 +1,6 @@
 """Pack one layer: install its pinned wheels for Lambda, drop what Lambda never reads, compile the rest.
 
-Usage: python3.13 pack.py <runtime|media|ai|video|stripe|studio> <directory>. The interpreter must be the one Lambda runs:
+Usage: python3.13 pack.py <runtime|media|ai|video|stripe|studio> <directory>. The interpreter must be the one of Lambda:
 bytecode belongs to a version. The machine may be any, since only wheels are taken and nothing of them is executed.
 """
 

@@ -19,6 +19,8 @@ from atelier.identity.signing import new_key_set
 from atelier.provider_keys.master_keys import new_master_keys
 from atelier.telemetry import logger
 from infra.simulators.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateSimulator
+from infra.simulators.stripe.server import API_KEY as STRIPE_KEY
+from infra.simulators.stripe.server import WEBHOOK_SECRET as STRIPE_WEBHOOK_SECRET
 from tests.embedded_aws import Tables, clear_wiring_caches
 from tests.functions.example_data import ATTEMPTS_KEY, OWN_KEY, PROMPT, TOKEN_TEXT, create_account
 from tests.polling import wait_until
@@ -89,6 +91,7 @@ class AwsResources:
     machine: str
     attempts_queue: str
     resets_queue: str
+    billing_queue: str
     events_queue: str
     tokens_queue: str
     secrets: list[str]
@@ -137,9 +140,9 @@ def cloud(
 ) -> Iterator[AwsResources]:
     """All AWS resources of a deployment, with the account of the example events and both providers enabled."""
     name = deployed.identity.removeprefix("identity-")
-    attempts, resets, events_queue, tokens_queue = (
+    attempts, resets, billing, events_queue, tokens_queue = (
         client("sqs").create_queue(QueueName=f"{queue}-{name}")["QueueUrl"]
-        for queue in ("attempts", "resets", "told", "tokens")
+        for queue in ("attempts", "resets", "billing", "told", "tokens")
     )
     client("s3").create_bucket(Bucket=f"media-{name}")
 
@@ -162,6 +165,7 @@ def cloud(
         "EDGE": {"key": "the key of the edge"},
         "PROVIDERS": {"replicate": {"api_token": API_TOKEN, "webhook_secret": WEBHOOK_SECRET}},
         "PROVIDER_KEYS": new_master_keys(system_clock()),
+        "STRIPE": {"api_key": STRIPE_KEY, "webhook_secrets": [STRIPE_WEBHOOK_SECRET]},
     }
     for secret, value in contents.items():
         client("secretsmanager").create_secret(Name=f"{secret}-{name}", SecretString=json.dumps(value))
@@ -178,6 +182,10 @@ def cloud(
         "RUN_PIPELINE_ARN": machine,
         "ATTEMPTS_QUEUE_URL": attempts,
         "RESETS_QUEUE_URL": resets,
+        "BILLING_EVENTS_QUEUE_URL": billing,
+        "PAYMENTS": "stripe",
+        # Nothing listens on this port; the fixture `stripe` starts a server and sets its address.
+        "STRIPE_URL": "http://127.0.0.1:9",
         "ATTEMPT_POLL_SECONDS": "1",
         "EVENT_BUS": bus,
     }.items():
@@ -186,7 +194,7 @@ def cloud(
     clear_wiring_caches(clients=False)
     create_account()
     resources = AwsResources(
-        deployed, f"media-{name}", machine, attempts, resets, events_queue, tokens_queue, kept_secret
+        deployed, f"media-{name}", machine, attempts, resets, billing, events_queue, tokens_queue, kept_secret
     )
     yield resources
 
@@ -209,7 +217,18 @@ def replicate(cloud: AwsResources, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 def kept_secret() -> list[str]:
     """Texts that no line of the log may contain; tests may add more."""
     token_secret = TOKEN_TEXT[56:]
-    return [PROMPT, OWN_KEY, API_TOKEN, WEBHOOK_SECRET, ATTEMPTS_KEY, token_secret, "PRIVATE KEY", "correct horse"]
+    return [
+        PROMPT,
+        OWN_KEY,
+        API_TOKEN,
+        WEBHOOK_SECRET,
+        STRIPE_KEY,
+        STRIPE_WEBHOOK_SECRET,
+        ATTEMPTS_KEY,
+        token_secret,
+        "PRIVATE KEY",
+        "correct horse",
+    ]
 
 
 @pytest.fixture(autouse=True)

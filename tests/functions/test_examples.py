@@ -42,6 +42,7 @@ REFUSED = {
     # No worker runs here, so the generation is still in progress.
     "v1/complete": 409,
     "webhooks/providers/replicate": 400,
+    "webhooks/stripe/invoice_paid": 400,
 }
 
 

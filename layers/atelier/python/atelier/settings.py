@@ -201,6 +201,11 @@ class Payments(EnvironmentSettings):
     stripe_url: str = text_variable("ATELIER_STRIPE_URL", "")
     test_clocks: Literal["", "each-customer"] = text_variable("ATELIER_STRIPE_TEST_CLOCKS", "", ("", "each-customer"))
 
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The service that takes payments, if there is one."""
+        return (self.service,) if self.service else ()
+
 
 class ProviderUrls(EnvironmentSettings):
     """Base-URL overrides by provider: `openai=https://…,fal=https://…`."""

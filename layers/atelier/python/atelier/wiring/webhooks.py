@@ -7,11 +7,12 @@ from functools import partial
 from typing import Any
 
 from atelier.adapters.aws.dynamodb.inbox import arrived_webhooks
+from atelier.billing.verify_event import SOURCE as STRIPE
 from atelier.clock import Clock
 from atelier.generations.provider_webhooks import handle_webhook, verify_webhook
 from atelier.inbox.dispatch import ArrivedWebhook, Handler
 from atelier.inbox.receive import ReceiveDeps, Verify
-from atelier.wiring import workflow
+from atelier.wiring import billing_webhooks, workflow
 from atelier.wiring.prices import prices
 
 
@@ -33,7 +34,8 @@ def receive_deps() -> ReceiveDeps:
 
 def handlers(clock: Clock) -> Mapping[str, Handler]:
     """What handles a webhook, by its source: all providers, because the sender may be disabled meanwhile."""
-    return dict.fromkeys(prices().data.providers, partial(handle_webhook, deps=workflow.attempt_deps(clock)))
+    of_providers = dict.fromkeys(prices().data.providers, partial(handle_webhook, deps=workflow.attempt_deps(clock)))
+    return {**of_providers, STRIPE: billing_webhooks.forward}
 
 
 def arrived(records: Sequence[dict[str, Any]]) -> Iterator[ArrivedWebhook]:

@@ -1,4 +1,4 @@
-"""The SQS queues: delayed polls, retries and cancellations of attempts; and shards of wallets to be reset."""
+"""The SQS queues: delayed polls, retries and cancellations of attempts; shards of wallets to reset; billing events."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 
 from atelier.adapters.aws.clients import client
+from atelier.billing.ports import BillingEvent
 from atelier.generations.attempt_messages import Poll, Slot
 
 
@@ -54,3 +55,14 @@ class SqsResetQueue:
 
     def send_shard(self, shard: int, after: str | None) -> None:
         client("sqs").send_message(QueueUrl=self._url, MessageBody=json.dumps({"shard": shard, "after": after}))
+
+
+class SqsBillingEventQueue:
+    """BillingEventQueue on SQS. Delivery is at least once and unordered; handlers read the object anew."""
+
+    def __init__(self, queue_url: str) -> None:
+        self._url = queue_url
+
+    def send(self, event: BillingEvent) -> None:
+        message = {"event": event.id, "type": event.type, "object": event.object_id}
+        client("sqs").send_message(QueueUrl=self._url, MessageBody=json.dumps(message))
