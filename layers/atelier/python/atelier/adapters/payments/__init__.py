@@ -1,0 +1,1 @@
+"""Payments: Stripe. Only this package imports its SDK."""
