@@ -6,7 +6,7 @@ An id is `name@version`, for example `pro@2`. Amounts are integers in the curren
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, final
+from typing import Any, Literal, final, get_args
 
 from typing_extensions import TypedDict
 
@@ -17,6 +17,8 @@ from atelier.dataclass import dataclass
 Interval = Literal["month", "year"]
 INTERVALS: tuple[Interval, ...] = ("month", "year")
 FREE = "free"
+# What workspaces make; moderation is no such kind.
+KINDS: tuple[KindName, ...] = tuple(kind for kind in get_args(KindName) if kind != "moderation")
 
 
 @final
@@ -86,6 +88,11 @@ class Tier:
     def price(self, interval: Interval) -> int | None:
         """The price of a month or a year; None where it is not sold so."""
         return (self.price_month if interval == "month" else self.price_year) or None
+
+    @property
+    def allowed_kinds(self) -> tuple[KindName, ...]:
+        """The kinds that may be made, each by its name."""
+        return KINDS if self.kinds == "all" else self.kinds
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Tier:

@@ -19,7 +19,7 @@ from atelier.catalogue.model import DocumentedRateLimit, Model, OutcomeRule, Pro
 from atelier.catalogue.parameters import PROMPT_CHARACTERS_MAX, ParameterRule, limit_error, validation_error
 from atelier.catalogue.sizes import RESOLUTION_PATTERN
 from atelier.catalogue.speakable import LANGUAGES
-from atelier.catalogue.tiers import FREE, Pack, Tier, name_of, version_of
+from atelier.catalogue.tiers import FREE, KINDS, Pack, Tier, name_of, version_of
 
 STRICT = ConfigDict(strict=True, extra="forbid")
 # A rule that allows no value; it stands for a parameter that has no rule.
@@ -132,6 +132,8 @@ def _check_tier(tier: Tier) -> Tier:
         raise ValueError("trial_credits need trial_days")
     if not tier.kinds or not tier.models:
         raise ValueError('a tier allows some kinds and models, or "all"')
+    if not set(tier.allowed_kinds) <= set(KINDS):
+        raise ValueError(f"a workspace makes these kinds: {sorted(KINDS)}")
     return tier
 
 
