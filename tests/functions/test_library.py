@@ -10,7 +10,13 @@ from typing import Any
 
 import pytest
 
-from atelier.generations.model import DeliveredFile
+from atelier.adapters.aws.clients import client
+from atelier.adapters.aws.s3 import MediaStore
+from atelier.adapters.media.delivery import Delivery
+from atelier.adapters.media.fetch import Fetcher
+from atelier.adapters.media.keys import media_key, thumbnail_key
+from atelier.errors import NotFound
+from atelier.generations.model import DeliveredFile, InputAsset
 from atelier.wiring import library
 from tests.functions.conftest import AwsResources
 from tests.functions.example_data import (
@@ -105,6 +111,75 @@ def test_assets_are_listed_by_project(app: ModuleType) -> None:
     for wanted in ({"project_id": PROJECT}, {"project_id": PROJECT, "type": "image"}):
         items = success_data(invoke_app(app, event("api/library/list", queryStringParameters=wanted)))["items"]
         assert [(asset["id"], asset["project_id"]) for asset in items] == [(other, PROJECT)]
+
+
+@pytest.fixture
+def files(app: ModuleType, cloud: AwsResources) -> list[str]:
+    """The keys of the example asset's file and thumbnail, which are stored in the bucket."""
+    client("s3").put_bucket_versioning(Bucket=cloud.bucket, VersioningConfiguration={"Status": "Enabled"})
+    keys = [media_key(WORKSPACE, SHA256, "png"), thumbnail_key(WORKSPACE, SHA256)]
+    for key in keys:
+        MediaStore(cloud.bucket).put(key, key.encode(), "image/png")
+    return keys
+
+
+def test_a_deleted_asset_and_its_files_are_gone(app: ModuleType, cloud: AwsResources, files: list[str]) -> None:
+    invoke_app(app, change(description="For the fair", tags=["poster"], name="Mine"))
+    assert error_of(invoke_app(app, foreign_event("api/library/delete_asset"))) == (404, "NOT_FOUND")
+    assert cloud.bucket_keys("media/") == files
+    for _ in range(2):
+        assert invoke_app(app, example_event("api/library/delete_asset"))["statusCode"] == 204
+        assert (cloud.bucket_keys("media/"), listed(app)) == ([], [])
+    for name in ("api/library/get", "api/library/change_asset"):
+        assert error_of(invoke_app(app, example_event(name))) == (404, "NOT_FOUND")
+    kept = json.dumps(cloud.items(cloud.tables.library))
+    assert ASSET in kept
+    assert not re.search("Mine|For the fair|poster|lighthouse", kept)
+
+
+def test_a_file_is_kept_for_another_asset_with_the_same_bytes(
+    app: ModuleType, cloud: AwsResources, files: list[str]
+) -> None:
+    other = f"{ASSET[:-1]}0"
+    picture = DeliveredFile(other, "image", SHA256, "png", 183_211, 512, 512, has_thumbnail=True)
+    library.assets().record(stored_generation(), picture, 1)
+    assert invoke_app(app, example_event("api/library/delete_asset"))["statusCode"] == 204
+    assert (cloud.bucket_keys("media/"), listed(app)) == (files, [other])
+    of_the_other = json.loads(json.dumps(example_event("api/library/delete_asset")).replace(ASSET, other))
+    assert invoke_app(app, of_the_other)["statusCode"] == 204
+    assert cloud.bucket_keys("media/") == []
+
+
+def test_recording_a_deleted_asset_again_does_not_bring_it_back(app: ModuleType, files: list[str]) -> None:
+    invoke_app(app, example_event("api/library/delete_asset"))
+    delivered = DeliveredFile(ASSET, "image", SHA256, "png", 183_211, 512, 512, has_thumbnail=True)
+    library.assets().record(stored_generation(), delivered, 0)
+    assert listed(app) == []
+    assert error_of(invoke_app(app, example_event("api/library/get"))) == (404, "NOT_FOUND")
+
+
+def test_a_removal_that_is_taken_back_serves_the_same_bytes(cloud: AwsResources, files: list[str]) -> None:
+    stored = library.stored_files()
+    removed = stored.remove(WORKSPACE, SHA256, "png")
+    assert cloud.bucket_keys("media/") == []
+    stored.restore(removed)
+    assert [MediaStore(cloud.bucket).get(key, 999) for key in files] == [key.encode() for key in files]
+    # A file that was stored in between stays as it is.
+    removed = stored.remove(WORKSPACE, SHA256, "png")
+    MediaStore(cloud.bucket).put(files[0], b"stored since", "image/png")
+    stored.restore(removed)
+    assert MediaStore(cloud.bucket).get(files[0], 999) == b"stored since"
+
+
+def test_a_generation_that_was_accepted_before_still_gets_its_deleted_input(
+    app: ModuleType, cloud: AwsResources, files: list[str]
+) -> None:
+    delivery = Delivery(MediaStore(cloud.bucket), Fetcher())
+    source = InputAsset(ASSET, SHA256, "png")
+    invoke_app(app, example_event("api/library/delete_asset"))
+    assert delivery.read_input(WORKSPACE, source).data == files[0].encode()
+    with pytest.raises(NotFound):
+        delivery.read_input(WORKSPACE, replace(source, sha256="0" * 64))
 
 
 def test_a_foreign_asset_gets_the_response_of_a_missing_one(app: ModuleType) -> None:

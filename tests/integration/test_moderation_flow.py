@@ -13,7 +13,7 @@ from atelier.adapters.aws.dynamodb.generations.store import DynamoGenerations
 from atelier.adapters.media.delivery import Delivery
 from atelier.adapters.media.fetch import Fetcher
 from atelier.adapters.media.keys import staging_key
-from atelier.errors import IdempotencyMismatch, PromptRefused, Unavailable
+from atelier.errors import IdempotencyMismatch, NotFound, PromptRefused, Unavailable
 from atelier.generations.finish import finish
 from atelier.generations.model import DeliveredFile, Generation, Kind, Recipe, Status
 from atelier.generations.moderation_texts import prompt_failure
@@ -67,6 +67,9 @@ class Objects:
 
     def get(self, key: str, bytes_max: int) -> bytes:
         return self.kept[key]
+
+    def get_deleted(self, key: str, bytes_max: int) -> bytes:
+        raise NotFound
 
 
 @pytest.fixture

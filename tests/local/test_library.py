@@ -66,6 +66,21 @@ def test_an_image_is_uploaded_completed_and_served(person: AccountClient) -> Non
     assert person.get(f"/api/assets/{asset_id}").json()["data"]["asset"]["name"] == "mira.png"
 
 
+def test_a_deleted_file_is_no_longer_served_and_can_be_uploaded_again(person: AccountClient) -> None:
+    photograph = sample_png(64, 96, 11)
+    twins = [uploaded(person, photograph) for _ in range(2)]
+    assert {twin["sha256"] for twin in twins} == {twins[0]["sha256"]}
+    for number, twin in enumerate(twins):
+        assert person.http.delete(f"/api/assets/{twin['id']}").status_code == 204
+        assert person.get(f"/api/assets/{twin['id']}").status_code == 404
+        assert complete(person, twin["id"]).status_code == 404
+        served = [person.http.get(twin[url]).status_code for url in ("url", "thumbnail_url")]
+        assert served == ([200, 200] if number == 0 else [403, 403])
+    again = uploaded(person, photograph)
+    assert again["id"] not in {twin["id"] for twin in twins}
+    assert person.http.get(again["url"]).status_code == 200
+
+
 def test_the_upload_form_accepts_only_its_size_key_and_type(person: AccountClient) -> None:
     made = begun(person)
     upload = made["upload"]

@@ -15,6 +15,7 @@ from atelier.library.character_schemas import (
     CreateCharacterRequest,
     character_view,
 )
+from atelier.library.delete_asset import delete_asset as delete_asset_of
 from atelier.library.present import list_assets as list_assets_of
 from atelier.library.present import present_asset
 from atelier.library.schemas import AssetEnvelope, AssetList, AssetQuery
@@ -80,3 +81,12 @@ def change_asset(request: Request[ChangeAssetRequest]) -> Response:
     workspace_id, asset_id = request.caller.workspace_id, request.path_id("asset_id", "ast")
     asset = change_asset_of(workspace_id, asset_id, request.body.changes(request.now), assets=library.assets())
     return Response(AssetEnvelope(asset=present_asset(asset, request.now, urls=asset_urls)))
+
+
+@api.route("DELETE", "/api/assets/<asset_id>", permission="assets.manage", statuses=(204,), errors=(404,))
+def delete_asset(request: Request[Empty]) -> Response:
+    """Delete an asset for good: its file is no longer served. What was made from it stays, and says that it was
+    deleted. Asking again changes nothing."""
+    workspace_id, asset_id = request.caller.workspace_id, request.path_id("asset_id", "ast")
+    delete_asset_of(workspace_id, asset_id, assets=library.assets(), files=library.stored_files(), now=request.now)
+    return Response(status=204)

@@ -73,8 +73,14 @@ def asset_urls(workspace_id: str, sha256: str, format: str, now: datetime) -> tu
     return f"/{sha256}.{format}", f"/{sha256}.thumbnail"
 
 
-def deps(*stored: Generation) -> PresentDeps:
-    return PresentDeps(cast("Any", FakeGenerations(*stored)), lambda each: read_text(each, read_file), asset_urls)
+def deps(*stored: Generation, deleted: frozenset[str] = frozenset()) -> PresentDeps:
+    generations = cast("Any", FakeGenerations(*stored))
+    return PresentDeps(
+        generations,
+        lambda each: read_text(each, read_file),
+        asset_urls,
+        lambda _, asset_ids: deleted.intersection(asset_ids),
+    )
 
 
 @pytest.mark.parametrize(
@@ -99,6 +105,16 @@ def test_an_asset_has_a_thumbnail_only_if_one_is_stored() -> None:
         ("/5a.png", "/5a.thumbnail"),
         ("/5a.png", None),
     ]
+
+
+def test_deleted_files_are_named_and_not_shown() -> None:
+    shown = generation(assets=(PICTURE, replace(PICTURE, id="ast_3")))
+    with_one = deps(deleted=frozenset({"ast_1"}))
+    listed = present.list_view(deps(shown, deleted=frozenset({"ast_1"})), "wsp_1", ListQuery(), NOW)["items"][0]
+    for view in (present.view(with_one, shown, NOW), listed):
+        assert ([each["id"] for each in view["assets"]], view["deleted_asset_ids"]) == (["ast_3"], ["ast_1"])
+    text = present.view(deps(deleted=frozenset({"ast_2"})), generation(Kind.TEXT, assets=(TEXT,)), NOW)
+    assert (text["text"], text["assets"], text["deleted_asset_ids"]) == (None, [], ["ast_2"])
 
 
 @pytest.mark.parametrize(("status", "attempts"), [(Status.RUNNING, ["att_1"]), (Status.FAILED, [])])

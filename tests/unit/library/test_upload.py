@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from atelier.errors import Conflict, NotFound, ValidationFailed
-from atelier.library.model import Asset
+from atelier.library.model import Asset, DeletedAsset
 from atelier.library.ports import FileInvalid, FileLimitExceeded, StoredFile, UploadExists, UploadForm
 from atelier.library.upload import LIFETIME, Upload, begin_upload, complete_upload, store_bytes
 
@@ -28,6 +28,7 @@ class World:
     """All ports of the use cases, in memory; at the call with the number `dies_at` the process crashes."""
 
     assets: dict[str, Asset] = field(default_factory=dict[str, Asset])
+    deleted: dict[str, DeletedAsset] = field(default_factory=dict[str, DeletedAsset])
     uploads: dict[str, Upload] = field(default_factory=dict[str, Upload])
     sent: dict[str, bytes] = field(default_factory=dict[str, bytes])
     stored: dict[str, bytes] = field(default_factory=dict[str, bytes])
@@ -41,9 +42,10 @@ class World:
             raise Death
 
     # Assets
-    def find(self, workspace_id: str, asset_ids: Iterable[str]) -> tuple[Asset, ...]:
+    def find_with_deleted(self, workspace_id: str, asset_ids: Iterable[str]) -> tuple[Asset | DeletedAsset, ...]:
         self._step()
-        return tuple(self.assets[each] for each in asset_ids if each in self.assets)
+        known = self.assets | self.deleted
+        return tuple(known[each] for each in asset_ids if each in known)
 
     def record_upload(self, asset: Asset) -> Asset:
         self._step()
@@ -120,6 +122,31 @@ def test_a_completion_that_crashed_can_be_repeated(dies_at: int) -> None:
     assert first == again
     assert list(world.assets.values()) == [first]
     assert world.stored == {first.sha256: b"good"}
+
+
+def deleted(world: World, asset: Asset) -> None:
+    del world.assets[asset.id]
+    del world.stored[asset.sha256]
+    world.deleted[asset.id] = DeletedAsset(asset.id, WORKSPACE, asset.type, asset.format, asset.sha256, NOW, NOW)
+
+
+def test_completing_a_deleted_upload_again_stores_nothing() -> None:
+    world = World(uploads={ID: said()}, sent={ID: b"good"})
+    deleted(world, ended(world))
+    with pytest.raises(NotFound):
+        ended(world)
+    assert (world.assets, world.stored) == ({}, {})
+
+
+def test_bytes_that_come_again_after_their_asset_was_deleted_are_a_new_asset() -> None:
+    world = World()
+    assets = [kept(world, b"good")]
+    for _ in range(2):
+        deleted(world, assets[-1])
+        assets.append(kept(world, b"good"))
+    assert len({asset.id for asset in assets}) == 3
+    assert kept(world, b"good") == assets[-1]
+    assert set(world.assets) == {assets[-1].id}
 
 
 def test_a_file_sent_after_completion_changes_nothing() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -25,19 +25,25 @@ from atelier.generations.view_schemas import (
 @dataclass(frozen=True, slots=True)
 class PresentDeps:
     """The dependencies of presenting a generation. read_text: the text that a generation delivered, None = there is
-    none. asset_urls(workspace_id, sha256, format, now): the signed URLs of a file and of its thumbnail."""
+    none. asset_urls(workspace_id, sha256, format, now): the signed URLs of a file and of its thumbnail.
+    deleted_assets(workspace_id, asset_ids): those of these assets that were deleted."""
 
     generations: GenerationStore
     read_text: Callable[[Generation], str | None]
     asset_urls: Callable[[str, str, str, datetime], tuple[str, str]]
+    deleted_assets: Callable[[str, list[str]], frozenset[str]]
 
 
 def view(deps: PresentDeps, generation: Generation, now: datetime) -> GenerationView:
     """The response form of a generation, with its text and its stages."""
-    refs, text = _asset_refs(deps, generation, now), deps.read_text(generation)
+    stage_generations = _read_stages(deps, generation)
+    deleted = _deleted_assets(deps, [generation, *stage_generations])
+    refs = _asset_refs(deps, generation, deleted, now)
+    is_whole = len(refs) == len(generation.assets)
+    text = deps.read_text(generation) if is_whole else None
     if generation.pipeline is None:
         return generation_view(generation, refs, text)
-    generation, stage_views = _with_stages(deps, generation, now)
+    generation, stage_views = _with_stages(deps, generation, stage_generations, deleted, now)
     return generation_view(generation, refs, text, stage_views)
 
 
@@ -71,27 +77,50 @@ def list_view(deps: PresentDeps, workspace_id: str, query: ListQuery, now: datet
     of another list."""
     after_id = cursors.decode(query.cursor, "gen_")
     page = list_page(deps.generations, workspace_id, query.filters(), after_id, query.limit)
-    items = [generation_view(generation, _asset_refs(deps, generation, now)) for generation in page.generations]
+    deleted = _deleted_assets(deps, page.generations)
+    items = [generation_view(each, _asset_refs(deps, each, deleted, now)) for each in page.generations]
     return GenerationList(items=items, next_cursor=cursors.encode(page.next_id))
 
 
-def _with_stages(deps: PresentDeps, run: Generation, now: datetime) -> tuple[Generation, list[StageView]]:
-    """A run as it is shown, and the views of its stages so far."""
-    from atelier.generations.pipeline_run import bill_run, pipeline_of, read_stages
+def _read_stages(deps: PresentDeps, generation: Generation) -> Sequence[Generation]:
+    """The stages of a run so far; none of other generations."""
+    if generation.pipeline is None:
+        return ()
+    from atelier.generations.pipeline_run import read_stages
 
-    stage_generations = read_stages(run, deps.generations)
+    return read_stages(generation, deps.generations)
+
+
+def _with_stages(
+    deps: PresentDeps,
+    run: Generation,
+    stage_generations: Sequence[Generation],
+    deleted: frozenset[str],
+    now: datetime,
+) -> tuple[Generation, list[StageView]]:
+    """A run as it is shown, and the views of its stages so far."""
+    from atelier.generations.pipeline_run import bill_run, pipeline_of
+
     if run.is_open:
         # An open run shows the attempts of its stages so far; its sums are shown when it has ended.
         run = replace(run, attempts=bill_run(run, stage_generations).attempts)
     return run, [
-        stage_view(planned, stage, _asset_refs(deps, stage, now))
+        stage_view(planned, stage, _asset_refs(deps, stage, deleted, now))
         for planned, stage in zip(pipeline_of(run).stages, stage_generations, strict=False)
     ]
 
 
-def _asset_refs(deps: PresentDeps, generation: Generation, now: datetime) -> list[AssetRef]:
+def _deleted_assets(deps: PresentDeps, generations: Sequence[Generation]) -> frozenset[str]:
+    """Those of the generations' files that were deleted from the library."""
+    asset_ids = [asset.id for generation in generations for asset in generation.assets]
+    return deps.deleted_assets(generations[0].workspace_id, asset_ids) if asset_ids else frozenset()
+
+
+def _asset_refs(deps: PresentDeps, generation: Generation, deleted: frozenset[str], now: datetime) -> list[AssetRef]:
     refs: list[AssetRef] = []
     for asset in generation.assets:
+        if asset.id in deleted:
+            continue
         url, thumbnail_url = deps.asset_urls(generation.workspace_id, asset.sha256, asset.format, now)
         refs.append(
             AssetRef(

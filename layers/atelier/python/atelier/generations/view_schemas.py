@@ -132,6 +132,7 @@ class GenerationView(TypedDict):
     error: ErrorView | None
     attempts: list[AttemptView]
     assets: list[AssetRef]
+    deleted_asset_ids: Annotated[list[str], Field(description="Files of the result that were deleted since.")]
     text: Annotated[str | None, Field(description="What a text or a page says; not in a list.")]
     finish_reason: Annotated[
         Literal["length", "content_filter", "refusal"] | None,
@@ -239,7 +240,8 @@ def _usage(counted: dict[str, int]) -> UsageView:
 def generation_view(
     generation: Generation, assets: list[AssetRef], text: str | None = None, stages: list[StageView] | None = None
 ) -> GenerationView:
-    """The response form of a generation; `assets` come with signed URLs."""
+    """The response form of a generation. `assets`, with signed URLs: those of its files that were not deleted."""
+    shown_ids = {asset["id"] for asset in assets}
     attempt, failure = generation.attempt, generation.failure
     completed, started = generation.completed_at, generation.created_at
     return GenerationView(
@@ -289,6 +291,7 @@ def generation_view(
             for attempt in generation.attempts
         ],
         assets=assets,
+        deleted_asset_ids=[asset.id for asset in generation.assets if asset.id not in shown_ids],
         text=text,
         finish_reason=generation.finish_reason,  # pyright: ignore[reportArgumentType]
         pipeline=generation.pipeline.name if generation.pipeline else None,

@@ -36,3 +36,20 @@ class Asset:
     description: str | None = None
     tags: tuple[str, ...] = ()
     favorite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedAsset:
+    """What remains of a deleted asset, so that its id is never used again and the assets made from it keep their
+    lineage: nothing that a person wrote. `sha256` and `format` give the key that its file had. `is_file_pending`: its
+    file may still have to be removed."""
+
+    id: str
+    workspace_id: str
+    type: str
+    format: str
+    sha256: str
+    created_at: datetime
+    deleted_at: datetime
+    made_from: tuple[str, ...] = ()
+    is_file_pending: bool = False

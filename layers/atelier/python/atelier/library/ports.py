@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from atelier.dataclass import dataclass
-from atelier.library.model import Asset
+from atelier.library.model import Asset, DeletedAsset
 
 PendingT = TypeVar("PendingT")
 # New values by field of the asset: some of name, description, tags, favorite and archived_at.
@@ -50,8 +50,13 @@ class Assets(Protocol):
         """Those of these assets that exist, in any order (consistent read)."""
         ...
 
+    def find_with_deleted(self, workspace_id: str, asset_ids: Iterable[str]) -> tuple[Asset | DeletedAsset, ...]:
+        """The same, and what remains of those that were deleted."""
+        ...
+
     def record_upload(self, asset: Asset) -> Asset:
-        """Write an uploaded asset unless it exists already; returns the stored asset."""
+        """Write an uploaded asset unless it exists already; returns the stored asset. Raises NotFound when it was
+        deleted."""
         ...
 
     def list(
@@ -67,6 +72,38 @@ class Assets(Protocol):
 
     def change(self, workspace_id: str, asset_id: str, changes: AssetChanges) -> None:
         """Write these fields of an asset. Being archived again keeps the first time. Raises NotFound."""
+        ...
+
+    def delete(self, workspace_id: str, asset_id: str, now: datetime) -> DeletedAsset:
+        """Put what remains of an asset in its place; of one that was deleted before, what remains is returned. Raises
+        NotFound."""
+        ...
+
+    def is_file_used(self, workspace_id: str, sha256: str) -> bool:
+        """Whether an asset of the workspace has the file with this hash (consistent read)."""
+        ...
+
+    def settle_file(self, workspace_id: str, asset_id: str) -> None:
+        """Note of a deleted asset that its file is no longer pending."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedFile:
+    """A file and its thumbnail after their removal: the deletion of each, by key."""
+
+    deletions: tuple[tuple[str, str], ...]
+
+
+class StoredFiles(Protocol):
+    """The files of assets, by the hash of their bytes."""
+
+    def remove(self, workspace_id: str, sha256: str, format: str) -> RemovedFile:
+        """Stop serving a file and its thumbnail. Safe to repeat."""
+        ...
+
+    def restore(self, removed: RemovedFile) -> None:
+        """Take a removal back."""
         ...
 
 

@@ -15,7 +15,7 @@ from atelier.errors import Conflict, NotFound, PayloadTooLarge, PromptRefused, V
 from atelier.idempotency import IdempotencyKeys, fingerprint
 from atelier.ids import new_id
 from atelier.library.file_types import kind_of
-from atelier.library.model import Asset
+from atelier.library.model import Asset, DeletedAsset
 from atelier.library.ports import (
     Assets,
     FileIngest,
@@ -95,9 +95,12 @@ def complete_upload(
 ) -> Asset:
     """Turn an upload into an asset, and return it; an asset that exists already is returned as it is.
 
-    Raises NotFound without such an upload, Conflict while its file has not been sent, PromptRefused when moderation
-    rejects the file, and ValidationFailed for a file that is not as announced: then another file may be sent."""
-    for existing in assets.find(workspace_id, [asset_id]):
+    Raises NotFound without such an upload or after its asset was deleted, Conflict while its file has not been sent,
+    PromptRefused when moderation rejects the file, and ValidationFailed for a file that is not as announced: then
+    another file may be sent."""
+    for existing in assets.find_with_deleted(workspace_id, [asset_id]):
+        if isinstance(existing, DeletedAsset):
+            raise NotFound
         return existing
 
     upload = uploads.get(workspace_id, asset_id)
@@ -127,14 +130,19 @@ def store_bytes(
     keys: IdempotencyKeys,
     now: datetime,
 ) -> Asset:
-    """Store the bytes of a request as an asset; equal bytes give the same asset. content_type: stands for the expected
-    kind of file; the bytes decide the format. Raises PayloadTooLarge, ValidationFailed, PromptRefused."""
+    """Store the bytes of a request as an asset; equal bytes give the same asset, until it is deleted. content_type:
+    stands for the expected kind of file; the bytes decide the format. Raises PayloadTooLarge, ValidationFailed,
+    PromptRefused."""
     if len(data) > BYTES_MAX:
         raise PayloadTooLarge(f"The file is larger than {BYTES_MAX} bytes.", bytes_max=BYTES_MAX)
     digest = hashlib.sha256(data).hexdigest()
-    asset_id = keys.reserve(workspace_id, f"keep {kind_of(content_type)} {digest}", digest, new_id("ast", now))
-    for existing in assets.find(workspace_id, [asset_id]):
-        return existing
+    key = f"keep {kind_of(content_type)} {digest}"
+    asset_id = keys.reserve(workspace_id, key, digest, new_id("ast", now))
+    while existing := assets.find_with_deleted(workspace_id, [asset_id]):
+        if isinstance(existing[0], Asset):
+            return existing[0]
+        # A deleted asset does not come back: the key of the next one is derived from its id.
+        asset_id = keys.reserve(workspace_id, f"{key} after {asset_id}", digest, new_id("ast", now))
     upload = Upload(asset_id, workspace_id, user_id, name[:NAME_CHARACTERS_MAX], content_type, len(data), now)
     return _store_asset(upload, data, assets=assets, intake=intake)
 

@@ -43,7 +43,11 @@ def create_deps(now: datetime) -> CreateDeps:
 @cache
 def present_deps() -> PresentDeps:
     """The dependencies of presenting a generation."""
-    return PresentDeps(store(), read_text, media_urls.asset_urls)
+    return PresentDeps(store(), read_text, media_urls.asset_urls, _deleted_assets)
+
+
+def _deleted_assets(workspace_id: str, asset_ids: list[str]) -> frozenset[str]:
+    return assets().deleted(workspace_id, asset_ids)
 
 
 def wait(generation: Generation, seconds: int, requested_at: datetime) -> Generation:

@@ -6,10 +6,11 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from atelier.adapters.aws.dynamodb.library import DynamoAssets
-from atelier.settings import LibraryTable
+from atelier.settings import LibraryTable, MediaBucket
 
 if TYPE_CHECKING:
     from atelier.adapters.aws.dynamodb.documents import DynamoDocuments, DynamoTemplates
+    from atelier.adapters.media.stored_files import MediaFiles
     from atelier.library.character import Character
     from atelier.library.template import Template
     from atelier.resources import ResourceDeps
@@ -21,6 +22,16 @@ def assets() -> DynamoAssets:
     store = DynamoAssets()
     store.bind(LibraryTable.read().name)
     return store
+
+
+@cache
+def stored_files() -> MediaFiles:
+    """The files of assets."""
+    # Imported here, because most requests remove no file.
+    from atelier.adapters.aws.s3 import MediaStore
+    from atelier.adapters.media.stored_files import MediaFiles
+
+    return MediaFiles(MediaStore(MediaBucket.read().bucket))
 
 
 @cache

@@ -5,6 +5,8 @@ from __future__ import annotations
 from atelier.adapters.aws.clients import client
 from atelier.errors import NotFound
 
+# Versions of a key are listed newest first, its deletions among them.
+LISTED_VERSIONS_MAX = 10
 # Objects never change: a key contains the hash of the bytes, or the id of the only attempt that wrote them.
 CACHE_CONTROL = "private, max-age=31536000, immutable"
 
@@ -23,12 +25,34 @@ class MediaStore:
 
     def get(self, key: str, bytes_max: int) -> bytes:
         """The bytes under a key; raises NotFound, or ValueError when there are more than `bytes_max`."""
+        return self._read(key, bytes_max)
+
+    def _read(self, key: str, bytes_max: int, **version: str) -> bytes:
         s3 = client("s3")
         try:
-            response = s3.get_object(Bucket=self._bucket, Key=key)
+            response = s3.get_object(Bucket=self._bucket, Key=key, **version)
         except s3.exceptions.NoSuchKey as error:
             raise NotFound from error
         if response["ContentLength"] > bytes_max:
             raise ValueError(f"{key} has {response['ContentLength']} bytes, more than {bytes_max}")
         data: bytes = response["Body"].read()
         return data
+
+    def delete(self, key: str) -> str:
+        """Delete an object; the bucket keeps its bytes as an earlier version for a month. Returns the id of the
+        deletion, which `undelete` takes; empty when the bucket keeps no versions."""
+        response = client("s3").delete_object(Bucket=self._bucket, Key=key)
+        return response.get("VersionId", "")
+
+    def undelete(self, key: str, deletion: str) -> None:
+        """Take a deletion back. An object that was stored since stays as it is."""
+        if deletion:
+            client("s3").delete_object(Bucket=self._bucket, Key=key, VersionId=deletion)
+
+    def get_deleted(self, key: str, bytes_max: int) -> bytes:
+        """The last bytes that were under a key whose object was deleted; raises like `get`."""
+        found = client("s3").list_object_versions(Bucket=self._bucket, Prefix=key, MaxKeys=LISTED_VERSIONS_MAX)
+        version = next((each for each in found.get("Versions", ()) if each["Key"] == key), None)
+        if version is None:
+            raise NotFound
+        return self._read(key, bytes_max, VersionId=version["VersionId"])

@@ -41,6 +41,8 @@ class ObjectStore(Protocol):
 
     def get(self, key: str, bytes_max: int) -> bytes: ...
 
+    def get_deleted(self, key: str, bytes_max: int) -> bytes: ...
+
 
 class OutputInspector(Protocol):
     """Checks the content of a processed file before it is stored; `thumbnail` is its image, or None. Raises
@@ -109,8 +111,13 @@ class Delivery:
         )
 
     def read_input(self, workspace_id: str, source: InputAsset) -> Input:
+        key = media_key(workspace_id, source.sha256, source.format)
         try:
-            data = self._store.get(media_key(workspace_id, source.sha256, source.format), INPUT_BYTES_MAX)
+            try:
+                data = self._store.get(key, INPUT_BYTES_MAX)
+            except NotFound:
+                # The generation was accepted before its input was deleted, so it still gets the file.
+                data = self._store.get_deleted(key, INPUT_BYTES_MAX)
         except ValueError as error:
             # No provider accepts a file of this size, so it is treated as missing.
             raise NotFound from error

@@ -1,11 +1,13 @@
 """The library's table.
 
-pk wsp_…  sk ast_…     one asset; its id is derived from its generation or is its upload's, so recording is repeatable
+pk wsp_…  sk ast_…     one asset; its id is derived from its generation or is its upload's, so recording is repeatable.
+                       With `deleted_at` it is what remains of a deleted one: the id is taken, and is not recorded anew
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -18,7 +20,7 @@ from atelier.adapters.aws.dynamodb import CompactJSON, Item, conditional, newest
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound
 from atelier.generations.model import DeliveredFile, Generation, InputAsset
-from atelier.library.model import Asset
+from atelier.library.model import Asset, DeletedAsset
 from atelier.library.ports import ALL_ASSETS, AssetChanges, AssetFilter, AssetPage
 
 NAME_CHARACTERS_MAX = 80
@@ -46,6 +48,8 @@ class AssetItem(Item):
     description = UnicodeAttribute(null=True)
     tags = CompactJSON(null=True)
     favorite = NumberAttribute(null=True)
+    deleted_at = UnicodeAttribute(null=True)
+    file_pending = NumberAttribute(null=True)
 
 
 class DynamoAssets:
@@ -93,14 +97,25 @@ class DynamoAssets:
             return False
 
     def get(self, workspace_id: str, asset_id: str) -> Asset:
-        try:
-            return _asset(AssetItem.get(workspace_id, asset_id, consistent_read=True))
-        except DoesNotExist as error:
-            raise NotFound from error
+        item = self._item(workspace_id, asset_id)
+        if item.deleted_at:
+            raise NotFound
+        return _asset(item)
 
     def find(self, workspace_id: str, asset_ids: Iterable[str]) -> tuple[Asset, ...]:
+        found = self.find_with_deleted(workspace_id, asset_ids)
+        return tuple(each for each in found if isinstance(each, Asset))
+
+    def find_with_deleted(self, workspace_id: str, asset_ids: Iterable[str]) -> tuple[Asset | DeletedAsset, ...]:
         keys = [(workspace_id, asset_id) for asset_id in dict.fromkeys(asset_ids)]
-        return tuple(map(_asset, AssetItem.batch_get(keys, consistent_read=True))) if keys else ()
+        items = AssetItem.batch_get(keys, consistent_read=True) if keys else ()
+        return tuple(_deleted_asset(item) if item.deleted_at else _asset(item) for item in items)
+
+    def deleted(self, workspace_id: str, asset_ids: Iterable[str]) -> frozenset[str]:
+        """Those of these assets that were deleted."""
+        keys = [(workspace_id, asset_id) for asset_id in dict.fromkeys(asset_ids)]
+        found = AssetItem.batch_get(keys, attributes_to_get=["pk", "sk", "deleted_at"])
+        return frozenset(item.sk for item in found if item.deleted_at)
 
     def record_upload(self, asset: Asset) -> Asset:
         item = AssetItem(
@@ -139,9 +154,9 @@ class DynamoAssets:
             *_presence(AssetItem.favorite, wanted.favorite),
             *_presence(AssetItem.archived_at, wanted.archived),
         ]
-        matching: Condition | None = None
+        matching: Condition = AssetItem.deleted_at.does_not_exist()
         for condition in conditions:
-            matching = condition if matching is None else matching & condition
+            matching &= condition
         items, next_id = newest_page(
             AssetItem,
             workspace_id,
@@ -149,6 +164,7 @@ class DynamoAssets:
             matching=matching,
             after=after_id,
             limit=limit,
+            mostly_matching=not conditions,
             accepts=partial(_is_wanted, wanted) if wanted.tag or wanted.text else None,
         )
         return AssetPage(tuple(map(_asset, items)), next_id)
@@ -164,8 +180,45 @@ class DynamoAssets:
             else:
                 actions.append(attribute.set(1 if value is True else value))
         item = AssetItem(workspace_id, asset_id)
-        if not conditional(lambda: item.update(actions, condition=AssetItem.pk.exists())):
+        is_there = AssetItem.pk.exists() & AssetItem.deleted_at.does_not_exist()
+        if not conditional(lambda: item.update(actions, condition=is_there)):
             raise NotFound
+
+    def delete(self, workspace_id: str, asset_id: str, now: datetime) -> DeletedAsset:
+        # What a person wrote goes; the facts about the file stay.
+        written = (AssetItem.description, AssetItem.tags, AssetItem.favorite, AssetItem.archived_at, AssetItem.notes)
+        actions: list[Action] = [
+            AssetItem.deleted_at.set(rfc3339(now)),
+            AssetItem.file_pending.set(1),
+            AssetItem.name.remove(),
+            *(attribute.remove() for attribute in written),
+        ]
+        item = AssetItem(workspace_id, asset_id)
+        is_there = AssetItem.pk.exists() & AssetItem.deleted_at.does_not_exist()
+        conditional(lambda: item.update(actions, condition=is_there))
+        return _deleted_asset(self._item(workspace_id, asset_id))
+
+    def is_file_used(self, workspace_id: str, sha256: str) -> bool:
+        # No key answers this, and an index would cost a write for each asset; files are rarely deleted.
+        found = AssetItem.query(
+            workspace_id,
+            AssetItem.sk.between("ast_", "ast_~"),
+            filter_condition=(AssetItem.sha256 == sha256) & AssetItem.deleted_at.does_not_exist(),
+            attributes_to_get=["pk", "sk"],
+            consistent_read=True,
+        )
+        return next(iter(found), None) is not None
+
+    def settle_file(self, workspace_id: str, asset_id: str) -> None:
+        item = AssetItem(workspace_id, asset_id)
+        conditional(lambda: item.update([AssetItem.file_pending.remove()], condition=AssetItem.deleted_at.exists()))
+
+    @staticmethod
+    def _item(workspace_id: str, asset_id: str) -> AssetItem:
+        try:
+            return AssetItem.get(workspace_id, asset_id, consistent_read=True)
+        except DoesNotExist as error:
+            raise NotFound from error
 
 
 def _asset_name(prompt: str, number: int) -> str:
@@ -201,6 +254,21 @@ def _asset(item: AssetItem) -> Asset:
         item.description,
         tuple(item.tags or ()),
         bool(item.favorite),
+    )
+
+
+def _deleted_asset(item: AssetItem) -> DeletedAsset:
+    assert item.deleted_at is not None, "what remains of a deleted asset says when it was deleted"
+    return DeletedAsset(
+        item.sk,
+        item.pk,
+        item.type,
+        item.format,
+        item.sha256,
+        parse_rfc3339(item.created_at),
+        parse_rfc3339(item.deleted_at),
+        tuple(item.made_from or ()),
+        bool(item.file_pending),
     )
 
 
