@@ -3,28 +3,50 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
+from atelier.adapters.aws.dynamodb.ledger.items import OperationKeyItem
 from atelier.errors import Conflict, InsufficientCredits, NotFound
 from atelier.ledger.model import GrantSource, Movement
-from atelier.ledger.operations import GRANTS_MAX, OperationRecord, TransferShare, plan_transfer
-from atelier.ledger.post import adjust, grant, revoke, transfer
+from atelier.ledger.operations import GRANTS_MAX, OperationRecord, TransferShare, plan_transfer, returned_key
+from atelier.ledger.post import adjust, give_back, grant, revoke, transfer
 from tests.conftest import Tables
 from tests.integration.world import World, run_concurrently
 
-BOUGHT = "grant#stripe#pi_1"
+BOUGHT, REFUND, DISPUTE = "grant#stripe#pi_1", "revoke#stripe#re_1", "revoke#stripe#dp_1"
 
 
 def buy(world: World, credits: int = 100, key: str = BOUGHT) -> OperationRecord:
     return grant(world.workspace_id, key, GrantSource.PURCHASE, credits, deps=world.post_deps, now=world.now)
 
 
-def take_back(
-    world: World, credits: int = 100, key: str = "revoke#stripe#re_1", grant_key: str = BOUGHT
-) -> OperationRecord:
+def buy_expiring(world: World, credits: int, expires_at: datetime) -> None:
+    grant(
+        world.workspace_id,
+        BOUGHT,
+        GrantSource.MONTHLY,
+        credits,
+        expires_at=expires_at,
+        deps=world.post_deps,
+        now=world.now,
+    )
+
+
+def take_back(world: World, credits: int = 100, key: str = REFUND, grant_key: str = BOUGHT) -> int:
     return revoke(world.workspace_id, key, grant_key, credits, "refund", deps=world.post_deps, now=world.now)
+
+
+def return_credits(world: World, key: str = REFUND) -> int:
+    return give_back(world.workspace_id, key, "refund failed", deps=world.post_deps, now=world.now)
+
+
+def unrevoked(world: World, key: str = BOUGHT) -> int:
+    recorded = world.wallets.operation_record(world.workspace_id, key)
+    assert recorded is not None
+    assert recorded.grant is not None
+    return recorded.grant.amount - recorded.grant.revoked
 
 
 def spend(world: World, credits: int) -> None:
@@ -115,19 +137,158 @@ def test_credits_returned_from_a_hold_cover_a_debt_first(world: World) -> None:
 
 def test_repeated_and_parallel_refunds_with_one_key_are_one_refund(world: World) -> None:
     buy(world)
-    results = run_concurrently(8, lambda _: take_back(world))
-    assert not [result for result in results if isinstance(result, Exception)]
-    take_back(world)
+    assert run_concurrently(8, lambda _: take_back(world)) == [100] * 8
+    world.now += timedelta(days=400)
+    assert take_back(world) == 100
+    world.now -= timedelta(days=400)
     assert len(named(world, "revoke")) == 1
     world.assert_sound()
 
 
-def test_partial_refunds_never_take_back_more_than_the_grant(world: World) -> None:
+def test_parallel_refunds_take_up_to_the_grant_together(world: World) -> None:
     buy(world, 100)
-    results = run_concurrently(8, lambda number: take_back(world, 30, f"revoke#stripe#re_{number}"))
-    assert sum(isinstance(result, OperationRecord) for result in results) == 3
-    assert sum(isinstance(result, Conflict) for result in results) == 5
-    assert world.refreshed().available == 60
+
+    def refund(number: int) -> int:
+        return take_back(world, 30, f"revoke#stripe#re_{number}")
+
+    results = run_concurrently(8, refund)
+    assert sorted(result for result in results if isinstance(result, int)) == [0, 0, 0, 0, 10, 30, 30, 30]
+    assert [refund(number) for number in range(8)] == results
+    assert (world.refreshed().available, world.wallet().debt, unrevoked(world)) == (50, 0, 0)
+    assert len(named(world, "revoke")) == 4
+    world.assert_sound()
+
+
+def test_a_refund_and_a_dispute_of_one_payment_at_once_take_it_once(world: World) -> None:
+    for number in range(10):
+        bought = f"grant#stripe#pi_{number}"
+        buy(world, 20, bought)
+        keys = (f"revoke#stripe#re_{number}", f"revoke#stripe#dp_{number}")
+        results = run_concurrently(2, lambda place, keys=keys, bought=bought: take_back(world, 20, keys[place], bought))
+        assert sorted(result for result in results if isinstance(result, int)) == [0, 20]
+        assert unrevoked(world, bought) == 0
+    assert (world.refreshed().available, world.wallet().debt) == (50, 0)
+    world.assert_sound()
+
+
+def test_a_revocation_with_nothing_left_to_take_writes_nothing(world: World) -> None:
+    buy(world)
+    take_back(world)
+    before = world.refreshed()
+    assert [take_back(world, 100, DISPUTE) for _ in range(2)] == [0, 0]
+    assert world.wallet() == before
+    assert world.wallets.operation_record(world.workspace_id, DISPUTE) is None
+
+
+def test_a_revocation_repeated_with_another_amount_is_a_conflict_even_if_it_took_less(world: World) -> None:
+    buy(world, 10)
+    assert take_back(world, 30) == 10
+    assert take_back(world, 30) == 10
+    with pytest.raises(Conflict):
+        take_back(world, 10)
+    with pytest.raises(Conflict):
+        take_back(world, 30, BOUGHT)
+    world.assert_sound()
+
+
+def test_a_refund_during_parallel_spending_loses_no_credits(world: World) -> None:
+    for number in range(5):
+        bought = f"grant#stripe#pi_{number}"
+        buy(world, 20, bought)
+
+        def step(place: int, bought: str = bought, number: int = number) -> object:
+            if place == 0:
+                return take_back(world, 20, f"revoke#stripe#re_{number}", bought)
+            try:
+                return world.submit(width=1024, height=1024)
+            except InsufficientCredits:
+                return None
+
+        results = run_concurrently(6, step)
+        assert results[0] == 20
+        assert not [result for result in results if isinstance(result, Exception)]
+        wallet = world.refreshed()
+        assert wallet.available + wallet.held - wallet.debt == 50
+        world.assert_sound()
+
+
+def test_a_give_back_returns_what_the_revocation_took_once(world: World) -> None:
+    buy(world, 60)
+    assert take_back(world, 100) == 60
+    assert run_concurrently(8, lambda _: return_credits(world)) == [60] * 8
+    world.now += timedelta(days=400)
+    assert return_credits(world) == 60
+    world.now -= timedelta(days=400)
+    [returned] = [movement for movement in named(world, "grant") if movement.key == returned_key(REFUND)]
+    assert returned.key == "grant#stripe#re_1#returned"
+    assert (returned.facts["source"], returned.facts["revocation"]) == ("refund", REFUND)
+    assert (world.refreshed().available, world.wallet().debt, unrevoked(world)) == (110, 0, 60)
+    world.assert_sound()
+
+
+def test_a_give_back_of_a_revocation_that_never_happened_gives_nothing(world: World) -> None:
+    buy(world)
+    before = world.refreshed()
+    assert return_credits(world) == 0
+    assert world.wallet() == before
+    # It has not been used up: a revocation that comes later is given back.
+    take_back(world)
+    assert return_credits(world) == 100
+    with pytest.raises(ValueError, match="revoked nothing"):
+        return_credits(world, BOUGHT)
+
+
+def test_a_give_back_covers_a_debt_first(world: World) -> None:
+    buy(world, 40)
+    spend(world, 80)  # The daily 50 credits are spent first, then 30 of the 40 bought.
+    assert take_back(world, 40) == 40
+    assert (world.wallet().available, world.wallet().debt) == (0, 30)
+    assert return_credits(world) == 40
+    assert (world.refreshed().available, world.wallet().debt) == (10, 0)
+    world.assert_sound()
+
+
+@pytest.mark.parametrize(("days", "days_returned"), [(None, None), (3, 30), (90, 90)])
+def test_returned_credits_expire_with_the_grant_but_not_within_thirty_days(
+    world: World, days: int | None, days_returned: int | None
+) -> None:
+    if days is None:
+        buy(world)
+    else:
+        buy_expiring(world, 100, world.now + timedelta(days=days))
+    take_back(world)
+    return_credits(world)
+    expected = None if days_returned is None else world.now + timedelta(days=days_returned)
+    [returned] = [grant for grant in world.wallet().grants if grant.source is GrantSource.REFUND]
+    assert (returned.amount, returned.remaining, returned.expires_at) == (100, 100, expected)
+
+
+def test_a_payment_that_was_given_back_can_be_refunded_again(world: World) -> None:
+    buy(world)
+    assert take_back(world) == 100
+    assert take_back(world, 100, DISPUTE) == 0
+    assert return_credits(world) == 100
+    # The second refund finds no credits in the first grant: its debt is covered from the returned ones.
+    assert take_back(world, 100, "revoke#stripe#re_2") == 100
+    assert (world.refreshed().available, world.wallet().debt) == (50, 0)
+    assert return_credits(world) == 100
+    assert world.refreshed().available == 50
+    world.assert_sound()
+
+
+def test_a_revocation_by_an_earlier_build_is_given_back(world: World) -> None:
+    buy(world)
+    take_back(world, 30)
+    # Its records have always been these: nothing on the key item says what was taken.
+    item = OperationKeyItem.get(world.workspace_id, f"key#{REFUND}").serialize()
+    assert set(item) == {"pk", "sk", "fingerprint", "order"}
+    assert (take_back(world, 30), return_credits(world)) == (30, 30)
+
+
+def test_monthly_credits_of_an_invoice_are_granted_at_the_maximum_number_of_grants(world: World) -> None:
+    fill_grants(world)
+    buy_expiring(world, 100, world.now + timedelta(days=30))
+    assert [grant.amount for grant in world.refreshed().grants if grant.source is GrantSource.MONTHLY] == [100]
     world.assert_sound()
 
 
@@ -255,10 +416,15 @@ def test_an_expiry_booked_by_a_fast_clock_is_no_debt_after_a_refund(world: World
     world.assert_sound()
 
 
-def test_a_purchase_is_granted_even_at_the_maximum_number_of_grants(world: World) -> None:
+def fill_grants(world: World) -> None:
+    """Gives the wallet grants of one credit until it has GRANTS_MAX."""
     live = len(world.refreshed().grants)
     for number in range(GRANTS_MAX - live):
         grant(world.workspace_id, f"promo#{number}", GrantSource.PROMO, 1, deps=world.post_deps, now=world.now)
+
+
+def test_a_purchase_is_granted_even_at_the_maximum_number_of_grants(world: World) -> None:
+    fill_grants(world)
     with pytest.raises(Conflict):
         grant(world.workspace_id, "promo#more", GrantSource.PROMO, 1, deps=world.post_deps, now=world.now)
     before = world.refreshed().available

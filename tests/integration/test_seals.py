@@ -27,7 +27,7 @@ from atelier.ledger.audit import AuditReport, audit
 from atelier.ledger.hash_chain import PublicForm, Seal, next_seal, to_public
 from atelier.ledger.history import Balance, balance_at
 from atelier.ledger.model import Grant, GrantSource, order_at
-from atelier.ledger.post import adjust, grant, revoke, transfer
+from atelier.ledger.post import adjust, give_back, grant, revoke, transfer
 from atelier.ledger.prove import build_proof_page
 from atelier.ledger.seal_movements import SealDeps, SealReport, unsealed_movements
 from atelier.ledger.verify import ProofMismatch, verify
@@ -144,6 +144,8 @@ def live(world: Sealer, other: World) -> Iterator[None]:
         world.refreshed()
         yield
     revoke(world.workspace_id, "revoke#1", "grant#stripe#pi_1", 100, "chargeback", deps=world.post_deps, now=world.now)
+    yield
+    give_back(world.workspace_id, "revoke#1", "dispute won", deps=world.post_deps, now=world.now)
     yield
 
 

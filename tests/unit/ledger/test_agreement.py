@@ -23,7 +23,15 @@ from atelier.ledger.model import (
     Wallet,
     new_wallet,
 )
-from atelier.ledger.operations import Operation, plan_adjustment, plan_grant, plan_revocation
+from atelier.ledger.operations import (
+    GrantRecord,
+    Operation,
+    plan_adjustment,
+    plan_give_back,
+    plan_grant,
+    plan_revocation,
+    revoked_credits,
+)
 from atelier.ledger.plan_hold import plan_hold, plan_late_result, plan_settlement
 from atelier.ledger.plan_refresh import plan_refresh
 
@@ -62,7 +70,9 @@ def purchase(wallet: Wallet, key: str, credits: int, now: datetime) -> Operation
 
 
 STEPS = st.lists(
-    st.tuples(st.sampled_from(["hold", "settle", "grant", "revoke", "adjust", "refresh"]), st.integers(0, 60)),
+    st.tuples(
+        st.sampled_from(["hold", "settle", "grant", "revoke", "give back", "adjust", "refresh"]), st.integers(0, 60)
+    ),
     max_size=30,
 )
 
@@ -71,6 +81,7 @@ STEPS = st.lists(
 def test_the_counters_of_a_wallet_equal_its_movements_after_any_steps(steps: list[tuple[str, int]]) -> None:
     wallet, now, holds, movements = new_wallet("wsp_A", "free", NOW), NOW, list[Hold](), list[Movement]()
     purchases: list[tuple[str, int]] = []
+    revocations: list[tuple[Movement, GrantRecord]] = []
     for number, (step, amount) in enumerate(steps):
         order = f"{number:026d}"
         now += timedelta(hours=amount % 7)
@@ -91,10 +102,21 @@ def test_the_counters_of_a_wallet_equal_its_movements_after_any_steps(steps: lis
                 record = purchase(wallet, key, given_credits, now).new_grant
                 assert record is not None
                 again = f"revoke#{order}"
-                posting = plan_revocation(
-                    wallet, again, record, given_credits, expired_credits=0, reason="refund", order=order, now=now
-                ).postings[0]
+                revocation = plan_revocation(
+                    wallet, again, record, amount + 1, expired_credits=0, reason="refund", order=order, now=now
+                )
+                assert revocation is not None
+                assert revocation.changed_grant is not None
+                posting = revocation.postings[0]
                 movement, change = posting.movement, posting.change
+                assert revoked_credits(movement) == min(amount + 1, given_credits)
+                revocations.append((movement, revocation.changed_grant[1]))
+            elif step == "give back" and revocations:
+                revoked, record = revocations.pop()
+                returned = plan_give_back(wallet, revoked, record, reason="refund failed", order=order, now=now)
+                assert returned.changed_grant is not None
+                assert returned.changed_grant[1].revoked == 0
+                movement, change = returned.postings[0].movement, returned.postings[0].change
             elif step == "grant" and amount:
                 posting = purchase(wallet, order, amount, now).postings[0]
                 purchases.append((order, amount))

@@ -15,7 +15,9 @@ The place of these movements in the statement follows from their keys. The keys 
 payment intent, a refund, a sale); a separate key item makes each of them unique for ever:
 
     grant#<reference>      issued → available           paid, promised or given
-    revoke#<reference>     available, expired, debt → issued      a refund or a chargeback of a grant
+    revoke#<reference>     available, expired, debt → issued      a refund or a dispute: up to what
+                           is left unrevoked of a grant
+    grant#<reference>#returned   issued → available      gives back what revoke#<reference> took, once
     adjust#<reference>     issued ↔ available           an administrator's, with a reason
     transfer#<reference>   available → issued, revenue; in each receiver's wallet issued → available
 

@@ -6,7 +6,7 @@ of its facts. The same key with the same facts is a repetition; the same key wit
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from atelier.dataclass import dataclass
 from atelier.errors import Conflict, InsufficientCredits
@@ -28,7 +28,9 @@ from atelier.ledger.model import (
 
 GRANTS_MAX = 200
 # Money has been taken for these grants already, so they are given even beyond GRANTS_MAX.
-PAID_SOURCES = frozenset({GrantSource.PURCHASE, GrantSource.REFUND})
+PAID_SOURCES = frozenset({GrantSource.MONTHLY, GrantSource.PURCHASE, GrantSource.REFUND})
+# Credits that are given back can be spent for at least this long, even if those that were revoked expired sooner.
+RETURNED_CREDITS_LIFETIME_MIN = timedelta(days=30)
 EARNINGS_GRANT_ID = "earnings"
 # A DynamoDB transaction has at most 100 parts: here two for each wallet, and one for the key.
 RECEIVERS_MAX = 40
@@ -56,8 +58,8 @@ class Posting:
 
 @dataclass(frozen=True, slots=True)
 class GrantRecord:
-    """A grant as its operation recorded it, and how many of its credits have been revoked since: in total, and out of
-    those that had expired."""
+    """A grant as its operation recorded it, and how many of its credits are revoked: in total, without those that were
+    given back; and out of those that had expired, whether or not they were given back."""
 
     key: str
     grant_id: str
@@ -71,13 +73,13 @@ class GrantRecord:
 class Operation:
     """Everything that one key does, in one transaction. The wallet of the first posting owns the key.
 
-    `given`: the grant that this operation makes, recorded for a later revocation. `revokes`: the record of the revoked
-    grant, before and after."""
+    `new_grant`: the grant that this operation makes, recorded for a later revocation. `changed_grant`: the record of an
+    earlier grant, of which this operation revokes credits or gives revoked ones back, before and after."""
 
     key: str
     postings: tuple[Posting, ...]
     new_grant: GrantRecord | None = None
-    revokes: tuple[GrantRecord, GrantRecord] | None = None
+    changed_grant: tuple[GrantRecord, GrantRecord] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,33 +133,29 @@ def plan_revocation(
     reason: str,
     order: str,
     now: datetime,
-) -> Operation:
-    """Plan a revocation of a grant or a part of it: first the remaining credits are taken, then the expired ones; for
-    credits that have been spent, the wallet gets a debt. `expired`: credits of the grant booked as expired.
+) -> Operation | None:
+    """Plan a revocation of up to `amount` credits of a grant; None when all of it is revoked already. First the
+    remaining credits are taken, then the expired ones; for credits that have been spent, the wallet gets a debt.
+    `expired_credits`: credits of the grant booked as expired.
 
-    The wallet must be refreshed. Raises Conflict when more would be revoked than was granted, ValueError for an amount
-    below one."""
+    The wallet must be refreshed. Raises ValueError for an amount below one."""
     if amount < 1:
         raise ValueError("a revocation takes back at least one credit")
-    if grant_record.revoked + amount > grant_record.amount:
-        raise Conflict(
-            "More would be taken back than was given.",
-            given=grant_record.amount,
-            revoked=grant_record.revoked,
-            asked=amount,
-        )
+    credits = min(amount, grant_record.amount - grant_record.revoked)
+    if credits == 0:
+        return None
 
     grant = wallet.grant(grant_record.grant_id)
     remaining = grant.remaining if grant else 0
-    taken_remaining = min(remaining, amount)
-    taken_expired = min(amount - taken_remaining, expired_credits - grant_record.revoked_expired)
-    new_debt = amount - taken_remaining - taken_expired
+    taken_remaining = min(remaining, credits)
+    taken_expired = min(credits - taken_remaining, expired_credits - grant_record.revoked_expired)
+    new_debt = credits - taken_remaining - taken_expired
 
     entries = (
         Entry(Account.AVAILABLE, -taken_remaining, grant_record.grant_id),
         Entry(Account.EXPIRED, -taken_expired),
         Entry(Account.DEBT, -new_debt),
-        Entry(Account.ISSUED, amount),
+        Entry(Account.ISSUED, credits),
     )
     facts: Facts = {"grant": grant_record.key, "reason": reason}
     movement = Movement(key, order, "revoke", grant_record.grant_id, now, tuple(e for e in entries if e.amount), facts)
@@ -171,10 +169,51 @@ def plan_revocation(
     )
     after = replace(
         grant_record,
-        revoked=grant_record.revoked + amount,
+        revoked=grant_record.revoked + credits,
         revoked_expired=grant_record.revoked_expired + taken_expired,
     )
-    return Operation(key, (posting,), revokes=(grant_record, after))
+    return Operation(key, (posting,), changed_grant=(grant_record, after))
+
+
+def returned_key(revocation_key: str) -> str:
+    """The key of the grant that gives a revocation back: `revoke#stripe#dp_1` → `grant#stripe#dp_1#returned`."""
+    return f"grant#{revocation_key.removeprefix('revoke#')}#returned"
+
+
+def revoked_grant_key(movement: Movement) -> str:
+    """The key of the grant that a revocation took credits of. Raises ValueError when the movement is no revocation."""
+    if movement.kind != "revoke":
+        raise ValueError(f"{movement.key} revoked nothing")
+    return str(movement.facts["grant"])
+
+
+def revoked_credits(revocation: Movement) -> int:
+    """How many credits a revocation took."""
+    return sum(entry.amount for entry in revocation.entries if entry.account is Account.ISSUED)
+
+
+def plan_give_back(
+    wallet: Wallet, revocation: Movement, grant_record: GrantRecord, *, reason: str, order: str, now: datetime
+) -> Operation:
+    """Plan the return of all that a revocation took of the recorded grant, as a grant of source REFUND. It expires with
+    the revoked grant, but not within RETURNED_CREDITS_LIFETIME_MIN. The credits count as unrevoked again, so that a
+    later refund of the same payment takes them back."""
+    credits = revoked_credits(revocation)
+    expires_at = grant_record.expires_at
+    operation = plan_grant(
+        wallet,
+        returned_key(revocation.key),
+        GrantSource.REFUND,
+        credits,
+        expires_at=max(expires_at, now + RETURNED_CREDITS_LIFETIME_MIN) if expires_at else None,
+        priority=None,
+        facts={"revocation": revocation.key, "reason": reason},
+        order=order,
+        now=now,
+    )
+    # Expired credits that were revoked have left the account *expired* for good, so `revoked_expired` stays.
+    after = replace(grant_record, revoked=grant_record.revoked - credits)
+    return replace(operation, changed_grant=(grant_record, after))
 
 
 def plan_adjustment(wallet: Wallet, key: str, credits: int, facts: Facts, *, order: str, now: datetime) -> Operation:

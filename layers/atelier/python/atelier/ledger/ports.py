@@ -75,6 +75,10 @@ class WalletStore(Protocol):
         """The record of the operation with this key; None when there was none."""
         ...
 
+    def movement(self, workspace_id: str, order: str, key: str) -> Movement:
+        """The movement of an operation that has happened (consistent read). Raises NotFound."""
+        ...
+
     def expired_credits(self, workspace_id: str, grant_id: str, expires_at: datetime) -> int:
         """How many credits of a grant have been booked as expired."""
         ...

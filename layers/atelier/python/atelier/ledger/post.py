@@ -15,13 +15,18 @@ from atelier.ids import new_id
 from atelier.ledger.model import DailyCreditRule, GrantSource, Wallet
 from atelier.ledger.operations import (
     Facts,
+    GrantRecord,
     Operation,
     OperationRecord,
     TransferShare,
     plan_adjustment,
+    plan_give_back,
     plan_grant,
     plan_revocation,
     plan_transfer,
+    returned_key,
+    revoked_credits,
+    revoked_grant_key,
 )
 from atelier.ledger.ports import OperationExists, StaleWallet, WalletStore
 from atelier.ledger.refresh import refresh_wallet
@@ -90,17 +95,18 @@ def grant(
 
 def revoke(
     workspace_id: str, key: str, grant_key: str, amount: int, reason: str, *, deps: PostDeps, now: datetime
-) -> OperationRecord:
-    """Revoke a grant or a part of it, after a refund or a chargeback. Credits of it that were spent become a debt, and
-    nothing can be spent until new credits have paid it. Raises NotFound when there was no such grant, Conflict when
-    more would be revoked than was granted."""
+) -> int:
+    """Revoke up to `amount` credits of a grant, after a refund or a chargeback; returns how many were taken. Credits
+    that were spent become a debt, and nothing can be spent until new credits have paid it.
 
-    def plan() -> Operation:
+    However many revocations of a grant there are at the same time, together they take no more than the grant. A
+    repetition returns what was taken then. When nothing is left to take, returns 0 and writes nothing, so the same call
+    may take something later, once another revocation of the grant was given back. Raises NotFound when there was no
+    such grant, Conflict when the key was used for something else."""
+
+    def plan() -> Operation | None:
         wallet = deps.refreshed_wallet(workspace_id, now)
-        recorded = deps.wallets.operation_record(workspace_id, grant_key)
-        if recorded is None or recorded.grant is None:
-            raise NotFound("There is no such grant.")
-        grant_record = recorded.grant
+        grant_record = _grant_record(workspace_id, grant_key, deps)
         # Read even if the grant has not expired by our clock: a process whose clock is ahead may have booked the
         # expiry.
         expired = (
@@ -113,7 +119,32 @@ def revoke(
         )
 
     operation_fingerprint = fingerprint(["revoke", {"grant": grant_key, "amount": amount, "reason": reason}])
-    return _post(workspace_id, key, operation_fingerprint, plan, deps)
+    record = _post_once(workspace_id, key, operation_fingerprint, plan, deps)
+    # The movement says what was taken, now or then; `amount` is only what was asked for.
+    return revoked_credits(deps.wallets.movement(workspace_id, record.order, key)) if record else 0
+
+
+def give_back(workspace_id: str, revocation_key: str, reason: str, *, deps: PostDeps, now: datetime) -> int:
+    """Give back all that a revocation took, after a won dispute or a failed refund; returns how many credits. Its key
+    follows from the revocation's (`returned_key`), so a revocation is given back once for ever; a repetition returns
+    what was given then. A debt is covered from it at the wallet's next use.
+
+    When there is no such revocation, returns 0 and writes nothing. Raises NotFound when there is no wallet, ValueError
+    when the key is that of another operation."""
+
+    def plan() -> Operation | None:
+        recorded = deps.wallets.operation_record(workspace_id, revocation_key)
+        if recorded is None:
+            return None
+        revocation = deps.wallets.movement(workspace_id, recorded.order, revocation_key)
+        wallet = deps.refreshed_wallet(workspace_id, now)
+        grant_record = _grant_record(workspace_id, revoked_grant_key(revocation), deps)
+        return plan_give_back(wallet, revocation, grant_record, reason=reason, order=_order(now), now=now)
+
+    key = returned_key(revocation_key)
+    operation_fingerprint = fingerprint(["give back", {"revocation": revocation_key}])
+    record = _post_once(workspace_id, key, operation_fingerprint, plan, deps)
+    return record.grant.amount if record and record.grant else 0
 
 
 def adjust(
@@ -158,9 +189,25 @@ def transfer(
     return _post(workspace_id, key, fingerprint(["transfer", {**(facts or {}), "fee": fee, **share_facts}]), plan, deps)
 
 
+def _grant_record(workspace_id: str, grant_key: str, deps: PostDeps) -> GrantRecord:
+    recorded = deps.wallets.operation_record(workspace_id, grant_key)
+    if recorded is None or recorded.grant is None:
+        raise NotFound("There is no such grant.")
+    return recorded.grant
+
+
 def _post(
     workspace_id: str, key: str, operation_fingerprint: str, plan: Callable[[], Operation], deps: PostDeps
 ) -> OperationRecord:
+    record = _post_once(workspace_id, key, operation_fingerprint, plan, deps)
+    assert record is not None, f"{key} has a plan"
+    return record
+
+
+def _post_once(
+    workspace_id: str, key: str, operation_fingerprint: str, plan: Callable[[], Operation | None], deps: PostDeps
+) -> OperationRecord | None:
+    """Plan and write an operation, unless it has happened; returns its record. None when there is nothing to write."""
     if not OPERATION_KEY_PATTERN.fullmatch(key):
         raise ValueError(f"the key of an operation is {OPERATION_KEY_PATTERN.pattern}")
 
@@ -170,7 +217,7 @@ def _post(
             raise Conflict(f"{key} has happened already, with other facts.", key=key)
         return record
 
-    def attempt() -> OperationRecord:
+    def attempt() -> OperationRecord | None:
         # Read before planning: a repetition must not be refused because of the wallet's state today.
         if (record := recorded()) is not None:
             return record
@@ -181,6 +228,8 @@ def _post(
             if (record := recorded()) is not None:
                 return record
             raise
+        if operation is None:
+            return recorded()
         deps.wallets.post(operation, operation_fingerprint)
         return OperationRecord(key, operation_fingerprint, operation.postings[0].movement.order, operation.new_grant)
 

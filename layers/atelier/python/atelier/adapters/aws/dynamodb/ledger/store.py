@@ -32,7 +32,7 @@ from atelier.adapters.aws.dynamodb.ledger.items import (
     movement_key,
     wallet_item,
 )
-from atelier.adapters.aws.dynamodb.ledger.transactions import put_posting, put_revocation, put_settlement
+from atelier.adapters.aws.dynamodb.ledger.transactions import put_grant_record, put_posting, put_settlement
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound
 from atelier.ledger.model import (
@@ -119,8 +119,8 @@ class DynamoWallets:
                 write.save(key, OperationKeyItem.pk.does_not_exist(), part="key")
                 for posting in operation.postings:
                     put_posting(write, posting)
-                if operation.revokes is not None:
-                    put_revocation(write, owner, *operation.revokes)
+                if operation.changed_grant is not None:
+                    put_grant_record(write, owner, *operation.changed_grant)
         except ConditionsFailed as error:
             raise (OperationExists if "key" in error.parts else StaleWallet) from error
         except TransactionConflict as error:
@@ -138,6 +138,12 @@ class DynamoWallets:
                 key, item.grant_id, int(item.amount), expires_at, int(item.revoked), int(item.revoked_expired)
             )
         return OperationRecord(key, item.fingerprint, item.order, grant_record)
+
+    def movement(self, workspace_id: str, order: str, key: str) -> Movement:
+        try:
+            return decode_movement(MovementItem.get(workspace_id, movement_key(order, key), consistent_read=True))
+        except DoesNotExist as error:
+            raise NotFound from error
 
     def expired_credits(self, workspace_id: str, grant_id: str, expires_at: datetime) -> int:
         prefix = f"movement#{order_at(expires_at)}#expiry#{grant_id}#"

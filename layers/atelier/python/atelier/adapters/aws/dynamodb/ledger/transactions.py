@@ -121,7 +121,7 @@ def put_posting(write: Transaction, posting: Posting) -> None:
     write.update(WalletItem(posting.workspace_id, WALLET), _counter_actions(change), condition, part="wallet")
 
 
-def put_revocation(write: Transaction, workspace_id: str, seen: GrantRecord, after: GrantRecord) -> None:
+def put_grant_record(write: Transaction, workspace_id: str, seen: GrantRecord, after: GrantRecord) -> None:
     """Add to a transaction how much of a grant is revoked (one update, part "grant")."""
     write.update(
         OperationKeyItem(workspace_id, f"key#{seen.key}"),
@@ -129,7 +129,8 @@ def put_revocation(write: Transaction, workspace_id: str, seen: GrantRecord, aft
             OperationKeyItem.revoked.set(after.revoked),
             OperationKeyItem.revoked_expired.set(after.revoked_expired),
         ],
-        OperationKeyItem.revoked == seen.revoked,
+        # `revoked` alone can be the same again, after a revocation that was given back.
+        (OperationKeyItem.revoked == seen.revoked) & (OperationKeyItem.revoked_expired == seen.revoked_expired),
         part="grant",
     )
 
