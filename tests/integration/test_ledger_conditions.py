@@ -640,7 +640,7 @@ def test_two_concurrent_revocations_take_no_more_than_the_grant(world: World) ->
     world.assert_sound()
 
 
-def test_a_revocation_does_not_take_expired_credits_that_were_given_back_concurrently(world: World) -> None:
+def test_a_revocation_does_not_take_concurrently_returned_credits_again(world: World) -> None:
     give(world, "a", 10, hours=1)
     world.now += timedelta(hours=2)
     world.refreshed()

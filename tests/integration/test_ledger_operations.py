@@ -180,7 +180,7 @@ def test_a_revocation_with_nothing_left_to_take_writes_nothing(world: World) -> 
     assert world.wallets.operation_record(world.workspace_id, DISPUTE) is None
 
 
-def test_a_revocation_repeated_with_another_amount_is_a_conflict_even_if_it_took_less(world: World) -> None:
+def test_a_revocation_repeated_with_another_amount_is_a_conflict(world: World) -> None:
     buy(world, 10)
     assert take_back(world, 30) == 10
     assert take_back(world, 30) == 10
@@ -285,7 +285,7 @@ def test_a_revocation_by_an_earlier_build_is_given_back(world: World) -> None:
     assert (take_back(world, 30), return_credits(world)) == (30, 30)
 
 
-def test_monthly_credits_of_an_invoice_are_granted_at_the_maximum_number_of_grants(world: World) -> None:
+def test_monthly_credits_are_granted_at_the_maximum_number_of_grants(world: World) -> None:
     fill_grants(world)
     buy_expiring(world, 100, world.now + timedelta(days=30))
     assert [grant.amount for grant in world.refreshed().grants if grant.source is GrantSource.MONTHLY] == [100]
