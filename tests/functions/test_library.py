@@ -16,7 +16,7 @@ from atelier.adapters.media.delivery import Delivery
 from atelier.adapters.media.fetch import Fetcher
 from atelier.adapters.media.keys import media_key, thumbnail_key
 from atelier.errors import NotFound
-from atelier.generations.model import DeliveredFile, InputAsset
+from atelier.generations.model import DeliveredFile, InputAsset, asset_id
 from atelier.wiring import library
 from tests.functions.conftest import AwsResources
 from tests.functions.example_data import (
@@ -25,6 +25,7 @@ from tests.functions.example_data import (
     PROJECT,
     PROMPT,
     WORKSPACE,
+    create_project,
     stored_generation,
     submit_example,
 )
@@ -180,6 +181,77 @@ def test_a_generation_that_was_accepted_before_still_gets_its_deleted_input(
     assert delivery.read_input(WORKSPACE, source).data == files[0].encode()
     with pytest.raises(NotFound):
         delivery.read_input(WORKSPACE, replace(source, sha256="0" * 64))
+
+
+def test_an_asset_is_moved_to_another_project_and_out_of_it(app: ModuleType) -> None:
+    create_project()
+    moved = success_data(invoke_app(app, change(project_id=PROJECT)))["asset"]
+    assert (moved["project_id"], listed(app, project_id=PROJECT)) == (PROJECT, [ASSET])
+    assert success_data(invoke_app(app, change(name="Mine")))["asset"]["project_id"] == PROJECT
+    assert success_data(invoke_app(app, change(project_id=None)))["asset"]["project_id"] is None
+    assert listed(app, project_id=PROJECT) == []
+
+
+def test_an_asset_is_moved_only_to_an_open_project_of_its_workspace(app: ModuleType) -> None:
+    create_project()
+    projects = load_function("api/projects")
+    archived = invoke_app(projects, event("api/projects/change_project", body={"archived": True}))
+    assert archived["statusCode"] == 200
+    for project_id in (PROJECT, f"{PROJECT[:-1]}0"):
+        refused = invoke_app(app, change(project_id=project_id, name="Mine"))
+        assert error_of(refused) == (422, "VALIDATION_FAILED")
+        assert json.loads(refused["body"])["details"]["fields"][0]["path"] == "project_id"
+    asset = success_data(invoke_app(app, example_event("api/library/get")))["asset"]
+    assert (asset["project_id"], asset["name"]) == (None, PROMPT)
+
+
+def record_made_from(number: int, *origins: str, of: str = WORKSPACE) -> str:
+    """Records an asset that was made from these; returns its id."""
+    made = replace(stored_generation(), workspace_id=of)
+    inputs = {"reference": tuple(map(InputAsset, origins))}
+    made_id = asset_id(GENERATION, number)
+    picture = DeliveredFile(made_id, "image", f"{number:064}", "png", 1, 64, 64, has_thumbnail=True)
+    library.assets().record(replace(made, recipe=replace(made.recipe, inputs=inputs)), picture, number)
+    return made_id
+
+
+def lineage(app: ModuleType, of: str = ASSET, **query: str) -> dict[str, Any]:
+    request = event("api/library/get_lineage", queryStringParameters=query)
+    return success_data(invoke_app(app, json.loads(json.dumps(request).replace(ASSET, of))))
+
+
+def test_the_lineage_of_an_asset_is_what_it_was_made_of_and_what_was_made_from_it(app: ModuleType) -> None:
+    poster = record_made_from(1, ASSET)
+    both = record_made_from(2, poster, ASSET)
+    record_made_from(3, ASSET, of="wsp_01M7XCN60QZZZZZZZZZZZZZZZZ")
+    first = lineage(app)
+    assert (first["origins"], first["origins_complete"]) == ([], True)
+    assert {each["id"] for each in first["items"]} == {poster, both}
+    last = lineage(app, both)
+    assert [(each["id"], each["made_from"]) for each in last["origins"]] == [(poster, [ASSET]), (ASSET, [])]
+    assert [each["asset"]["id"] for each in last["origins"]] == [poster, ASSET]
+    assert (last["items"], last["origins_complete"]) == ([], True)
+    assert error_of(invoke_app(app, foreign_event("api/library/get_lineage"))) == (404, "NOT_FOUND")
+
+
+def test_a_deleted_asset_stays_in_the_lineage_of_what_was_made_from_it(app: ModuleType, files: list[str]) -> None:
+    poster = record_made_from(1, ASSET)
+    invoke_app(app, example_event("api/library/delete_asset"))
+    (origin,) = lineage(app, poster)["origins"]
+    assert (origin["id"], origin["type"], origin["asset"]) == (ASSET, "image", None)
+    assert origin["deleted_at"]
+    assert error_of(invoke_app(app, example_event("api/library/get_lineage"))) == (404, "NOT_FOUND")
+
+
+def test_what_was_made_from_an_asset_comes_in_pages(app: ModuleType) -> None:
+    made = {record_made_from(number, ASSET) for number in range(1, 6)}
+    found: list[str] = []
+    cursor = ""
+    for _ in range(3):
+        page = lineage(app, limit="2", **({"cursor": cursor} if cursor else {}))
+        found += [each["id"] for each in page["items"]]
+        cursor = page["next_cursor"]
+    assert (sorted(found), cursor) == (sorted(made), None)
 
 
 def test_a_foreign_asset_gets_the_response_of_a_missing_one(app: ModuleType) -> None:

@@ -16,9 +16,10 @@ from atelier.library.character_schemas import (
     character_view,
 )
 from atelier.library.delete_asset import delete_asset as delete_asset_of
+from atelier.library.lineage import read_lineage
 from atelier.library.present import list_assets as list_assets_of
 from atelier.library.present import present_asset
-from atelier.library.schemas import AssetEnvelope, AssetList, AssetQuery
+from atelier.library.schemas import AssetEnvelope, AssetList, AssetQuery, LineageQuery, LineageView
 from atelier.library.template_schemas import (
     ChangeTemplateRequest,
     CreateTemplateRequest,
@@ -77,10 +78,31 @@ def get_asset(request: Request[Empty]) -> Response:
     errors=(404,),
 )
 def change_asset(request: Request[ChangeAssetRequest]) -> Response:
-    """Change the fields that the body names: name, description, tags, whether it is a favourite or archived."""
+    """Change the fields that the body names: name, description, tags, project, favourite or not, archived or not."""
     workspace_id, asset_id = request.caller.workspace_id, request.path_id("asset_id", "ast")
-    asset = change_asset_of(workspace_id, asset_id, request.body.changes(request.now), assets=library.assets())
+    asset = change_asset_of(
+        workspace_id,
+        asset_id,
+        request.body.changes(request.now),
+        assets=library.assets(),
+        projects=library.target_projects,
+    )
     return Response(AssetEnvelope(asset=present_asset(asset, request.now, urls=asset_urls)))
+
+
+@api.route(
+    "GET",
+    "/api/assets/<asset_id>/lineage",
+    permission="assets.read",
+    query=LineageQuery,
+    answer=LineageView,
+    errors=(404,),
+)
+def get_lineage(request: Request[Empty]) -> Response:
+    """Get what an asset was made of, and list what was made from it, newest first."""
+    workspace_id, asset_id = request.caller.workspace_id, request.path_id("asset_id", "ast")
+    assets, query = library.assets(), request.query
+    return Response(read_lineage(workspace_id, asset_id, query, request.now, assets=assets, urls=asset_urls))
 
 
 @api.route("DELETE", "/api/assets/<asset_id>", permission="assets.manage", statuses=(204,), errors=(404,))

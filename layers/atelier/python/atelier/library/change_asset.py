@@ -1,17 +1,21 @@
-"""Change what a person says of an asset: its name, a description, tags, whether it is a favourite or archived."""
+"""Change what a person says of an asset: its name, a description, tags, its project, whether it is a favourite or
+archived."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from atelier.errors import NotFound, ValidationFailed
 from atelier.library.model import Asset
-from atelier.library.ports import AssetChanges, Assets
+from atelier.library.ports import AssetChanges, Assets, TargetProjects
 
 TAGS_MAX = 20
 Name = Annotated[str, Field(min_length=1, max_length=120)]
+ProjectId = Annotated[str, Field(pattern=r"^prj_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
 Description = Annotated[str, Field(max_length=2000)]
 # Two tags that differ in capital letters alone would be one for a reader.
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=40, to_lower=True)]
@@ -38,6 +42,9 @@ class ChangeAssetRequest(BaseModel):
     tags: Tags = []
     favorite: bool = False
     archived: bool = Field(default=False, description="An archived asset stays where it is used.")
+    project_id: ProjectId | None = Field(
+        default=None, description="Where it belongs. What it has cost stays with the project that paid for it."
+    )
 
     def changes(self, now: datetime) -> AssetChanges:
         """What to write: the named fields alone."""
@@ -47,9 +54,28 @@ class ChangeAssetRequest(BaseModel):
         return named
 
 
-def change_asset(workspace_id: str, asset_id: str, changes: AssetChanges, *, assets: Assets) -> Asset:
+def change_asset(
+    workspace_id: str,
+    asset_id: str,
+    changes: AssetChanges,
+    *,
+    assets: Assets,
+    projects: Callable[[], TargetProjects],
+) -> Asset:
     """Write the changes, and return the asset with them. Requests at the same time change different fields without
-    losing one another's; of one field the last request wins. Raises NotFound."""
+    losing one another's; of one field the last request wins. Raises NotFound, and ValidationFailed for a project that
+    takes no assets. `projects` is called when the asset moves to one."""
+    if project_id := changes.get("project_id"):
+        _check_target(workspace_id, project_id, projects())
     if changes:
         assets.change(workspace_id, asset_id, changes)
     return assets.get(workspace_id, asset_id)
+
+
+def _check_target(workspace_id: str, project_id: str, projects: TargetProjects) -> None:
+    try:
+        is_archived = projects.get(workspace_id, project_id).archived_at is not None
+    except NotFound:
+        raise ValidationFailed([{"path": "project_id", "message": "There is no such project here."}]) from None
+    if is_archived:
+        raise ValidationFailed([{"path": "project_id", "message": "This project is archived."}])

@@ -13,7 +13,7 @@ class Asset:
 
     Without a `generation_id` it was uploaded. `made_from`: ids of the assets that were inputs of its generation.
     `notes`: sentences for the owner about what was removed or changed when the file was stored. The
-    owner may change `name`, `description`, `tags`, `favorite` and `archived_at`."""
+    owner may change `name`, `description`, `tags`, `favorite`, `archived_at` and `project_id`."""
 
     id: str
     workspace_id: str

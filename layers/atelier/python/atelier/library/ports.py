@@ -10,7 +10,7 @@ from atelier.dataclass import dataclass
 from atelier.library.model import Asset, DeletedAsset
 
 PendingT = TypeVar("PendingT")
-# New values by field of the asset: some of name, description, tags, favorite and archived_at.
+# New values by field of the asset: some of name, description, tags, favorite, archived_at and project_id.
 AssetChanges = Mapping[str, Any]
 
 
@@ -70,6 +70,10 @@ class Assets(Protocol):
         wanted: AssetFilter = ALL_ASSETS,
     ) -> AssetPage: ...
 
+    def list_made_from(self, workspace_id: str, asset_id: str, after_id: str | None, limit: int) -> AssetPage:
+        """The assets for which this one was an input, newest first."""
+        ...
+
     def change(self, workspace_id: str, asset_id: str, changes: AssetChanges) -> None:
         """Write these fields of an asset. Being archived again keeps the first time. Raises NotFound."""
         ...
@@ -85,6 +89,21 @@ class Assets(Protocol):
 
     def settle_file(self, workspace_id: str, asset_id: str) -> None:
         """Note of a deleted asset that its file is no longer pending."""
+        ...
+
+
+class TargetProject(Protocol):
+    """A project to which an asset may be moved."""
+
+    @property
+    def archived_at(self) -> datetime | None: ...
+
+
+class TargetProjects(Protocol):
+    """The projects of a workspace."""
+
+    def get(self, workspace_id: str, project_id: str, /) -> TargetProject:
+        """Raises NotFound."""
         ...
 
 

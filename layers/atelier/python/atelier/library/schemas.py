@@ -59,6 +59,32 @@ class AssetQuery(BaseModel):
     cursor: Annotated[str, Field(max_length=200)] | None = None
 
 
+class OriginView(BaseModel):
+    """An asset that another one was made of. Of one that was deleted since, only this is known."""
+
+    id: str
+    type: str
+    made_from: list[str] = Field(description="The assets that it was made from itself.")
+    deleted_at: datetime | None
+    asset: AssetView | None = Field(description="null = it was deleted.")
+
+
+class LineageView(BaseModel):
+    """The lineage of an asset, within its workspace."""
+
+    origins: list[OriginView] = Field(description="What it was made of, also through others, the nearest first.")
+    origins_complete: bool = Field(description="False = there are more origins, further away.")
+    items: list[AssetView] = Field(description="What was made from it, newest first.")
+    next_cursor: str | None
+
+
+class LineageQuery(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    limit: int = Field(default=25, ge=1, le=100)
+    cursor: Annotated[str, Field(max_length=200)] | None = None
+
+
 def asset_view(asset: Asset, url: str, thumbnail_url: str | None) -> AssetView:
     """The response for an asset, with its signed URLs."""
     return AssetView(

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from atelier.adapters.aws.dynamodb.documents import DynamoDocuments, DynamoTemplates
     from atelier.adapters.media.stored_files import MediaFiles
     from atelier.library.character import Character
+    from atelier.library.ports import TargetProjects
     from atelier.library.template import Template
     from atelier.resources import ResourceDeps
 
@@ -32,6 +33,13 @@ def stored_files() -> MediaFiles:
     from atelier.adapters.media.stored_files import MediaFiles
 
     return MediaFiles(MediaStore(MediaBucket.read().bucket))
+
+
+def target_projects() -> TargetProjects:
+    """The projects to which assets are moved."""
+    from atelier.wiring.projects import projects
+
+    return projects()
 
 
 @cache

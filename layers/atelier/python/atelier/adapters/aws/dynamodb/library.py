@@ -24,6 +24,8 @@ from atelier.library.model import Asset, DeletedAsset
 from atelier.library.ports import ALL_ASSETS, AssetChanges, AssetFilter, AssetPage
 
 NAME_CHARACTERS_MAX = 80
+# The first characters of an id, after its prefix, are its time.
+ID_TIME_CHARACTERS = 10
 
 
 class AssetItem(Item):
@@ -167,6 +169,14 @@ class DynamoAssets:
             mostly_matching=not conditions,
             accepts=partial(_is_wanted, wanted) if wanted.tag or wanted.text else None,
         )
+        return AssetPage(tuple(map(_asset, items)), next_id)
+
+    def list_made_from(self, workspace_id: str, asset_id: str, after_id: str | None, limit: int) -> AssetPage:
+        # What is made from an asset has an id with the same time or a later one.
+        bounds = (asset_id[: len("ast_") + ID_TIME_CHARACTERS], "ast_~")
+        # A list of ids is stored as JSON, of which an id with its quotation marks is a part.
+        matching = AssetItem.deleted_at.does_not_exist() & AssetItem.made_from.contains(asset_id)
+        items, next_id = newest_page(AssetItem, workspace_id, bounds, matching=matching, after=after_id, limit=limit)
         return AssetPage(tuple(map(_asset, items)), next_id)
 
     def change(self, workspace_id: str, asset_id: str, changes: AssetChanges) -> None:

@@ -1,0 +1,69 @@
+"""Lineage: what an asset was made of, and what was made from it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from atelier import cursors
+from atelier.dataclass import dataclass
+from atelier.library.model import Asset, DeletedAsset
+from atelier.library.ports import Assets
+from atelier.library.present import AssetUrls, present_asset
+from atelier.library.schemas import LineageQuery, LineageView, OriginView
+
+ORIGINS_MAX = 100
+# Each step is one read.
+STEPS_MAX = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """What an asset was made of, directly and through other assets, the nearest first. `is_complete`: there are no
+    more."""
+
+    assets: tuple[Asset | DeletedAsset, ...]
+    is_complete: bool
+
+
+def read_origins(asset: Asset, *, assets: Assets) -> Origins:
+    """The origins of an asset, at most ORIGINS_MAX of them, in STEPS_MAX steps."""
+    found: dict[str, Asset | DeletedAsset] = {}
+    # Origins are older than what is made from them, so there are no circles; but one asset can be an origin twice.
+    wanted = list(dict.fromkeys(asset.made_from))
+    for _ in range(STEPS_MAX):
+        room = ORIGINS_MAX - len(found)
+        if not wanted or room <= 0:
+            break
+        by_id = {each.id: each for each in assets.find_with_deleted(asset.workspace_id, wanted[:room])}
+        found |= {origin_id: by_id[origin_id] for origin_id in wanted if origin_id in by_id}
+        if len(wanted) > room:
+            break
+        next_ids = dict.fromkeys(origin_id for each in by_id.values() for origin_id in each.made_from)
+        wanted = [origin_id for origin_id in next_ids if origin_id not in found]
+    return Origins(tuple(found.values()), is_complete=not wanted)
+
+
+def read_lineage(
+    workspace_id: str, asset_id: str, query: LineageQuery, now: datetime, *, assets: Assets, urls: AssetUrls
+) -> LineageView:
+    """The origins of an asset, and a page of what was made from it, newest first. Raises NotFound."""
+    asset = assets.get(workspace_id, asset_id)
+    page = assets.list_made_from(workspace_id, asset_id, cursors.decode(query.cursor, "ast_"), query.limit)
+    origins = read_origins(asset, assets=assets)
+    return LineageView(
+        origins=[_origin_view(each, now, urls) for each in origins.assets],
+        origins_complete=origins.is_complete,
+        items=[present_asset(each, now, urls=urls) for each in page.assets],
+        next_cursor=cursors.encode(page.next_id),
+    )
+
+
+def _origin_view(origin: Asset | DeletedAsset, now: datetime, urls: AssetUrls) -> OriginView:
+    is_deleted = isinstance(origin, DeletedAsset)
+    return OriginView(
+        id=origin.id,
+        type=origin.type,
+        made_from=list(origin.made_from),
+        deleted_at=origin.deleted_at if is_deleted else None,
+        asset=None if is_deleted else present_asset(origin, now, urls=urls),
+    )
