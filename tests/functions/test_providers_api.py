@@ -317,6 +317,7 @@ def test_the_model_list_shows_credits_and_no_provider_costs(app: ModuleType) -> 
     assert all("image" in model["kinds"] for model in listed["items"])
     assert by_id["replicate/sdxl"]["prices"] == [{"unit": "megapixel", "credits": "8", "when": {}, "role": None}]
     assert by_id["local/canvas"]["is_offered"]
+    assert by_id["local/canvas"]["tiers"] == ["free@1", "starter@1", "pro@1", "studio@1"]
     assert listed["price_version"]
     everything_there_is = event("api/providers/list_models", queryStringParameters={})
     text = invoke_app(app, everything_there_is)["body"]

@@ -50,7 +50,7 @@ def create_generation(
 
 
 @generation_route(
-    "/api/quotes", body=schemas.QuoteRequest, answer=views.QuoteView, statuses=(200,), errors=(413, 415, 503)
+    "/api/quotes", body=schemas.QuoteRequest, answer=views.QuoteView, statuses=(200,), errors=(402, 413, 415, 503)
 )
 def quote(request: Request[schemas.QuoteRequest]) -> Response:
     """Get a binding price: a signed quote, redeemed once and never exceeded."""

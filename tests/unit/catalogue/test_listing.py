@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
@@ -10,6 +11,9 @@ from atelier.catalogue.catalogue import catalogue
 from atelier.catalogue.costs import Cost
 from atelier.catalogue.model import Credits
 from atelier.catalogue.schemas import PriceView, model_view, price_views
+from atelier.provider_keys.model import WorkspaceProviders
+from atelier.routing.list_models import list_models
+from tests.price_lists import with_tiers
 
 MODELS = catalogue(frozenset()).data.models
 ANY = MODELS[0]
@@ -69,3 +73,12 @@ def test_every_listed_model_hides_the_provider_costs(model: object) -> None:
     assert "microusd" not in text
     assert "margin" not in text
     assert bool(view.prices) is ("free" not in found.credits)
+
+
+def test_the_listing_names_the_tiers_that_include_a_model() -> None:
+    shelf = with_tiers(free={"kinds": ["text"]}, starter={"models": ["local/film"]})
+    listed = list_models(shelf, WorkspaceProviders(), frozenset({"local"}), None, date(2026, 11, 20))
+    tiers = {view.id: view.tiers for view in listed.items}
+    assert tiers["local/canvas"] == ["pro@1", "studio@1"]
+    assert tiers["local/film"] == ["starter@1", "pro@1", "studio@1"]
+    assert tiers["local/writer"] == ["free@1", "pro@1", "studio@1"]

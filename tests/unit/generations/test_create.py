@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import pytest
 
-from atelier.catalogue.catalogue import catalogue
-from atelier.errors import IdempotencyMismatch, NotFound, ProviderFailed, ValidationFailed
+from atelier.catalogue.catalogue import Catalogue, catalogue
+from atelier.errors import IdempotencyMismatch, NotFound, PaymentRequired, ProviderFailed, RateLimited, ValidationFailed
 from atelier.generations import create
 from atelier.generations.create import CreateDeps, CreateOptions
 from atelier.generations.create_quote import create_quote
@@ -25,6 +25,7 @@ from atelier.library.template import Template
 from atelier.provider_keys.model import WorkspaceProviders
 from atelier.routing.circuit_breaker import Health
 from atelier.routing.rank_offers import Routes
+from tests.price_lists import with_tiers
 from tests.unit.identity.fakes import InMemoryIdempotencyKeys
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -46,12 +47,12 @@ class Caller:
 
 
 class FakeWallets:
-    def __init__(self) -> None:
-        self.reads = 0
+    def __init__(self, stored: Wallet = WALLET) -> None:
+        self.stored, self.reads = stored, 0
 
     def wallet(self, workspace_id: str, *, consistent: bool = True) -> Wallet:
         self.reads += 1
-        return WALLET
+        return self.stored
 
 
 class FakeGenerations:
@@ -112,11 +113,12 @@ class World:
     after_wait: Callable[[Generation], Generation] = lambda generation: generation
     text: str | None = None
     providers: frozenset[str] = frozenset({"local"})
+    catalogue: Catalogue | None = None
 
     def deps(self) -> CreateDeps:
         return CreateDeps(
             submit=SubmitDeps(
-                catalogue=catalogue(self.providers),
+                catalogue=self.catalogue or catalogue(self.providers),
                 lifetime_max=timedelta(hours=2),
                 wallets=cast("Any", self.wallets),
                 generations=cast("Any", self.generations),
@@ -273,6 +275,98 @@ def test_a_character_gives_its_images_and_the_parameters_left_open() -> None:
     assert recipe.character_id == CHARACTER_ID
     assert [source.asset_id for source in recipe.inputs["character"]] == ["ast_1"]
     assert (recipe.parameters["width"], recipe.parameters["height"]) == (256, 512)
+
+
+# ---- tiers -----------------------------------------------------------------------------------------------------------
+
+NO_TEXT = ["image", "video"]
+NO_VIDEO = ["image", "text"]
+
+
+def refused_feature(action: Callable[[], object]) -> tuple[str, list[str]]:
+    """The feature that a tier does not include, and the tiers on sale that include it."""
+    with pytest.raises(PaymentRequired) as refused:
+        action()
+    facts = refused.value.facts
+    return facts["feature"], facts["tiers"]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "body", "feature"),
+    [
+        (NO_VIDEO, {"kind": "video"}, "kind:video"),
+        (NO_VIDEO, {"pipeline": "image_to_video"}, "kind:video"),
+        (NO_TEXT, {"kind": "image", "enhance_prompt": True}, "kind:text"),
+        (["text"], {"prompt": None, "template_id": TEMPLATE_ID}, "kind:image"),
+    ],
+    ids=["plain", "a stage", "the enhancement", "a template"],
+)
+def test_a_kind_that_the_tier_does_not_include_is_refused(kinds: list[str], body: dict[str, Any], feature: str) -> None:
+    world = World(catalogue=with_tiers(free={"kinds": kinds}))
+    paying = ["starter@1", "pro@1", "studio@1"]
+    assert refused_feature(lambda: world.create(body, CreateOptions("key-1"))) == (feature, paying)
+    assert (world.generations.stored, world.library.uses) == ({}, [])
+
+
+def test_the_pipeline_route_enhancement_and_quotes_are_refused_alike() -> None:
+    pipeline = PipelineRequest.model_validate({"pipeline": "image_to_video", "prompt": "a fox"})
+    quote = QuoteRequest.model_validate({"kind": "video", "prompt": "a fox"})
+    deps = World(catalogue=with_tiers(free={"kinds": ["image"]})).deps()
+    assert refused_feature(lambda: create.create_run(deps, Caller(), pipeline, NOW))[0] == "kind:video"
+    assert refused_feature(lambda: create_quote(deps, Caller(), quote, NOW))[0] == "kind:video"
+    assert (
+        refused_feature(lambda: create.enhance(deps, Caller(), EnhanceRequest(prompt="a fox"), NOW))[0] == "kind:text"
+    )
+
+
+def test_a_model_by_name_is_refused_and_auto_takes_those_that_are_left() -> None:
+    everything = frozenset({"local", "replicate"})
+    world = World(catalogue=with_tiers(everything, free={"models": ["local/canvas"]}))
+    dear = {"kind": "image", "model": "replicate/sdxl"}
+    assert refused_feature(lambda: world.create(dear))[0] == "model:replicate/sdxl"
+    cheap = world.create({"kind": "image", "model": "local/canvas"}).generation
+    assert cheap.candidates == ("local/canvas",)
+    # `auto` prefers trained models, of which the tier includes none.
+    assert refused_feature(lambda: world.create({"kind": "image"}))[0] == "kind:image"
+
+
+def test_the_tier_of_the_wallet_decides_as_of_now() -> None:
+    world = World(catalogue=with_tiers(free={"kinds": ["image"]}))
+    request = MakeRequest.model_validate({"kind": "video", "prompt": "a fox"})
+    until = NOW + timedelta(seconds=1)
+    pro = replace(WALLET, tier="pro@1", tier_ends_at=until)
+    assert create.create(world.deps(), Caller(wallet=pro), request, NOW).generation.recipe.kind == "video"
+    ended_pro = Caller(wallet=replace(pro, tier_ends_at=NOW))
+    assert refused_feature(lambda: create.create(world.deps(), ended_pro, request, NOW))[0] == "kind:video"
+
+
+def test_the_repetition_of_an_accepted_request_is_answered_on_any_tier() -> None:
+    world = World(catalogue=with_tiers(free={"kinds": ["image"]}))
+    request, options = MakeRequest.model_validate({"kind": "video", "prompt": "a fox"}), CreateOptions("key-1")
+    first = create.create(world.deps(), Caller(wallet=replace(WALLET, tier="pro@1")), request, NOW, options)
+    again = create.create(world.deps(), Caller(), request, NOW, options)
+    assert (again.replayed, again.generation) == (True, first.generation)
+
+
+def test_a_quote_does_not_outlast_the_tier_that_it_was_made_on() -> None:
+    world = World(catalogue=with_tiers(free={"kinds": ["image"]}))
+    asked = QuoteRequest.model_validate({"kind": "video", "prompt": "a fox"})
+    quote = create_quote(world.deps(), Caller(wallet=replace(WALLET, tier="pro@1")), asked, NOW)
+    redeemed = {"kind": "video", "quote_id": quote["quote_id"]}
+    assert refused_feature(lambda: world.create(redeemed))[0] == "kind:video"
+
+
+@pytest.mark.parametrize(("tier", "watermark", "open_max"), [("free", True, 25), ("pro@1", False, 100)])
+def test_watermark_and_open_generations_follow_the_tier(tier: str, watermark: bool, open_max: int) -> None:
+    request = MakeRequest.model_validate({"kind": "image", "prompt": "a fox"})
+    deps = World().deps()
+    almost = replace(WALLET, tier=tier, holds_open=open_max - 1)
+    assert create.create(deps, Caller(wallet=almost), request, NOW).generation.watermark is watermark
+    # Before a refusal the wallet is read once more.
+    world = World(wallets=FakeWallets(replace(almost, holds_open=open_max)))
+    with pytest.raises(RateLimited) as refused:
+        create.create(world.deps(), Caller(wallet=None), request, NOW)
+    assert refused.value.limit == open_max
 
 
 # ---- templates and idempotency keys ----------------------------------------------------------------------------------

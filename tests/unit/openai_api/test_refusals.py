@@ -19,6 +19,8 @@ from atelier.errors import (
     InsufficientCredits,
     NotFound,
     PayloadTooLarge,
+    PaymentRequired,
+    QuotaExceeded,
     RateLimited,
     Unauthenticated,
     Unavailable,
@@ -84,6 +86,16 @@ class Sent:
             BudgetExceeded(limit="prj_1", needed=9, available=1),
             openai.APIStatusError,
             (402, "insufficient_quota", None, "insufficient_quota"),
+        ),
+        (
+            PaymentRequired("No.", feature="kind:video", tiers=["pro@1"]),
+            openai.APIStatusError,
+            (402, "invalid_request_error", None, "payment_required"),
+        ),
+        (
+            QuotaExceeded("No.", quota="storage_bytes_max", limit=5, used=5, tiers=["pro@1"]),
+            openai.PermissionDeniedError,
+            (403, "insufficient_quota", None, "insufficient_quota"),
         ),
         (
             Forbidden("No."),

@@ -94,6 +94,26 @@ class BudgetExceeded(AtelierError):
         )
 
 
+class PaymentRequired(AtelierError):
+    """The workspace's tier does not include what the request needs. feature: `kind:video`, or `model:` and its id.
+    tiers: the ids of the tiers on sale that include it."""
+
+    code, status = "PAYMENT_REQUIRED", 402
+
+    def __init__(self, message: str, *, feature: str, tiers: Sequence[str]) -> None:
+        super().__init__(message, feature=feature, tiers=list(tiers))
+
+
+class QuotaExceeded(AtelierError):
+    """The workspace has as much of something as its tier allows, or would have more. quota: the name of the limit in
+    the price list (`projects_max`). used: how much there is. tiers: the ids of the tiers on sale that allow more."""
+
+    code, status = "QUOTA_EXCEEDED", 403
+
+    def __init__(self, message: str, *, quota: str, limit: int, used: int, tiers: Sequence[str]) -> None:
+        super().__init__(message, quota=quota, limit=limit, used=used, tiers=list(tiers))
+
+
 class Forbidden(AtelierError):
     code, status = "FORBIDDEN", 403
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field, replace
 from datetime import date
 from functools import cache
@@ -23,14 +23,12 @@ from atelier.catalogue.costs import NO_FILES, Files, Usage
 from atelier.catalogue.model import DocumentedRateLimit, Model, OutcomeRule, Price, ProviderFacts, Settlement
 from atelier.catalogue.parameters import Parameters
 from atelier.catalogue.sizes import NO_FACTS, SHAPE_PARAMETERS, SIZE, InputFacts
-from atelier.catalogue.tiers import FREE, Pack, Tier
+from atelier.catalogue.tiers import CUSTOM, CUSTOM_PREFIX, FREE, Pack, Tier
 from atelier.dataclass import dataclass
 from atelier.errors import Unavailable, ValidationFailed
 
 FOLDER = Path(__file__).parent.parent / "catalogue"
 COMPILED = "compiled.json"
-# The entry that stands for every model behind a workspace's custom endpoint, and the prefix of their ids.
-CUSTOM, CUSTOM_PREFIX = "custom/endpoint", "custom/"
 
 
 class CatalogueData:
@@ -131,6 +129,10 @@ class Catalogue:
     def tiers_on_sale(self) -> tuple[str, ...]:
         """The ids of the newest versions in rank order: the free tier, and those that have a price."""
         return tuple(tier.id for tier in self.data.newest_tiers.values() if tier.name == FREE or tier.prices)
+
+    def tiers_with(self, suffices: Callable[[Tier], bool]) -> tuple[str, ...]:
+        """The ids of the tiers on sale that suffice, in rank order."""
+        return tuple(tier_id for tier_id in self.tiers_on_sale() if suffices(self.tier(tier_id)))
 
     def rank(self, tier_id: str) -> int:
         """The place of a tier in the order of the price list; the free one's is 0. Raises KeyError."""

@@ -44,6 +44,7 @@ class ModelView(BaseModel):
     sunset_at: date | None
     successor: str | None
     is_offered: bool
+    tiers: list[str] = Field(description="The tiers on sale that include it.", examples=[["free@1", "pro@1"]])
 
 
 class RetiredView(BaseModel):
@@ -70,8 +71,15 @@ class ModelQuery(BaseModel):
     kind: KindName | None = None
 
 
-def model_view(model: Model, *, kinds: tuple[KindName, ...], sunset_at: date | None, is_offered: bool) -> ModelView:
-    """The API's view of a model that makes these kinds."""
+def model_view(
+    model: Model,
+    *,
+    kinds: tuple[KindName, ...],
+    sunset_at: date | None,
+    is_offered: bool,
+    tiers: tuple[str, ...] = (),
+) -> ModelView:
+    """The API's view of a model that makes these kinds. tiers: the ids of those that include it."""
     return ModelView(
         id=model.id,
         provider=model.provider,
@@ -87,6 +95,7 @@ def model_view(model: Model, *, kinds: tuple[KindName, ...], sunset_at: date | N
         sunset_at=sunset_at,
         successor=model.successor,
         is_offered=is_offered,
+        tiers=list(tiers),
     )
 
 

@@ -17,6 +17,8 @@ from atelier.dataclass import dataclass
 Interval = Literal["month", "year"]
 INTERVALS: tuple[Interval, ...] = ("month", "year")
 FREE = "free"
+# The entry that stands for every model behind a workspace's custom endpoint, and the prefix of their ids.
+CUSTOM, CUSTOM_PREFIX = "custom/endpoint", "custom/"
 # What workspaces make; moderation is no such kind.
 KINDS: tuple[KindName, ...] = tuple(kind for kind in get_args(KindName) if kind != "moderation")
 
@@ -93,6 +95,11 @@ class Tier:
     def allowed_kinds(self) -> tuple[KindName, ...]:
         """The kinds that may be made, each by its name."""
         return KINDS if self.kinds == "all" else self.kinds
+
+    def includes(self, kind: str, model_id: str) -> bool:
+        """Whether the tier includes making this kind with this model."""
+        entry = CUSTOM if model_id.startswith(CUSTOM_PREFIX) else model_id
+        return kind in self.allowed_kinds and (self.models == "all" or entry in self.models)
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Tier:

@@ -13,7 +13,8 @@ from atelier.generations.view_schemas import QuoteView, quote_view
 
 
 def create_quote(deps: CreateDeps, caller: Caller, body: QuoteRequest, now: datetime) -> QuoteView:
-    """The price of a request, signed; nothing is stored. Raises ValidationFailed, NotFound, Unavailable."""
+    """The price of a request, signed; nothing is stored. Raises ValidationFailed, NotFound, PaymentRequired,
+    Unavailable."""
     workspace_id, catalogue, routes = caller.workspace_id, deps.submit.catalogue, routes_of(deps, caller)
     requested_run = body.requested_run()
     if requested_run is not None:
@@ -25,5 +26,7 @@ def create_quote(deps: CreateDeps, caller: Caller, body: QuoteRequest, now: date
         pipeline = pipeline_for(recipe, enhance=body.enhance_prompt, catalogue=catalogue, now=now, routes=routes)
     recipe, pipeline = resolve_inputs(workspace_id, recipe, pipeline, deps.submit.input_asset_store)
     quote_input = body.quote_input(recipe, pipeline)
-    promise, offers = quote(workspace_id, quote_input, catalogue=catalogue, now=now, routes=routes)
+    wallet = caller.wallet or deps.submit.wallets.wallet(workspace_id)
+    tier = catalogue.tier(wallet.tier_at(now))
+    promise, offers = quote(workspace_id, quote_input, catalogue=catalogue, now=now, routes=routes, tier=tier)
     return quote_view(sign_quote(promise, deps.quote_key()), promise, offers)

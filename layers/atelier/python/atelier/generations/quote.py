@@ -19,8 +19,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from atelier.catalogue.catalogue import Catalogue, Offer
+from atelier.catalogue.check_tier import included_offers
 from atelier.catalogue.sizes import NO_FACTS, InputFacts
 from atelier.catalogue.speech_duration import spoken_milliseconds
+from atelier.catalogue.tiers import Tier
 from atelier.dataclass import dataclass
 from atelier.errors import ValidationFailed
 from atelier.generations.model import Pipeline, Recipe, Stage
@@ -202,6 +204,18 @@ def price_parts(
     return tuple(priced_parts)
 
 
+def included_parts(parts: tuple[PricedPart, ...], tier: Tier, catalogue: Catalogue) -> tuple[PricedPart, ...]:
+    """The parts without the offers of models that the tier does not include. Raises PaymentRequired for a part without
+    any offer left."""
+    return tuple(
+        replace(
+            part,
+            offers=included_offers(part.quote_input.kind, part.quote_input.model, part.offers, tier, catalogue),
+        )
+        for part in parts
+    )
+
+
 def may_become_run(recipe: Recipe) -> bool:
     """Whether this plain request may become a run: its kind can need an input file that it lacks and a stage can
     make."""
@@ -229,12 +243,20 @@ def pipeline_for(
 
 
 def quote(
-    workspace_id: str, quote_input: QuoteInput, *, catalogue: Catalogue, now: datetime, routes: Routes | None = None
+    workspace_id: str,
+    quote_input: QuoteInput,
+    *,
+    catalogue: Catalogue,
+    now: datetime,
+    routes: Routes | None = None,
+    tier: Tier | None = None,
 ) -> tuple[Quote, tuple[Offer, ...]]:
-    """The promise, and the offers that it is computed from. Nothing is stored. Raises ValidationFailed for a request
-    without a price, and for a missing prompt when the price depends on it; Unavailable when no provider is
-    available."""
+    """The promise, and the offers that it is computed from. Nothing is stored. tier: the workspace's; None = without a
+    look at tiers. Raises ValidationFailed for a request without a price, and for a missing prompt when the price
+    depends on it; PaymentRequired; Unavailable when no provider is available."""
     priced_parts = price_parts(quote_input, catalogue=catalogue, now=now, routes=routes)
+    if tier is not None:
+        priced_parts = included_parts(priced_parts, tier, catalogue)
     offers = tuple(offer for part in priced_parts for offer in part.offers)
     if routes is not None:
         for part in priced_parts:

@@ -32,7 +32,7 @@ from atelier.generations.decide_submission import (
 from atelier.generations.model import Generation, InputAssets, Pipeline, Recipe, Status
 from atelier.generations.moderation_texts import prompt_texts
 from atelier.generations.ports import GenerationExists, GenerationStore, InputAssetStore, QuoteRedeemed
-from atelier.generations.quote import PricedPart, Quote, QuoteInput, price_parts
+from atelier.generations.quote import PricedPart, Quote, QuoteInput, included_parts, price_parts
 from atelier.generations.reuse import SEED, kept_in_library, reuse_key
 from atelier.idempotency import IdempotencyKeys
 from atelier.ids import new_id
@@ -124,9 +124,9 @@ def submit_generation(
     """Write one generation and its hold in one transaction, or raise and write nothing. `wallet`: the workspace's
     wallet, when the caller has read it since the request came.
 
-    Raises ValidationFailed, PromptRefused by the moderation, InsufficientCredits, BudgetExceeded, IdempotencyMismatch,
-    RateLimited, QuoteExpired, Conflict (a quote redeemed before, an archived project), NotFound (no such project),
-    Unavailable.
+    Raises ValidationFailed, PromptRefused by the moderation, PaymentRequired for what the workspace's tier does not
+    include, InsufficientCredits, BudgetExceeded, IdempotencyMismatch, RateLimited, QuoteExpired, Conflict (a quote
+    redeemed before, an archived project), NotFound (no such project), Unavailable.
     """
     try:
         return _accept(submission, deps, now, wallet or deps.wallets.wallet(submission.workspace_id))
@@ -165,6 +165,8 @@ def _accept(submission: Submission, deps: SubmitDeps, now: datetime, wallet: Wal
     if input_error is not None:
         raise input_error
 
+    # After the look for an earlier generation: the repetition of an accepted request returns it on any tier.
+    parts = included_parts(parts, deps.catalogue.tier(wallet.tier_at(now)), deps.catalogue)
     request = _priced_request(submission, generation_id, recipe, pipeline, parts, routes, deps, now)
     return _write(request, deps, now, wallet)
 

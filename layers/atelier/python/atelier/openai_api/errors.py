@@ -19,6 +19,8 @@ OPENAI_ERRORS = {
     "UNAUTHENTICATED": (INVALID, "invalid_api_key"),
     "INSUFFICIENT_CREDITS": ("insufficient_quota", "insufficient_quota"),
     "BUDGET_EXCEEDED": ("insufficient_quota", "insufficient_quota"),
+    "PAYMENT_REQUIRED": (INVALID, "payment_required"),
+    "QUOTA_EXCEEDED": ("insufficient_quota", "insufficient_quota"),
     "FORBIDDEN": (INVALID, "insufficient_permissions"),
     "RATE_LIMITED": ("requests", "rate_limit_exceeded"),
     "MODEL_NOT_FOUND": (INVALID, "model_not_found"),

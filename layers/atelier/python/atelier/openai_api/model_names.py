@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from atelier.catalogue.catalogue import CUSTOM, CUSTOM_PREFIX, CatalogueData
+from atelier.catalogue.catalogue import CatalogueData
+from atelier.catalogue.tiers import CUSTOM, CUSTOM_PREFIX
 
 AUTO = "auto"
 SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import date
 from typing import cast
 
-from atelier.catalogue.catalogue import CUSTOM as CUSTOM_MODEL
-from atelier.catalogue.catalogue import CUSTOM_PREFIX, Catalogue
+from atelier.catalogue.catalogue import Catalogue
 from atelier.catalogue.model import KindName, Model
 from atelier.catalogue.schemas import ModelList, ModelView, RetiredView, model_view
+from atelier.catalogue.tiers import CUSTOM as CUSTOM_MODEL
+from atelier.catalogue.tiers import CUSTOM_PREFIX
 from atelier.provider_keys.model import CUSTOM, WorkspaceProviders
 
 
@@ -29,7 +30,8 @@ def list_models(
         is_open = sunset_at is None or today < sunset_at
         is_enabled = workspace_providers.preference(model.provider).enabled
         is_offered = is_open and is_enabled and model.provider in reachable
-        return model_view(model, kinds=kinds, sunset_at=sunset_at, is_offered=is_offered)
+        tiers = catalogue.tiers_with(lambda tier: any(tier.includes(kind, model.id) for kind in kinds))
+        return model_view(model, kinds=kinds, sunset_at=sunset_at, is_offered=is_offered, tiers=tiers)
 
     items = [view(model, (model.kind, *model.also)) for model in catalogue.data.models if model.id != CUSTOM_MODEL]
     for name, kinds in _custom_models(workspace_providers).items():
