@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from atelier.adapters.aws.clients import client
+from atelier.clock import system_clock
 from atelier.generations.model import DeliveredFile, Generation
 from atelier.wiring import generations, library
 from infra.simulators.kit.samples import sample_png
@@ -202,6 +203,18 @@ def test_a_deleted_character_does_not_change_accepted_generations(
     again = stored(invoke_app(app, retrying))
     assert again.recipe.inputs == generation.recipe.inputs
     assert error_of(generate_image(app, **PERSON)) == (404, "NOT_FOUND")
+
+
+def test_a_character_is_shown_by_those_of_its_images_that_were_not_deleted(
+    app: ModuleType, cloud: AwsResources
+) -> None:
+    show(cloud)
+    first, second = library.characters().get(WORKSPACE, CHARACTER).reference_asset_ids
+    library.assets().delete(WORKSPACE, first, system_clock())
+    inputs = stored(generate_image(app, **PERSON)).recipe.inputs
+    assert [each.asset_id for sources in inputs.values() for each in sources] == [second]
+    library.assets().delete(WORKSPACE, second, system_clock())
+    assert fields(generate_image(app, **PERSON)) == ["character_id"]
 
 
 def test_models_without_character_images_are_refused_and_skipped_by_auto(app: ModuleType, cloud: AwsResources) -> None:

@@ -12,6 +12,8 @@ PAGES: Mapping[str, str] = {
     "generation": "/generations/{generation}",
     "library": "/library",
     "asset": "/library/{asset}",
+    "asset_move": "/library/move?asset={asset}",
+    "asset_delete": "/library/delete?asset={asset}",
     "recipe": "/library/{asset}/recipe",
     "projects": "/projects",
     "projects_archived": "/projects?archived=1",

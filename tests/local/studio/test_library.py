@@ -294,3 +294,33 @@ def test_an_alert_of_a_budget_is_acknowledged(page: Page, api: httpx.Client) -> 
     expect(page.get_by_text("1 % of the budget of $0.05 is spent")).to_be_visible()
     page.get_by_role("button", name="I have seen it").click()
     expect(page.get_by_text("Seen", exact=True)).to_be_visible()
+
+
+def test_files_are_moved_to_a_project_and_deleted_by_name(page: Page, api: httpx.Client) -> None:
+    project = api.post("/api/projects", json={"name": "Spring campaign"}).json()["data"]["project"]["id"]
+    size = {"width": 256, "height": 256}
+    image = make(api, "image", "a lighthouse at dusk", "local/canvas", parameters=size)
+    start = {"image_asset_id": image["assets"][0]["id"], "duration_seconds": 1}
+    video = make(api, "video", "waves roll in", "local/film", parameters=start)
+    page.goto("/library")
+    for name in ("a lighthouse at dusk", "waves roll in"):
+        page.get_by_label(f"Select {name}").check()
+    page.get_by_role("button", name="Move to a project").click()
+    page.get_by_label("Project").select_option("Spring campaign")
+    page.get_by_role("button", name="Move", exact=True).click()
+    page.wait_for_url(f"**/library?project_id={project}")
+    tiles = page.locator("#assets .tile")
+    expect(tiles).to_have_count(2)
+    page.get_by_role("link", name="a lighthouse at dusk").click()
+    expect(page.get_by_role("heading", name="Made from this file")).to_be_visible()
+    expect(page.get_by_role("link", name="waves roll in")).to_be_visible()
+    served = str(page.get_by_role("link", name="Download").get_attribute("href"))
+    page.get_by_role("link", name="Delete").click()
+    page.get_by_role("button", name="Delete “a lighthouse at dusk” for good").click()
+    expect(page.get_by_role("status")).to_have_text("The file is deleted.")
+    expect(tiles).to_have_count(1)
+    assert api.get(served).status_code == 403
+    page.goto(f"/library/{video['assets'][0]['id']}")
+    expect(page.get_by_text("A file that was deleted")).to_be_visible()
+    page.goto(f"/generations/{image['id']}")
+    expect(page.get_by_text("This file was deleted.")).to_be_visible()

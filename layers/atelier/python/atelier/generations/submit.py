@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -29,7 +30,7 @@ from atelier.generations.decide_submission import (
     decide_submission,
     quoted_parts,
 )
-from atelier.generations.model import Generation, InputAssets, Pipeline, Recipe, Status
+from atelier.generations.model import Generation, InputAsset, InputAssets, Pipeline, Recipe, Status
 from atelier.generations.moderation_texts import prompt_texts
 from atelier.generations.ports import GenerationExists, GenerationStore, InputAssetStore, QuoteRedeemed
 from atelier.generations.quote import PricedPart, Quote, QuoteInput, included_parts, price_parts
@@ -306,15 +307,30 @@ def resolve_inputs(
 
 
 def resolve_files(workspace_id: str, requested: InputAssets, sources: InputAssetStore) -> InputAssets:
-    """The input files with their hashes and facts. Raises ValidationFailed for a file that the workspace does not have,
-    or whose type does not fit its role."""
+    """The input files with their hashes and facts. A character is shown by those of its images that were not deleted.
+    Raises ValidationFailed for a file that the workspace does not have, or whose type does not fit its role, and for a
+    character without images."""
     files: InputAssets = {}
     for role, assets in requested.items():
+        if role == CHARACTER:
+            files[role] = _character_files(workspace_id, assets, sources)
+            continue
         asset_type = ROLE_TYPES[role]
         try:
             files[role] = tuple(sources.input_asset(workspace_id, source.asset_id, asset_type) for source in assets)
         except NotFound:
             path = f"parameters.{role}_asset_id" + ("s" if role == "reference" else "")
-            path = "character_id" if role == CHARACTER else path
             raise ValidationFailed([{"path": path, "message": f"There is no such {asset_type} here."}]) from None
     return files
+
+
+def _character_files(
+    workspace_id: str, assets: tuple[InputAsset, ...], sources: InputAssetStore
+) -> tuple[InputAsset, ...]:
+    files: list[InputAsset] = []
+    for asset in assets:
+        with suppress(NotFound):
+            files.append(sources.input_asset(workspace_id, asset.asset_id, ROLE_TYPES[CHARACTER]))
+    if not files:
+        raise ValidationFailed([{"path": "character_id", "message": "All images of this character were deleted."}])
+    return tuple(files)
