@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from infra.local.payments import Payments
     from infra.local.stack import StackOptions
     from infra.simulators.all import Simulators
 
@@ -21,6 +23,7 @@ def main(arguments: Sequence[str]) -> int:
     """Returns the exit code."""
     chosen = _parser().parse_args(arguments)
     try:
+        from infra.local.payments import PaymentsError, choose_payments
         from infra.local.serve import ServeOptions, serve
         from infra.simulators.all import run_all
     except ModuleNotFoundError as error:
@@ -28,10 +31,15 @@ def main(arguments: Sequence[str]) -> int:
             f"atelier: the Python module {error.name} is missing; `make run` installs what is needed", file=sys.stderr
         )
         return 1
+    try:
+        payments = choose_payments(Path(chosen.data).resolve(), os.environ)
+    except PaymentsError as error:
+        print(f"atelier: {error}", file=sys.stderr)
+        return 1
     with run_all() if chosen.simulators else nullcontext() as simulators:
         return serve(
             ServeOptions(
-                _options(chosen, simulators),
+                _options(chosen, simulators, payments),
                 chosen.port,
                 with_demo=bool(chosen.demo),
                 with_watch=bool(chosen.watch),
@@ -40,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
         )
 
 
-def _options(arguments: argparse.Namespace, simulators: Simulators | None) -> StackOptions:
+def _options(arguments: argparse.Namespace, simulators: Simulators | None, payments: Payments) -> StackOptions:
     from infra.local.stack import StackOptions
 
     parameters: dict[str, str] = dict(pair.split("=", 1) for pair in arguments.parameter)
@@ -61,6 +69,7 @@ def _options(arguments: argparse.Namespace, simulators: Simulators | None) -> St
         parameters=parameters,
         provider_secrets=secrets,
         enforce_policies=not arguments.no_policies,
+        payments=payments,
     )
 
 

@@ -129,7 +129,8 @@ def _refuse_slow_head(transport: asyncio.Transport) -> None:
 
 class Edge:
     """One HTTP server on 127.0.0.1. `origins` may be replaced while it runs. `head_seconds_max`, `body_seconds_max`:
-    how long a client may take to send them. `local_pages`: what answers paths that exist on this machine alone."""
+    how long a client may take to send them. `local_pages`: what answers a path that exists on this machine alone, and
+    all paths below it."""
 
     def __init__(
         self,
@@ -204,8 +205,9 @@ class Edge:
         if self._server:
             self._server.head_is_read(request.protocol)
         path = request.raw_path.partition("?")[0]
-        if path in self._local_pages:
-            return await self._local_pages[path](request)
+        for place, answer in self._local_pages.items():
+            if path == place or path.startswith(f"{place}/"):
+                return await answer(request)
         behaviour = self._distribution.behaviour(path)
         try:
             response = await self._apply_behaviour(behaviour, request, path)

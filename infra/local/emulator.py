@@ -39,7 +39,9 @@ class StateNotSaved(EmulatorError):
 
 class Emulator:
     """One ministack process. `endpoint` is its URL, without a trailing slash. `notes`: sentences about the last start
-    for the person at the terminal. `failure`: why its state cannot be written at present; empty when it can."""
+    for the person at the terminal. `failure`: why its state cannot be written at present; empty when it can.
+    `starts_empty`: whether the last start found no state. `goes_on_from`: the time (Unix seconds) of the copy that it
+    continued from when the run before did not end in order; else None."""
 
     def __init__(self, folder: Path, *, enforce_policies: bool = True) -> None:
         self._folder = folder
@@ -52,6 +54,8 @@ class Emulator:
         self._saving_paused = False
         self.notes: list[str] = []
         self.failure = ""
+        self.starts_empty = True
+        self.goes_on_from: float | None = None
         self._enforce_policies = enforce_policies
         self._process: subprocess.Popen[bytes] | None = None
         # Another thread may call `stop` during `start`; then the start is given up.
@@ -81,6 +85,7 @@ class Emulator:
     def _restore(self) -> None:
         """Puts the newest saved state in place. State that cannot be used is moved aside, and a note says where."""
         self.notes, self.failure, self._saving_paused = [], "", False
+        self.starts_empty, self.goes_on_from = False, None
         self._saved_at_ns, self._saved_in_order = 0, False
         snapshot = saved_state.newest_snapshot(self._saved)
         if snapshot:
@@ -88,6 +93,7 @@ class Emulator:
             shutil.copytree(snapshot.folder, self._state, ignore=shutil.ignore_patterns(saved_state.MANIFEST))
             self._state_port, self._saved_at_ns = snapshot.port, snapshot.saved_at_ns
             if not snapshot.is_clean_stop:
+                self.goes_on_from = snapshot.saved_at_ns / 1e9
                 self.notes.append(
                     f"the last run did not end in order; going on from what was saved at {_time(snapshot.saved_at_ns)}"
                 )
@@ -96,6 +102,7 @@ class Emulator:
             record = self._folder / "port"
             self._state_port = json.loads(record.read_text("utf-8"))["port"] if record.exists() else None
         else:
+            self.starts_empty = True
             self._set_aside()
 
     def _set_aside(self) -> None:

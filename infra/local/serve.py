@@ -13,17 +13,18 @@ from typing import TypeVar
 
 import aiohttp
 
-from infra.local import demo, demo_sign_in
+from infra.local import demo, demo_sign_in, payments
 from infra.local.demo_sign_in import DemoSignIn
 from infra.local.deploy import DeploymentError, DeploymentUnfinished
 from infra.local.distribution import read_distribution
 from infra.local.edge import Edge, PortInUse
 from infra.local.emulator import EmulatorError
+from infra.local.payments import PaymentsError
 from infra.local.stack import SOURCE_ERRORS, DataInUse, Stack, StackOptions
 from infra.simulators.all import FALLBACK_MARKER, Simulators
 
 # Expected failures: their text is one sentence that explains the reason, so no traceback is shown.
-EXPECTED_ERRORS = (PortInUse, DataInUse, EmulatorError, DeploymentUnfinished, *SOURCE_ERRORS)
+EXPECTED_ERRORS = (PortInUse, DataInUse, EmulatorError, DeploymentUnfinished, PaymentsError, *SOURCE_ERRORS)
 WATCHED = ("functions", "layers/atelier", "layers/studio", "statemachines", "infra", "template.yaml")
 WATCHED_SUFFIXES = (".py", ".yaml", ".json", ".txt", ".html", ".css", ".js", ".svg")
 WATCH_SECONDS = 0.7
@@ -72,9 +73,11 @@ async def _serve(serving: ServeOptions) -> None:
 
     stack = Stack(options)
     sign_in = DemoSignIn(options.data / demo.ACCOUNT_FILE)
+    pages = {demo_sign_in.PATH: sign_in.answer} if serving.with_demo else {}
+    if isinstance(options.payments, payments.Simulation):
+        pages[payments.PATH] = options.payments.answer
     edge = Edge(
-        read_distribution(options.root / "infra/edge.yaml", stack.parameters["FrontendOrigins"]),
-        local_pages={demo_sign_in.PATH: sign_in.answer} if serving.with_demo else {},
+        read_distribution(options.root / "infra/edge.yaml", stack.parameters["FrontendOrigins"]), local_pages=pages
     )
     stack.lock_data()
 
@@ -83,12 +86,16 @@ async def _serve(serving: ServeOptions) -> None:
         modified = _modification_times(options.root)
         edge.serve(await _run_until_stopped(stop, asyncio.to_thread(stack.start, f"http://localhost:{port}")))
         await _run_until_stopped(stop, _wait_until_ready(port))
+        if options.payments:
+            options.payments.serve()
         for note in stack.emulator.notes:
             _print_line(note)
         taken = time.monotonic() - started
         _print_line(
             f"ready at http://localhost:{port} after {taken:.1f} s; state is kept in {options.data}; Ctrl-C stops it"
         )
+        for line in options.payments.lines if options.payments else ():
+            print(line, flush=True)
         for line in serving.simulators.usage_lines(f"http://localhost:{port}") if serving.simulators else ():
             print(line, flush=True)
         work: list[Awaitable[None]] = [_watch_emulator(stack)]

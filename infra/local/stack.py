@@ -14,11 +14,13 @@ from infra.local.artifacts import BrokenSource
 from infra.local.deploy import Aws, DeployedStack, DeploymentError, deploy
 from infra.local.edge import Origins
 from infra.local.emulator import Emulator, StateNotSaved
+from infra.local.payments import Payments
 from infra.local.translate import TemplateError
 
 HANDLES_FILE = "stack.json"
 EDGE_SECRET = "DataEdgeSecret"
 PROVIDERS_SECRET = "DataProvidersSecret"
+STRIPE_SECRET = "DataStripeSecret"
 # Web pages served from this machine may call the stack, on any port: front ends are developed that way.
 FRONTEND_ORIGINS = "http://localhost:*,http://127.0.0.1:*"
 # No e-mail can be sent here, so unverified accounts get daily credits too; and all callers have one address. Nobody
@@ -36,13 +38,14 @@ class DataInUse(Exception):
 @dataclass(frozen=True, slots=True)
 class StackOptions:
     """What to run. parameters: of template.yaml; they override the local defaults. provider_secrets: the platform's
-    credentials by provider, added to those already stored."""
+    credentials by provider, added to those already stored. payments: None = none can be made."""
 
     root: Path
     data: Path
     parameters: Mapping[str, str] = field(default_factory=dict[str, str])
     provider_secrets: Mapping[str, object] = field(default_factory=dict[str, object])
     enforce_policies: bool = True
+    payments: Payments | None = None
 
 
 class Stack:
@@ -65,6 +68,7 @@ class Stack:
             "Stage": "local",
             "FrontendOrigins": FRONTEND_ORIGINS,
             **PARAMETERS_WITHOUT_MAIL,
+            **(self._options.payments.parameters if self._options.payments else {}),
             **self._options.parameters,
         }
 
@@ -81,9 +85,12 @@ class Stack:
             ) from error
 
     def start(self, public_url: str) -> Origins:
-        """Starts the emulator and deploys; raises what `Emulator.start` and `deploy` raise."""
+        """Starts the emulator and payments, and deploys; raises what `Emulator.start`, `Payments.start` and `deploy`
+        raise."""
         self._public_url = public_url
         self.emulator.start()
+        if self._options.payments:
+            self._options.payments.start(public_url, self.emulator)
         self._aws = Aws(self.emulator.endpoint)
         return self.origins(self.deploy())
 
@@ -99,12 +106,16 @@ class Stack:
         parameters = {"PublicUrl": self._public_url, **self.parameters}
         deployed = deploy(self._options.root, self._options.data, self._aws, parameters)
         if self._options.provider_secrets:
-            manager, secret = self._aws.client("secretsmanager"), deployed.resources[PROVIDERS_SECRET]
-            present = json.loads(manager.get_secret_value(SecretId=secret)["SecretString"])
-            manager.put_secret_value(
-                SecretId=secret, SecretString=json.dumps({**present, **self._options.provider_secrets})
-            )
+            self._add_to_secret(deployed.resources[PROVIDERS_SECRET], self._options.provider_secrets)
+        if self._options.payments:
+            self._add_to_secret(deployed.resources[STRIPE_SECRET], self._options.payments.secret)
         return deployed
+
+    def _add_to_secret(self, secret: str, values: Mapping[str, object]) -> None:
+        manager = self._aws.client("secretsmanager")
+        present = json.loads(manager.get_secret_value(SecretId=secret)["SecretString"])
+        if present != {**present, **values}:
+            manager.put_secret_value(SecretId=secret, SecretString=json.dumps({**present, **values}))
 
     def origins(self, deployed: DeployedStack) -> Origins:
         """The addresses to which the edge forwards requests. They are also written to the data folder, for tests and
@@ -136,7 +147,10 @@ class Stack:
     def stop(self) -> None:
         """Stops the emulator, which writes its state, and unlocks the data folder. Raises StateNotSaved.
 
-        Waits for a redeployment in progress, because requests accepted during it are saved only after its end."""
+        Waits for a redeployment in progress, because requests accepted during it are saved only after its end. Payments
+        stop first, so that the embedded AWS writes whatever webhook it has accepted."""
+        if self._options.payments:
+            self._options.payments.stop()
         waited = self._serves and self._deploying.acquire(timeout=REDEPLOYMENT_SECONDS_MAX)
         try:
             self.emulator.stop()

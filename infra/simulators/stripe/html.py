@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from html import escape
 from urllib.parse import parse_qs
 
 from infra.simulators.kit.messages import Request, Response
 
 STYLE = (
-    "body{font:16px system-ui;max-width:34rem;margin:3rem auto;padding:0 1rem}label{display:block;margin:.6rem 0}"
-    "input,select{font:inherit;padding:.3rem}button{font:inherit;padding:.4rem 1rem}.error{color:#b00020}"
+    "body{font:16px system-ui;max-width:34rem;margin:3rem auto;padding:0 1rem;overflow-wrap:anywhere}"
+    "label{display:block;margin:.6rem 0}input,select{font:inherit;padding:.3rem;max-width:100%;box-sizing:border-box}"
+    "button{font:inherit;padding:.4rem 1rem;margin:.2rem 0}.error{color:#b00020}"
+    "table{width:100%;border-spacing:0 .3rem}"
+    "td{vertical-align:top;padding-right:.6rem}form{margin:.3rem 0}"
 )
+# The pages run no script and are shown in no frame; they share an origin with the shop.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
 
 
 def page(title: str, *blocks: str, status: int = 200) -> Response:
     """A page of these blocks of HTML."""
     text = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>{STYLE}</style></head><body><h1>{escape(title)}</h1>"
         f"{''.join(blocks)}<p><small>A simulator of Stripe: no money moves.</small></p></body></html>"
     )
-    headers = {"content-type": "text/html; charset=utf-8", "cache-control": "no-store"}
+    headers = {
+        "content-type": "text/html; charset=utf-8",
+        "cache-control": "no-store",
+        "content-security-policy": POLICY,
+    }
     return Response(status, text.encode(), headers)
 
 
@@ -54,7 +65,17 @@ def link(text: str, url: str) -> str:
     return f'<p><a href="{escape(url)}">{escape(text)}</a></p>'
 
 
-def rows(lines: list[tuple[str, str]]) -> str:
-    """A table of texts and amounts."""
-    cells = "".join(f"<tr><td>{escape(left)}</td><td>{escape(right)}</td></tr>" for left, right in lines)
-    return f"<table>{cells}</table>"
+def rows(lines: Iterable[Iterable[str]]) -> str:
+    """A table of texts."""
+    return table([[escape(cell) for cell in line] for line in lines])
+
+
+def table(lines: list[list[str]]) -> str:
+    """A table of cells that are HTML."""
+    cells = ("".join(f"<td>{cell}</td>" for cell in line) for line in lines)
+    return f"<table>{''.join(f'<tr>{line}</tr>' for line in cells)}</table>"
+
+
+def section(id: str, heading: str, *blocks: str) -> str:
+    """A part of a page that a link can name."""
+    return f'<section id="{escape(id)}"><h2>{escape(heading)}</h2>{"".join(blocks)}</section>'

@@ -31,3 +31,8 @@ def period_end_after(anchor: int, interval: str, interval_count: int, moment: in
 def format_day(moment: int) -> str:
     """A date as Stripe's descriptions have it: `15 Jan 2026`."""
     return datetime.fromtimestamp(moment, UTC).strftime("%d %b %Y")
+
+
+def format_time(moment: int) -> str:
+    """A time in words: `15 Jan 2026, 12:00 UTC`."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%d %b %Y, %H:%M UTC")

@@ -22,6 +22,7 @@ Any text of a request may hold markers, and `POST /_simulator/behave` sets them 
 and `/_simulator/warning {"charge": id}` let a cardholder object, `/_simulator/dispute {"dispute": id, "status": "won"}`
 lets the bank decide, `/_simulator/roll_secret {"endpoint": id, "secret": "whsec_…"}` replaces a secret (both sign for a
 day), `/_simulator/policy {"after_retries": "unpaid"}` sets what a merchant sets in the dashboard (`Policy`).
+The page at `/` (`dashboard.py`) has buttons for what is tried most.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ from infra.simulators.kit.server import Route, Simulator
 from infra.simulators.stripe.account import API_VERSION, Account, Object
 from infra.simulators.stripe.api import operations
 from infra.simulators.stripe.charges import warn_of_fraud
+from infra.simulators.stripe.dashboard import dashboard_pages
 from infra.simulators.stripe.disputes import end_dispute, open_dispute
 from infra.simulators.stripe.errors import ParameterError, StripeError, invalid
 from infra.simulators.stripe.expansion import expanded
@@ -210,10 +212,8 @@ class StripeSimulator(Simulator):
 
     def routes(self) -> list[Route]:
         api = [(each.method, pattern, partial(self._serve, each)) for pattern, each in self._operations]
-        pages = [
-            (method, pattern, partial(self._serve_page, page)) for method, pattern, page in (*PAGES, *PORTAL_PAGES)
-        ]
-        return [*api, *pages]
+        pages = (*PAGES, *PORTAL_PAGES, *dashboard_pages(self))
+        return [*api, *((method, pattern, partial(self._serve_page, page)) for method, pattern, page in pages)]
 
     def check_request(self, request: Request) -> Response | None:
         if not request.path.startswith("/v1/"):
@@ -437,6 +437,12 @@ class StripeSimulator(Simulator):
                 raise invalid(f"There is no policy {name}.")
             setattr(self.account.policy, name, tuple(value) if isinstance(value, list) else value)
         return vars(self.account.policy)
+
+    def advance_account(self, seconds: int) -> None:
+        self._advance({"seconds": seconds})
+
+    def send_again(self, event_id: str) -> None:
+        self._resend({"event": event_id})
 
     def _resend(self, given: Object) -> Object:
         event = self.account.find("event", given["event"])

@@ -78,20 +78,22 @@ class _Page(HTMLParser):
 @dataclass
 class Browser:
     """A customer's browser: it reads a page, fills a form and presses its button; it goes where it is sent, within the
-    simulator. `url`: where it is; `page`: what it shows (None outside of the simulator)."""
+    simulator. `url`: where it is; `page`: what it shows (None outside of the simulator). At the local edge, the
+    simulator is what lies below /local/stripe."""
 
     url: str
     page: _Page | None = None
 
     def __post_init__(self) -> None:
         self._home = "/".join(self.url.split("/")[:3])
+        self._simulator = self._home + ("/local/stripe" if "/local/stripe/" in self.url else "")
         self._client = httpx.Client()
         self._arrive(self._client.get(self.url))
 
     def _arrive(self, response: httpx.Response) -> None:
         while response.is_redirect:
             self.url = response.headers["location"]
-            if not self.url.startswith(self._home):
+            if not self.url.startswith(self._simulator):
                 self.page = None
                 return
             response = self._client.get(self.url)
