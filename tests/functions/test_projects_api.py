@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from atelier.adapters.aws.dynamodb.ledger.items import WalletItem
+from atelier.adapters.aws.dynamodb.usage import UsageItem
+from atelier.catalogue.catalogue import catalogue
 from atelier.clock import rfc3339, system_clock
 from atelier.projects.model import WORKSPACE as WHOLE
 from atelier.wiring import generations, ledger, projects
@@ -294,3 +297,21 @@ def spend(name: str, microusd: int) -> None:
 
     with transaction() as write:
         put_spending(write, WORKSPACE, [name], released=0, spent=microusd)
+
+
+def test_a_project_beyond_the_tiers_number_is_refused_until_the_tier_allows_more(app: ModuleType) -> None:
+    limit = catalogue(frozenset()).tier("free").projects_max
+    create_project()
+    UsageItem(WORKSPACE, "usage#projects").update([UsageItem.used.set(limit)])
+    refused = invoke_app(app, example_event("api/projects/create_project"))
+    assert error_of(refused) == (403, "QUOTA_EXCEEDED")
+    assert json.loads(refused["body"])["details"] == {
+        "quota": "projects",
+        "limit": limit,
+        "used": limit,
+        "tiers": ["starter@1", "pro@1", "studio@1"],
+    }
+    WalletItem(WORKSPACE, "wallet").update([WalletItem.tier.set("starter@1")])
+    assert invoke_app(app, example_event("api/projects/create_project"))["statusCode"] == 201
+    listed = success_data(invoke_app(app, example_event("api/projects/list_projects")))
+    assert len(listed["items"]) == 2

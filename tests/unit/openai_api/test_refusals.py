@@ -93,7 +93,7 @@ class Sent:
             (402, "invalid_request_error", None, "payment_required"),
         ),
         (
-            QuotaExceeded("No.", quota="storage_bytes_max", limit=5, used=5, tiers=["pro@1"]),
+            QuotaExceeded("No.", quota="storage_bytes", limit=5, used=5, tiers=["pro@1"]),
             openai.PermissionDeniedError,
             (403, "insufficient_quota", None, "insufficient_quota"),
         ),

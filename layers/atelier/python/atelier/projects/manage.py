@@ -8,16 +8,18 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from atelier.caller import Caller
+from atelier.catalogue.quotas import Quota
 from atelier.dataclass import dataclass
 from atelier.errors import Conflict, Forbidden, NotFound
 from atelier.idempotency import IdempotencyKeys, fingerprint
 from atelier.ids import new_id
 from atelier.projects.model import THRESHOLDS, WORKSPACE, Budget, Project, month_of
-from atelier.projects.ports import ProjectExists, ProjectInUse, ProjectStore, StaleProject
+from atelier.projects.ports import ProjectExists, ProjectInUse, ProjectsFull, ProjectStore, StaleProject
 from atelier.retrying import LostRace, retrying
 
 TRIES_MAX = 20
 PROJECT_BUSY = "This project is changing quickly. Try again."
+PROJECTS_BUSY = "The workspace's projects are changing quickly. Try again."
 ProjectAndBudget = tuple[Project, Budget]
 
 
@@ -64,10 +66,10 @@ def list_projects(
 
 
 def create_project(
-    new: NewProject, *, projects: ProjectStore, keys: IdempotencyKeys, now: datetime
+    new: NewProject, *, projects: ProjectStore, keys: IdempotencyKeys, quota: Quota, now: datetime
 ) -> tuple[ProjectAndBudget, bool]:
-    """Create a project. Returns it with its budget, and whether the same request created it before. Raises
-    IdempotencyMismatch when the key was used for another request."""
+    """Create a project. Returns it with its budget, and whether the same request created it before. quota: that of
+    projects. Raises IdempotencyMismatch when the key was used for another request, QuotaExceeded, Unavailable."""
     project_id = new_id("prj", now)
     if new.idempotency_key is not None:
         project_id = keys.reserve(new.workspace_id, new.idempotency_key, new.fingerprint(), project_id)
@@ -83,7 +85,14 @@ def create_project(
     )
     budget = Budget(new.workspace_id, project_id, new.budget_microusd, thresholds=new.thresholds)
     try:
-        projects.create(project, budget)
+        retrying(
+            lambda: projects.create(project, budget, quota.limit),
+            on=StaleProject,
+            busy=PROJECTS_BUSY,
+            tries_max=TRIES_MAX,
+        )
+    except ProjectsFull as full:
+        raise quota.exceeded(full.used) from None
     except ProjectExists:
         # The same request created it earlier, or in parallel.
         return read_project(new.workspace_id, project_id, projects=projects), True
@@ -104,10 +113,12 @@ def change_project(
     apply_change: Callable[[ProjectAndBudget], ProjectAndBudget],
     *,
     projects: ProjectStore,
+    quota: Callable[[], Quota],
     now: datetime,
 ) -> ProjectAndBudget:
     """Change a project and its budget by `apply_change`, and return them. It is called again when a parallel request
-    changed them first. Raises NotFound, or Unavailable when parallel requests change them at every attempt."""
+    changed them first. quota: reads that of projects, which an archived project needs to come back. Raises NotFound;
+    QuotaExceeded; Unavailable when parallel requests change them at every attempt."""
 
     def attempt() -> ProjectAndBudget:
         before = read_project(workspace_id, project_id, projects=projects)
@@ -116,7 +127,12 @@ def change_project(
         # see whether the project changed since it was read.
         at = max(now, before[0].updated_at + timedelta(milliseconds=1))
         after = replace(project, updated_at=at), replace(budget, archived=project.archived_at is not None)
-        projects.change(before, after)
+        comes_back = before[0].archived_at is not None and project.archived_at is None
+        limit = quota() if comes_back else None
+        try:
+            projects.change(before, after, limit.limit if limit else None)
+        except ProjectsFull as full:
+            raise (limit or quota()).exceeded(full.used) from None
         return after
 
     return retrying(attempt, on=StaleProject, busy=PROJECT_BUSY, tries_max=TRIES_MAX)

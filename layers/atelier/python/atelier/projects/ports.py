@@ -26,6 +26,14 @@ class StaleProject(Exception):
     """The project or its budget changed since it was read: read both and apply the change again."""
 
 
+class ProjectsFull(Exception):
+    """The workspace has as many projects as it may have. Archived ones do not count."""
+
+    def __init__(self, used: int) -> None:
+        super().__init__(str(used))
+        self.used = used
+
+
 class ProjectInUse(Exception):
     """A generation belongs to this project."""
 
@@ -71,8 +79,9 @@ class AlertStore(Protocol):
 class ProjectStore(Budgets, AlertStore, Protocol):
     """Projects with their budgets, and alerts. Every write is conditional."""
 
-    def create(self, project: Project, budget: Budget) -> None:
-        """Write both in one transaction; raises ProjectExists."""
+    def create(self, project: Project, budget: Budget, projects_max: int) -> None:
+        """Write both in one transaction. Raises ProjectExists; ProjectsFull when there are `projects_max` already;
+        StaleProject when a parallel write won."""
         ...
 
     def get(self, workspace_id: str, project_id: str) -> Project:
@@ -83,12 +92,14 @@ class ProjectStore(Budgets, AlertStore, Protocol):
 
     def budgets(self, workspace_id: str, names: Iterable[str]) -> Mapping[str, Budget]: ...
 
-    def change(self, before: tuple[Project, Budget], after: tuple[Project, Budget]) -> None:
-        """Write a project's texts, and its budget's limit, thresholds and archived mark. Raises ProjectMoved."""
+    def change(self, before: tuple[Project, Budget], after: tuple[Project, Budget], projects_max: int | None) -> None:
+        """Write a project's texts, and its budget's limit, thresholds and archived mark. projects_max: how many
+        projects there may be, needed when an archived one comes back; None = any number. Raises StaleProject,
+        ProjectsFull."""
         ...
 
     def delete(self, workspace_id: str, project_id: str) -> None:
-        """Remove a project that no generation was ever made for. Raises ProjectInUse, NotFound, and ProjectMoved when a
+        """Remove a project that no generation was ever made for. Raises ProjectInUse, NotFound, and StaleProject when a
         parallel write won."""
         ...
 
@@ -97,7 +108,7 @@ class ProjectStore(Budgets, AlertStore, Protocol):
         ...
 
     def change_budget(self, before: Budget, after: Budget) -> None:
-        """Write a budget's limit and thresholds; raises ProjectMoved."""
+        """Write a budget's limit and thresholds; raises StaleProject."""
         ...
 
     def alerts(self, workspace_id: str, name: str) -> tuple[Alert, ...]:

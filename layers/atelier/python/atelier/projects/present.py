@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from atelier import cursors
 from atelier.caller import Caller
+from atelier.catalogue.quotas import Quota
 from atelier.dataclass import dataclass
 from atelier.idempotency import IdempotencyKeys
 from atelier.projects import alert as alerting
@@ -30,11 +32,12 @@ from atelier.projects.schemas import (
 
 @dataclass(frozen=True, slots=True)
 class ProjectDeps:
-    """The dependencies of the requests about projects."""
+    """The dependencies of the requests about projects. quota_of(workspace_id, now): the quota of projects."""
 
     projects: ProjectStore
     keys: IdempotencyKeys
     wallets: Wallets
+    quota_of: Callable[[str, datetime], Quota]
 
 
 def create_project(
@@ -43,7 +46,8 @@ def create_project(
     """A new project of a verified caller's workspace, and whether it had been created before under the same key."""
     manage.require_budget_permission(caller, changes_budget=body.changes_budget)
     new = body.new(caller.workspace_id, caller.user_id, idempotency_key)
-    created, replayed = manage.create_project(new, projects=deps.projects, keys=deps.keys, now=now)
+    quota = deps.quota_of(caller.workspace_id, now)
+    created, replayed = manage.create_project(new, projects=deps.projects, keys=deps.keys, quota=quota, now=now)
     return ProjectEnvelope(project=project_view(*created)), replayed
 
 
@@ -59,7 +63,12 @@ def change_project(
     and what `manage.change_project` raises."""
     manage.require_budget_permission(caller, changes_budget=body.changes_budget)
     after = manage.change_project(
-        caller.workspace_id, project_id, lambda before: body.change(before, now), projects=deps.projects, now=now
+        caller.workspace_id,
+        project_id,
+        lambda before: body.change(before, now),
+        projects=deps.projects,
+        quota=lambda: deps.quota_of(caller.workspace_id, now),
+        now=now,
     )
     return ProjectEnvelope(project=project_view(*after))
 

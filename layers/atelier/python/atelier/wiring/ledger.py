@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import cache
 
 from atelier.adapters.aws.dynamodb.ledger.store import DynamoWallets
+from atelier.catalogue.quotas import Quota, QuotaName
 from atelier.ledger import refresh
 from atelier.ledger.model import DailyCreditRule, Wallet
 from atelier.settings import DailyCredits, LedgerTable
@@ -24,6 +25,11 @@ def daily_grant(tier: str) -> DailyCreditRule:
     """The daily grant of a tier."""
     tier_terms = prices().tier(tier)
     return DailyCreditRule(tier_terms.daily_credits, tier_terms.daily_reset, DailyCredits.read().verified_only)
+
+
+def quota_of(name: QuotaName, workspace_id: str, now: datetime) -> Quota:
+    """A quota of a workspace, by the tier that its wallet has now."""
+    return Quota(name, prices().tier(wallets().wallet(workspace_id).tier_at(now)), prices())
 
 
 def refresh_wallet(workspace_id: str, now: datetime) -> Wallet:

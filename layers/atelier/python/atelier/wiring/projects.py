@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from atelier.adapters.aws.dynamodb.projects import DynamoProjects
@@ -26,6 +26,6 @@ def project_deps() -> ProjectDeps:
     """The dependencies of the requests about projects."""
     from atelier.projects.present import ProjectDeps
     from atelier.wiring.idempotency import idempotency_keys
-    from atelier.wiring.ledger import wallets
+    from atelier.wiring.ledger import quota_of, wallets
 
-    return ProjectDeps(projects(), idempotency_keys(), wallets())
+    return ProjectDeps(projects(), idempotency_keys(), wallets(), partial(quota_of, "projects"))

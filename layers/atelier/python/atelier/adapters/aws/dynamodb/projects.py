@@ -2,6 +2,7 @@
 
     pk wsp_…  sk prj_…                   a project's description
     pk wsp_…  sk budget#prj_…            its budget; budget#workspace is the whole workspace's
+    pk wsp_…  sk usage#projects          how many are not archived; see `usage.py`
     pk wsp_…  sk alert#prj_…#alr_…       a threshold that was reached; its id is derived, so it exists once
 
 Counters are stored apart from descriptions, which are larger and change at other times. A DynamoDB condition cannot add
@@ -31,10 +32,11 @@ from atelier.adapters.aws.dynamodb import (
     pause_with_jitter,
     transaction,
 )
+from atelier.adapters.aws.dynamodb.usage import PROJECTS, USAGE_PART, UsageItem, complete_usage, put_usage, read_usage
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound
 from atelier.projects.model import WORKSPACE, Alert, Budget, Project
-from atelier.projects.ports import ProjectExists, ProjectInUse, ProjectPage, StaleProject
+from atelier.projects.ports import ProjectExists, ProjectInUse, ProjectPage, ProjectsFull, StaleProject
 
 ALERTS_MAX = 100
 # Argument of `pause` after a change of a budget has lost to generations that reserve on it.
@@ -80,7 +82,7 @@ class AlertItem(Item):
 
 def bind(table_name: str) -> None:
     """Name the library's table."""
-    for item in (ProjectItem, BudgetItem, AlertItem):
+    for item in (ProjectItem, BudgetItem, AlertItem, UsageItem):
         item.bind(table_name)
 
 
@@ -152,13 +154,20 @@ class DynamoProjects:
         item = BudgetItem(before.workspace_id, f"budget#{before.name}")
         conditional(lambda: item.update(actions, condition=unchanged), CONFLICT_CODES)
 
-    def create(self, project: Project, budget: Budget) -> None:
+    def create(self, project: Project, budget: Budget, projects_max: int | None = None) -> None:
+        _complete_count(project.workspace_id)
         try:
             with transaction() as write:
                 write.save(_project_item(project), ProjectItem.pk.does_not_exist(), part="project")
                 write.save(_budget_item(budget), BudgetItem.pk.does_not_exist(), part="budget")
+                put_usage(write, project.workspace_id, PROJECTS, 1, most=projects_max)
         except ConditionsFailed as error:
+            if error.parts == {USAGE_PART}:
+                raise _full(project.workspace_id) from error
             raise ProjectExists from error
+        except TransactionConflict as error:
+            pause_with_jitter(BUSY_PAUSE)
+            raise StaleProject from error
 
     def get(self, workspace_id: str, project_id: str) -> Project:
         try:
@@ -177,7 +186,9 @@ class DynamoProjects:
         )
         return ProjectPage(tuple(map(_project, items)), next_id)
 
-    def change(self, before: tuple[Project, Budget], after: tuple[Project, Budget]) -> None:
+    def change(
+        self, before: tuple[Project, Budget], after: tuple[Project, Budget], projects_max: int | None = None
+    ) -> None:
         (seen_project, seen_budget), (project, budget) = before, after
         actions: list[Action] = [
             ProjectItem.name.set(project.name),
@@ -191,6 +202,10 @@ class DynamoProjects:
             (ProjectItem.archived_at, archived_at),
         ):
             actions.append(attribute.remove() if value is None else attribute.set(value))
+
+        comes_back = (project.archived_at is None) - (seen_project.archived_at is None)
+        if comes_back:
+            _complete_count(project.workspace_id)
 
         budget_actions = _limit_actions(seen_budget, budget)
         budget_actions.append(BudgetItem.archived.set(1) if budget.archived else BudgetItem.archived.remove())
@@ -209,20 +224,30 @@ class DynamoProjects:
                     _limit_condition(seen_budget),
                     part="budget",
                 )
+                if comes_back:
+                    most = projects_max if comes_back > 0 else None
+                    put_usage(write, project.workspace_id, PROJECTS, comes_back, most=most)
         except TransactionFailed as error:
+            if isinstance(error, ConditionsFailed) and error.parts == {USAGE_PART}:
+                raise _full(project.workspace_id) from error
             if isinstance(error, TransactionConflict):
                 pause_with_jitter(BUSY_PAUSE)
             raise StaleProject from error
 
     def delete(self, workspace_id: str, project_id: str) -> None:
+        is_archived = self.get(workspace_id, project_id).archived_at is not None
+        _complete_count(workspace_id)
+        seen = ProjectItem.archived_at.exists() if is_archived else ProjectItem.archived_at.does_not_exist()
         try:
             with transaction() as write:
-                write.delete(ProjectItem(workspace_id, project_id), ProjectItem.pk.exists(), part="project")
+                write.delete(ProjectItem(workspace_id, project_id), ProjectItem.pk.exists() & seen, part="project")
                 write.delete(
                     BudgetItem(workspace_id, f"budget#{project_id}"), BudgetItem.generations == 0, part="budget"
                 )
+                if not is_archived:
+                    put_usage(write, workspace_id, PROJECTS, -1)
         except ConditionsFailed as error:
-            raise (NotFound if "project" in error.parts else ProjectInUse) from error
+            raise (StaleProject if "project" in error.parts else ProjectInUse) from error
         except TransactionConflict as error:
             pause_with_jitter(BUSY_PAUSE)
             raise StaleProject from error
@@ -276,6 +301,26 @@ class DynamoProjects:
         item = AlertItem(alert.workspace_id, f"alert#{alert.budget}#{alert.id}")
         publication: list[Action] = [AlertItem.published_at.set(rfc3339(now))]
         conditional(lambda: item.update(publication, condition=AlertItem.pk.exists()), CONFLICT_CODES)
+
+
+def _complete_count(workspace_id: str) -> None:
+    """Let the counter of projects include those of before there were counters."""
+
+    def count_earlier() -> int:
+        found = ProjectItem.query(
+            workspace_id,
+            ProjectItem.sk.between("prj_", "prj_~"),
+            filter_condition=ProjectItem.archived_at.does_not_exist(),
+            attributes_to_get=["pk", "sk"],
+            consistent_read=True,
+        )
+        return sum(1 for _ in found)
+
+    complete_usage(workspace_id, PROJECTS, count_earlier)
+
+
+def _full(workspace_id: str) -> ProjectsFull:
+    return ProjectsFull(read_usage(workspace_id, PROJECTS).used)
 
 
 def _limit_actions(before: Budget, after: Budget) -> list[Action]:

@@ -1,0 +1,69 @@
+"""How much a workspace has of what its tier limits, in the library's table.
+
+    pk wsp_…  sk usage#projects     projects that are not archived
+    pk wsp_…  sk usage#storage      bytes of stored files
+
+A counter changes in the transaction of what it counts. What a workspace had before there were counters is added once,
+by whoever first needs the whole (`complete_usage`); `complete` says that this was done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pynamodb.attributes import NumberAttribute
+from pynamodb.exceptions import DoesNotExist
+
+from atelier.adapters.aws.dynamodb import CONFLICT_CODES, Item, Transaction, conditional
+from atelier.dataclass import dataclass
+
+PROJECTS, STORAGE = "projects", "storage"
+# The name of a counter's part of a transaction.
+USAGE_PART = "usage"
+
+
+class UsageItem(Item):
+    """One counter. It exists from the first change on."""
+
+    used = NumberAttribute(null=True)
+    complete = NumberAttribute(null=True)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredUsage:
+    """A counter. `is_complete`: it includes what the workspace had before there were counters."""
+
+    used: int
+    is_complete: bool
+
+
+def put_usage(write: Transaction, workspace_id: str, name: str, change: int, *, most: int | None = None) -> None:
+    """Add a change of a counter to the transaction of what it counts (part USAGE_PART). most: the condition that the
+    counter is not larger afterwards; the counter must be complete then. None = no condition."""
+    condition = None if most is None else UsageItem.used <= most - change
+    write.update(UsageItem(workspace_id, _key(name)), [UsageItem.used.add(change)], condition, part=USAGE_PART)
+
+
+def read_usage(workspace_id: str, name: str, *, consistent: bool = True) -> StoredUsage:
+    """A counter of a workspace; 0 and not complete before its first change."""
+    try:
+        item = UsageItem.get(workspace_id, _key(name), consistent_read=consistent)
+    except DoesNotExist:
+        return StoredUsage(0, is_complete=False)
+    return StoredUsage(max(int(item.used or 0), 0), is_complete=bool(item.complete))
+
+
+def complete_usage(workspace_id: str, name: str, count_earlier: Callable[[], int]) -> StoredUsage:
+    """The complete counter of a workspace. count_earlier: counts what the counter does not include yet; called at most
+    once in the life of a workspace, or by several at once, of which one writes."""
+    stored = read_usage(workspace_id, name)
+    if stored.is_complete:
+        return stored
+    item, earlier = UsageItem(workspace_id, _key(name)), count_earlier()
+    actions = [UsageItem.used.add(earlier), UsageItem.complete.set(1)]
+    conditional(lambda: item.update(actions, condition=UsageItem.complete.does_not_exist()), CONFLICT_CODES)
+    return read_usage(workspace_id, name)
+
+
+def _key(name: str) -> str:
+    return f"usage#{name}"
