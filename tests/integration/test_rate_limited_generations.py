@@ -16,7 +16,7 @@ from atelier.generations.attempt import attempt
 from atelier.generations.attempt_messages import Slot, SlotDue
 from atelier.generations.cancel import cancel
 from atelier.generations.model import RATE_LIMITED_ATTEMPTS_MAX, Generation, Status
-from atelier.generations.select_candidate import resume_at_slot
+from atelier.generations.select_candidate import queue_position, resume_at_slot
 from atelier.generations.sweep import sweep
 from atelier.provider_keys.model import WorkspaceProviders
 from atelier.provider_port import ErrorClass, Failed
@@ -93,6 +93,25 @@ def test_a_generation_without_another_candidate_waits_for_its_slot(world: World)
     ended = world.finish(generation)
     assert (ended.status, len(world.replicate.submitted)) == (Status.SUCCEEDED, 1)
     world.assert_sound()
+
+
+def test_a_waiting_generation_knows_its_time_and_its_place(world: World) -> None:
+    full(world)
+    waiting = [submitted(world, "replicate/sdxl") for _ in range(5)]
+    for generation in waiting:
+        assert world.get(generation).delay_at(world.now) is None
+        world.attempt(generation)
+    stored = [world.get(generation) for generation in waiting]
+    # Two requests are sent in each window, at the same time, so they share a place.
+    times = [world.now + SPAN * windows for windows in (1, 1, 2, 2, 3)]
+    assert [each.delay_at(world.now) for each in stored] == times
+    assert [queue_position(each, world.places, world.now) for each in stored] == [1, 1, 3, 3, 5]
+    world.now += SPAN
+    assert [queue_position(each, world.places, world.now) for each in stored[2:]] == [1, 1, 3]
+    world.attempt(stored[0], cause=SlotDue(Slot("replicate/sdxl", times[0])))
+    assert [world.get(each).delay_at(world.now) for each in waiting] == [None, None, *times[2:]]
+    ended = world.finish(stored[0])
+    assert (ended.status, ended.delay_at(world.now)) == (Status.SUCCEEDED, None)
 
 
 def test_parallel_generations_are_sent_at_the_rate_limit_in_reserved_slots(world: World) -> None:

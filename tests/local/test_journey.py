@@ -62,6 +62,17 @@ def test_media_is_served_only_by_signed_url_and_supports_ranges(stack: Stack) ->
     assert httpx.get(f"{stack.base_url}{other}?{query}").status_code == 403
 
 
+def test_the_end_of_a_generation_is_waited_for_with_one_request(stack: Stack) -> None:
+    person = AccountClient(stack.base_url)
+    made = person.generate().json()["data"]["generation"]
+    path = f"/api/generations/{made['id']}"
+    waited = person.http.get(path, headers={"Prefer": "wait=25"})
+    assert (waited.status_code, waited.headers.get("preference-applied")) == (200, "wait=25")
+    generation = waited.json()["data"]["generation"]
+    assert (generation["status"], generation["queue"]) == ("succeeded", None)
+    assert "preference-applied" not in person.get(path).headers
+
+
 def test_a_recipe_and_a_retry_reproduce_the_same_image(stack: Stack) -> None:
     person = AccountClient(stack.base_url)
     first = person.generate(wait=25).json()["data"]["generation"]

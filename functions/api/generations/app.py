@@ -8,11 +8,12 @@ from typing import Any
 from atelier.generations import create, present, schemas
 from atelier.generations import view_schemas as views
 from atelier.generations.create_quote import create_quote
+from atelier.generations.read_generation import read_generation
 from atelier.generations.run_schemas import EnhancedView, EnhanceRequest, PipelineList, PipelineRequest, pipeline_list
 from atelier.generations.schemas import MakeRequest
 from atelier.http.api import Api
 from atelier.http.request import Empty, Request
-from atelier.http.response import Response, created, progress_status
+from atelier.http.response import Response, created, progress_status, waited_headers
 from atelier.wiring import auth, generation_requests, generations
 
 api = Api("generations", gate=auth.spending_gate, limiter=auth.limiter)
@@ -112,11 +113,13 @@ def list_generations(request: Request[Empty]) -> Response:
     return Response(present.list_view(generation_requests.present_deps(), workspace_id, request.query, request.now))
 
 
-@get_route("/api/generations/<generation_id>", answer=views.GenerationEnvelope)
+@get_route("/api/generations/<generation_id>", answer=views.GenerationEnvelope, waits=True)
 def get_generation(request: Request[Empty]) -> Response:
-    """Get one generation: status, progress, attempts, cost, assets."""
-    generation = generations.store().get(request.caller.workspace_id, request.path_id("generation_id", "gen"))
-    return Response(present.envelope(generation_requests.present_deps(), generation, request.now))
+    """Get one generation: status, progress, place in the queue, attempts, cost, assets."""
+    deps, generation_id = generation_requests.read_deps(), request.path_id("generation_id", "gen")
+    found = read_generation(deps, request.caller, generation_id, request.wait_seconds, request.now)
+    view = present.envelope(generation_requests.present_deps(), found.generation, request.now)
+    return Response(view, headers=waited_headers(found.waited_seconds))
 
 
 @generation_route("/api/generations/<generation_id>/cancel")

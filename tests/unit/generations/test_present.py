@@ -80,6 +80,7 @@ def deps(*stored: Generation, deleted: frozenset[str] = frozenset()) -> PresentD
         lambda each: read_text(each, read_file),
         asset_urls,
         lambda _, asset_ids: deleted.intersection(asset_ids),
+        lambda waiting, now: 3,
     )
 
 
@@ -115,6 +116,37 @@ def test_deleted_files_are_named_and_not_shown() -> None:
         assert ([each["id"] for each in view["assets"]], view["deleted_asset_ids"]) == (["ast_3"], ["ast_1"])
     text = present.view(deps(deleted=frozenset({"ast_2"})), generation(Kind.TEXT, assets=(TEXT,)), NOW)
     assert (text["text"], text["assets"], text["deleted_asset_ids"]) == (None, [], ["ast_2"])
+
+
+LATER = NOW + timedelta(minutes=1)
+RUNNING = Attempt("att_2", "local", "local/canvas", AttemptStatus.SUBMITTING, NOW)
+
+
+@pytest.mark.parametrize(
+    ("facts", "queue"),
+    [
+        ({"delayed_until": LATER, "delayed_candidate": "fal/flux"}, {"retry_at": LATER, "position": 3}),
+        ({"delayed_until": LATER}, {"retry_at": LATER, "position": None}),
+        ({"delayed_until": NOW, "delayed_candidate": "fal/flux"}, None),
+        ({"delayed_until": LATER, "attempts": (RUNNING,)}, None),
+        ({"delayed_until": LATER, "status": Status.SUCCEEDED}, None),
+        ({}, None),
+    ],
+    ids=["a reserved slot", "nothing reserved", "due", "sent meanwhile", "ended", "not delayed"],
+)
+def test_a_delayed_generation_shows_when_it_goes_on_and_its_place(facts: dict[str, Any], queue: Any) -> None:
+    shown = generation(**{"status": Status.QUEUED, **facts})
+    assert present.view(deps(), shown, NOW)["queue"] == queue
+    listed = present.list_view(deps(shown), "wsp_1", ListQuery(), NOW)["items"][0]["queue"]
+    assert listed == (queue and {**queue, "position": None})
+
+
+def test_a_run_shows_how_its_stage_waits() -> None:
+    pipeline = Pipeline("image_to_video", (Stage("image", Kind.IMAGE), Stage("video", Kind.VIDEO)))
+    run = generation(Kind.VIDEO, Status.RUNNING, pipeline=pipeline, stages_begun=1)
+    stage = generation(id=stage_id(run.id, 0), status=Status.QUEUED, delayed_until=LATER, delayed_candidate="fal/flux")
+    assert present.view(deps(run, stage), run, NOW)["queue"] == {"retry_at": LATER, "position": 3}
+    assert present.view(deps(run, stage), replace(run, status=Status.CANCELLED), NOW)["queue"] is None
 
 
 @pytest.mark.parametrize(("status", "attempts"), [(Status.RUNNING, ["att_1"]), (Status.FAILED, [])])

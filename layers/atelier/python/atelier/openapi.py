@@ -186,7 +186,7 @@ def _parameters(route: Route, path: str, schemas: Json) -> list[Json]:
         parameters.append(WORKSPACE_HEADER)
     if route.method == "POST":
         parameters.append(IDEMPOTENCY_HEADER)
-    if route.method == "POST" and 202 in route.statuses:
+    if route.waits:
         parameters.append(PREFER_HEADER)
     return parameters
 

@@ -246,6 +246,11 @@ def _requeue(generation: Generation, delay: Delay, task_token: str, deps: Attemp
     seconds = max(ceil((delay.until - deps.clock()).total_seconds()), 1)
     slot = str(delay.slot) if delay.slot else None
     logger.info("attempt waits for its turn", generation_id=generation.id, turn=slot, seconds=seconds)
+    try:
+        deps.generations.save_delay(generation, delay.until, delay.slot.candidate if delay.slot else None)
+    except Exception:
+        # It is for the reader of the generation; the attempt waits all the same.
+        logger.exception("delay was not written", generation_id=generation.id)
     deps.queue.resume_later(generation.workspace_id, generation.id, task_token, delay.slot, seconds)
 
 

@@ -284,6 +284,10 @@ class Generation:
     reused_from: str | None = None
     # Why a text was cut short (see FinishReason); None = it is complete.
     finish_reason: str | None = None
+    # Until when a provider's rate limit delays the next attempt, and the candidate whose slot is reserved for then
+    # (None = nothing is reserved). Stays as it is when the attempt begins: see `delay_at`.
+    delayed_until: datetime | None = field(default=None, compare=False)
+    delayed_candidate: str | None = field(default=None, compare=False)
 
     @property
     def begun_count(self) -> int:
@@ -305,6 +309,11 @@ class Generation:
         """The attempt that may still bring a result: the running one, also after the generation has expired."""
         last = self.attempt
         return last if last is not None and last.ended_at is None else None
+
+    def delay_at(self, now: datetime) -> datetime | None:
+        """Until when the generation waits for a rate limit; None = it does not, or no longer."""
+        is_waiting = self.is_open and self.awaited_attempt is None and self.pipeline is None
+        return self.delayed_until if is_waiting and self.delayed_until and self.delayed_until > now else None
 
     @property
     def remaining_candidates(self) -> tuple[str, ...]:

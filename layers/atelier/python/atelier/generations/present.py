@@ -16,6 +16,7 @@ from atelier.generations.view_schemas import (
     GenerationEnvelope,
     GenerationList,
     GenerationView,
+    QueueView,
     StageView,
     generation_view,
     stage_view,
@@ -26,12 +27,14 @@ from atelier.generations.view_schemas import (
 class PresentDeps:
     """The dependencies of presenting a generation. read_text: the text that a generation delivered, None = there is
     none. asset_urls(workspace_id, sha256, format, now): the signed URLs of a file and of its thumbnail.
-    deleted_assets(workspace_id, asset_ids): those of these assets that were deleted."""
+    deleted_assets(workspace_id, asset_ids): those of these assets that were deleted. queue_position(generation, now):
+    the place of a generation that waits for the slot of its `delayed_candidate`; None = unknown."""
 
     generations: GenerationStore
     read_text: Callable[[Generation], str | None]
     asset_urls: Callable[[str, str, str, datetime], tuple[str, str]]
     deleted_assets: Callable[[str, list[str]], frozenset[str]]
+    queue_position: Callable[[Generation, datetime], int | None]
 
 
 def view(deps: PresentDeps, generation: Generation, now: datetime) -> GenerationView:
@@ -41,10 +44,11 @@ def view(deps: PresentDeps, generation: Generation, now: datetime) -> Generation
     refs = _asset_refs(deps, generation, deleted, now)
     is_whole = len(refs) == len(generation.assets)
     text = deps.read_text(generation) if is_whole else None
+    queue = _queue_view(deps, generation, stage_generations, now)
     if generation.pipeline is None:
-        return generation_view(generation, refs, text)
+        return generation_view(generation, refs, text, queue=queue)
     generation, stage_views = _with_stages(deps, generation, stage_generations, deleted, now)
-    return generation_view(generation, refs, text, stage_views)
+    return generation_view(generation, refs, text, stage_views, queue=queue)
 
 
 def envelope(deps: PresentDeps, generation: Generation, now: datetime) -> GenerationEnvelope:
@@ -78,7 +82,10 @@ def list_view(deps: PresentDeps, workspace_id: str, query: ListQuery, now: datet
     after_id = cursors.decode(query.cursor, "gen_")
     page = list_page(deps.generations, workspace_id, query.filters(), after_id, query.limit)
     deleted = _deleted_assets(deps, page.generations)
-    items = [generation_view(each, _asset_refs(deps, each, deleted, now)) for each in page.generations]
+    items = [
+        generation_view(each, _asset_refs(deps, each, deleted, now), queue=_queue_of(each, now))
+        for each in page.generations
+    ]
     return GenerationList(items=items, next_cursor=cursors.encode(page.next_id))
 
 
@@ -108,6 +115,22 @@ def _with_stages(
         stage_view(planned, stage, _asset_refs(deps, stage, deleted, now))
         for planned, stage in zip(pipeline_of(run).stages, stage_generations, strict=False)
     ]
+
+
+def _queue_view(
+    deps: PresentDeps, generation: Generation, stage_generations: Sequence[Generation], now: datetime
+) -> QueueView | None:
+    """How the generation waits, or the stage of a run that is under way."""
+    waiting = stage_generations[-1] if stage_generations and generation.is_open else generation
+    queue = _queue_of(waiting, now)
+    if queue and waiting.delayed_candidate:
+        queue["position"] = deps.queue_position(waiting, now)
+    return queue
+
+
+def _queue_of(generation: Generation, now: datetime) -> QueueView | None:
+    until = generation.delay_at(now)
+    return QueueView(retry_at=until, position=None) if until else None
 
 
 def _deleted_assets(deps: PresentDeps, generations: Sequence[Generation]) -> frozenset[str]:

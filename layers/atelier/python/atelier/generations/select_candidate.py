@@ -38,6 +38,19 @@ def health_scope(generation: Generation, model: str, key: str | None) -> Scope:
     return Scope(model.partition("/")[0], generation.workspace_id if key else None, key, model)
 
 
+def queue_position(generation: Generation, rate_limiter: RateLimiter, now: datetime) -> int | None:
+    """The place of a generation in the queue of the provider for which its slot is reserved, 1 = next; None = unknown:
+    it has no slot, or the reservations cannot be read."""
+    if generation.delayed_candidate is None or generation.delayed_until is None:
+        return None
+    scope = health_scope(generation, *parse_candidate(generation.delayed_candidate))
+    try:
+        return rate_limiter.position(scope.access, generation.delayed_until, now)
+    except Exception:
+        logger.exception("places cannot be read", candidate=generation.delayed_candidate)
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class CandidateSelection:
     """Selects among the untried candidates of one generation. A candidate whose health or rate limit cannot be read

@@ -105,6 +105,16 @@ class StageView(TypedDict):
     assets: list[AssetRef]
 
 
+class QueueView(TypedDict):
+    """How a generation waits for the rate limit of its provider."""
+
+    retry_at: Annotated[datetime, Field(description="When it is sent, or looks again whether it can be.")]
+    position: Annotated[
+        int | None,
+        Field(description="Its place among the provider's reserved requests, 1 = next; null = unknown, or in a list."),
+    ]
+
+
 class GenerationView(TypedDict):
     """A generation as its workspace sees it."""
 
@@ -144,6 +154,7 @@ class GenerationView(TypedDict):
     parent_id: Annotated[str | None, Field(description="Of a stage: its run.")]
     stage: Annotated[str | None, Field(description="Of a stage: its name.")]
     cancel_requested: bool
+    queue: Annotated[QueueView | None, Field(description="null = it does not wait for a rate limit.")]
     created_at: datetime
     started_at: datetime | None
     completed_at: datetime | None
@@ -238,7 +249,12 @@ def _usage(counted: dict[str, int]) -> UsageView:
 
 
 def generation_view(
-    generation: Generation, assets: list[AssetRef], text: str | None = None, stages: list[StageView] | None = None
+    generation: Generation,
+    assets: list[AssetRef],
+    text: str | None = None,
+    stages: list[StageView] | None = None,
+    *,
+    queue: QueueView | None = None,
 ) -> GenerationView:
     """The response form of a generation. `assets`, with signed URLs: those of its files that were not deleted."""
     shown_ids = {asset["id"] for asset in assets}
@@ -300,6 +316,7 @@ def generation_view(
         parent_id=generation.parent_id,
         stage=generation.stage,
         cancel_requested=generation.cancel_requested_at is not None,
+        queue=queue,
         created_at=generation.created_at,
         started_at=generation.started_at,
         completed_at=completed,

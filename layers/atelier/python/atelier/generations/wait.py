@@ -46,12 +46,16 @@ class WaitDeps:
     clock: Clock
 
 
-def wait(deps: WaitDeps, generation: Generation, seconds: int, requested_at: datetime) -> Generation:
+def wait(
+    deps: WaitDeps, generation: Generation, seconds: int, requested_at: datetime, user_id: str | None = None
+) -> Generation:
     """Wait for the end of a generation, for a bounded time. When too many requests of the account wait already, the
-    generation is returned at once."""
+    generation is returned at once. user_id: of the account that waits; None = the one that created it."""
     if not generation.is_open:
         return generation
-    with wait_slot(generation.user_id, deps.waits_max, seconds, slots=deps.slots, now=deps.clock()) as may_wait:
+    with wait_slot(
+        user_id or generation.user_id, deps.waits_max, seconds, slots=deps.slots, now=deps.clock()
+    ) as may_wait:
         if not may_wait:
             return generation
         return wait_for_end(

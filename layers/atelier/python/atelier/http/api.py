@@ -76,6 +76,7 @@ class Route:
     raw: bool
     raw_body: bool
     body_bytes_max: int = BODY_BYTES_MAX
+    waits: bool = False
 
 
 class _Path:
@@ -138,6 +139,7 @@ class Api:
         raw: bool = False,
         raw_body: bool = False,
         body_bytes_max: int = BODY_BYTES_MAX,
+        waits: bool = False,
         summary: str | None = None,
         tag: str | None = None,
     ) -> Callable[[Callable[[Request[Any]], Response]], Callable[[Request[Any]], Response]]:
@@ -148,6 +150,7 @@ class Api:
         raw: `data` is the whole body (health, JWKS, OpenAPI), without the envelope.
         raw_body: the handler parses `request.raw_body` itself (signed webhooks), whatever its content type.
         body_bytes_max: a larger body is refused, also when it is larger only after decompression.
+        waits: it takes `Prefer: wait=n`, as every POST does that may answer 202.
         summary: of the operation; by default the first line of the handler's docstring. tag: by default the Api's."""
 
         def declare(handler: Callable[[Request[Any]], Response]) -> Callable[[Request[Any]], Response]:
@@ -168,6 +171,7 @@ class Api:
                     raw,
                     raw_body,
                     body_bytes_max,
+                    waits or (method == "POST" and 202 in statuses),
                 )
                 self.routes.append(route)
                 self._by_method(path)[method] = route

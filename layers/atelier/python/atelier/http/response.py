@@ -46,9 +46,13 @@ def created(
     headers = {} if location is None else {"Location": location}
     if replayed:
         headers["Idempotent-Replayed"] = "true"
-    if waited_seconds is not None:
-        headers["Preference-Applied"] = f"wait={waited_seconds}"
+    headers |= waited_headers(waited_seconds)
     return Response(data, status=status, headers=headers, cookies=cookies)
+
+
+def waited_headers(waited_seconds: int | None) -> dict[str, str]:
+    """The header that tells that `Prefer: wait=n` brought the final result; none for None."""
+    return {} if waited_seconds is None else {"Preference-Applied": f"wait={waited_seconds}"}
 
 
 def progress_status(*, is_final: bool) -> int:

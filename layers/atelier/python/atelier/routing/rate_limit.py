@@ -79,6 +79,10 @@ class RateWindow:
         step = self._next_step(limit, now)
         return max(now, EPOCH + timedelta(milliseconds=step))
 
+    def reserved_between(self, after: datetime, before: datetime) -> int:
+        """The number of slots that are reserved for times between these two."""
+        return sum(count for at, count in self.places if _milliseconds(after) < at < _milliseconds(before))
+
     def with_reservation(self, limit: RateLimit, now: datetime) -> RateWindow:
         """This window with the next slot reserved, and without slots that no longer count."""
         step = self._next_step(limit, now)

@@ -42,6 +42,13 @@ class RateLimiter:
         limit = self.limits.for_scope(scope)
         return self.store.read(scope).next_slot_at(limit, now) if limit else now
 
+    def position(self, scope: Scope, slot_at: datetime, now: datetime) -> int | None:
+        """The place in the queue of the request with this slot, 1 = the next; None when the scope has no limit. Slots
+        of the same moment share a place. From a read that may be stale."""
+        if self.limits.for_scope(scope) is None:
+            return None
+        return 1 + self.store.read(scope).reserved_between(now, slot_at)
+
     def reserve(self, scope: Scope, now: datetime, *, latest: datetime) -> Reservation:
         """Reserve the next slot unless it is later than `latest`."""
         limit = self.limits.for_scope(scope)

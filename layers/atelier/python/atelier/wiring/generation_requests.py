@@ -14,6 +14,7 @@ from atelier.generations.create import CreateDeps
 from atelier.generations.model import Generation
 from atelier.generations.present import PresentDeps
 from atelier.generations.quote import derive_quote_key
+from atelier.generations.read_generation import ReadDeps
 from atelier.generations.submit import SubmitDeps
 from atelier.generations.wait import WaitDeps
 from atelier.generations.wait import wait as wait_for_end
@@ -43,16 +44,22 @@ def create_deps(now: datetime) -> CreateDeps:
 @cache
 def present_deps() -> PresentDeps:
     """The dependencies of presenting a generation."""
-    return PresentDeps(store(), read_text, media_urls.asset_urls, _deleted_assets)
+    return PresentDeps(store(), read_text, media_urls.asset_urls, _deleted_assets, routing.queue_position)
 
 
 def _deleted_assets(workspace_id: str, asset_ids: list[str]) -> frozenset[str]:
     return assets().deleted(workspace_id, asset_ids)
 
 
-def wait(generation: Generation, seconds: int, requested_at: datetime) -> Generation:
+@cache
+def read_deps() -> ReadDeps:
+    """The dependencies of reading a generation."""
+    return ReadDeps(store(), wait)
+
+
+def wait(generation: Generation, seconds: int, requested_at: datetime, user_id: str | None = None) -> Generation:
     """Wait for the end of a generation, for a bounded time."""
-    return wait_for_end(_wait_deps(), generation, seconds, requested_at)
+    return wait_for_end(_wait_deps(), generation, seconds, requested_at, user_id)
 
 
 def _submit_deps(now: datetime) -> SubmitDeps:

@@ -16,6 +16,7 @@ from atelier.settings import ProviderLimits, ProvidersTable
 from atelier.wiring.prices import enabled_providers, prices
 
 if TYPE_CHECKING:
+    from atelier.generations.model import Generation
     from atelier.provider_keys.model import WorkspaceProviders
     from atelier.provider_keys.provider_preferences import ProviderStatus
     from atelier.routing.check_health import HealthCheckReport
@@ -50,6 +51,13 @@ def rate_limiter() -> RateLimiter:
     documented = {provider: RateLimit(**limit) for provider, limit in prices().data.limits.items()}
     configured = {access: RateLimit.parse(text) for access, text in ProviderLimits.read().by_access().items()}
     return RateLimiter(windows, ProviderRateLimits(documented, configured), pause_with_jitter)
+
+
+def queue_position(generation: Generation, now: datetime) -> int | None:
+    """The place of a generation that waits for a reserved slot; None = unknown."""
+    from atelier.generations.select_candidate import queue_position
+
+    return queue_position(generation, rate_limiter(), now)
 
 
 @cache

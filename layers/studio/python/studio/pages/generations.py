@@ -12,35 +12,46 @@ from studio.visit import Visit
 
 EARLIER_MAX = 8
 OPEN = ("queued", "running")
-# Pauses between two looks at a generation that is under way. The API has no long poll for it.
-PAUSES_SECONDS = (1, 1, 1, 2, 2, 3, 4, 6, 8, 10)
+# How long the API may hold the answer to each look at a generation that is under way. It answers at once when it has
+# ended; progress is shown at every look, so the first ones are short.
+WAITS_SECONDS = (1, 2, 2, 3, 4, 6, 8, 10, 15, 20)
+# The pause before the next look: when the API has held the answer, and when it has not, because too many requests wait.
+PAUSE_SECONDS, PAUSE_UNHELD_SECONDS = 0.2, 5
 PAUSE_WITHOUT_SCRIPT_SECONDS = 4
 
 
 def show(visit: Visit) -> Response:
-    """The page of a generation; for htmx its part that changes. Query of the part: `look`, how often it has asked."""
+    """The page of a generation; for htmx its part that changes, once it has ended or after a while. Query of the part:
+    `look`, how often it has asked."""
     generation_id = visit.request.path_params["generation_id"]
     look = visit.query.get("look", "0")
     looks = int(look) if look.isdecimal() and len(look) < 6 else 0
     path, why = f"/api/generations/{generation_id}", f"/api/credits/generations/{generation_id}"
     if visit.is_partial:
-        generation = visit.get(path)["generation"]
+        wait = WAITS_SECONDS[min(looks, len(WAITS_SECONDS) - 1)]
+        generation = visit.api.call("GET", path, headers={"Prefer": f"wait={wait}"}).data["generation"]
+        pause = pause_after(visit.api.waited_seconds, wait)
         explanation = None if generation["status"] in OPEN or generation["parent_id"] else visit.get(why)
-        return visit.page("generation_body.html", **_values(generation, explanation, looks))
+        return visit.page("generation_body.html", **_values(generation, explanation, looks + 1, pause))
     found, earlier = visit.api.get_together((path, {}), ("/api/generations", {"limit": EARLIER_MAX + 1}))
     generation = found["generation"]
     explanation = None if generation["status"] in OPEN or generation["parent_id"] else visit.get(why)
     others = [each for each in earlier["items"] if each["id"] != generation_id][:EARLIER_MAX]
-    return visit.page("generation.html", earlier=others, **_values(generation, explanation, looks))
+    return visit.page("generation.html", earlier=others, **_values(generation, explanation, looks, PAUSE_SECONDS))
 
 
-def _values(generation: Json, explanation: Json | None, looks: int) -> Json:
+def pause_after(waited_seconds: float, wait: int) -> float:
+    """The pause in seconds before the next look, after the API was asked to hold the answer for `wait` seconds."""
+    return PAUSE_SECONDS if waited_seconds >= wait / 2 else PAUSE_UNHELD_SECONDS
+
+
+def _values(generation: Json, explanation: Json | None, looks: int, pause: float) -> Json:
     return {
         "generation": generation,
         "explanation": explanation,
         "is_open": generation["status"] in OPEN,
-        "looks": looks + 1,
-        "pause": PAUSES_SECONDS[min(looks, len(PAUSES_SECONDS) - 1)],
+        "looks": looks,
+        "pause": pause,
         "pause_without_script": PAUSE_WITHOUT_SCRIPT_SECONDS,
         "change": _change(generation),
     }

@@ -69,6 +69,8 @@ class GenerationItem(Item):
     parent_id = UnicodeAttribute(null=True)
     stage = UnicodeAttribute(null=True)
     finish_reason = UnicodeAttribute(null=True)
+    # The time, and after a space the candidate whose slot is reserved for then.
+    delayed = UnicodeAttribute(null=True)
 
 
 class RecipeItem(Item):
@@ -225,6 +227,7 @@ def decode_generation(item: GenerationItem, recipe: dict[str, Any]) -> Generatio
     assets: list[dict[str, Any]] = item.assets or []
     failure: dict[str, str] | None = item.failure
 
+    delayed_until, _, delayed_candidate = (item.delayed or "").partition(" ")
     cost = int(item.cost_microusd or 0), item.cost_source or "estimate"
     single_cost = cost if len(attempts) == 1 else (0, "estimate")
 
@@ -277,4 +280,6 @@ def decode_generation(item: GenerationItem, recipe: dict[str, Any]) -> Generatio
         parent_id=item.parent_id,
         stage=item.stage,
         finish_reason=item.finish_reason,
+        delayed_until=_time(delayed_until),
+        delayed_candidate=delayed_candidate or None,
     )

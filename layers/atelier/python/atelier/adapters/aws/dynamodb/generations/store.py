@@ -235,6 +235,12 @@ class DynamoGenerations:
         if not conditional(lambda: item.update(actions, condition=condition), CONFLICT_CODES):
             raise GenerationChanged
 
+    def save_delay(self, generation: Generation, until: datetime, candidate: str | None) -> None:
+        text = f"{rfc3339(until)} {candidate or ''}".rstrip()
+        item = GenerationItem(generation.workspace_id, generation.id)
+        condition = open_condition(generation.begun_count)
+        conditional(lambda: item.update([GenerationItem.delayed.set(text)], condition=condition), CONFLICT_CODES)
+
     def save_callback(self, workspace_id: str, generation_id: str, callback: TaskCallback) -> None:
         CallbackItem(
             workspace_id,
