@@ -1,9 +1,22 @@
-"""Ports of billing: the queue of events, the store of records, and Stripe."""
+"""Ports of billing: the queue of events, the store of its records, and Stripe."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Protocol
 
+from atelier.billing.model import Checkout, Customer, Invoice, LineCredits, Payment, Subscription
+from atelier.billing.stripe_facts import (
+    CheckoutFacts,
+    CustomerFacts,
+    DisputeFacts,
+    InvoiceFacts,
+    PaymentFacts,
+    PriceFacts,
+    RefundFacts,
+    SubscriptionFacts,
+)
 from atelier.dataclass import dataclass
 
 
@@ -20,3 +33,189 @@ class BillingEventQueue(Protocol):
     """The queue of billing events. Delivery is at least once and unordered."""
 
     def send(self, event: BillingEvent) -> None: ...
+
+
+class StaleSubscription(Exception):
+    """The subscription's record has changed since it was read: read it, and then Stripe, again."""
+
+
+class BillingStore(Protocol):
+    """The records of billing. Every write is conditional: none relies on an earlier read alone."""
+
+    def customer(self, workspace_id: str) -> Customer | None:
+        """The workspace's customer."""
+        ...
+
+    def workspace_of(self, customer_id: str) -> str | None:
+        """The workspace of one of Stripe's customers; None = it is not ours."""
+        ...
+
+    def add_customer(self, customer: Customer, *, before: Customer | None) -> bool:
+        """Store a workspace's customer; returns False when another request has stored one. `before`: the deleted
+        customer that it replaces."""
+        ...
+
+    def mark_customer_deleted(self, workspace_id: str, stripe_id: str) -> None:
+        """Remember that a customer was deleted at Stripe."""
+        ...
+
+    def checkout(self, workspace_id: str, checkout_id: str) -> Checkout | None: ...
+
+    def add_checkout(self, checkout: Checkout) -> Checkout:
+        """Store a new checkout; returns the stored one when there is one with this id."""
+        ...
+
+    def save_checkout(self, checkout: Checkout) -> None:
+        """Store a checkout's session and state; a paid checkout stays paid."""
+        ...
+
+    def reserve_trial(self, mailbox: str, workspace_id: str) -> bool:
+        """Reserve the one trial of a mailbox (its digest) for a workspace; False when another workspace has it."""
+        ...
+
+    def subscription(self, workspace_id: str) -> Subscription | None:
+        """The record of the workspace's subscription (consistent read)."""
+        ...
+
+    def is_claimed(self, workspace_id: str, stripe_id: str) -> bool | None:
+        """Whether a subscription of Stripe is, or was, the workspace's: False = it was refused, None = not decided."""
+        ...
+
+    def save_subscription(self, record: Subscription) -> None:
+        """Write the record, the claim of its subscription and the wallet's tier in one transaction. Raises
+        StaleSubscription unless the stored record has the revision before, or when the subscription was refused."""
+        ...
+
+    def claim_ended(self, workspace_id: str, stripe_id: str) -> bool:
+        """Claim a subscription that has ended before it was ever seen; False when it was refused."""
+        ...
+
+    def refuse(self, workspace_id: str, stripe_id: str, *, seen_revision: int) -> None:
+        """Refuse a second subscription. Raises StaleSubscription unless the record still has this revision, or when it
+        was claimed."""
+        ...
+
+    def invoice_credits(self, workspace_id: str, invoice_id: str) -> tuple[LineCredits, ...] | None:
+        """The credits that were decided for an invoice; None = nothing is decided."""
+        ...
+
+    def decide_invoice_credits(
+        self, workspace_id: str, invoice_id: str, credits: Sequence[LineCredits]
+    ) -> tuple[LineCredits, ...]:
+        """Store the credits of an invoice once and for ever; returns the stored ones."""
+        ...
+
+    def save_invoice(self, invoice: Invoice, *, read_at: datetime) -> None:
+        """Store an invoice as it was read at a time, unless a later reading is stored."""
+        ...
+
+    def save_payment(self, payment: Payment, *, read_at: datetime) -> None:
+        """Store a payment as it was read at a time, unless a later reading is stored."""
+        ...
+
+    def mark_suspicious(self, payment: Payment) -> None:
+        """Remember that the card's issuer has warned of fraud."""
+        ...
+
+    def invoices(self, workspace_id: str, after: str | None, limit: int) -> tuple[list[Invoice], str | None]:
+        """A page of invoices, newest first, and where the next one begins."""
+        ...
+
+    def payments(self, workspace_id: str, after: str | None, limit: int) -> tuple[list[Payment], str | None]:
+        """A page of payments, newest first, and where the next one begins."""
+        ...
+
+    def reconciled_until(self) -> datetime | None:
+        """Up to when everything at Stripe has been compared; None = never."""
+        ...
+
+    def save_reconciled_until(self, until: datetime) -> None: ...
+
+
+class StripeReads(Protocol):
+    """Reading Stripe. Each raises StripeObjectMissing for an id that Stripe does not know, and Unavailable."""
+
+    def customer(self, id: str) -> CustomerFacts: ...
+
+    def checkout(self, id: str) -> CheckoutFacts: ...
+
+    def subscription(self, id: str) -> SubscriptionFacts: ...
+
+    def invoice(self, id: str) -> InvoiceFacts: ...
+
+    def payment(self, id: str) -> PaymentFacts: ...
+
+    def payment_of_charge(self, charge_id: str) -> str | None:
+        """The id of a charge's payment intent."""
+        ...
+
+    def invoice_of_payment(self, payment_id: str) -> str | None:
+        """The id of the invoice that a payment intent pays; None for a payment without one."""
+        ...
+
+    def invoice_of_invoice_payment(self, id: str) -> str: ...
+
+    def refund(self, id: str) -> RefundFacts: ...
+
+    def refunds_of(self, payment_id: str) -> list[RefundFacts]: ...
+
+    def dispute(self, id: str) -> DisputeFacts: ...
+
+    def charge_of_warning(self, id: str) -> str:
+        """The charge that an early fraud warning is about."""
+        ...
+
+    def price(self, lookup_key: str) -> PriceFacts | None:
+        """The active price with a lookup key."""
+        ...
+
+    def changed_since(self, kind: str, since: datetime) -> Iterator[str]:
+        """The ids of all `invoices`, `payments`, `refunds` or `disputes` created since; of all `subscriptions`."""
+        ...
+
+
+class StripeCommands(Protocol):
+    """Changing something at Stripe. `key` is the idempotency key: the same call with it happens once within a day. Each
+    raises Unavailable, PaymentRefused, and StripeObjectMissing."""
+
+    def create_customer(self, workspace_id: str, email: str, name: str, *, key: str) -> str: ...
+
+    def create_checkout(
+        self, checkout: Checkout, price_id: str, customer_id: str, success_url: str, cancel_url: str, *, key: str
+    ) -> CheckoutFacts: ...
+
+    def open_portal(self, customer_id: str, return_url: str) -> str: ...
+
+    def preview_change(self, facts: SubscriptionFacts, price_id: str, at: datetime) -> InvoiceFacts:
+        """The invoice of a change of plan that takes effect at once."""
+        ...
+
+    def change_now(self, facts: SubscriptionFacts, price_id: str, at: datetime) -> None:
+        """Change the plan and charge the difference. The plan stays what it was until the payment succeeds."""
+        ...
+
+    def change_at_period_end(self, facts: SubscriptionFacts, price_id: str) -> None: ...
+
+    def keep_plan(self, facts: SubscriptionFacts) -> None:
+        """Withdraw a planned change."""
+        ...
+
+    def set_cancel_at_period_end(self, facts: SubscriptionFacts, *, cancels: bool) -> None: ...
+
+    def pause(self, facts: SubscriptionFacts, resumes_at: datetime | None) -> None: ...
+
+    def resume(self, facts: SubscriptionFacts, *, starts_period: bool) -> None:
+        """End a pause. `starts_period`: a new period begins now, and is charged."""
+        ...
+
+    def cancel_at_once(self, subscription_id: str) -> None:
+        """End a subscription now; nothing is charged or given back for it. Does nothing to one that has ended."""
+        ...
+
+    def refund_payment(self, payment_id: str, *, key: str) -> None:
+        """Refund what is left of a payment. Does nothing when nothing is left."""
+        ...
+
+
+class Stripe(StripeReads, StripeCommands, Protocol):
+    """Stripe, as billing needs it."""

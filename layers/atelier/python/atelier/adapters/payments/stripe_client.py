@@ -50,7 +50,7 @@ class _Urllib3Client(stripe.HTTPClient):
 
 
 def new_client(api_key: str, url: str, *, seconds_max: float) -> stripe.StripeClient:
-    """A client with this key. url: the base URL of a stand-in, empty = Stripe's own. seconds_max: for one request,
+    """A client with this key. url: the base URL of a simulator, empty = Stripe's own. seconds_max: for one request,
     which is tried three times at most. Raises Unavailable without a key."""
     if not api_key:
         raise Unavailable("Payments are not configured.")

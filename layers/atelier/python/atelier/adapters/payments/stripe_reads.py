@@ -1,0 +1,142 @@
+"""StripeReads by Stripe's SDK."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any, cast
+
+import stripe
+
+from atelier.adapters.payments.stripe_client import errors_as_ours
+from atelier.adapters.payments.stripe_decoding import (
+    Json,
+    checkout_facts,
+    customer_facts,
+    dispute_facts,
+    id_of,
+    invoice_facts,
+    payment_facts,
+    price_facts,
+    refund_facts,
+    subscription_facts,
+)
+from atelier.billing.errors import StripeObjectMissing
+from atelier.billing.stripe_facts import (
+    CheckoutFacts,
+    CustomerFacts,
+    DisputeFacts,
+    InvoiceFacts,
+    PaymentFacts,
+    PriceFacts,
+    RefundFacts,
+    SubscriptionFacts,
+)
+
+PAGE_SIZE = 100
+SUBSCRIPTION_PARTS: list[str] = ["schedule"]
+INVOICE_PARTS: list[str] = ["payments"]
+PAYMENT_PARTS: list[str] = ["latest_charge.balance_transaction"]
+
+
+class SdkReads:
+    """StripeReads with one client, which is made when first needed."""
+
+    def __init__(self, client: Callable[[], stripe.StripeClient]) -> None:
+        self._client = client
+        # A price's amount never changes, and neither does what we wrote into it: each is read once in a process.
+        self._prices: dict[str, PriceFacts] = {}
+
+    def customer(self, id: str) -> CustomerFacts:
+        with errors_as_ours():
+            return customer_facts(plain(self._client().v1.customers.retrieve(id)))
+
+    def checkout(self, id: str) -> CheckoutFacts:
+        with errors_as_ours():
+            return checkout_facts(plain(self._client().v1.checkout.sessions.retrieve(id)))
+
+    def subscription(self, id: str) -> SubscriptionFacts:
+        with errors_as_ours():
+            found = plain(self._client().v1.subscriptions.retrieve(id, {"expand": SUBSCRIPTION_PARTS}))
+            return subscription_facts(found, self._price)
+
+    def invoice(self, id: str) -> InvoiceFacts:
+        with errors_as_ours():
+            found = plain(self._client().v1.invoices.retrieve(id, {"expand": INVOICE_PARTS}))
+            return invoice_facts(found, self._lines(found), self._price)
+
+    def _lines(self, invoice: Json) -> list[Json]:
+        listed: Json = invoice["lines"]
+        if not listed["has_more"]:
+            return listed["data"]
+        pages = self._client().v1.invoices.line_items.list(invoice["id"], {"limit": PAGE_SIZE})
+        return [plain(line) for line in pages.auto_paging_iter()]
+
+    def payment(self, id: str) -> PaymentFacts:
+        with errors_as_ours():
+            return payment_facts(plain(self._client().v1.payment_intents.retrieve(id, {"expand": PAYMENT_PARTS})))
+
+    def payment_of_charge(self, charge_id: str) -> str | None:
+        with errors_as_ours():
+            return id_of(plain(self._client().v1.charges.retrieve(charge_id)).get("payment_intent"))
+
+    def invoice_of_payment(self, payment_id: str) -> str | None:
+        with errors_as_ours():
+            listed = self._client().v1.invoice_payments.list(
+                {"payment": {"type": "payment_intent", "payment_intent": payment_id}, "limit": 1}
+            )
+            return next((id_of(plain(each)["invoice"]) for each in listed.data), None)
+
+    def invoice_of_invoice_payment(self, id: str) -> str:
+        with errors_as_ours():
+            return id_of(plain(self._client().v1.invoice_payments.retrieve(id))["invoice"]) or ""
+
+    def refund(self, id: str) -> RefundFacts:
+        with errors_as_ours():
+            return refund_facts(plain(self._client().v1.refunds.retrieve(id)))
+
+    def refunds_of(self, payment_id: str) -> list[RefundFacts]:
+        with errors_as_ours():
+            listed = self._client().v1.refunds.list({"payment_intent": payment_id, "limit": PAGE_SIZE})
+            return [refund_facts(plain(each)) for each in listed.auto_paging_iter()]
+
+    def dispute(self, id: str) -> DisputeFacts:
+        with errors_as_ours():
+            return dispute_facts(plain(self._client().v1.disputes.retrieve(id)))
+
+    def charge_of_warning(self, id: str) -> str:
+        with errors_as_ours():
+            return id_of(plain(self._client().v1.radar.early_fraud_warnings.retrieve(id))["charge"]) or ""
+
+    def price(self, lookup_key: str) -> PriceFacts | None:
+        with errors_as_ours():
+            listed = self._client().v1.prices.list({"lookup_keys": [lookup_key], "active": True, "limit": 1})
+            return next((price_facts(plain(each)) for each in listed.data), None)
+
+    def changed_since(self, kind: str, since: datetime) -> Iterator[str]:
+        services = self._client().v1
+        created: Any = {"created": {"gte": int(since.timestamp())}, "limit": PAGE_SIZE}
+        with errors_as_ours():
+            listed = {
+                "invoices": lambda: services.invoices.list(created),
+                "payments": lambda: services.payment_intents.list(created),
+                "refunds": lambda: services.refunds.list(created),
+                "disputes": lambda: services.disputes.list(created),
+                # Those that have not ended may have changed however old they are.
+                "subscriptions": lambda: services.subscriptions.list({"status": "all", "limit": PAGE_SIZE}),
+            }[kind]()
+            for each in listed.auto_paging_iter():
+                yield cast("str", plain(each)["id"])
+
+    def _price(self, id: str) -> PriceFacts:
+        if id not in self._prices:
+            try:
+                self._prices[id] = price_facts(plain(self._client().v1.prices.retrieve(id)))
+            except stripe.InvalidRequestError as error:
+                raise StripeObjectMissing(id) from error
+        return self._prices[id]
+
+
+def plain(found: Any) -> Json:
+    """An object of the SDK as plain JSON."""
+    return found.to_dict()

@@ -1,0 +1,160 @@
+"""Change the plan of a subscription: to a higher tier at once, to a lower one at the end of the period.
+
+A change at once is charged by what is left of the period, and gives the difference in credits by the same proportion;
+the preview shows both before anything is confirmed. While its payment has not succeeded, the plan stays what it was."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from atelier.billing.errors import NotSubscribed, PaymentRefused
+from atelier.billing.find_plan import current_subscription, price_of_tier
+from atelier.billing.invoice_credits import MONTHS, invoice_credits
+from atelier.billing.model import PlanStatus, Subscription
+from atelier.billing.plan_deps import PlanDeps
+from atelier.billing.stripe_facts import SubscriptionFacts
+from atelier.billing.sync_invoice import sync_invoice
+from atelier.billing.sync_subscription import sync_subscription
+from atelier.catalogue.tiers import Interval, Tier
+from atelier.dataclass import dataclass
+from atelier.errors import Conflict, QuoteExpired
+
+# How long the amounts of a preview hold.
+PREVIEW_LIFETIME = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePreview:
+    """What a change of plan costs and gives. `amount_due`: in the currency's minor unit, charged at `effective_at` if
+    that is now. `quoted_at`: repeated with the change, the amounts are exactly these."""
+
+    amount_due: int
+    currency: str
+    credits_now: int
+    effective_at: datetime
+    quoted_at: datetime
+
+
+def preview_change(workspace_id: str, tier: str, interval: Interval, *, deps: PlanDeps, now: datetime) -> ChangePreview:
+    """What the change would cost and give. Raises NotSubscribed, Conflict for the plan that it is already,
+    ValidationFailed for what is not sold."""
+    at = now.replace(microsecond=0)
+    record, facts, target = _find(workspace_id, tier, interval, deps)
+    if not _takes_effect_now(record, target, interval, deps):
+        return ChangePreview(0, target.currency, 0, record.period_end, at)
+    price_id = deps.price_id(target.id, interval, target.currency)
+    invoice = deps.billing.stripe.preview_change(facts, price_id, at)
+    credits = invoice_credits(invoice, anchor=facts.anchor, tier_of=deps.billing.tier_of)
+    return ChangePreview(invoice.amount_due, invoice.currency, sum(line.credits for line in credits), at, at)
+
+
+def change_plan(
+    workspace_id: str, tier: str, interval: Interval, quoted_at: datetime | None, *, deps: PlanDeps, now: datetime
+) -> Subscription:
+    """Change the plan; returns the subscription afterwards. Naming the present plan withdraws a planned change. Safe to
+    repeat: a plan that it is already is not charged again. Raises like `preview_change`; QuoteExpired for a preview
+    that is too old; PaymentRefused when the payment does not succeed, and then the plan is what it was."""
+    at = (quoted_at or now).replace(microsecond=0)
+    if not timedelta(minutes=-1) <= now - at <= PREVIEW_LIFETIME:
+        raise QuoteExpired("The preview is too old. Request another one.")
+    record = _running(workspace_id, deps)
+    facts = deps.billing.stripe.subscription(record.stripe_id)
+    target, _ = price_of_tier(tier, interval, deps)
+    if (record.tier, record.interval) == (target.id, interval):
+        deps.billing.stripe.keep_plan(facts)
+        return _synced(record, deps)
+    if record.cancel_at_period_end:
+        raise Conflict("The subscription ends with its period. Resume it first.")
+    price_id = deps.price_id(target.id, interval, target.currency)
+    if not _takes_effect_now(record, target, interval, deps):
+        deps.billing.stripe.change_at_period_end(facts, price_id)
+        return _synced(record, deps)
+    deps.billing.stripe.keep_plan(facts)
+    deps.billing.stripe.change_now(facts, price_id, at)
+    after = deps.billing.stripe.subscription(record.stripe_id)
+    if after.latest_invoice_id is not None:
+        sync_invoice(after.latest_invoice_id, deps=deps.billing)
+    if after.price is None or after.price.id != price_id:
+        raise PaymentRefused(
+            "The payment did not succeed, so the plan stays what it was.", **_open_invoice(after, deps)
+        )
+    return _synced(record, deps)
+
+
+def _running(workspace_id: str, deps: PlanDeps) -> Subscription:
+    record = current_subscription(workspace_id, deps)
+    if record is None or record.is_over:
+        raise NotSubscribed("There is no subscription to change. Buy one.")
+    return record
+
+
+def _find(
+    workspace_id: str, tier: str, interval: Interval, deps: PlanDeps
+) -> tuple[Subscription, SubscriptionFacts, Tier]:
+    record = _running(workspace_id, deps)
+    target, _ = price_of_tier(tier, interval, deps)
+    if (record.tier, record.interval) == (target.id, interval):
+        raise Conflict("This is the plan already.", tier=record.tier, interval=record.interval)
+    return record, deps.billing.stripe.subscription(record.stripe_id), target
+
+
+def _takes_effect_now(record: Subscription, target: Tier, interval: Interval, deps: PlanDeps) -> bool:
+    """Whether the change is one upwards: to a higher tier, to a year of the same one, or to a newer version that costs
+    no less."""
+    present = deps.catalogue.tier(record.tier)
+    ranks = deps.catalogue.rank(record.tier), deps.catalogue.rank(target.id)
+    if ranks[0] != ranks[1]:
+        return ranks[1] > ranks[0]
+    if record.interval != interval:
+        return MONTHS[interval] > MONTHS[record.interval]
+    return (target.price(interval) or 0) >= (present.price(interval) or 0)
+
+
+def _open_invoice(facts: SubscriptionFacts, deps: PlanDeps) -> dict[str, str | None]:
+    """The page on which the buyer can pay or confirm what did not succeed."""
+    if facts.latest_invoice_id is None:
+        return {}
+    return {"invoice_url": deps.billing.stripe.invoice(facts.latest_invoice_id).page_url}
+
+
+def _synced(record: Subscription, deps: PlanDeps) -> Subscription:
+    return sync_subscription(record.stripe_id, deps=deps.billing) or record
+
+
+def cancel_plan(workspace_id: str, *, deps: PlanDeps, now: datetime) -> Subscription:
+    """End the subscription with its period; what is not paid ends at once. Safe to repeat."""
+    record = _running(workspace_id, deps)
+    facts = deps.billing.stripe.subscription(record.stripe_id)
+    deps.billing.stripe.keep_plan(facts)
+    if record.entitles_until is not None and record.entitles_until <= now:
+        deps.billing.stripe.cancel_at_once(facts.id)
+    else:
+        deps.billing.stripe.set_cancel_at_period_end(facts, cancels=True)
+    return _synced(record, deps)
+
+
+def resume_plan(workspace_id: str, *, deps: PlanDeps, now: datetime) -> Subscription:
+    """Go on after all: withdraw the end, and end a pause. After a pause that outlasted what was paid, a new period
+    begins now. Safe to repeat; does nothing to a plan that goes on anyway."""
+    record = _running(workspace_id, deps)
+    facts = deps.billing.stripe.subscription(record.stripe_id)
+    if record.cancel_at_period_end:
+        deps.billing.stripe.set_cancel_at_period_end(facts, cancels=False)
+    if record.status is PlanStatus.PAUSED:
+        is_unpaid = record.entitles_until is not None and record.entitles_until <= facts.period_start
+        deps.billing.stripe.resume(facts, starts_period=is_unpaid)
+    return _synced(record, deps)
+
+
+def pause_plan(workspace_id: str, resumes_at: datetime | None, *, deps: PlanDeps, now: datetime) -> Subscription:
+    """Charge nothing until the plan is resumed; it goes on until the end of what is paid. Safe to repeat. Raises
+    Conflict for a plan that is not paid or ends anyway."""
+    record = _running(workspace_id, deps)
+    if record.status is PlanStatus.PAUSED:
+        return record
+    if record.status is not PlanStatus.ACTIVE or record.cancel_at_period_end:
+        raise Conflict(f"A plan that is {record.status} cannot be paused.", status=record.status.value)
+    facts = deps.billing.stripe.subscription(record.stripe_id)
+    deps.billing.stripe.keep_plan(facts)
+    deps.billing.stripe.pause(facts, resumes_at)
+    return _synced(record, deps)

@@ -1,0 +1,11 @@
+"""`customer.subscription.paused`: its trial has ended without a card."""
+
+from __future__ import annotations
+
+from atelier.billing.deps import BillingDeps
+from atelier.billing.ports import BillingEvent
+from atelier.billing.sync_subscription import sync_subscription
+
+
+def handle(event: BillingEvent, deps: BillingDeps) -> None:
+    sync_subscription(event.object_id, deps=deps)

@@ -1,0 +1,11 @@
+"""`payment_intent.succeeded`: a payment has arrived."""
+
+from __future__ import annotations
+
+from atelier.billing.deps import BillingDeps
+from atelier.billing.ports import BillingEvent
+from atelier.billing.sync_payment import sync_payment
+
+
+def handle(event: BillingEvent, deps: BillingDeps) -> None:
+    sync_payment(event.object_id, deps=deps)

@@ -1,0 +1,11 @@
+"""`radar.early_fraud_warning.created`: the card's issuer suspects fraud."""
+
+from __future__ import annotations
+
+from atelier.billing.deps import BillingDeps
+from atelier.billing.ports import BillingEvent
+from atelier.billing.sync_dispute import note_fraud_warning
+
+
+def handle(event: BillingEvent, deps: BillingDeps) -> None:
+    note_fraud_warning(event.object_id, deps=deps)

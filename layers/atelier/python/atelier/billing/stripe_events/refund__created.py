@@ -1,0 +1,11 @@
+"""`refund.created`: a refund is on its way."""
+
+from __future__ import annotations
+
+from atelier.billing.deps import BillingDeps
+from atelier.billing.ports import BillingEvent
+from atelier.billing.sync_refund import sync_refund
+
+
+def handle(event: BillingEvent, deps: BillingDeps) -> None:
+    sync_refund(event.object_id, deps=deps)

@@ -1,0 +1,57 @@
+"""Bring a checkout to what Stripe says now: its state, and what it sold.
+
+What was promised is read from our own record, which was written before Stripe was asked; a session that has no such
+record, or another amount than it, gives nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from atelier.billing.deps import BillingDeps
+from atelier.billing.errors import StripeObjectMissing
+from atelier.billing.model import Checkout, CheckoutState
+from atelier.billing.promised import find_checkout, grant_pack
+from atelier.billing.stripe_facts import CheckoutFacts
+from atelier.billing.sync_payment import sync_payment
+from atelier.billing.sync_subscription import sync_subscription
+from atelier.telemetry import logger, put_count
+
+
+def sync_checkout(session_id: str, *, deps: BillingDeps) -> Checkout | None:
+    """Returns None for a session of others. Safe to repeat, in any order."""
+    try:
+        facts = deps.stripe.checkout(session_id)
+    except StripeObjectMissing:
+        return None
+    checkout = find_checkout(facts.workspace_id, facts.checkout_id, facts.customer_id, deps)
+    if checkout is None:
+        put_count("StripeObjectsOfOthers", kind="checkout")
+        return None
+    if not _is_as_promised(checkout, facts):
+        logger.error("a checkout differs from what was promised", extra={"checkout": checkout.id, "session": facts.id})
+        put_count("CheckoutsTampered")
+        return None
+    after = replace(checkout, session_id=facts.id, url=facts.url, state=_state(facts))
+    if facts.subscription_id is not None and facts.status == "complete":
+        sync_subscription(facts.subscription_id, deps=deps)
+    if checkout.kind == "pack" and facts.payment_id is not None:
+        sync_payment(facts.payment_id, deps=deps)
+    elif checkout.kind == "pack" and facts.is_paid:
+        # A promotion code made it free, so there is no payment.
+        grant_pack(after, f"grant#stripe#{facts.id}", deps)
+    deps.store.save_checkout(after)
+    return after
+
+
+def _is_as_promised(checkout: Checkout, facts: CheckoutFacts) -> bool:
+    # A trial costs nothing at first.
+    amount = 0 if checkout.trial_days else checkout.amount
+    return facts.currency == checkout.currency and facts.subtotal == amount
+
+
+def _state(facts: CheckoutFacts) -> CheckoutState:
+    if facts.is_paid:
+        return CheckoutState.PAID
+    if facts.status == "complete":
+        return CheckoutState.PENDING
+    return CheckoutState.EXPIRED if facts.status == "expired" else CheckoutState.OPEN

@@ -1,0 +1,112 @@
+"""Bring the record of a workspace's subscription, and its wallet's tier, to what Stripe says now.
+
+Safe to repeat, in any order and in parallel: the record is read first, then Stripe, and the write requires that the
+record is still the same. So a decision on an older reading of Stripe never overwrites one on a newer reading."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from atelier.billing.deps import BillingDeps
+from atelier.billing.errors import StripeObjectMissing
+from atelier.billing.model import Subscription, is_same, subscription_after
+from atelier.billing.ports import StaleSubscription
+from atelier.billing.stripe_facts import InvoiceFacts, SubscriptionFacts
+from atelier.ids import new_id
+from atelier.retrying import retrying
+from atelier.telemetry import logger, put_count
+
+TRIES_MAX = 20
+
+
+def sync_subscription(stripe_id: str, *, deps: BillingDeps) -> Subscription | None:
+    """The record of a subscription as of now; None for one that is not the workspace's: of a customer or a price that
+    is not ours, not begun yet, or refused.
+
+    A workspace has one subscription: the first one that is seen to run. A second one, paid in another tab, is ended at
+    once and its payments are refunded."""
+    return retrying(
+        lambda: _attempt(stripe_id, deps),
+        on=StaleSubscription,
+        busy="The subscription is being changed. Try again.",
+        tries_max=TRIES_MAX,
+        pause=deps.ledger.pause,
+    )
+
+
+def _attempt(stripe_id: str, deps: BillingDeps) -> Subscription | None:
+    try:
+        workspace_id = deps.store.workspace_of(deps.stripe.subscription(stripe_id).customer_id)
+    except StripeObjectMissing:
+        workspace_id = None
+    if workspace_id is None:
+        put_count("StripeObjectsOfOthers", kind="subscription")
+        return None
+
+    before = deps.store.subscription(workspace_id)
+    # Read anew after the record: see the module's docstring.
+    facts = deps.stripe.subscription(stripe_id)
+    if facts.price is None or facts.price.tier is None or facts.price.interval is None:
+        put_count("StripeObjectsOfOthers", kind="subscription")
+        return None
+    if before is not None and before.stripe_id == facts.id:
+        return _write(facts, before, before, workspace_id, deps)
+    if not facts.is_live:
+        return None
+    if deps.store.is_claimed(workspace_id, facts.id) is False:
+        _undo(facts, deps)
+        return None
+    if before is None or before.is_over:
+        return _write(facts, None, before, workspace_id, deps)
+    other = _attempt(before.stripe_id, deps)
+    if other is None or other.is_over:
+        # The record has changed, or will at the next attempt.
+        raise StaleSubscription
+    if other.revision != before.revision:
+        raise StaleSubscription
+    logger.warning("second subscription refused", extra={"workspace_id": workspace_id, "subscription": facts.id})
+    put_count("SecondSubscriptionsRefused")
+    deps.store.refuse(workspace_id, facts.id, seen_revision=before.revision)
+    _undo(facts, deps)
+    return None
+
+
+def _write(
+    facts: SubscriptionFacts,
+    same: Subscription | None,
+    stored: Subscription | None,
+    workspace_id: str,
+    deps: BillingDeps,
+) -> Subscription:
+    """Write the record. same: the stored record, if it is of this subscription; stored: whatever is stored."""
+    assert facts.price is not None
+    now = deps.clock()
+    tier = deps.tier_of(facts.price.tier or "")
+    record = subscription_after(
+        facts,
+        same,
+        id=new_id("sub", now),
+        grace_days=tier.grace_days,
+        latest=_latest_invoice(facts, deps),
+        now=now,
+    )
+    record = replace(record, workspace_id=workspace_id, revision=(stored.revision if stored else 0) + 1)
+    if same is not None and is_same(record, same):
+        return same
+    deps.store.save_subscription(record)
+    return record
+
+
+def _latest_invoice(facts: SubscriptionFacts, deps: BillingDeps) -> InvoiceFacts | None:
+    """The latest invoice, where the record depends on it: of a plan that runs as usual it does not."""
+    runs_as_usual = facts.status in ("active", "trialing") and not facts.is_collection_paused
+    return deps.stripe.invoice(facts.latest_invoice_id) if facts.latest_invoice_id and not runs_as_usual else None
+
+
+def _undo(facts: SubscriptionFacts, deps: BillingDeps) -> None:
+    """End a refused subscription, and refund what was paid for it. Safe to repeat."""
+    deps.stripe.cancel_at_once(facts.id)
+    if facts.latest_invoice_id is None:
+        return
+    for payment_id in deps.stripe.invoice(facts.latest_invoice_id).paid_by:
+        deps.stripe.refund_payment(payment_id, key=f"refused#{facts.id}#{payment_id}")

@@ -1,0 +1,54 @@
+"""Stripe and the records of billing, composed. Imports Stripe's SDK; the price list does not need it."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import stripe
+
+from atelier.adapters.aws.dynamodb import pause_with_jitter
+from atelier.adapters.aws.dynamodb.billing.store import DynamoBilling
+from atelier.adapters.aws.secrets import Secret
+from atelier.adapters.payments.stripe_client import new_client
+from atelier.adapters.payments.stripe_gateway import SdkStripe
+from atelier.billing.deps import BillingDeps
+from atelier.clock import Clock
+from atelier.ledger.post import PostDeps
+from atelier.settings import BillingTable, LedgerTable, Payments
+from atelier.wiring.ledger import daily_grant, wallets
+from atelier.wiring.prices import prices
+
+# A request to Stripe is tried three times, and all of them must fit into the time of the function that waits.
+REQUEST_SECONDS_MAX = 8.0
+
+
+@cache
+def store() -> DynamoBilling:
+    """The records of billing."""
+    kept = DynamoBilling()
+    kept.bind(BillingTable.read().name, LedgerTable.read().name)
+    return kept
+
+
+def billing_deps(clock: Clock) -> BillingDeps:
+    """The dependencies of what acts on Stripe's word."""
+    return BillingDeps(store(), gateway(), ledger(), prices().tier, clock)
+
+
+def ledger() -> PostDeps:
+    """The dependencies of posting to the ledger."""
+    return PostDeps(wallets(), daily_grant, pause_with_jitter)
+
+
+@cache
+def gateway() -> SdkStripe:
+    """Stripe."""
+    return SdkStripe(_client, uses_test_clocks=bool(Payments.read().test_clocks))
+
+
+@cache
+def _client() -> stripe.StripeClient:
+    access = Payments.read()
+    return new_client(
+        Secret(access.secret).value().get("api_key", ""), access.stripe_url, seconds_max=REQUEST_SECONDS_MAX
+    )
