@@ -21,6 +21,7 @@ MODULES = (
     "previews",
     "setups",
     "subscription_changes",
+    "pausing",
     "clocks",
     "subscription_schedules",
     "checkout",

@@ -15,7 +15,8 @@ from infra.simulators.stripe.periods import DAY
 
 # How long a renewal's invoice stays a draft, so that the merchant can add to it.
 DRAFT_SECONDS = 3600
-# Called with an invoice and what became of it: "paid", "failed", "action" (its customer has to act) or "processing".
+# Called with an invoice and what became of it: "paid", "failed", "action" (its customer has to act),
+# "processing", "void" or "uncollectible".
 AFTER_INVOICE: list[Callable[[Account, Object, str], None]] = []
 
 
@@ -267,6 +268,7 @@ def void(account: Account, invoice: Object) -> None:
     if not customer.get("deleted"):
         change_balance(account, customer, -used, "unapplied_from_invoice", invoice=invoice["id"])
     account.emit("invoice.voided", invoice)
+    _tell(account, invoice, "void")
 
 
 def _cancel_payment(account: Account, invoice: Object) -> None:
@@ -284,6 +286,7 @@ def mark_uncollectible(account: Account, invoice: Object) -> None:
     invoice.update(status="uncollectible", auto_advance=False, next_payment_attempt=None)
     invoice["status_transitions"]["marked_uncollectible_at"] = account.now(invoice["test_clock"])
     account.emit("invoice.marked_uncollectible", invoice)
+    _tell(account, invoice, "uncollectible")
 
 
 AFTER_PAYMENT.append(_payment_changed)

@@ -28,6 +28,15 @@ def period_end_after(anchor: int, interval: str, interval_count: int, moment: in
     return end
 
 
+def period_around(anchor: int, interval: str, interval_count: int, moment: int) -> tuple[int, int]:
+    """Start and end of the period, counted from the anchor, that the moment lies in."""
+    number = 0
+    while add_intervals(anchor, interval, (number + 1) * interval_count) <= moment:
+        number += 1
+    start, end = (add_intervals(anchor, interval, each * interval_count) for each in (number, number + 1))
+    return start, end
+
+
 def format_day(moment: int) -> str:
     """A date as Stripe's descriptions have it: `15 Jan 2026`."""
     return datetime.fromtimestamp(moment, UTC).strftime("%d %b %Y")

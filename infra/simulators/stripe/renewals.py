@@ -17,13 +17,14 @@ from infra.simulators.stripe.invoices import (
     subscription_of,
     void,
 )
+from infra.simulators.stripe.pending_updates import expire_pending_update
 from infra.simulators.stripe.periods import DAY, period_end_after
 from infra.simulators.stripe.previews import renewal_preview
 from infra.simulators.stripe.schedule import SOURCES, Due
-from infra.simulators.stripe.subscription_changes import expire_pending_update
 from infra.simulators.stripe.subscription_items import interval_of, period_of, set_period
 from infra.simulators.stripe.subscriptions import (
     INCOMPLETE_SECONDS,
+    OVER,
     WARNING_SECONDS,
     cancel_now,
     end_unpaid_trial,
@@ -38,7 +39,7 @@ def subscription_dues(account: Account, subscription: Object) -> Iterator[Due]:
     status, facts = subscription["status"], account.note(subscription["id"])
     if status == "incomplete":
         yield subscription["created"] + INCOMPLETE_SECONDS, lambda: _expire(account, subscription)
-    if subscription["pending_update"]:
+    if subscription["pending_update"] and status not in OVER:
         yield subscription["pending_update"]["expires_at"], lambda: expire_pending_update(account, subscription)
     if status not in RUNNING:
         return
@@ -50,9 +51,10 @@ def subscription_dues(account: Account, subscription: Object) -> Iterator[Due]:
         yield subscription["trial_end"] - WARNING_SECONDS, lambda: _warn(account, subscription)
     announced = end - account.policy.upcoming_days * DAY
     ends = subscription["cancel_at_period_end"] or (subscription["cancel_at"] and subscription["cancel_at"] <= end)
-    if facts.get("announced") != end and not ends and status != "trialing" and period_of(subscription)[0] < announced:
-        yield announced, lambda: _announce(account, subscription, end)
     pause = subscription["pause_collection"]
+    is_silent = ends or pause or status == "trialing"
+    if facts.get("announced") != end and not is_silent and period_of(subscription)[0] < announced:
+        yield announced, lambda: _announce(account, subscription, end)
     if pause and pause["resumes_at"]:
         yield pause["resumes_at"], lambda: _resume_collection(account, subscription)
 

@@ -1,4 +1,4 @@
-"""Changes of a subscription: other prices and quantities with their prorations, trials, pauses and resumption."""
+"""Changes of a subscription: other prices and quantities with their prorations, trials, paused collection."""
 
 from __future__ import annotations
 
@@ -9,15 +9,9 @@ from infra.simulators.stripe.account import Account, Object, require
 from infra.simulators.stripe.errors import StripeError
 from infra.simulators.stripe.form import choice
 from infra.simulators.stripe.invoice_lines import item_line, pending_items, prorate_change, prorated_total, proration
-from infra.simulators.stripe.invoices import (
-    AFTER_INVOICE,
-    charge_invoice,
-    draft_invoice,
-    finalize,
-    subscription_of,
-    void,
-)
+from infra.simulators.stripe.invoices import charge_invoice, draft_invoice, finalize
 from infra.simulators.stripe.operations import PAGING, TIMES, Operation, page_of, retrieval
+from infra.simulators.stripe.pending_updates import check_pending, expire_pending_update, hold_back, update_expiry
 from infra.simulators.stripe.periods import period_end_after
 from infra.simulators.stripe.subscription_items import (
     CHANGED_ITEM,
@@ -30,9 +24,7 @@ from infra.simulators.stripe.subscriptions import (
     CANCELLATION,
     CREATION,
     FIELDS,
-    INCOMPLETE_SECONDS,
     OVER,
-    PRORATION,
     belongs_to,
     cancel_subscription,
     create_subscription,
@@ -41,7 +33,6 @@ from infra.simulators.stripe.subscriptions import (
     raise_unless_paid,
     set_discounts,
     set_fields,
-    set_paused,
 )
 
 ANCHOR = {"type": choice("now", "unchanged")}
@@ -53,10 +44,11 @@ UPDATE: dict[str, Any] = {
     "pause_collection": {"behavior": choice("keep_as_draft", "mark_uncollectible", "void"), "resumes_at": int},
     "proration_date": int,
 }
+# A change of these takes the place of one that waits for its payment.
+REPLACING = {"billing_cycle_anchor", "items", "trial_end"}
 STATUSES = choice(
     "active", "all", "canceled", "ended", "incomplete", "incomplete_expired", "past_due", "paused", "trialing", "unpaid"
 )
-KEPT_WHILE_PENDING = ("items", "billing_cycle_anchor", "trial_end", "status")
 
 
 def update_subscription(account: Account, params: Object, id: str) -> Object:
@@ -70,9 +62,13 @@ def update_subscription(account: Account, params: Object, id: str) -> Object:
     cancels = params.get("cancel_at_period_end") is not None or "cancel_at" in params
     require(not (cancels and subscription["schedule"]), text)
     behavior = params.get("payment_behavior") or "allow_incomplete"
+    if behavior == "pending_if_incomplete":
+        check_pending(subscription, params)
     earlier = account.fork(lambda obj: belongs_to(obj, subscription["customer"]))
     events = len(account.events)
     try:
+        if REPLACING & params.keys():
+            expire_pending_update(account, subscription)
         before = copy.deepcopy(subscription)
         with account.changing(subscription, "customer.subscription.updated"):
             lines = change(account, subscription, params)
@@ -113,7 +109,7 @@ def change(account: Account, subscription: Object, params: Object) -> list[Objec
         set_period(subscription, start, subscription["trial_end"] or end)
         return None
     if resets:
-        return _restart_period(account, subscription, before, now, prorates, moment)
+        return restart_period(account, subscription, before, now, prorates, moment)
     start, end = period_of({"items": {"data": before}})
     set_period(subscription, start, end)
     text = f"The proration date must be within the current period ({start} to {end})."
@@ -154,7 +150,7 @@ def _becomes_paid(account: Account, subscription: Object, before: list[Object]) 
     return was_free and any(prorated_total(account, subscription, item) for item in subscription["items"]["data"])
 
 
-def _restart_period(
+def restart_period(
     account: Account, subscription: Object, before: list[Object], now: int, prorates: str, moment: int
 ) -> list[Object]:
     """A new period from now on, and credit for the rest of the old one. Returns the new period's lines."""
@@ -186,87 +182,7 @@ def _invoice_change(
         if behavior == "error_if_incomplete":
             raise_unless_paid(account, invoice)
     if pends and invoice["status"] == "open":
-        _hold_back(account, subscription, before, invoice)
-
-
-def _hold_back(account: Account, subscription: Object, before: Object, invoice: Object) -> None:
-    """Take a change back until its invoice is paid."""
-    wanted = {name: copy.deepcopy(subscription[name]) for name in KEPT_WHILE_PENDING}
-    account.note(subscription["id"])["pending"] = {"wanted": wanted, "invoice": invoice["id"]}
-    with account.changing(subscription, "customer.subscription.updated"):
-        subscription.update({name: before[name] for name in KEPT_WHILE_PENDING})
-        subscription["pending_update"] = {
-            "billing_cycle_anchor": None,
-            "cancel_at_period_end": None,
-            "discount": None,
-            "discounts": None,
-            "expires_at": account.now(subscription["test_clock"]) + INCOMPLETE_SECONDS,
-            "metadata": None,
-            "subscription_items": wanted["items"]["data"],
-            "trial_end": None,
-            "trial_from_plan": None,
-        }
-
-
-def _invoice_paid(account: Account, invoice: Object, outcome: str) -> None:
-    """A change that waited for its payment happens."""
-    subscription = subscription_of(account, invoice)
-    pending = account.note(subscription["id"]).get("pending") if subscription else None
-    if outcome == "paid" and subscription and pending and pending["invoice"] == invoice["id"]:
-        account.note(subscription["id"]).pop("pending")
-        with account.changing(subscription, "customer.subscription.updated"):
-            subscription.update(pending["wanted"])
-            subscription["pending_update"] = None
-        account.emit("customer.subscription.pending_update_applied", subscription)
-
-
-def expire_pending_update(account: Account, subscription: Object) -> None:
-    """A change whose invoice was not paid in time is dropped."""
-    pending = account.note(subscription["id"]).pop("pending")
-    subscription["pending_update"] = None
-    invoice = account.objects[pending["invoice"]]
-    if invoice["status"] == "open":
-        void(account, invoice)
-    account.emit("customer.subscription.pending_update_expired", subscription)
-
-
-def pause_subscription(account: Account, params: Object, id: str) -> Object:
-    """Stop: no more periods and invoices until it is resumed. The unused time is credited unless `bill_for` says no."""
-    subscription = account.find("subscription", id, in_path=True)
-    require(subscription["status"] == "active", f"A subscription that is {subscription['status']} cannot be paused.")
-    require(not subscription["schedule"], "A subscription with a schedule cannot be paused.")
-    now = account.now(subscription["test_clock"])
-    unused = ((params.get("bill_for") or {}).get("unused_time_from") or {}).get("type") or "now"
-    if unused == "now":
-        for item in subscription["items"]["data"]:
-            if prorated_total(account, subscription, item) and item["current_period_end"] > now:
-                proration(account, subscription, item, now, -1)
-    set_paused(account, subscription, "pause_requested")
-    if params.get("invoicing_behavior") == "invoice":
-        customer = account.objects[subscription["customer"]]
-        finalize(account, draft_invoice(account, customer, [], "subscription_update", subscription))
-    return subscription
-
-
-def resume_subscription(account: Account, params: Object, id: str) -> Object:
-    """Go on after a pause: with a new period from now on, or in the old one."""
-    subscription = account.find("subscription", id, in_path=True)
-    text = f"Only subscriptions with status `paused` can be resumed. This one is `{subscription['status']}`."
-    require(subscription["status"] == "paused", text)
-    now = account.now(subscription["test_clock"])
-    restarts = (params.get("billing_cycle_anchor") or {"type": "now"})["type"] == "now"
-    customer = account.objects[subscription["customer"]]
-    with account.changing(subscription, "customer.subscription.updated"):
-        subscription.update(status="active", status_details=None)
-        if restarts:
-            lines = _restart_period(account, subscription, [], now, "none", now)
-    account.emit("customer.subscription.resumed", subscription)
-    if restarts:
-        invoice = draft_invoice(account, customer, lines, "subscription_update", subscription)
-        finalize(account, invoice)
-        if invoice["status"] == "open":
-            charge_invoice(account, invoice)
-    return subscription
+        hold_back(account, subscription, before, invoice, update_expiry(account, before), params)
 
 
 def list_subscriptions(account: Account, params: Object) -> Object:
@@ -288,7 +204,6 @@ def list_items(account: Account, params: Object) -> Object:
     return page_of(subscription["items"]["data"], params, "/v1/subscription_items")
 
 
-AFTER_INVOICE.append(_invoice_paid)
 OPERATIONS = [
     Operation("POST", "/v1/subscriptions", create_subscription, CREATION, ("customer",)),
     Operation(
@@ -312,22 +227,6 @@ OPERATIONS = [
         "/v1/subscriptions/{id}",
         cancel_subscription,
         {"cancellation_details": CANCELLATION, "invoice_now": bool, "prorate": bool},
-    ),
-    Operation(
-        "POST",
-        "/v1/subscriptions/{id}/pause",
-        pause_subscription,
-        {
-            "bill_for": {"unused_time_from": {"type": choice("none", "now")}},
-            "invoicing_behavior": choice("invoice", "pending_invoice_item"),
-            "type": choice("subscription"),
-        },
-    ),
-    Operation(
-        "POST",
-        "/v1/subscriptions/{id}/resume",
-        resume_subscription,
-        {"billing_cycle_anchor": ANCHOR, "proration_behavior": PRORATION, "proration_date": int},
     ),
     Operation("GET", "/v1/subscription_items", list_items, {**PAGING, "subscription": str}, ("subscription",)),
 ]

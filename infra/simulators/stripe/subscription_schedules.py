@@ -9,6 +9,7 @@ from typing import Any
 from infra.simulators.stripe.account import Account, Object, assign, require
 from infra.simulators.stripe.form import MAP, choice, one_of
 from infra.simulators.stripe.operations import TIMES, Operation, listing, retrieval
+from infra.simulators.stripe.pending_updates import expire_pending_update
 from infra.simulators.stripe.periods import add_intervals
 from infra.simulators.stripe.schedule import SOURCES, Due
 from infra.simulators.stripe.shapes import names_of
@@ -198,6 +199,7 @@ def _end_phase(account: Account, schedule: Object) -> None:
         known = {"id": current[index]["id"]} if index < len(current) else {}
         changes.append({**known, "price": item["price"], "quantity": item["quantity"]})
     changes += [{"id": item["id"], "deleted": True} for item in current[len(following["items"]) :]]
+    expire_pending_update(account, subscription)
     given: Object = {"items": changes, "proration_behavior": following["proration_behavior"]}
     if following["metadata"]:
         given["metadata"] = following["metadata"]

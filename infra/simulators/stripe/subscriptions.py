@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from infra.simulators.stripe.account import Account, Object, assign, require
@@ -341,6 +342,7 @@ def cancel_now(account: Account, subscription: Object, reason: str = "cancellati
     subscription.update(status="canceled", ended_at=now, canceled_at=subscription["canceled_at"] or now)
     subscription["cancellation_details"]["reason"] = reason
     subscription["pending_update"] = None
+    account.note(subscription["id"]).pop("pending", None)
     account.emit("customer.subscription.deleted", subscription)
 
 
@@ -355,8 +357,11 @@ def end_unpaid_trial(account: Account, subscription: Object, behavior: str) -> N
 def set_paused(account: Account, subscription: Object, reason: str) -> None:
     """The subscription waits, and makes no invoices, until it is resumed."""
     now = account.now(subscription["test_clock"])
+    start, end = period_of(subscription)
     why = {"subscription": {"type": reason}, "transitioned_at": now, "type": "subscription"}
     with account.changing(subscription, "customer.subscription.updated"):
+        subscription["items"]["data"] = copy.deepcopy(subscription["items"]["data"])
+        set_period(subscription, start, min(end, now))
         subscription.update(status="paused", status_details={"paused": why})
     account.emit("customer.subscription.paused", subscription)
 

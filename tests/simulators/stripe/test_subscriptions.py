@@ -136,7 +136,7 @@ def test_a_trial_without_a_card_ends_as_its_settings_say(
         client.v1.payment_methods.attach("pm_card_visa", {"customer": customer})
         method = client.v1.payment_methods.list({"customer": customer}).data[0].id
         client.v1.subscriptions.update(subscription.id, {"default_payment_method": method})
-        resumed = client.v1.subscriptions.resume(subscription.id)
+        resumed = client.v1.subscriptions.resume(subscription.id, {"payment_behavior": "resume_on_payment_success"})
         assert (resumed.status, period(resumed)[0]) == ("active", NOW + 7 * DAY + 3600)
         assert client.v1.invoices.retrieve(resumed.latest_invoice).amount_paid == 2000
         assert events(client, "customer.subscription.resumed")
@@ -335,13 +335,19 @@ def test_a_pause_credits_the_rest_and_begins_anew_afterwards(client: stripe.Stri
     advance(client, clock, at(2026, 4, 11))
     paused = client.v1.subscriptions.pause(subscription.id)
     assert (paused.status, paused.status_details.paused.subscription.type) == ("paused", "pause_requested")
+    assert period(paused) == (at(2026, 4, 1), at(2026, 4, 11))
     advance(client, clock, at(2026, 5, 20))
     assert len(client.v1.invoices.list({"customer": customer}).data) == 1
-    resumed = client.v1.subscriptions.resume(subscription.id)
-    invoice = client.v1.invoices.retrieve(resumed.latest_invoice)
-    # Two thirds of the 30.00 for April are credited.
-    assert (resumed.status, sorted(line.amount for line in invoice.lines)) == ("active", [-2000, 3000])
-    assert (invoice.amount_paid, period(resumed)) == (1000, (at(2026, 5, 20), at(2026, 6, 20)))
+    waiting = client.v1.subscriptions.resume(subscription.id)
+    invoice = client.v1.invoices.retrieve(waiting.latest_invoice)
+    # Two thirds of the 30.00 for April are credited. Nothing is charged by the request itself.
+    assert (waiting.status, sorted(line.amount for line in invoice.lines)) == ("paused", [-2000, 3000])
+    assert (invoice.status, waiting.pending_update.expires_at) == ("open", at(2026, 5, 20) + 23 * 3600)
+    assert client.v1.invoices.pay(invoice.id).amount_paid == 1000
+    resumed = client.v1.subscriptions.retrieve(subscription.id)
+    assert (resumed.status, resumed.pending_update, resumed.status_details) == ("active", None, None)
+    assert period(resumed) == (at(2026, 5, 20), at(2026, 6, 20))
+    assert len(events(client, "customer.subscription.paused", "customer.subscription.resumed")) == 2
 
 
 def test_the_days_of_an_invoice_that_is_sent_run_out(client: stripe.StripeClient) -> None:
