@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from atelier.adapters.aws.clients import client
-from atelier.adapters.aws.dynamodb.provider_keys import DynamoProviderKeys
+from atelier.adapters.aws.dynamodb.provider_keys import DynamoProviderKeys, PreferencesItem
 from atelier.adapters.aws.kms import KmsDataKeys
 from atelier.errors import NotFound
 from atelier.ids import new_id
@@ -30,7 +30,7 @@ from atelier.provider_keys.model import (
     TooManyKeys,
     UnreadableKey,
 )
-from atelier.provider_keys.ports import KeyExists, ProviderKeys
+from atelier.provider_keys.ports import KeyExists, PreferencesChanged, ProviderKeys
 from atelier.provider_keys.vault import Vault
 from tests.embedded_aws import clear_wiring_caches, create_tables
 from tests.unit.provider_keys.fakes import (
@@ -168,6 +168,18 @@ def test_provider_preferences_are_replaced_as_a_whole(store: ProviderKeys) -> No
     assert store.read_workspace(WORKSPACE).keys == (key(),)
 
 
+def test_of_two_changes_of_the_same_preferences_one_is_stored(store: ProviderKeys) -> None:
+    assert store.read_workspace(WORKSPACE).version == 0
+    for version in (0, 1):
+        store.save_preferences(WORKSPACE, [ProviderPreference("fal")], version=version)
+        with pytest.raises(PreferencesChanged):
+            store.save_preferences(WORKSPACE, [ProviderPreference("openai")], version=version)
+        assert store.read_workspace(WORKSPACE).version == version + 1
+    store.save_preferences(WORKSPACE, [ProviderPreference("local")])
+    found = store.read_workspace(WORKSPACE)
+    assert (set(found.preferences), found.version) == ({"local"}, 3)
+
+
 def test_records_encrypted_with_a_root_key_are_listed_until_they_are_reencrypted(store: ProviderKeys) -> None:
     store.add(key())
     store.add(replace(another("second"), sealed_by="ffeeddccbbaa9988"))
@@ -186,6 +198,14 @@ def test_a_rotation_is_claimed_by_one_caller_for_five_minutes(store: ProviderKey
     assert not store.claim_rotation("0011", NOW + timedelta(minutes=5))
     assert store.claim_rotation("2233", NOW)
     assert store.claim_rotation("0011", NOW + timedelta(minutes=5, seconds=1))
+
+
+def test_preferences_of_an_earlier_build_have_the_version_zero(dynamo: DynamoProviderKeys) -> None:
+    PreferencesItem(WORKSPACE, "own#wishes", preferences='[["fal", false, 3, null, false]]').save()
+    found = dynamo.read_workspace(WORKSPACE)
+    assert (found.preferences["fal"].enabled, found.version) == (False, 0)
+    dynamo.save_preferences(WORKSPACE, [ProviderPreference("local")], version=0)
+    assert dynamo.read_workspace(WORKSPACE).version == 1
 
 
 # ---- parallel calls --------------------------------------------------------------------------------------------------

@@ -311,6 +311,19 @@ def test_invalid_provider_settings_are_refused(app: ModuleType, setting: dict[st
     assert provider_key_store.keys().read_workspace(WORKSPACE).preferences == {}
 
 
+def test_settings_that_were_changed_since_they_were_read_are_a_conflict(app: ModuleType) -> None:
+    def put(version: int, provider: str) -> dict[str, Any]:
+        body = {"providers": [{"id": provider, "enabled": False}], "version": version}
+        return invoke_app(app, event("api/providers/put_providers", body=body))
+
+    read = success_data(invoke_app(app, example_event("api/providers/get_providers")))
+    assert success_data(put(read["version"], "fal"))["version"] == read["version"] + 1
+    refused = put(read["version"], "openai")
+    assert error_of(refused) == (409, "VERSION_CONFLICT")
+    assert json.loads(refused["body"])["details"] == {"current": read["version"] + 1}
+    assert list(provider_key_store.keys().read_workspace(WORKSPACE).preferences) == ["fal"]
+
+
 def test_the_model_list_shows_credits_and_no_provider_costs(app: ModuleType) -> None:
     listed = success_data(invoke_app(app, example_event("api/providers/list_models")))
     by_id = {model["id"]: model for model in listed["items"]}

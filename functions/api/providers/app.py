@@ -69,17 +69,22 @@ def test_key(request: Request[Empty]) -> Response:
 @api.route("GET", "/api/settings/providers", permission="providers.read", answer=ProvidersView)
 def get_providers(request: Request[Empty]) -> Response:
     """List every provider with its status for the workspace, the most preferred first."""
-    return Response(providers_view(routing.provider_statuses(request.caller.workspace_id, request.now)))
+    return Response(providers_view(routing.provider_settings(request.caller.workspace_id, request.now)))
 
 
 @api.route(
-    "PUT", "/api/settings/providers", permission="providers.manage", body=PreferencesRequest, answer=ProvidersView
+    "PUT",
+    "/api/settings/providers",
+    permission="providers.manage",
+    body=PreferencesRequest,
+    answer=ProvidersView,
+    errors=(409,),
 )
 def put_providers(request: Request[PreferencesRequest]) -> Response:
     """Set which providers are used, in which order, and with whose key."""
-    workspace_id = request.caller.workspace_id
-    provider_keys.change_preferences(workspace_id, (each.preference() for each in request.body.providers))
-    return Response(providers_view(routing.provider_statuses(workspace_id, request.now)))
+    workspace_id, body = request.caller.workspace_id, request.body
+    provider_keys.change_preferences(workspace_id, (each.preference() for each in body.providers), body.version)
+    return Response(providers_view(routing.provider_settings(workspace_id, request.now)))
 
 
 @api.route("GET", "/api/providers/health", permission="providers.read", answer=HealthList)

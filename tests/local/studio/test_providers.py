@@ -93,3 +93,35 @@ def test_an_endpoint_that_is_refused_keeps_what_was_written(page: Page, sign_up:
     expect(page.get_by_label("Base URL")).to_have_value("http://10.0.0.1/v1")
     expect(page.get_by_label("Name of model 1")).to_have_value("llama")
     expect(page.get_by_label("Makes").first).to_have_value("image")
+
+
+def test_two_windows_do_not_overwrite_one_anothers_settings(
+    page: Page, sign_up: Callable[[], str], context: BrowserContext, stack: Stack
+) -> None:
+    sign_up()
+    page.goto("/providers/replicate")
+    add_key(page, "ours", API_TOKEN)
+    platform, save = page.get_by_role("radio", name="Atelier's access"), page.get_by_role("button", name="Save")
+    own = page.get_by_role("radio", name="My key “ours”")
+    expect(own).to_be_checked()
+    other = context.new_page()
+    other.goto("/providers")
+    order = other.get_by_role("heading", level=2)
+    before = order.all_inner_texts()
+    platform.check()
+    page.get_by_label("If my key fails, use Atelier's access").check()
+    third = context.new_page()
+    third.goto("/providers")
+    third.get_by_role("button", name="Switch off fal").click()
+    expect(third.locator("#p-fal")).to_contain_text("Switched off")
+    save.click()
+    expect(page.get_by_text("The settings were changed in another window meanwhile.")).to_be_visible()
+    expect(platform).to_be_checked()
+    expect(page.get_by_label("If my key fails, use Atelier's access")).to_be_checked()
+    other.get_by_role("button", name="Move fal up").click()
+    expect(other.get_by_text("The order was changed in another window.")).to_be_visible()
+    expect(order).to_have_text(before)
+    save.click()
+    expect(page.get_by_text("The settings were changed in another window meanwhile.")).to_have_count(0)
+    by_id = {each["id"]: each for each in settings_of(context, stack)}
+    assert (by_id["replicate"]["use_own_key"], by_id["fal"]["enabled"]) == (None, False)

@@ -24,7 +24,7 @@ from atelier.provider_keys.model import (
     WorkspaceProviders,
     by_provider,
 )
-from atelier.provider_keys.ports import KeyExists
+from atelier.provider_keys.ports import KeyExists, PreferencesChanged
 from atelier.provider_keys.vault import Vault
 
 NOW = datetime(2026, 11, 20, 21, 4, 5, 123_000, tzinfo=UTC)
@@ -101,6 +101,7 @@ class InMemoryProviderKeys:
     def __init__(self) -> None:
         self.keys: dict[tuple[str, str], ProviderKey] = {}
         self.preferences: dict[str, dict[str, ProviderPreference]] = {}
+        self.versions: dict[str, int] = {}
         self.removed: set[tuple[str, str]] = set()
         self.claims: dict[str, datetime] = {}
         self.writes = 0
@@ -126,7 +127,8 @@ class InMemoryProviderKeys:
 
     def read_workspace(self, workspace_id: str) -> WorkspaceProviders:
         keys = sorted((key for (owner, _), key in self.keys.items() if owner == workspace_id), key=lambda key: key.id)
-        return WorkspaceProviders(tuple(keys), self.preferences.get(workspace_id, {}))
+        version = self.versions.get(workspace_id, 0)
+        return WorkspaceProviders(tuple(keys), self.preferences.get(workspace_id, {}), version)
 
     def remove(self, key: ProviderKey, now: datetime) -> None:
         if self.keys.pop((key.workspace_id, key.id), None) is None:
@@ -145,8 +147,14 @@ class InMemoryProviderKeys:
         if (workspace_id, key_id) in self.keys:
             self._write(replace(self.keys[workspace_id, key_id], last_test=test))
 
-    def save_preferences(self, workspace_id: str, preferences: Iterable[ProviderPreference]) -> None:
+    def save_preferences(
+        self, workspace_id: str, preferences: Iterable[ProviderPreference], *, version: int | None = None
+    ) -> None:
+        stored = self.versions.get(workspace_id, 0)
+        if version not in (None, stored):
+            raise PreferencesChanged
         self.preferences[workspace_id] = by_provider(preferences)
+        self.versions[workspace_id] = stored + 1
 
     def list_sealed_by(self, kid: str) -> Iterator[tuple[str, str]]:
         yield from [place for place, key in self.keys.items() if key.sealed_by == kid]

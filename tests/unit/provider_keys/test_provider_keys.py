@@ -17,6 +17,7 @@ from atelier.errors import (
     RateLimited,
     Unavailable,
     ValidationFailed,
+    VersionConflict,
 )
 from atelier.ids import new_id
 from atelier.provider_keys.add_key import AddedKey, NewKey, add_key
@@ -33,7 +34,7 @@ from atelier.provider_keys.model import (
     UnreadableKey,
     WorkspaceProviders,
 )
-from atelier.provider_keys.provider_preferences import change_preferences, provider_statuses
+from atelier.provider_keys.provider_preferences import change_preferences, provider_settings
 from atelier.provider_keys.remove_key import remove_key, set_key_active
 from atelier.provider_keys.rewrap import add_master_key, rewrap
 from atelier.provider_keys.vault import Vault
@@ -377,13 +378,13 @@ def test_providers_are_listed_in_the_order_of_preference(house: House) -> None:
             ProviderPreference("custom", own_key_id=key.id),
         ],
     )
-    found = provider_statuses(
+    found = provider_settings(
         house.own(),
         known=(*providers_with_keys(), "local"),
         kinds={"openai": ["text", "image"], "local": ["image"]},
         platform_providers=frozenset({"local"}),
         health={"openai": "degraded"},
-    )
+    ).providers
     assert [each.preference.provider for each in found][:2] == ["openai", "anthropic"]
     by_id = {each.preference.provider: each for each in found}
     assert set(by_id) == {"anthropic", "custom", "fal", "local", "openai", "replicate", "stability", "xai"}
@@ -440,6 +441,24 @@ def test_preferences_need_known_providers_and_keys_of_the_workspace(house: House
         WORKSPACE, [ProviderPreference("anthropic", priority=3)], known=known, keys=house.keys, wallets=house.wallets
     )
     assert house.own().preferences == {"anthropic": ProviderPreference("anthropic", priority=3)}
+
+
+def test_preferences_that_were_changed_since_they_were_read_are_not_overwritten(house: House) -> None:
+    known = frozenset({"openai", "fal"})
+
+    def change(provider: str, version: int | None) -> None:
+        changed = [ProviderPreference(provider, priority=1)]
+        change_preferences(WORKSPACE, changed, known=known, keys=house.keys, wallets=house.wallets, version=version)
+
+    change("openai", 0)
+    for version in (0, 2):
+        with pytest.raises(VersionConflict) as conflict:
+            change("fal", version)
+        assert conflict.value.facts == {"current": 1}
+        assert set(house.own().preferences) == {"openai"}
+    change("fal", 1)
+    change("openai", None)
+    assert (set(house.own().preferences), house.own().version) == ({"openai"}, 3)
 
 
 # ---- the wallet's mark for submissions -------------------------------------------------------------------------------

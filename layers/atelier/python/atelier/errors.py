@@ -135,6 +135,15 @@ class Conflict(AtelierError):
     code, status = "CONFLICT", 409
 
 
+class VersionConflict(AtelierError):
+    """What the request changes has been changed since the caller read it. current: its version now."""
+
+    code, status = "VERSION_CONFLICT", 409
+
+    def __init__(self, *, current: int) -> None:
+        super().__init__("This was changed meanwhile. Read it again, and decide anew.", current=current)
+
+
 class QuoteExpired(AtelierError):
     """The quote was valid once, and the caller has to request another."""
 

@@ -28,7 +28,7 @@ STATUS_DESCRIPTIONS = {
     402: "INSUFFICIENT_CREDITS, BUDGET_EXCEEDED or PAYMENT_REQUIRED; `details` says which limit refused.",
     403: "FORBIDDEN: the caller's role, or the API token's scopes, do not allow this; or QUOTA_EXCEEDED.",
     404: "NOT_FOUND; also for what belongs to another workspace.",
-    409: "CONFLICT, QUOTE_EXPIRED or IDEMPOTENCY_IN_FLIGHT.",
+    409: "CONFLICT, VERSION_CONFLICT, QUOTE_EXPIRED or IDEMPOTENCY_IN_FLIGHT.",
     413: "PAYLOAD_TOO_LARGE.",
     415: "UNSUPPORTED_MEDIA_TYPE.",
     422: "VALIDATION_FAILED with `details.fields`, or IDEMPOTENCY_MISMATCH.",

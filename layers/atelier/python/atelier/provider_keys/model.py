@@ -122,10 +122,12 @@ class ProviderPreference:
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceProviders:
-    """A workspace's own provider keys, oldest first, and its preferences by provider."""
+    """A workspace's own provider keys, oldest first, and its preferences by provider. `version` counts the changes of
+    the preferences."""
 
     keys: tuple[ProviderKey, ...] = ()
     preferences: Mapping[str, ProviderPreference] = field(default_factory=dict[str, ProviderPreference])
+    version: int = 0
 
     def active_keys(self, provider: str) -> tuple[ProviderKey, ...]:
         """The keys for a provider that are switched on, oldest first."""

@@ -41,8 +41,11 @@ class ProviderKeys(Protocol):
         """Store the latest test of a key; does nothing when the key is gone."""
         ...
 
-    def save_preferences(self, workspace_id: str, preferences: Iterable[ProviderPreference]) -> None:
-        """Replace all preferences of a workspace."""
+    def save_preferences(
+        self, workspace_id: str, preferences: Iterable[ProviderPreference], *, version: int | None = None
+    ) -> None:
+        """Replace all preferences of a workspace. version: the one that they are a change of; None = whatever is
+        stored. Raises PreferencesChanged when another one is stored."""
         ...
 
     def list_sealed_by(self, kid: str) -> Iterator[tuple[str, str]]:
@@ -62,6 +65,10 @@ class OwnRouteMarks(Protocol):
     """Marks wallets whose workspace may have keys or preferences: submissions read those only for a marked wallet."""
 
     def mark_own_routes(self, workspace_id: str) -> None: ...
+
+
+class PreferencesChanged(Exception):
+    """The preferences have another version."""
 
 
 class KeyExists(Exception):

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from atelier.catalogue.model import Model
 from atelier.dataclass import dataclass
-from atelier.errors import ValidationFailed
+from atelier.errors import ValidationFailed, VersionConflict
 from atelier.provider_keys.model import CUSTOM, ProviderPreference, WorkspaceProviders
-from atelier.provider_keys.ports import OwnRouteMarks, ProviderKeys
+from atelier.provider_keys.ports import OwnRouteMarks, PreferencesChanged, ProviderKeys
 
 UNKNOWN_HEALTH = "unknown"
 
@@ -24,6 +24,14 @@ class ProviderStatus:
     is_offered: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """The providers of a workspace, the most preferred first. version: of its preferences."""
+
+    providers: tuple[ProviderStatus, ...]
+    version: int
+
+
 def kinds_by_provider(models: Iterable[Model]) -> dict[str, set[str]]:
     """The kinds that each provider's models make. A custom endpoint has none here: its kinds are stored with its
     key."""
@@ -34,15 +42,15 @@ def kinds_by_provider(models: Iterable[Model]) -> dict[str, set[str]]:
     return kinds
 
 
-def provider_statuses(
+def provider_settings(
     workspace_providers: WorkspaceProviders,
     *,
     known: Iterable[str],
     kinds: Mapping[str, Iterable[str]],
     platform_providers: frozenset[str],
     health: Mapping[str, str],
-) -> list[ProviderStatus]:
-    """The status of every known provider, the most preferred first. known: the existing providers; kinds: the kinds
+) -> ProviderSettings:
+    """The status of every known provider for a workspace. known: the existing providers; kinds: the kinds
     that models make, by provider; health: the health status by provider."""
     statuses: list[ProviderStatus] = []
     for provider in sorted(known):
@@ -57,7 +65,8 @@ def provider_statuses(
                 is_offered=provider in platform_providers,
             )
         )
-    return sorted(statuses, key=lambda each: (each.preference.priority, each.preference.provider))
+    statuses.sort(key=lambda each: (each.preference.priority, each.preference.provider))
+    return ProviderSettings(tuple(statuses), workspace_providers.version)
 
 
 def change_preferences(
@@ -67,10 +76,14 @@ def change_preferences(
     known: frozenset[str],
     keys: ProviderKeys,
     wallets: OwnRouteMarks,
+    version: int | None = None,
 ) -> None:
     """Replace a workspace's preferences; a provider that they do not name gets the defaults. known: the existing
-    providers. Raises ValidationFailed."""
+    providers. version: of the preferences that the caller has read; None = replace whatever is stored. Raises
+    VersionConflict when they were changed since, ValidationFailed."""
     own = keys.read_workspace(workspace_id)
+    if version not in (None, own.version):
+        raise VersionConflict(current=own.version)
     errors: list[dict[str, str]] = []
     for index, preference in enumerate(preferences):
         if preference.provider not in known:
@@ -87,4 +100,7 @@ def change_preferences(
     # The wallet is marked first: submissions read preferences only for a marked one, and would otherwise use a
     # provider that is switched off.
     wallets.mark_own_routes(workspace_id)
-    keys.save_preferences(workspace_id, preferences)
+    try:
+        keys.save_preferences(workspace_id, preferences, version=version)
+    except PreferencesChanged:
+        raise VersionConflict(current=keys.read_workspace(workspace_id).version) from None

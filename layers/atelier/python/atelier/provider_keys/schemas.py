@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -20,7 +19,7 @@ from atelier.provider_keys.model import (
     ProviderKey,
     ProviderPreference,
 )
-from atelier.provider_keys.provider_preferences import ProviderStatus
+from atelier.provider_keys.provider_preferences import ProviderSettings
 
 
 def _check_provider(provider: str) -> str:
@@ -152,6 +151,12 @@ class PreferencesRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     providers: Annotated[list[ProviderPreferenceInput], Field(max_length=50)]
+    version: int | None = Field(
+        default=None,
+        ge=0,
+        description="As it was read: a change by somebody else since then is a VERSION_CONFLICT. Without it, that one "
+        "is overwritten.",
+    )
 
 
 class ProviderView(BaseModel):
@@ -173,6 +178,7 @@ class ProvidersView(BaseModel):
     """All providers, the most preferred first."""
 
     providers: list[ProviderView]
+    version: int = Field(description="Counts the changes of the preferences.")
 
 
 def key_view(key: ProviderKey) -> ProviderKeyView:
@@ -198,7 +204,7 @@ def test_view(check: KeyCheck) -> TestedView:
     return TestedView(ok=test.ok, error_class=test.error_class, at=test.at, message=check.message)
 
 
-def providers_view(provider_statuses: Iterable[ProviderStatus]) -> ProvidersView:
+def providers_view(settings: ProviderSettings) -> ProvidersView:
     """The API's view of all providers."""
     views = [
         {
@@ -212,6 +218,6 @@ def providers_view(provider_statuses: Iterable[ProviderStatus]) -> ProvidersView
             "platform_fallback": each.preference.platform_fallback,
             "is_offered": each.is_offered,
         }
-        for each in provider_statuses
+        for each in settings.providers
     ]
-    return ProvidersView.model_validate({"providers": views})
+    return ProvidersView.model_validate({"providers": views, "version": settings.version})

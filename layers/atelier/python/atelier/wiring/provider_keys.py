@@ -88,10 +88,10 @@ def known_providers() -> frozenset[str]:
     return frozenset({*prices().data.providers, *enabled_providers()})
 
 
-def change_preferences(workspace_id: str, preferences: Iterable[ProviderPreference]) -> None:
+def change_preferences(workspace_id: str, preferences: Iterable[ProviderPreference], version: int | None) -> None:
     """Replace a workspace's provider preferences."""
     provider_preferences.change_preferences(
-        workspace_id, list(preferences), known=known_providers(), keys=keys(), wallets=wallets()
+        workspace_id, list(preferences), known=known_providers(), keys=keys(), wallets=wallets(), version=version
     )
 
 

@@ -18,7 +18,7 @@ from atelier.wiring.prices import enabled_providers, prices
 if TYPE_CHECKING:
     from atelier.generations.model import Generation
     from atelier.provider_keys.model import WorkspaceProviders
-    from atelier.provider_keys.provider_preferences import ProviderStatus
+    from atelier.provider_keys.provider_preferences import ProviderSettings
     from atelier.routing.check_health import HealthCheckReport
     from atelier.routing.health_cache import HealthCache
     from atelier.routing.rate_limiter import RateLimiter
@@ -93,14 +93,14 @@ def list_health(workspace_id: str, now: datetime) -> HealthList:
     return list_health(workspace_id, _read_workspace(workspace_id), enabled_providers(), _state(now))
 
 
-def provider_statuses(workspace_id: str, now: datetime) -> list[ProviderStatus]:
+def provider_settings(workspace_id: str, now: datetime) -> ProviderSettings:
     """The status of every provider for a workspace."""
     from atelier.provider_keys import provider_preferences
     from atelier.routing.list_health import health_statuses
     from atelier.wiring.provider_keys import known_providers
 
     workspace_providers, known = _read_workspace(workspace_id), known_providers()
-    return provider_preferences.provider_statuses(
+    return provider_preferences.provider_settings(
         workspace_providers,
         known=known,
         kinds=provider_preferences.kinds_by_provider(prices().data.models),

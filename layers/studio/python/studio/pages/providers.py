@@ -24,12 +24,19 @@ CUSTOM_KINDS = ("text", "image", "audio", "page")
 MODEL_PLACES = 5
 # Refusals that the form itself shows, beside what was written.
 SHOWN_IN_FORM = (403, 409, 422)
+# Settings were changed since the page was loaded, in another window or by somebody else.
+CHANGED = "VERSION_CONFLICT"
+TRIES_MAX = 3
 
 
 def show_providers(visit: Visit) -> Response:
-    """All providers in the order in which they are tried."""
-    providers, health, keys = _everything(visit)
-    return visit.page("providers.html", providers=[_with_access(each, health, keys) for each in providers])
+    """All providers in the order in which they are tried. Query: `changed`, when a move met another order than the
+    person had seen."""
+    settings, health, keys = _everything(visit)
+    providers = [_with_access(each, health, keys) for each in settings["providers"]]
+    return visit.page(
+        "providers.html", providers=providers, version=settings["version"], changed=bool(visit.query.get("changed"))
+    )
 
 
 def show_provider(visit: Visit) -> Response:
@@ -58,7 +65,12 @@ def move(visit: Visit) -> Response:
             for number, each in enumerate(providers, 1):
                 each["priority"] = number * PRIORITY_STEP
 
-    _change_settings(visit, reorder)
+    try:
+        _change_settings(visit, reorder, version=_seen_version(visit))
+    except ApiError as error:
+        if error.code != CHANGED:
+            raise
+        return visit.go("/providers?changed=1")
     return visit.go("/providers")
 
 
@@ -84,7 +96,13 @@ def choose_access(visit: Visit) -> Response:
             if each["id"] == provider:
                 each.update(use_own_key=key_id, platform_fallback=fallback)
 
-    _change_settings(visit, set_access)
+    try:
+        _change_settings(visit, set_access, version=_seen_version(visit))
+    except ApiError as error:
+        if error.code != CHANGED:
+            raise
+        chosen = {"use_own_key": key_id, "platform_fallback": fallback}
+        return _provider_page(visit, conflict=error, chosen=chosen)
     return visit.go(f"/providers/{visit.part('provider')}")
 
 
@@ -136,11 +154,11 @@ def remove_key(visit: Visit) -> Response:
     return visit.go(f"/providers/{visit.part('provider')}")
 
 
-def _everything(visit: Visit) -> tuple[list[Provider], list[Json], list[Json]]:
+def _everything(visit: Visit) -> tuple[Json, list[Json], list[Json]]:
     settings, health, keys = visit.api.get_together(
         ("/api/settings/providers", {}), ("/api/providers/health", {}), ("/api/api-keys", {})
     )
-    return settings["providers"], health["items"], keys["items"]
+    return settings, health["items"], keys["items"]
 
 
 def _with_access(provider: Provider, health: list[Json], keys: list[Json]) -> Provider:
@@ -151,20 +169,34 @@ def _with_access(provider: Provider, health: list[Json], keys: list[Json]) -> Pr
     return {**provider, "key": key, "card": card}
 
 
-def _provider_page(visit: Visit, *, error: ApiError | None = None, body: Json | None = None) -> Response:
+def _provider_page(
+    visit: Visit,
+    *,
+    error: ApiError | None = None,
+    body: Json | None = None,
+    conflict: ApiError | None = None,
+    chosen: Json | None = None,
+) -> Response:
+    """error, body: why a new key was refused, and what was written. conflict, chosen: that the settings were changed
+    meanwhile, and what the person had chosen."""
     provider_id = str(visit.request.path_params["provider"])
-    if error is None:
-        providers, health, keys = _everything(visit)
+    if error is None and conflict is None:
+        settings, health, keys = _everything(visit)
     else:
         # The refused call was one of the three that a page may make.
         settings, own = visit.api.get_together(("/api/settings/providers", {}), ("/api/api-keys", {}))
-        providers, health, keys = settings["providers"], [], own["items"]
-    provider = next((each for each in providers if each["id"] == provider_id), None)
+        health, keys = [], own["items"]
+    provider = next((each for each in settings["providers"] if each["id"] == provider_id), None)
     if provider is None:
         raise ApiError(404, {"error": "NOT_FOUND", "message": ""})
+    refused = error or conflict
+    stored = {name: provider[name] for name in ("use_own_key", "platform_fallback")}
     return visit.page(
         "provider.html",
-        status=error.status if error else 200,
+        status=refused.status if refused else 200,
+        version=settings["version"],
+        conflict=conflict,
+        chosen=chosen or stored,
         provider=_with_access(provider, health, keys),
         keys=[key for key in keys if key["provider"] == provider_id],
         health=[card for card in health if card["provider"] == provider_id],
@@ -178,13 +210,33 @@ def _provider_page(visit: Visit, *, error: ApiError | None = None, body: Json | 
     )
 
 
-def _change_settings(visit: Visit, change: Callable[[list[Provider]], None]) -> None:
-    """Reads the workspace's settings of all providers, changes them in place, and writes them if they differ."""
-    before: list[Provider] = visit.get("/api/settings/providers")["providers"]
-    after = [dict(each) for each in before]
-    change(after)
-    if after != before:
-        visit.api.call("PUT", "/api/settings/providers", {"providers": settings_to_store(after)})
+def _seen_version(visit: Visit) -> int:
+    """The version of the settings that the form was made of."""
+    version = str(visit.form.get("version", ""))
+    return int(version) if version.isdecimal() and len(version) < 10 else 0
+
+
+def _change_settings(visit: Visit, change: Callable[[list[Provider]], None], version: int | None = None) -> None:
+    """Reads the workspace's settings of all providers, changes them in place, and writes them if they differ.
+
+    version: the one that the person has seen; raises ApiError with the code CHANGED when it is another one now. None =
+    the change is right whatever else has changed."""
+    for tries in range(1, TRIES_MAX + 1):
+        settings = visit.get("/api/settings/providers")
+        if version not in (None, settings["version"]):
+            raise ApiError(409, {"error": CHANGED, "message": ""})
+        before: list[Provider] = settings["providers"]
+        after = [dict(each) for each in before]
+        change(after)
+        if after == before:
+            return
+        body: Json = {"providers": settings_to_store(after), "version": settings["version"]}
+        try:
+            visit.api.call("PUT", "/api/settings/providers", body)
+            return
+        except ApiError as error:
+            if error.code != CHANGED or version is not None or tries == TRIES_MAX:
+                raise
 
 
 def settings_to_store(providers: list[Provider]) -> list[Provider]:

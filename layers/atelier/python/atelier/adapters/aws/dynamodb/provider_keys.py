@@ -21,6 +21,7 @@ from typing import Any
 
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist
+from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from atelier.adapters.aws.dynamodb import (
@@ -45,7 +46,7 @@ from atelier.provider_keys.model import (
     WorkspaceProviders,
     by_provider,
 )
-from atelier.provider_keys.ports import KeyExists
+from atelier.provider_keys.ports import KeyExists, PreferencesChanged
 
 OWN, PREFERENCES, NAMES, COUNT, REMOVED = "own#", "own#wishes", "own-names#", "own-count", "own-removed#"
 ROTATION, ROTATION_CLAIMED_FOR = "rotation", timedelta(minutes=5)
@@ -79,13 +80,15 @@ class ProviderKeyItem(Item):
     last_test_at = UnicodeAttribute(null=True)
     last_test_error = UnicodeAttribute(null=True)
     preferences = UnicodeAttribute(null=True, attr_name="wishes")
+    version = NumberAttribute(null=True)
     sealed_by = _SealedBy()
 
 
 class PreferencesItem(Item):
-    """All provider preferences of a workspace, as JSON; they are replaced as a whole."""
+    """All provider preferences of a workspace, as JSON; they are replaced as a whole, which `version` counts."""
 
     preferences = UnicodeAttribute(attr_name="wishes")
+    version = NumberAttribute(null=True)
 
 
 class KeyNameItem(Item):
@@ -150,9 +153,11 @@ class DynamoProviderKeys:
 
     def read_workspace(self, workspace_id: str) -> WorkspaceProviders:
         items = list(ProviderKeyItem.query(workspace_id, ProviderKeyItem.sk.startswith(OWN), consistent_read=True))
-        preferences = next((item.preferences for item in items if item.preferences), "[]")
+        stored = next((item for item in items if item.sk == PREFERENCES), None)
         keys = tuple(_key(item) for item in items if item.sk != PREFERENCES)
-        return WorkspaceProviders(keys, by_provider(ProviderPreference(*facts) for facts in json.loads(preferences)))
+        facts: list[list[Any]] = json.loads(stored.preferences or "[]") if stored else []
+        version = int(stored.version or 0) if stored else 0
+        return WorkspaceProviders(keys, by_provider(ProviderPreference(*each) for each in facts), version)
 
     def remove(self, key: ProviderKey, now: datetime) -> None:
         def write_all() -> None:
@@ -188,12 +193,20 @@ class DynamoProviderKeys:
         ]
         _update(workspace_id, key_id, actions, ProviderKeyItem.pk.exists())
 
-    def save_preferences(self, workspace_id: str, preferences: Iterable[ProviderPreference]) -> None:
+    def save_preferences(
+        self, workspace_id: str, preferences: Iterable[ProviderPreference], *, version: int | None = None
+    ) -> None:
         facts = [
             [each.provider, each.enabled, each.priority, each.own_key_id, each.platform_fallback]
             for each in preferences
         ]
-        PreferencesItem(workspace_id, PREFERENCES, preferences=json.dumps(facts)).save()
+        item = PreferencesItem(workspace_id, PREFERENCES)
+        stored = PreferencesItem.version
+        actions: list[Action] = [PreferencesItem.preferences.set(json.dumps(facts)), stored.add(1)]
+        # An earlier build has written no version.
+        condition = None if version is None else stored == version if version else stored.does_not_exist()
+        if not conditional(lambda: item.update(actions, condition=condition)):
+            raise PreferencesChanged
 
     def list_sealed_by(self, kid: str) -> Iterator[tuple[str, str]]:
         for item in ProviderKeyItem.sealed_by.query(kid, page_size=PAGE):
