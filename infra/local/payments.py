@@ -30,6 +30,8 @@ PATH = "/local/stripe"
 WEBHOOK_PATH = "/api/webhooks/stripe"
 KEYS_FILE = "stripe.json"
 ACCOUNT_FILE = "stripe.sqlite3"
+# Says that the customers of this data folder are at Stripe.
+TEST_MODE_FILE = "stripe-test-mode"
 SIMULATOR_MODULE = "infra.simulators.stripe.server"
 TEST_KEYS = ("sk_test_", "rk_test_")
 # Pauses before a webhook is sent again, then before one that was given up is.
@@ -76,7 +78,7 @@ class TestMode:
 
     __test__ = False
 
-    def __init__(self, api_key: str, webhook_secret: str = "") -> None:
+    def __init__(self, folder: Path, api_key: str, webhook_secret: str = "") -> None:
         """Raises PaymentsError for a key that could move money, or that is none."""
         if api_key.startswith(("sk_live_", "rk_live_")):
             raise PaymentsError(
@@ -84,6 +86,7 @@ class TestMode:
             )
         if not api_key.startswith(TEST_KEYS):
             raise PaymentsError(f"STRIPE_SECRET_KEY is no key of a test account: it begins with none of {TEST_KEYS}")
+        self._folder = folder
         self._api_key = api_key
         self._webhook_secret = webhook_secret
         self._public_url = ""
@@ -105,6 +108,7 @@ class TestMode:
 
     def start(self, public_url: str, emulator: Emulator) -> None:
         self._public_url = public_url
+        (self._folder / TEST_MODE_FILE).touch()
 
     def serve(self) -> None: ...
 
@@ -244,9 +248,22 @@ class Simulation:
 
 
 def choose_payments(folder: Path, environment: Mapping[str, str]) -> TestMode | Simulation:
-    """Stripe's test mode when the environment has a key for it, else the simulator. Raises PaymentsError."""
+    """Stripe's test mode when the environment has a key for it, else the simulator. Raises PaymentsError for a wrong
+    key, and for a data folder whose customers are at the other one."""
     api_key = environment.get("STRIPE_SECRET_KEY", "")
-    return TestMode(api_key, environment.get("STRIPE_WEBHOOK_SECRET", "")) if api_key else Simulation(folder)
+    other = "choose a folder with DATA=…"
+    if not api_key:
+        if (folder / TEST_MODE_FILE).exists():
+            raise PaymentsError(
+                f"the customers of {folder} are in Stripe's test mode: set STRIPE_SECRET_KEY, or {other}"
+            )
+        return Simulation(folder)
+    test_mode = TestMode(folder, api_key, environment.get("STRIPE_WEBHOOK_SECRET", ""))
+    if (folder / ACCOUNT_FILE).exists():
+        raise PaymentsError(
+            f"the customers of {folder} are those of the simulator: unset STRIPE_SECRET_KEY, or {other}"
+        )
+    return test_mode
 
 
 def _write_privately(file: Path, text: str) -> None:

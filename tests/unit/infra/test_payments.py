@@ -128,8 +128,11 @@ def test_a_test_key_takes_the_place_of_the_simulator(tmp_path: Path) -> None:
     assert "STRIPE_WEBHOOK_SECRET" in line
     signed = choose_payments(tmp_path, {**environment, "STRIPE_WEBHOOK_SECRET": "whsec_cli"})
     assert signed.secret["webhook_secrets"] == ["whsec_cli"]
-    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(PaymentsError, match=r"are in Stripe's test mode: .*choose a folder with DATA="):
+        choose_payments(tmp_path, {})
 
 
 def test_without_a_key_the_simulator_is_used(tmp_path: Path) -> None:
     assert isinstance(choose_payments(tmp_path, {"STRIPE_SECRET_KEY": ""}), Simulation)
+    with started(tmp_path), pytest.raises(PaymentsError, match="are those of the simulator"):
+        choose_payments(tmp_path, {"STRIPE_SECRET_KEY": "sk_test_51abc"})
