@@ -8,7 +8,7 @@ import pytest
 
 from atelier.catalogue.catalogue import catalogue
 from tests.functions.conftest import AwsResources
-from tests.functions.responses import invoke_app, success_data
+from tests.functions.responses import Reply, invoke_app, success_data
 from tests.invoke import example_event, load_function
 
 
@@ -17,10 +17,16 @@ def app(cloud: AwsResources) -> ModuleType:
     return load_function("api/billing")
 
 
+def price_list_request() -> Reply:
+    """A request of somebody without an account."""
+    request = example_event("api/billing/get_subscription")
+    del request["headers"]["authorization"], request["requestContext"]["authorizer"]
+    request["rawPath"] = request["requestContext"]["http"]["path"] = "/api/billing/tiers"
+    return request
+
+
 def test_everybody_may_read_the_price_list(app: ModuleType) -> None:
-    request = example_event("api/billing/list_tiers")
-    assert "authorization" not in request["headers"]
-    response = invoke_app(app, request)
+    response = invoke_app(app, price_list_request())
     assert response["headers"]["Cache-Control"] == "public, max-age=300"
     price_list = success_data(response)
     assert [tier["id"] for tier in price_list["items"]] == ["free@1", "starter@1", "pro@1", "studio@1"]
@@ -28,7 +34,7 @@ def test_everybody_may_read_the_price_list(app: ModuleType) -> None:
 
 
 def test_a_tier_says_what_it_gives_allows_and_costs(app: ModuleType) -> None:
-    price_list = success_data(invoke_app(app, example_event("api/billing/list_tiers")))
+    price_list = success_data(invoke_app(app, price_list_request()))
     free, _, pro, _ = price_list["items"]
     assert free["prices"] == []
     assert (free["watermark"], pro["watermark"]) == (True, False)
@@ -61,7 +67,7 @@ def test_a_tier_says_what_it_gives_allows_and_costs(app: ModuleType) -> None:
 
 
 def test_a_pack_says_its_credits_its_price_and_when_they_expire(app: ModuleType) -> None:
-    price_list = success_data(invoke_app(app, example_event("api/billing/list_tiers")))
+    price_list = success_data(invoke_app(app, price_list_request()))
     small = catalogue(frozenset()).pack("small@1")
     assert price_list["packs"][0] == {
         "id": "small@1",

@@ -38,6 +38,15 @@ EXAMPLES = {
 REFUSED = {
     "api/auth/login": 401,
     "api/auth/refresh": 401,
+    # There is no subscription, no checkout, and no Stripe.
+    "api/billing/cancel_plan": 409,
+    "api/billing/change_plan": 409,
+    "api/billing/get_checkout": 404,
+    "api/billing/open_portal": 503,
+    "api/billing/pause_plan": 409,
+    "api/billing/preview_change": 409,
+    "api/billing/resume_plan": 409,
+    "api/billing/start_checkout": 503,
     "api/status/unknown_route": 404,
     # No worker runs here, so the generation is still in progress.
     "v1/complete": 409,

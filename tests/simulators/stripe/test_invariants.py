@@ -20,8 +20,7 @@ CARDS = ("visa", "chargeCustomerFail", "authenticationRequired")
 
 
 class Customer(RuleBasedStateMachine):
-    """A customer with a test clock, who subscribes, changes, pauses, cancels and pays; refused requests change
-    nothing."""
+    """A customer with a test clock, who subscribes, changes, cancels and pays; refused requests change nothing."""
 
     subscriptions = Bundle("subscriptions")
 
@@ -100,27 +99,6 @@ class Customer(RuleBasedStateMachine):
     def cancel(self, id: str, prorate: bool, invoice_now: bool) -> None:
         self.attempt("DELETE", "/v1/subscriptions/{id}", {"prorate": prorate, "invoice_now": invoice_now}, id)
 
-    @rule(id=subscriptions, unused=st.sampled_from(["now", "none"]))
-    def pause(self, id: str, unused: str) -> None:
-        given = {"bill_for": {"unused_time_from": {"type": unused}}}
-        self.attempt("POST", "/v1/subscriptions/{id}/pause", given, id)
-
-    @rule(
-        id=subscriptions,
-        anchor=st.sampled_from(["now", "unchanged"]),
-        behavior=st.sampled_from(["resume_on_payment_attempt", "resume_on_payment_success"]),
-        proration=st.sampled_from(["always_invoice", "create_prorations", "none"]),
-    )
-    def resume(self, id: str, anchor: str, behavior: str, proration: str) -> None:
-        given: Any = {"billing_cycle_anchor": {"type": anchor}, "payment_behavior": behavior}
-        self.attempt("POST", "/v1/subscriptions/{id}/resume", {**given, "proration_behavior": proration}, id)
-
-    @rule(data=st.data(), end=st.sampled_from(["void", "mark_uncollectible"]))
-    def give_up(self, data: st.DataObject, end: str) -> None:
-        waiting = [invoice["id"] for invoice in self.account.all("invoice", status="open")]
-        if waiting:
-            self.attempt("POST", f"/v1/invoices/{{id}}/{end}", {}, data.draw(st.sampled_from(waiting)))
-
     @rule(days=st.sampled_from([29, 7, 1, 0.01]))
     def wait(self, days: float) -> None:
         now = self.account.now(self.clock)
@@ -183,15 +161,6 @@ class Customer(RuleBasedStateMachine):
                 assert invoice["ending_balance"] == invoice["starting_balance"] + sum(used)
         taken = sum(charge["amount_captured"] - charge["amount_refunded"] for charge in self.account.all("charge"))
         assert taken == sum(entry["amount"] for entry in self.account.all("balance_transaction"))
-
-    @invariant()
-    def a_change_waits_for_an_open_invoice(self) -> None:
-        for subscription in self.account.all("subscription"):
-            pending = self.account.private.get(subscription["id"], {}).get("pending")
-            assert (pending is not None) == (subscription["pending_update"] is not None)
-            if pending:
-                assert self.account.objects[pending["invoice"]]["status"] == "open" or not pending.get("resumes")
-                assert subscription["status"] not in ("canceled", "incomplete_expired")
 
     @invariant()
     def a_period_is_renewed_once(self) -> None:

@@ -4,7 +4,7 @@ What is sold is decided here, from our price list, and written before Stripe is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -60,7 +60,7 @@ def start_checkout(order: CheckoutOrder, *, deps: CheckoutDeps, now: datetime) -
 
     Raises AlreadySubscribed for a tier when the workspace has a subscription, ValidationFailed for what is not sold or
     a URL of others, Unavailable when Stripe does not answer or its prices are not those of the list."""
-    _check_urls(order, deps)
+    _check_urls({"success_url": order.success_url, "cancel_url": order.cancel_url}, deps.allows_url)
     id = new_id("chk", now)
     if order.idempotency_key is not None:
         facts = [order.tier, order.interval, order.pack, order.quantity, order.success_url, order.cancel_url]
@@ -73,8 +73,28 @@ def start_checkout(order: CheckoutOrder, *, deps: CheckoutDeps, now: datetime) -
     return _open(checkout, order, deps, now)
 
 
-def _check_urls(order: CheckoutOrder, deps: CheckoutDeps) -> None:
-    wrong = [name for name in ("success_url", "cancel_url") if not deps.allows_url(getattr(order, name))]
+def open_portal(
+    workspace_id: str,
+    return_url: str,
+    buyer: Callable[[], Buyer],
+    *,
+    allows_url: Callable[[str], bool],
+    deps: PlanDeps,
+    now: datetime,
+) -> str:
+    """The URL of Stripe's page on which the workspace changes its card, address and tax id. Raises ValidationFailed for
+    a URL of others."""
+    _check_urls({"return_url": return_url}, allows_url)
+    customer = ensure_customer(workspace_id, buyer, deps=deps, now=now)
+    try:
+        return deps.billing.stripe.open_portal(customer.stripe_id, return_url)
+    except StripeObjectMissing as error:
+        deps.billing.store.mark_customer_deleted(workspace_id, customer.stripe_id)
+        raise Unavailable("The page could not be opened. Try again.") from error
+
+
+def _check_urls(urls: Mapping[str, str], allows_url: Callable[[str], bool]) -> None:
+    wrong = [name for name, url in urls.items() if not allows_url(url)]
     if wrong:
         message = "must be a page of this deployment or of one of its front ends"
         raise ValidationFailed([{"path": name, "message": message} for name in wrong])

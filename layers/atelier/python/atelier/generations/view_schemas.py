@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from atelier.catalogue.catalogue import Offer
 from atelier.catalogue.parameter_schemas import KindName, request_parameters
-from atelier.generations.model import Generation, InputAssets, Recipe, Stage
+from atelier.generations.model import Failure, Generation, InputAssets, Recipe, Stage
 from atelier.generations.pipelines import ENHANCE_STAGE, PIPELINES
 from atelier.generations.quote import Quote
 from atelier.generations.schemas import PipelineName, StageRequest, StatusName
@@ -248,6 +248,16 @@ def _usage(counted: dict[str, int]) -> UsageView:
     return cast("UsageView", {**tokens, **counted})
 
 
+def _error_view(failure: Failure) -> ErrorView:
+    return ErrorView(
+        code=failure.code,
+        error_class=failure.error_class,
+        provider_code=failure.provider_code,
+        category=failure.category,
+        message=failure.message,
+    )
+
+
 def generation_view(
     generation: Generation,
     assets: list[AssetRef],
@@ -282,15 +292,7 @@ def generation_view(
         cost_source=generation.cost_source,  # pyright: ignore[reportArgumentType]
         price_version=generation.price_version,
         usage=_usage(generation.usage),
-        error=ErrorView(
-            code=failure.code,
-            error_class=failure.error_class,
-            provider_code=failure.provider_code,
-            category=failure.category,
-            message=failure.message,
-        )
-        if failure
-        else None,
+        error=_error_view(failure) if failure else None,
         attempts=[
             AttemptView(
                 id=attempt.id,

@@ -24,6 +24,8 @@ WEAKEST: dict[str, Role] = {
     "assets.create": Role.EDITOR,
     "assets.manage": Role.EDITOR,
     "assets.read": Role.VIEWER,
+    "billing.manage": Role.OWNER,
+    "billing.read": Role.ADMIN,
     "budgets.manage": Role.ADMIN,
     "budgets.read": Role.VIEWER,
     "characters.manage": Role.EDITOR,

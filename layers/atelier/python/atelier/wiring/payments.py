@@ -1,22 +1,24 @@
-"""Stripe and the records of billing, composed. Imports Stripe's SDK; the price list does not need it."""
+"""Stripe and the records of billing, composed."""
 
 from __future__ import annotations
 
 from functools import cache
-
-import stripe
+from typing import TYPE_CHECKING
 
 from atelier.adapters.aws.dynamodb import pause_with_jitter
 from atelier.adapters.aws.dynamodb.billing.store import DynamoBilling
 from atelier.adapters.aws.secrets import Secret
-from atelier.adapters.payments.stripe_client import new_client
-from atelier.adapters.payments.stripe_gateway import SdkStripe
 from atelier.billing.deps import BillingDeps
 from atelier.clock import Clock
 from atelier.ledger.post import PostDeps
 from atelier.settings import BillingTable, LedgerTable, Payments
 from atelier.wiring.ledger import daily_grant, wallets
 from atelier.wiring.prices import prices
+
+if TYPE_CHECKING:
+    import stripe
+
+    from atelier.adapters.payments.stripe_gateway import SdkStripe
 
 # A request to Stripe is tried three times, and all of them must fit into the time of the function that waits.
 REQUEST_SECONDS_MAX = 8.0
@@ -42,12 +44,16 @@ def ledger() -> PostDeps:
 
 @cache
 def gateway() -> SdkStripe:
-    """Stripe."""
+    """Stripe. Its SDK is imported here, because most requests need only our records."""
+    from atelier.adapters.payments.stripe_gateway import SdkStripe
+
     return SdkStripe(_client, uses_test_clocks=bool(Payments.read().test_clocks))
 
 
 @cache
 def _client() -> stripe.StripeClient:
+    from atelier.adapters.payments.stripe_client import new_client
+
     access = Payments.read()
     return new_client(
         Secret(access.secret).value().get("api_key", ""), access.stripe_url, seconds_max=REQUEST_SECONDS_MAX

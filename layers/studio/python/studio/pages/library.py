@@ -134,7 +134,7 @@ def show_recipe(visit: Visit) -> Response:
 
 
 def show_thumbnail(visit: Visit) -> Response:
-    """Leads to the thumbnail of a file, for pages that know its id alone; of a deleted one, to the usual stand-in."""
+    """Leads to the thumbnail of a file, by its id alone; of a deleted one, to a placeholder."""
     try:
         url = _asset(visit)["thumbnail_url"]
     except ApiError as error:

@@ -5,7 +5,7 @@ connection out as an error of the standard library."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,12 +29,12 @@ class _Urllib3Client(stripe.HTTPClient):
     name = "urllib3"
 
     def __init__(self, seconds_max: float) -> None:
-        super().__init__()
+        super().__init__()  # pyright: ignore[reportUnknownMemberType]
         timeout = urllib3.Timeout(connect=CONNECT_SECONDS_MAX, read=seconds_max)
         self._pool = urllib3.PoolManager(timeout=timeout, retries=False)
 
     def request(
-        self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None
+        self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None, *, _usage: Any = None
     ) -> tuple[str, int, Mapping[str, str]]:
         try:
             answer = self._pool.request(
@@ -64,7 +64,7 @@ def new_client(api_key: str, url: str, *, seconds_max: float) -> stripe.StripeCl
 
 
 @contextmanager
-def errors_as_ours() -> Iterator[None]:
+def errors_as_ours() -> Generator[None]:
     """Raise the SDK's errors as ours: StripeObjectMissing, PaymentRefused (declined; the text is for the buyer), and
     Unavailable for whatever may pass. Another refusal is a mistake of ours and stays what it is."""
     try:
@@ -75,7 +75,7 @@ def errors_as_ours() -> Iterator[None]:
         ) from error
     except stripe.InvalidRequestError as error:
         if error.code == "resource_missing" and error.http_status == 404:
-            raise StripeObjectMissing(error.param or "") from error
+            raise StripeObjectMissing(str(error)) from error
         raise
     except (stripe.AuthenticationError, stripe.PermissionError) as error:
         logger.error("Stripe refuses the key", extra={"status": error.http_status})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from atelier.billing.stripe_facts import (
     CheckoutFacts,
@@ -40,13 +40,18 @@ def id_of(value: Any) -> str | None:
     return value if value is None or isinstance(value, str) else value["id"]
 
 
+def _part(found: Json, name: str) -> Json:
+    """A part of an object; empty where it is null or missing."""
+    return cast("Json", found.get(name) or {})
+
+
 def customer_facts(found: Json) -> CustomerFacts:
     return CustomerFacts(found["id"], bool(found.get("deleted")), found.get("email"))
 
 
 def price_facts(found: Json) -> PriceFacts:
-    metadata: Json = found.get("metadata") or {}
-    recurring: Json = found.get("recurring") or {}
+    metadata: Json = _part(found, "metadata")
+    recurring: Json = _part(found, "recurring")
     # Another interval, such as a week, is none that we sell.
     interval = recurring.get("interval") if recurring.get("interval_count") == 1 else None
     return PriceFacts(
@@ -62,7 +67,7 @@ def price_facts(found: Json) -> PriceFacts:
 def subscription_facts(found: Json, price_of: Callable[[str], PriceFacts]) -> SubscriptionFacts:
     """A subscription, read with its schedule. price_of: the price with an id."""
     items: list[Json] = found["items"]["data"]
-    ours = next((item for item in items if (item["price"].get("metadata") or {}).get(TIER)), None)
+    ours = next((item for item in items if _part(item["price"], "metadata").get(TIER)), None)
     some = ours or items[0]
     pause: Json | None = found.get("pause_collection")
     return SubscriptionFacts(
@@ -79,7 +84,7 @@ def subscription_facts(found: Json, price_of: Callable[[str], PriceFacts]) -> Su
         trial_ends_at=_optional_time(found.get("trial_end")),
         is_collection_paused=pause is not None,
         resumes_at=_optional_time(pause.get("resumes_at")) if pause else None,
-        ends_by=(found.get("cancellation_details") or {}).get("reason") if found.get("ended_at") else None,
+        ends_by=_part(found, "cancellation_details").get("reason") if found.get("ended_at") else None,
         latest_invoice_id=id_of(found.get("latest_invoice")),
         schedule_id=id_of(found.get("schedule")),
         planned=_planned_change(found.get("schedule"), time_of(some["current_period_end"]), price_of),
@@ -102,8 +107,8 @@ def _planned_change(
 
 def invoice_facts(found: Json, lines: list[Json], price_of: Callable[[str], PriceFacts]) -> InvoiceFacts:
     """An invoice with all its lines, read with its payments."""
-    details: Json = (found.get("parent") or {}).get("subscription_details") or {}
-    transitions: Json = found.get("status_transitions") or {}
+    details = _part(_part(found, "parent"), "subscription_details")
+    transitions: Json = _part(found, "status_transitions")
     return InvoiceFacts(
         id=found.get("id") or "",
         customer_id=id_of(found["customer"]) or "",
@@ -136,7 +141,8 @@ def _sum_of_amounts(parts: list[Json] | None) -> int:
 
 def _paid_by(invoice: Json) -> list[str]:
     found: list[str] = []
-    for each in (invoice.get("payments") or {}).get("data") or []:
+    payments: list[Json] = _part(invoice, "payments").get("data") or []
+    for each in payments:
         payment = id_of(each["payment"].get("payment_intent"))
         if each["status"] == "paid" and payment is not None:
             found.append(payment)
@@ -144,10 +150,10 @@ def _paid_by(invoice: Json) -> list[str]:
 
 
 def _line_facts(line: Json, price_of: Callable[[str], PriceFacts]) -> LineFacts:
-    pricing: Json = line.get("pricing") or {}
-    price_id = id_of((pricing.get("price_details") or {}).get("price"))
-    parent: Json = line.get("parent") or {}
-    details: Json = parent.get("subscription_item_details") or parent.get("invoice_item_details") or {}
+    pricing: Json = _part(line, "pricing")
+    price_id = id_of(_part(pricing, "price_details").get("price"))
+    parent: Json = _part(line, "parent")
+    details = _part(parent, "subscription_item_details") or _part(parent, "invoice_item_details")
     is_proration = bool(details.get("proration"))
     unit_amount = Decimal(pricing.get("unit_amount_decimal") or 0)
     return LineFacts(
@@ -164,10 +170,10 @@ def _line_facts(line: Json, price_of: Callable[[str], PriceFacts]) -> LineFacts:
 
 def payment_facts(found: Json) -> PaymentFacts:
     """A payment intent, read with its latest charge and that one's balance transaction."""
-    metadata: Json = found.get("metadata") or {}
-    charge: Json = found.get("latest_charge") or {}
-    fees: Any = charge.get("balance_transaction")
-    failure: Json = found.get("last_payment_error") or {}
+    metadata: Json = _part(found, "metadata")
+    charge: Json = _part(found, "latest_charge")
+    fees = charge.get("balance_transaction")
+    failure: Json = _part(found, "last_payment_error")
     return PaymentFacts(
         id=found["id"],
         customer_id=id_of(found.get("customer")),
@@ -178,7 +184,7 @@ def payment_facts(found: Json) -> PaymentFacts:
         charge_id=charge.get("id"),
         refunded=charge.get("amount_refunded") or 0,
         is_disputed=bool(charge.get("disputed")),
-        fee=fees["fee"] if isinstance(fees, Mapping) else None,
+        fee=cast("Json", fees)["fee"] if isinstance(fees, Mapping) else None,
         receipt_url=charge.get("receipt_url"),
         failure=failure.get("message"),
         workspace_id=metadata.get(WORKSPACE),
@@ -203,7 +209,7 @@ def dispute_facts(found: Json) -> DisputeFacts:
 
 
 def checkout_facts(found: Json) -> CheckoutFacts:
-    metadata: Json = found.get("metadata") or {}
+    metadata: Json = _part(found, "metadata")
     return CheckoutFacts(
         id=found["id"],
         customer_id=id_of(found.get("customer")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import stripe
 
@@ -15,6 +15,8 @@ from atelier.billing.model import Checkout
 from atelier.billing.stripe_facts import CheckoutFacts, InvoiceFacts, SubscriptionFacts
 from atelier.clock import Clock, system_clock
 
+CreatedT = TypeVar("CreatedT")
+INTERNAL_ERROR = 500
 # What a refund answers for a payment of which nothing is left.
 NOTHING_LEFT = frozenset({"charge_already_refunded"})
 
@@ -38,7 +40,7 @@ class SdkStripe(SdkReads):
                 now = int(self._clock().timestamp())
                 params["test_clock"] = clocks.create({"frozen_time": now, "name": workspace_id}).id
                 return self._client().v1.customers.create(params).id
-            return self._client().v1.customers.create(params, {"idempotency_key": key}).id
+            return _once(lambda options: self._client().v1.customers.create(params, options), key).id
 
     def create_checkout(
         self, checkout: Checkout, price_id: str, customer_id: str, success_url: str, cancel_url: str, *, key: str
@@ -67,7 +69,7 @@ class SdkStripe(SdkReads):
                 }
                 params["payment_method_collection"] = "if_required"
         with errors_as_ours():
-            made = self._client().v1.checkout.sessions.create(params, {"idempotency_key": key})
+            made = _once(lambda options: self._client().v1.checkout.sessions.create(params, options), key)
             return checkout_facts(plain(made))
 
     def open_portal(self, customer_id: str, return_url: str) -> str:
@@ -145,10 +147,22 @@ class SdkStripe(SdkReads):
     def refund_payment(self, payment_id: str, *, key: str) -> None:
         with errors_as_ours():
             try:
-                self._client().v1.refunds.create({"payment_intent": payment_id}, {"idempotency_key": key})
+                _once(lambda options: self._client().v1.refunds.create({"payment_intent": payment_id}, options), key)
             except stripe.InvalidRequestError as error:
                 if error.code not in NOTHING_LEFT:
                     raise
+
+
+def _once(create: Callable[[Any], CreatedT], key: str) -> CreatedT:
+    """What `create` makes with an idempotency key. Stripe keeps an answer 500 for its key, although it may have made
+    nothing, so after one the creation is tried with another key. What may then be made twice here is harmless: a
+    customer or a page that nobody knows, and a refund of what is left."""
+    try:
+        return create({"idempotency_key": key})
+    except stripe.APIError as error:
+        if error.http_status != INTERNAL_ERROR:
+            raise
+        return create({"idempotency_key": f"{key}#again"})
 
 
 def _proration_date(facts: SubscriptionFacts, at: datetime) -> int:

@@ -126,7 +126,7 @@ class DynamoBilling:
                 write.save(claim, BillingItem.pk.does_not_exist() | (BillingItem.facts == claim.facts), part="claim")
                 put_tier(write, record.workspace_id, record.entitled_tier, record.entitles_until, part="wallet")
         except ConditionsFailed as error:
-            if error.parts == {"wallet"}:
+            if error.parts == frozenset({"wallet"}):
                 raise NotFound("There is no such workspace.") from error
             raise StaleSubscription from error
         except TransactionFailed as error:
