@@ -181,7 +181,7 @@ def billing_world(tables: Tables) -> Iterator[BillingWorld]:
     DynamoBilling.bind(tables.billing, tables.ledger)
     DynamoWallets.bind(tables.ledger)
     DynamoIdempotencyKeys.bind(tables.requests)
-    with StripeSimulator(now=int(BEGIN.timestamp())) as simulator:
+    with StripeSimulator(now=int(BEGIN.timestamp()), stands_still=True) as simulator:
         client = new_client(simulator.api_key, simulator.url, seconds_max=20)
         sell(client)
         world: BillingWorld

@@ -88,6 +88,7 @@ def _refusal(status: int, message: str, **fields: Any) -> Response:
 class StripeSimulator(Simulator):
     """Stripe, stood in for. `webhook_url`: where its events are sent, signed with `webhook_secret`; endpoints may be
     created by the API too. `now`: the time that the account begins with (Unix seconds); None = the present.
+    `stands_still`: whether its time moves only when it is told to.
     `webhook_pauses`: seconds before a webhook that was not accepted is sent again. `pages_url`: where a browser reaches
     the simulator, without a trailing slash; None = at its own address. `file`: where the account is kept; None =
     nowhere. `with_deliveries`: whether webhooks are sent from the start on, or only after `start_deliveries`.
@@ -111,6 +112,7 @@ class StripeSimulator(Simulator):
         webhook_url: str | None = None,
         webhook_secret: str = WEBHOOK_SECRET,
         now: int | None = None,
+        stands_still: bool = False,
         webhook_pauses: tuple[float, ...] = (0.2, 0.5, 1.0),
         pages_url: str | None = None,
         file: Path | None = None,
@@ -123,13 +125,14 @@ class StripeSimulator(Simulator):
         self._webhook = (webhook_url, webhook_secret)
         self._webhook_pauses = webhook_pauses
         self._begins_at = now
+        self._stopped_at = int(time.time()) if stands_still else None
         self._queue = DeliveryQueue(self._send, self.stopping)
         self._with_deliveries, self._sends_again_after = with_deliveries, sends_again_after
         self._delivers = False
         self._ticker = threading.Thread(target=self._tick, daemon=True)
         self._pages_url = pages_url or self.url
         self._file = AccountFile(file, ("/".join(self._pages_url.split("/")[:3]), self.url)) if file else None
-        saved = self._file.load(self._pages_url, int(time.time())) if self._file else None
+        saved = self._file.load(self._pages_url, self._machine_time()) if self._file else None
         if saved:
             self._go_on(saved)
         else:
@@ -152,7 +155,7 @@ class StripeSimulator(Simulator):
 
     def _begin(self) -> None:
         """A fresh account."""
-        self._offset = 0 if self._begins_at is None else self._begins_at - int(time.time())
+        self._offset = 0 if self._begins_at is None else self._begins_at - self._machine_time()
         self.account = Account(self._pages_url, self._clock_time(), seed=secrets.token_hex(8))
         self._keys = IdempotencyKeys()
         self._published = 0
@@ -170,8 +173,11 @@ class StripeSimulator(Simulator):
             if url and facts.get("is_given"):
                 endpoint["url"], facts["secrets"] = url, [(secret, None)]
 
+    def _machine_time(self) -> int:
+        return int(time.time()) if self._stopped_at is None else self._stopped_at
+
     def _clock_time(self) -> int:
-        return int(time.time()) + self._offset
+        return self._machine_time() + self._offset
 
     def add_endpoint(self, url: str, secret: str, events: tuple[str, ...] = ("*",)) -> str:
         """A webhook endpoint with a known secret. Returns its id."""

@@ -20,7 +20,7 @@ def receiver() -> Iterator[WebhookReceiver]:
 
 @pytest.fixture
 def simulator() -> Iterator[StripeSimulator]:
-    with StripeSimulator(now=NOW, webhook_pauses=(0.01, 0.01)) as running:
+    with StripeSimulator(now=NOW, stands_still=True, webhook_pauses=(0.01, 0.01)) as running:
         yield running
 
 
