@@ -225,3 +225,26 @@ def test_a_suggested_prompt_is_taken_over(page: Page, sign_up: SignUp) -> None:
     words = suggestion.inner_text()
     page.get_by_role("button", name="Use this text").click()
     assert prompt_of(page) == words
+
+
+def test_a_conversation_is_continued_and_changed(page: Page, sign_up: SignUp) -> None:
+    sign_up()
+    page.goto("/create?kind=text")
+    write(page, "two lines about the sea")
+    order(page)
+    expect_status(page, "Done")
+    told = page.locator("#result-text").inner_text()
+    page.get_by_role("link", name="Continue the conversation").click()
+    turns = page.locator(".turns li")
+    expect(turns).to_have_count(2)
+    expect(turns.first).to_contain_text("two lines about the sea")
+    assert told.split()[0] in turns.last.inner_text()
+    write(page, "and now about the land")
+    order(page)
+    expect_status(page, "Done")
+    expect(page.locator(".asked")).to_have_text("and now about the land")
+    page.get_by_text("Earlier in the conversation").click()
+    expect(page.locator(".turns li")).to_have_count(2)
+    page.get_by_role("link", name="Change it").click()
+    expect(page.locator(".turns li")).to_have_count(2)
+    assert prompt_of(page) == "and now about the land"

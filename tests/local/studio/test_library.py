@@ -324,3 +324,15 @@ def test_files_are_moved_to_a_project_and_deleted_by_name(page: Page, api: httpx
     expect(page.get_by_text("A file that was deleted")).to_be_visible()
     page.goto(f"/generations/{image['id']}")
     expect(page.get_by_text("This file was deleted.")).to_be_visible()
+
+
+def test_an_archived_file_is_not_offered_to_start_from(page: Page, api: httpx.Client) -> None:
+    small = {"width": 64, "height": 64}
+    names = ["a red card", "a blue card"]
+    red, _ = [make(api, "image", name, "local/canvas", parameters=small)["assets"][0]["id"] for name in names]
+    page.goto("/parts/create/files?type=image&slot=file.image_asset_id")
+    expect(page.locator("body")).to_contain_text("a red card")
+    assert api.put(f"/api/assets/{red}", json={"archived": True}).status_code == 200
+    page.reload()
+    expect(page.locator("body")).to_contain_text("a blue card")
+    expect(page.locator("body")).not_to_contain_text("a red card")

@@ -19,11 +19,13 @@ from studio.generation_form import (
     digest,
     fields_of_asset,
     fields_of_recipe,
+    fields_that_continue,
     missing_files,
     model_form,
     order_request,
     quote_request,
     request_of,
+    turns_of,
 )
 from studio.strings import Translator
 
@@ -238,3 +240,59 @@ def test_a_file_is_missing_when_the_api_asks_for_its_role_and_the_form_has_none(
 def test_a_digest_changes_with_the_request_and_not_with_the_order_of_its_fields() -> None:
     assert digest({"a": 1, "b": {"c": 2, "d": 3}}) == digest({"b": {"d": 3, "c": 2}, "a": 1})
     assert digest({"a": 1}) != digest({"a": 2})
+
+
+ASKED = {"role": "user", "content": "two lines about the sea"}
+TOLD = {"role": "assistant", "content": "Grey.\nWide."}
+MADE: dict[str, Any] = {
+    "prompt": "two lines about the sea",
+    "enhanced_prompt": None,
+    "text": "Grey.\nWide.",
+    "model": "local/writer",
+    "project_id": "prj_1",
+    "parameters": {"max_tokens": 200, "seed": 7},
+}
+
+
+def with_prompt(shown_fields: Fields, prompt: str) -> Fields:
+    return ImmutableMultiDict(
+        [*(each for each in shown_fields.multi_items() if each[0] != "prompt"), ("prompt", prompt)]
+    )
+
+
+def test_a_conversation_goes_on_with_all_that_was_said() -> None:
+    first = with_prompt(fields_that_continue(MADE), "and now the land")
+    asked = {"role": "user", "content": "and now the land"}
+    assert request_of(first) == {
+        "kind": "text",
+        "prompt": "and now the land",
+        "project_id": "prj_1",
+        "model": "local/writer",
+        "parameters": {"max_tokens": 200, "messages": [ASKED, TOLD, asked]},
+    }
+    second = MADE | {"text": "Brown.", "parameters": {"messages": [ASKED, TOLD, asked]}}
+    assert turns_of(fields_that_continue(second)) == [ASKED, TOLD, asked, {"role": "assistant", "content": "Brown."}]
+    enhanced = MADE | {"enhanced_prompt": "two short lines about the grey sea", "text": ""}
+    assert turns_of(fields_that_continue(enhanced)) == [{"role": "user", "content": enhanced["enhanced_prompt"]}]
+
+
+def test_the_recipe_of_a_conversation_asks_for_the_same_again() -> None:
+    parts = {
+        "role": "user",
+        "content": [{"type": "text", "text": "what is it?"}, {"type": "image", "image_asset_id": "a"}],
+    }
+    for last, prompt in (({"role": "user", "content": "shorter"}, "shorter"), (parts, "what is it?")):
+        recipe = {"kind": "text", "prompt": "x", "parameters": {"messages": [ASKED, TOLD, last]}}
+        again = fields_of_recipe(recipe)
+        assert (again["prompt"], turns_of(again)) == (prompt, [ASKED, TOLD])
+    assert turns_of(fields_of_recipe({"kind": "text", "prompt": "x", "parameters": {"messages": [ASKED]}})) == []
+
+
+@pytest.mark.parametrize("written", ["", "no json", "{}", "null"])
+def test_what_is_no_conversation_is_left_out(written: str) -> None:
+    asked = fields(("kind", "text"), ("prompt", "a"), ("turns", written))
+    assert request_of(asked)["parameters"] == {}
+    assert (
+        "messages"
+        not in request_of(fields(("kind", "image"), ("prompt", "a"), ("turns", '[{"role": "user"}]')))["parameters"]
+    )

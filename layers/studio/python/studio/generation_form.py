@@ -13,7 +13,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from starlette.datastructures import ImmutableMultiDict
 
@@ -40,6 +40,8 @@ ROLES: Mapping[str, tuple[str, str, str]] = {
 # Kinds that can do without words, by the file that then speaks for itself. The API wants a prompt all the same, which
 # names the result in the library: the file's name.
 WORDLESS: Mapping[str, str] = {"upscale": "file.image_asset_id", "avatar": "file.audio_asset_id"}
+# The field with the messages before the prompt, as JSON.
+TURNS = "turns"
 _PARAMETER = re.compile(r"(?:([a-z_]+)/)?(integer|number|text|switch|file|files)\.([a-z_]+)")
 _STAGE_MODEL = re.compile(r"([a-z_]+)/model")
 _GAP = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
@@ -203,6 +205,8 @@ def request_of(fields: Fields) -> Json:
         body |= {"template_id": chosen_id(fields["template_id"]), "variables": variables}
     body |= {name: True for name in ("enhance_prompt", "reuse") if fields.get(name)}
     parameters = _parameters(fields)
+    if turns := turns_of(fields):
+        parameters.setdefault("", {})["messages"] = [*turns, {"role": "user", "content": body.get("prompt", "")}]
     if pipeline:
         models = {found[1]: value for name, value in fields.items() if (found := _STAGE_MODEL.fullmatch(name))}
         names = sorted(models.keys() | {stage for stage in parameters if stage})
@@ -212,6 +216,17 @@ def request_of(fields: Fields) -> Json:
     else:
         body |= {"model": fields.get("model") or AUTO, "parameters": parameters.get("", {})}
     return body
+
+
+def turns_of(fields: Fields) -> list[Json]:
+    """The conversation before the prompt of a text, as the API's messages; [] for anything else."""
+    if fields.get("kind") != "text":
+        return []
+    try:
+        found: Any = json.loads(fields.get(TURNS) or "[]")
+    except ValueError:
+        return []
+    return cast("list[Json]", found) if isinstance(found, list) else []
 
 
 def quote_request(body: Json) -> Json:
@@ -286,7 +301,13 @@ def _value(kind: str, values: Sequence[str]) -> object:
 # ---- from what exists to fields --------------------------------------------------------------------------------------
 def fields_of_recipe(recipe: Json) -> Fields:
     """The form's fields that ask for the same as a recipe (of a generation, or of a template)."""
-    fields: list[tuple[str, str]] = [("prompt", recipe.get("prompt") or "")]
+    parameters: Json = recipe.get("parameters") or {}
+    messages: list[Json] = parameters.get("messages") or []
+    is_asked = bool(messages) and messages[-1]["role"] == "user"
+    prompt = _words(messages[-1]) if is_asked else recipe.get("prompt") or ""
+    fields: list[tuple[str, str]] = [("prompt", prompt)]
+    if turns := messages[:-1] if is_asked else messages:
+        fields += [(TURNS, json.dumps(turns, ensure_ascii=False))]
     fields += [("negative_prompt", recipe.get("negative_prompt") or "")]
     if recipe.get("pipeline"):
         fields += [("pipeline", recipe["pipeline"])]
@@ -296,10 +317,30 @@ def fields_of_recipe(recipe: Json) -> Fields:
             fields += _parameter_fields(f"{stage}/", request.get("parameters") or {})
     else:
         fields += [("kind", recipe["kind"]), ("model", recipe.get("model") or AUTO)]
-        fields += _parameter_fields("", recipe.get("parameters") or {})
+        fields += _parameter_fields("", parameters)
     fields += [("character_id", recipe.get("character_id") or "")]
     fields += [("enhance_prompt", "on")] if recipe.get("enhance_prompt") else []
     return ImmutableMultiDict(fields)
+
+
+def fields_that_continue(generation: Json) -> Fields:
+    """The form's fields that go on with the conversation of a text that was made."""
+    asked = generation["enhanced_prompt"] or generation["prompt"]
+    turns: list[Json] = list(generation["parameters"].get("messages") or [{"role": "user", "content": asked}])
+    if text := generation["text"]:
+        turns.append({"role": "assistant", "content": text})
+    fields = [("kind", "text"), ("model", generation["model"]), (TURNS, json.dumps(turns, ensure_ascii=False))]
+    # The same seed would belong to another text.
+    parameters = {name: value for name, value in generation["parameters"].items() if name != "seed"}
+    if project := generation["project_id"]:
+        fields.append(("project_id", project))
+    return ImmutableMultiDict([*fields, *_parameter_fields("", parameters)])
+
+
+def _words(message: Json) -> str:
+    """The text of a message, without its images."""
+    content = message["content"]
+    return content if isinstance(content, str) else "\n".join(part.get("text", "") for part in content).strip()
 
 
 def fields_of_asset(kind: str, asset: Json) -> list[tuple[str, str]]:

@@ -23,11 +23,13 @@ from studio.generation_form import (
     digest,
     fields_of_asset,
     fields_of_recipe,
+    fields_that_continue,
     missing_files,
     model_form,
     order_request,
     quote_request,
     request_of,
+    turns_of,
 )
 from studio.visit import Visit
 
@@ -44,8 +46,12 @@ Request = tuple[str, Mapping[str, Any]]
 # ---- showing the form ------------------------------------------------------------------------------------------------
 def show(visit: Visit) -> Response:
     """The form. Query: `kind` or `pipeline`, `model`, `prompt`, `project_id`; or what it starts from: `from` (a
-    generation), `template`, `asset` (an image or audio), `character`."""
+    generation), `continue` (a text whose conversation goes on), `template`, `asset` (an image or audio),
+    `character`."""
     query = visit.query
+    if source := query.get("continue"):
+        found = visit.get(f"/api/generations/{percent_encoded(source, safe='')}")["generation"]
+        return _form(visit, fields_that_continue(found), source=f"{source}+")
     if source := query.get("from"):
         found = visit.get(f"/api/generations/{percent_encoded(source, safe='')}/recipe")["recipe"]
         return _form(visit, fields_of_recipe(found), source=source)
@@ -116,6 +122,7 @@ def _form(visit: Visit, fields: Fields, *, lists: bool = False, status: int = 20
         "takes_character": not pipeline and any("reference" in model["inputs"] for model in stages[0]["models"]),
         "projects": [each for each in projects["items"] if not each["archived_at"]] if projects else None,
         "characters": characters["items"] if characters else None,
+        "turns": turns_of(fields),
         "sent": visit.request.method == "POST",
         "kinds": KINDS,
         "enhanced_kinds": ENHANCED_KINDS,
@@ -179,7 +186,8 @@ def _enhanced(visit: Visit) -> Json:
 def show_files(visit: Visit) -> Response:
     """Files of the library to choose from, for htmx. Query: `type`, `slot` (the field's name), `many`, `cursor`."""
     query = visit.query
-    found = visit.get("/api/assets", type=query.get("type", "image"), cursor=query.get("cursor"), limit=FILES_MAX)
+    wanted = {"type": query.get("type", "image"), "cursor": query.get("cursor"), "limit": FILES_MAX}
+    found = visit.get("/api/assets", archived="false", **wanted)
     return visit.page("create_files.html", files=found, slot=query.get("slot", ""), many=bool(query.get("many")))
 
 
@@ -208,7 +216,7 @@ def send(visit: Visit) -> Response:
         return _form(visit, fields, lists="hx-request" not in visit.request.headers)
     if act == "files":
         kind, _, slot = rest.partition(":")
-        found = visit.get("/api/assets", type=kind, limit=FILES_MAX)
+        found = visit.get("/api/assets", type=kind, archived="false", limit=FILES_MAX)
         return _form(visit, fields, files=found, files_slot=slot)
     try:
         if act == "enhance":
