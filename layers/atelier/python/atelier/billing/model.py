@@ -170,6 +170,31 @@ class Payment:
     is_suspicious: bool = False
 
 
+# The kinds of Stripe's objects that are reconciled.
+ObjectKind = Literal["subscriptions", "checkouts", "payments", "invoices", "refunds", "disputes"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcilePass:
+    """One comparison of everything at Stripe with our records, which may take several runs. It goes through the kinds
+    in their order; `after`: the last object of `kind` that was compared. `failed`: how many objects could not be."""
+
+    since: datetime | None
+    began_at: datetime
+    kind: ObjectKind
+    after: str | None = None
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """`until`: the cut, up to which everything was compared; None = nothing was ever. `open_pass`: a pass that has not
+    come to its end."""
+
+    until: datetime | None = None
+    open_pass: ReconcilePass | None = None
+
+
 def subscription_after(
     facts: SubscriptionFacts,
     before: Subscription | None,

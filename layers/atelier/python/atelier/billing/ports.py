@@ -6,7 +6,16 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from atelier.billing.model import Checkout, Customer, Invoice, LineCredits, Payment, Subscription
+from atelier.billing.model import (
+    Checkout,
+    Customer,
+    Invoice,
+    LineCredits,
+    ObjectKind,
+    Payment,
+    Reconciliation,
+    Subscription,
+)
 from atelier.billing.stripe_facts import (
     CheckoutFacts,
     CustomerFacts,
@@ -55,8 +64,8 @@ class BillingStore(Protocol):
         customer that it replaces."""
         ...
 
-    def mark_customer_deleted(self, workspace_id: str, stripe_id: str) -> None:
-        """Remember that a customer was deleted at Stripe."""
+    def mark_customer_deleted(self, workspace_id: str, stripe_id: str) -> bool:
+        """Remember that a customer was deleted at Stripe; returns whether that is new."""
         ...
 
     def checkout(self, workspace_id: str, checkout_id: str) -> Checkout | None: ...
@@ -65,8 +74,8 @@ class BillingStore(Protocol):
         """Store a new checkout; returns the stored one when there is one with this id."""
         ...
 
-    def save_checkout(self, checkout: Checkout) -> None:
-        """Store a checkout's session and state; a paid checkout stays paid."""
+    def save_checkout(self, checkout: Checkout) -> bool:
+        """Store a checkout's session and state, and return whether they are new; a paid checkout stays paid."""
         ...
 
     def reserve_trial(self, mailbox: str, workspace_id: str) -> bool:
@@ -105,12 +114,14 @@ class BillingStore(Protocol):
         """Store the credits of an invoice once and for ever; returns the stored ones."""
         ...
 
-    def save_invoice(self, invoice: Invoice, *, read_at: datetime) -> None:
-        """Store an invoice as it was read at a time, unless a later reading is stored."""
+    def save_invoice(self, invoice: Invoice, *, read_at: datetime) -> bool:
+        """Store an invoice as it was read at a time, unless a later reading is stored, or the same. Returns whether it
+        was written."""
         ...
 
-    def save_payment(self, payment: Payment, *, read_at: datetime) -> None:
-        """Store a payment as it was read at a time, unless a later reading is stored."""
+    def save_payment(self, payment: Payment, *, read_at: datetime) -> bool:
+        """Store a payment as it was read at a time, unless a later reading is stored, or the same. Returns whether it
+        was written."""
         ...
 
     def mark_suspicious(self, payment: Payment) -> None:
@@ -125,11 +136,11 @@ class BillingStore(Protocol):
         """A page of payments, newest first, and where the next one begins."""
         ...
 
-    def reconciled_until(self) -> datetime | None:
-        """Up to when everything at Stripe has been compared; None = never."""
+    def reconciliation(self) -> Reconciliation:
+        """How far Stripe has been compared with these records."""
         ...
 
-    def save_reconciled_until(self, until: datetime) -> None: ...
+    def save_reconciliation(self, state: Reconciliation) -> None: ...
 
 
 class StripeReads(Protocol):
@@ -169,8 +180,9 @@ class StripeReads(Protocol):
         """The active price with a lookup key."""
         ...
 
-    def changed_since(self, kind: str, since: datetime) -> Iterator[str]:
-        """The ids of all `invoices`, `payments`, `refunds` or `disputes` created since; of all `subscriptions`."""
+    def changed_since(self, kind: ObjectKind, since: datetime, after: str | None = None) -> Iterator[str]:
+        """The ids of all objects of a kind created since, the newest first; of all subscriptions, however old. after:
+        the object behind which to begin."""
         ...
 
 

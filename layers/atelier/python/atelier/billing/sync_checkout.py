@@ -39,7 +39,8 @@ def sync_checkout(session_id: str, *, deps: BillingDeps) -> Checkout | None:
     elif checkout.kind == "pack" and facts.is_paid:
         # A promotion code made it free, so there is no payment.
         grant_pack(after, f"grant#stripe#{facts.id}", deps)
-    deps.store.save_checkout(after)
+    if deps.store.save_checkout(after):
+        deps.on_change()
     return after
 
 

@@ -16,5 +16,5 @@ def sync_customer(customer_id: str, *, deps: BillingDeps) -> None:
         is_deleted = deps.stripe.customer(customer_id).is_deleted
     except StripeObjectMissing:
         is_deleted = True
-    if is_deleted:
-        deps.store.mark_customer_deleted(workspace_id, customer_id)
+    if is_deleted and deps.store.mark_customer_deleted(workspace_id, customer_id):
+        deps.on_change()

@@ -50,7 +50,8 @@ def sync_invoice(invoice_id: str, *, deps: BillingDeps) -> SyncedInvoice | None:
         # Its status follows its invoices, and a first invoice is of a subscription that may not be known yet.
         sync_subscription(facts.subscription_id, deps=deps)
     credits = _grant(workspace_id, facts, deps, read_at)
-    deps.store.save_invoice(_record(workspace_id, facts, credits), read_at=read_at)
+    if deps.store.save_invoice(_record(workspace_id, facts, credits), read_at=read_at):
+        deps.on_change()
     return SyncedInvoice(workspace_id, facts, credits)
 
 

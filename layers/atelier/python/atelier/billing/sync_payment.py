@@ -47,7 +47,8 @@ def sync_payment(payment_id: str, *, deps: BillingDeps) -> SyncedPayment | None:
         return None
     checkout = find_checkout(facts.workspace_id, facts.checkout_id, facts.customer_id, deps)
     synced = _of_pack(facts, checkout, deps) if checkout else _of_invoice(facts, workspace_id, deps)
-    deps.store.save_payment(synced.payment, read_at=read_at)
+    if deps.store.save_payment(synced.payment, read_at=read_at):
+        deps.on_change()
     return synced
 
 

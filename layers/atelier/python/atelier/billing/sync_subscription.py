@@ -94,6 +94,7 @@ def _write(
     if same is not None and is_same(record, same):
         return same
     deps.store.save_subscription(record)
+    deps.on_change()
     return record
 
 

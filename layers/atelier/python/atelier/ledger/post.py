@@ -37,14 +37,19 @@ TRIES_MAX = 60
 OPERATION_KEY_PATTERN = re.compile(r"(?!(hold|settle|late|daily|expiry|cover)#)[^\x00-\x1f\x7f]{1,200}")
 
 
+def ignore() -> None:
+    """For those who need not know that something was written."""
+
+
 @dataclass(frozen=True, slots=True)
 class PostDeps:
     """Dependencies. `daily` gives a tier's daily credits; `pause(tries)` waits a little after a parallel writer has
-    changed the wallet first."""
+    changed the wallet first; `on_posted` is called after each operation that was written, so not for a repetition."""
 
     wallets: WalletStore
     daily: Callable[[str], DailyCreditRule]
     pause: Callable[[int], None]
+    on_posted: Callable[[], None] = ignore
 
     def refreshed_wallet(self, workspace_id: str, now: datetime) -> Wallet:
         """The wallet with everything due booked."""
@@ -231,6 +236,7 @@ def _post_once(
         if operation is None:
             return recorded()
         deps.wallets.post(operation, operation_fingerprint)
+        deps.on_posted()
         return OperationRecord(key, operation_fingerprint, operation.postings[0].movement.order, operation.new_grant)
 
     return retrying(

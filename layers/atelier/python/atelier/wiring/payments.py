@@ -42,6 +42,11 @@ def ledger() -> PostDeps:
     return PostDeps(wallets(), daily_grant, pause_with_jitter)
 
 
+def services() -> tuple[str, ...]:
+    """The service that takes payments, if there is one."""
+    return Payments.read().services
+
+
 @cache
 def gateway() -> SdkStripe:
     """Stripe. Its SDK is imported here, because most requests need only our records."""

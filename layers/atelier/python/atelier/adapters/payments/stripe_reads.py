@@ -22,6 +22,7 @@ from atelier.adapters.payments.stripe_decoding import (
     subscription_facts,
 )
 from atelier.billing.errors import StripeObjectMissing
+from atelier.billing.model import ObjectKind
 from atelier.billing.stripe_facts import (
     CheckoutFacts,
     CustomerFacts,
@@ -113,17 +114,20 @@ class SdkReads:
             listed = self._client().v1.prices.list({"lookup_keys": [lookup_key], "active": True, "limit": 1})
             return next((price_facts(plain(each)) for each in listed.data), None)
 
-    def changed_since(self, kind: str, since: datetime) -> Iterator[str]:
+    def changed_since(self, kind: ObjectKind, since: datetime, after: str | None = None) -> Iterator[str]:
         services = self._client().v1
-        created: Any = {"created": {"gte": int(since.timestamp())}, "limit": PAGE_SIZE}
+        page: Any = {"limit": PAGE_SIZE, **({"starting_after": after} if after else {})}
+        created: Any = {**page, "created": {"gte": int(since.timestamp())}}
+        all_states: Any = {**page, "status": "all"}
         with errors_as_ours():
             listed = {
+                "checkouts": lambda: services.checkout.sessions.list(created),
                 "invoices": lambda: services.invoices.list(created),
                 "payments": lambda: services.payment_intents.list(created),
                 "refunds": lambda: services.refunds.list(created),
                 "disputes": lambda: services.disputes.list(created),
                 # Those that have not ended may have changed however old they are.
-                "subscriptions": lambda: services.subscriptions.list({"status": "all", "limit": PAGE_SIZE}),
+                "subscriptions": lambda: services.subscriptions.list(all_states),
             }[kind]()
             for each in listed.auto_paging_iter():
                 yield cast("str", plain(each)["id"])

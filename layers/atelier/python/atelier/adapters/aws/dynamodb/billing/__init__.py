@@ -9,5 +9,6 @@ pk wsp_…             sk customer                    the workspace as Stripe's 
                      sk payment#<time>#pi_…
 pk stripe#cus_…      sk customer                    the workspace of one of Stripe's customers
 pk trial#<digest>    sk trial                       the workspace that has had the trial of a mailbox
-pk reconciliation    sk until                       up to when Stripe has been compared with these records
+pk reconciliation    sk until                       up to when Stripe has been compared with these records, and how far
+                                                    the present comparison has come
 """

@@ -11,13 +11,24 @@ from typing import Any, cast
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from atelier.adapters.aws.dynamodb import CompactJSON, Item
-from atelier.billing.model import Checkout, CheckoutState, Invoice, LineCredits, Payment, PlanStatus, Subscription
+from atelier.billing.model import (
+    Checkout,
+    CheckoutState,
+    Invoice,
+    LineCredits,
+    Payment,
+    PlanStatus,
+    ReconcilePass,
+    Reconciliation,
+    Subscription,
+)
 from atelier.billing.stripe_facts import PlannedChange
 from atelier.clock import parse_rfc3339, rfc3339
 
 TIMES = frozenset(
     {
         "at",
+        "began_at",
         "created_at",
         "ended_at",
         "expires_at",
@@ -28,8 +39,10 @@ TIMES = frozenset(
         "period_end",
         "period_start",
         "resumes_at",
+        "since",
         "started_at",
         "trial_ends_at",
+        "until",
     }
 )
 
@@ -94,6 +107,10 @@ def decode_line_credits(item: BillingItem) -> tuple[LineCredits, ...]:
 
 def decode_invoice(item: BillingItem) -> Invoice:
     return Invoice(workspace_id=item.pk, **_decoded(item.facts))
+
+
+def decode_reconciliation(item: BillingItem) -> Reconciliation:
+    return Reconciliation(**_decoded(item.facts, open_pass=lambda facts: ReconcilePass(**_decoded(facts))))
 
 
 def decode_payment(item: BillingItem) -> Payment:

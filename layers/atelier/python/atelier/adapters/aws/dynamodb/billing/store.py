@@ -21,12 +21,22 @@ from atelier.adapters.aws.dynamodb.billing.items import (
     decode_invoice,
     decode_line_credits,
     decode_payment,
+    decode_reconciliation,
     decode_subscription,
     encode,
 )
 from atelier.adapters.aws.dynamodb.ledger.items import WalletItem
 from atelier.adapters.aws.dynamodb.ledger.transactions import put_tier
-from atelier.billing.model import Checkout, CheckoutState, Customer, Invoice, LineCredits, Payment, Subscription
+from atelier.billing.model import (
+    Checkout,
+    CheckoutState,
+    Customer,
+    Invoice,
+    LineCredits,
+    Payment,
+    Reconciliation,
+    Subscription,
+)
 from atelier.billing.ports import StaleSubscription
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound
@@ -70,16 +80,14 @@ class DynamoBilling:
             return False
         return True
 
-    def mark_customer_deleted(self, workspace_id: str, stripe_id: str) -> None:
+    def mark_customer_deleted(self, workspace_id: str, stripe_id: str) -> bool:
         customer = self.customer(workspace_id)
-        if customer is not None and customer.stripe_id == stripe_id and not customer.is_deleted:
-            item = BillingItem(workspace_id, CUSTOMER)
-            seen = encode(customer, "workspace_id")
-            conditional(
-                lambda: item.update(
-                    [BillingItem.facts.set({**seen, "is_deleted": True})], condition=BillingItem.facts == seen
-                )
-            )
+        if customer is None or customer.stripe_id != stripe_id or customer.is_deleted:
+            return False
+        item = BillingItem(workspace_id, CUSTOMER)
+        seen = encode(customer, "workspace_id")
+        deleted = BillingItem.facts.set({**seen, "is_deleted": True})
+        return conditional(lambda: item.update([deleted], condition=BillingItem.facts == seen))
 
     def checkout(self, workspace_id: str, checkout_id: str) -> Checkout | None:
         item = _read(workspace_id, checkout_id)
@@ -91,10 +99,11 @@ class DynamoBilling:
             return checkout
         return decode_checkout(BillingItem.get(item.pk, item.sk, consistent_read=True))
 
-    def save_checkout(self, checkout: Checkout) -> None:
+    def save_checkout(self, checkout: Checkout) -> bool:
         item = _checkout_item(checkout)
         not_paid = BillingItem.paid.does_not_exist()
-        conditional(lambda: item.save(condition=BillingItem.pk.exists() & not_paid))
+        is_new = BillingItem.facts != item.facts
+        return conditional(lambda: item.save(condition=BillingItem.pk.exists() & not_paid & is_new))
 
     def reserve_trial(self, mailbox: str, workspace_id: str) -> bool:
         facts = {"workspace_id": workspace_id}
@@ -165,13 +174,13 @@ class DynamoBilling:
             return tuple(credits)
         return decode_line_credits(BillingItem.get(item.pk, item.sk, consistent_read=True))
 
-    def save_invoice(self, invoice: Invoice, *, read_at: datetime) -> None:
+    def save_invoice(self, invoice: Invoice, *, read_at: datetime) -> bool:
         item = BillingItem(invoice.workspace_id, f"invoice#{rfc3339(invoice.created_at)}#{invoice.id}")
-        _save_reading(item, encode(invoice, "workspace_id"), read_at)
+        return _save_reading(item, encode(invoice, "workspace_id"), read_at)
 
-    def save_payment(self, payment: Payment, *, read_at: datetime) -> None:
+    def save_payment(self, payment: Payment, *, read_at: datetime) -> bool:
         item = _payment_item(payment.workspace_id, payment.id, payment.created_at)
-        _save_reading(item, encode(payment, "workspace_id", "is_suspicious"), read_at)
+        return _save_reading(item, encode(payment, "workspace_id", "is_suspicious"), read_at)
 
     def mark_suspicious(self, payment: Payment) -> None:
         item = _payment_item(payment.workspace_id, payment.id, payment.created_at)
@@ -183,12 +192,12 @@ class DynamoBilling:
     def payments(self, workspace_id: str, after: str | None, limit: int) -> tuple[list[Payment], str | None]:
         return _page(workspace_id, "payment#", decode_payment, after, limit)
 
-    def reconciled_until(self) -> datetime | None:
+    def reconciliation(self) -> Reconciliation:
         item = _read(*RECONCILIATION)
-        return parse_rfc3339(item.facts["until"]) if item else None
+        return decode_reconciliation(item) if item else Reconciliation()
 
-    def save_reconciled_until(self, until: datetime) -> None:
-        BillingItem(*RECONCILIATION, facts={"until": rfc3339(until)}).save()
+    def save_reconciliation(self, state: Reconciliation) -> None:
+        BillingItem(*RECONCILIATION, facts=encode(state)).save()
 
 
 def _read(pk: str, sk: str) -> BillingItem | None:
@@ -206,11 +215,14 @@ def _page(
     return [decode(item) for item in items], next_key
 
 
-def _save_reading(item: BillingItem, facts: dict[str, object], read_at: datetime) -> None:
-    """Write what was read from Stripe, unless a later reading is stored."""
+def _save_reading(item: BillingItem, facts: dict[str, object], read_at: datetime) -> bool:
+    """Write what was read from Stripe, unless a later reading is stored, or the same facts; returns whether it was
+    written."""
     at = rfc3339(read_at)
-    is_latest = BillingItem.read_at.does_not_exist() | (BillingItem.read_at <= at)
-    conditional(lambda: item.update([BillingItem.facts.set(facts), BillingItem.read_at.set(at)], condition=is_latest))
+    is_new = BillingItem.read_at.does_not_exist() | ((BillingItem.read_at <= at) & (BillingItem.facts != facts))
+    return conditional(
+        lambda: item.update([BillingItem.facts.set(facts), BillingItem.read_at.set(at)], condition=is_new)
+    )
 
 
 def _checkout_item(checkout: Checkout) -> BillingItem:
