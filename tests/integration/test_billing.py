@@ -194,6 +194,20 @@ def test_a_second_subscription_is_ended_and_refunded(world: BillingWorld, worksp
     assert [refund.amount for refund in refunds] == [{"pro": STUDIO, "studio": PRO}[kept.name].price_month]
 
 
+def test_a_refused_subscription_is_refunded_if_its_process_died_before(world: BillingWorld, workspace: str) -> None:
+    world.subscribe(workspace)
+    world.hand_over()
+    record = world.deps.store.subscription(workspace)
+    assert record is not None
+    second = world.subscribe(workspace, "studio")
+    world.deps.store.refuse(workspace, second, seen_revision=record.revision)
+    world.deps.stripe.cancel_at_once(second)
+    events = world.new_events()
+    world.hand_over([*events, *events])
+    assert [refund.amount for refund in world.client.v1.refunds.list().data] == [STUDIO.price_month]
+    assert world.granted(workspace) == PRO.monthly_credits
+
+
 def test_a_workspace_with_a_subscription_cannot_buy_another(world: BillingWorld, workspace: str) -> None:
     world.subscribe(workspace)
     world.hand_over()
@@ -431,6 +445,21 @@ def test_refund_and_dispute_of_one_payment_take_it_once(world: BillingWorld, wor
     world.control("dispute", charge=charge, kind="dispute")
     world.hand_over()
     wallet = world.wallet(workspace)
+    assert (wallet.available, wallet.debt) == (0, 0)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_refund_after_a_won_dispute_takes_whatever_comes_first(
+    world: BillingWorld, workspace: str, order: int
+) -> None:
+    payment_id = pay_for_pack(world, workspace)
+    charge = world.client.v1.payment_intents.retrieve(payment_id).latest_charge
+    dispute = world.control("dispute", charge=charge, kind="dispute")["id"]
+    world.hand_over()
+    world.control("dispute", dispute=dispute, status="won")
+    world.client.v1.refunds.create({"payment_intent": payment_id})
+    world.hand_over(world.new_events()[::order])
+    wallet = world.refreshed(workspace)
     assert (wallet.available, wallet.debt) == (0, 0)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from atelier.billing.deps import BillingDeps
 from atelier.billing.errors import StripeObjectMissing
+from atelier.billing.sync_money_back import sync_money_back
 from atelier.billing.sync_payment import sync_payment
-from atelier.billing.take_back import return_taken, take_back
 from atelier.telemetry import put_count
 
 
@@ -16,14 +16,9 @@ def sync_dispute(dispute_id: str, *, deps: BillingDeps) -> None:
         facts = deps.stripe.dispute(dispute_id)
     except StripeObjectMissing:
         return
-    synced = sync_payment(facts.payment_id, deps=deps) if facts.payment_id else None
-    if synced is None:
-        return
-    if facts.takes_money:
-        take_back(synced, facts.id, facts.amount, "dispute", deps=deps)
+    synced = sync_money_back(facts.payment_id, deps=deps) if facts.payment_id else None
+    if synced is not None and facts.takes_money:
         put_count("DisputesOpen")
-    elif facts.is_won:
-        return_taken(synced, facts.id, "dispute won", deps=deps)
 
 
 def note_fraud_warning(warning_id: str, *, deps: BillingDeps) -> None:

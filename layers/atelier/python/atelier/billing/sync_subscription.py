@@ -51,10 +51,11 @@ def _attempt(stripe_id: str, deps: BillingDeps) -> Subscription | None:
         return None
     if before is not None and before.stripe_id == facts.id:
         return _write(facts, before, before, workspace_id, deps)
-    if not facts.is_live:
-        return None
     if deps.store.is_claimed(workspace_id, facts.id) is False:
+        # Also one that has ended: the process that refused it may have died before the refund.
         _undo(facts, deps)
+        return None
+    if not facts.is_live:
         return None
     if before is None or before.is_over:
         return _write(facts, None, before, workspace_id, deps)
@@ -110,4 +111,6 @@ def _undo(facts: SubscriptionFacts, deps: BillingDeps) -> None:
     if facts.latest_invoice_id is None:
         return
     for payment_id in deps.stripe.invoice(facts.latest_invoice_id).paid_by:
-        deps.stripe.refund_payment(payment_id, key=f"refused#{facts.id}#{payment_id}")
+        # A refund that failed would fail each time; its event has told the operator.
+        if all(refund.returns_money for refund in deps.stripe.refunds_of(payment_id)):
+            deps.stripe.refund_payment(payment_id, key=f"refused#{facts.id}#{payment_id}")

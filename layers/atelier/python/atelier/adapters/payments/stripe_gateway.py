@@ -17,8 +17,8 @@ from atelier.clock import Clock, system_clock
 
 CreatedT = TypeVar("CreatedT")
 INTERNAL_ERROR = 500
-# What a refund answers for a payment of which nothing is left.
-NOTHING_LEFT = frozenset({"charge_already_refunded"})
+# What a refund answers for a payment of which nothing is left, here or because the bank holds it.
+NOTHING_LEFT = frozenset({"charge_already_refunded", "charge_disputed"})
 
 
 class SdkStripe(SdkReads):

@@ -105,6 +105,11 @@ class SdkReads:
         with errors_as_ours():
             return dispute_facts(plain(self._client().v1.disputes.retrieve(id)))
 
+    def disputes_of(self, payment_id: str) -> list[DisputeFacts]:
+        with errors_as_ours():
+            listed = self._client().v1.disputes.list({"payment_intent": payment_id, "limit": PAGE_SIZE})
+            return [dispute_facts(plain(each)) for each in listed.auto_paging_iter()]
+
     def charge_of_warning(self, id: str) -> str:
         with errors_as_ours():
             return id_of(plain(self._client().v1.radar.early_fraud_warnings.retrieve(id))["charge"]) or ""
