@@ -373,6 +373,17 @@ def test_a_plan_that_stripe_gives_up_falls_to_free_and_can_be_bought_again(world
     assert world.wallet(workspace).tier == "starter@1"
 
 
+def test_a_grace_period_that_is_over_at_stripe_is_over(world: BillingWorld, workspace: str) -> None:
+    """A test clock of Stripe may be months ahead of ours."""
+    world.subscribe(workspace)
+    world.hand_over()
+    world.use_card(world.customer(workspace, None).stripe_id, DECLINES)
+    world.simulator.advance(days=31.2)
+    world.simulator.advance(days=28)
+    world.hand_over()
+    assert (status(world, workspace), world.wallet(workspace).tier_at(world.now)) == (PlanStatus.ENDED, "free")
+
+
 # ---- money that goes back --------------------------------------------------------------------------------------------
 
 

@@ -34,8 +34,9 @@ class PlannedChange:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionFacts:
-    """A subscription. `status` is Stripe's own. `anchor`: the time from which its periods are counted. `ends_by`: why
-    it ended, Stripe's reason. `price` and `item_id` are None for a subscription that sells nothing of ours."""
+    """A subscription. `status` is Stripe's own. `anchor`: the time from which its periods are counted. `ended_at` and
+    `ends_by`: when and why it ended, Stripe's reason. `price` and `item_id` are None for a subscription that sells
+    nothing of ours."""
 
     id: str
     customer_id: str
@@ -50,6 +51,7 @@ class SubscriptionFacts:
     trial_ends_at: datetime | None = None
     is_collection_paused: bool = False
     resumes_at: datetime | None = None
+    ended_at: datetime | None = None
     ends_by: str | None = None
     latest_invoice_id: str | None = None
     schedule_id: str | None = None

@@ -84,6 +84,7 @@ def subscription_facts(found: Json, price_of: Callable[[str], PriceFacts]) -> Su
         trial_ends_at=_optional_time(found.get("trial_end")),
         is_collection_paused=pause is not None,
         resumes_at=_optional_time(pause.get("resumes_at")) if pause else None,
+        ended_at=_optional_time(found.get("ended_at")),
         ends_by=_part(found, "cancellation_details").get("reason") if found.get("ended_at") else None,
         latest_invoice_id=id_of(found.get("latest_invoice")),
         schedule_id=id_of(found.get("schedule")),
