@@ -8,10 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+DAILY_CREDITS = {"free": 50, "pro@1": 80}
+"""The daily credits of the tiers, which are not those on sale."""
+RETURNED_LIFETIME_MIN = timedelta(days=30)
+
 
 @dataclass
 class OracleGrant:
-    """A grant of credits. `left`: still spendable; `lapsed`: expired unspent."""
+    """A grant of credits. `left`: still spendable; `lapsed`: expired unspent; `taken_back`: revoked and not returned
+    since."""
 
     name: str
     left: int
@@ -36,13 +41,18 @@ class OracleHold:
 
 @dataclass
 class OracleWallet:
-    """A wallet. `reset`: when the next daily grant is due."""
+    """A wallet. `reset`: when the next daily grant is due; `tier_ends_at`: from then on the tier is free."""
 
     reset: datetime
     grants: list[OracleGrant] = field(default_factory=list[OracleGrant])
     held: int = 0
     debt: int = 0
     spent: int = 0
+    tier: str = "free"
+    tier_ends_at: datetime | None = None
+
+    def tier_at(self, now: datetime) -> str:
+        return self.tier if self.tier_ends_at is None or now < self.tier_ends_at else "free"
 
     @property
     def available(self) -> int:
@@ -57,7 +67,8 @@ class OracleWallet:
         if self.reset <= now:
             midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
             self.reset = midnight
-            self.grants.append(OracleGrant(f"daily#{now.date()}", 50, 10, now, midnight, granted=50))
+            credits = DAILY_CREDITS[self.tier_at(now)]
+            self.grants.append(OracleGrant(f"daily#{now.date()}", credits, 10, now, midnight, granted=credits))
         covered = min(self.debt, self.available)
         self.take(covered, now)
         self.debt -= covered
@@ -95,10 +106,21 @@ class OracleWallet:
             else:
                 pot.left += amount - paid
 
-    def take_back(self, pot: OracleGrant, amount: int) -> None:
-        pot.taken_back += amount
+    def take_back(self, pot: OracleGrant, asked: int) -> int:
+        """Revokes up to `asked` credits of a grant, and returns how many."""
+        missing = taken = min(asked, pot.granted - pot.taken_back)
+        pot.taken_back += taken
         for source in ("left", "lapsed"):
-            part = min(getattr(pot, source), amount)
+            part = min(getattr(pot, source), missing)
             setattr(pot, source, getattr(pot, source) - part)
-            amount -= part
-        self.debt += amount
+            missing -= part
+        self.debt += missing
+        return taken
+
+    def give_back(self, pot: OracleGrant, taken: int, name: str, now: datetime) -> OracleGrant:
+        """Returns what a revocation took of a grant, as a new grant."""
+        pot.taken_back -= taken
+        expires_at = pot.expires_at and max(pot.expires_at, now + RETURNED_LIFETIME_MIN)
+        returned = OracleGrant(name, taken, 40, now, expires_at, granted=taken)
+        self.grants.append(returned)
+        return returned

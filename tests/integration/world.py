@@ -308,10 +308,10 @@ class World:
             found.extend(page.movements)
         return found
 
-    def assert_sound(self) -> list[Movement]:
+    def assert_sound(self, wallet: Wallet | None = None) -> list[Movement]:
         """Asserts the ledger's invariants in this wallet: its counters are the sums of its entries. Returns its
-        movements, newest first."""
-        wallet, movements = self.wallets.wallet(self.workspace_id), self.movements()
+        movements, newest first. `wallet`: the wallet as it is now, if it was read already."""
+        wallet, movements = wallet or self.wallet(), self.movements()
         entries = [entry for movement in movements for entry in movement.entries]
         accounts = ("available", "held", "debt")
         sums = {account: sum(e.amount for e in entries if e.account == account) for account in accounts}
