@@ -13,7 +13,7 @@ from atelier.ledger.model import GrantSource, Movement
 from atelier.ledger.operations import GRANTS_MAX, OperationRecord, TransferShare, plan_transfer, returned_key
 from atelier.ledger.post import adjust, give_back, grant, revoke, transfer
 from tests.conftest import Tables
-from tests.integration.world import World, run_concurrently
+from tests.integration.world import World, run_concurrently, stock
 
 BOUGHT, REFUND, DISPUTE = "grant#stripe#pi_1", "revoke#stripe#re_1", "revoke#stripe#dp_1"
 
@@ -285,13 +285,6 @@ def test_a_revocation_by_an_earlier_build_is_given_back(world: World) -> None:
     assert (take_back(world, 30), return_credits(world)) == (30, 30)
 
 
-def test_monthly_credits_are_granted_at_the_maximum_number_of_grants(world: World) -> None:
-    fill_grants(world)
-    buy_expiring(world, 100, world.now + timedelta(days=30))
-    assert [grant.amount for grant in world.refreshed().grants if grant.source is GrantSource.MONTHLY] == [100]
-    world.assert_sound()
-
-
 def test_credits_that_expired_unspent_are_no_debt_after_a_refund(world: World) -> None:
     expires_at = world.now + timedelta(hours=1)
     grant(
@@ -416,21 +409,15 @@ def test_an_expiry_booked_by_a_fast_clock_is_no_debt_after_a_refund(world: World
     world.assert_sound()
 
 
-def fill_grants(world: World) -> None:
-    """Gives the wallet grants of one credit until it has GRANTS_MAX."""
-    live = len(world.refreshed().grants)
-    for number in range(GRANTS_MAX - live):
-        grant(world.workspace_id, f"promo#{number}", GrantSource.PROMO, 1, deps=world.post_deps, now=world.now)
-
-
-def test_a_purchase_is_granted_even_at_the_maximum_number_of_grants(world: World) -> None:
-    fill_grants(world)
+@pytest.mark.parametrize("source", [GrantSource.PURCHASE, GrantSource.MONTHLY, GrantSource.REFUND])
+def test_a_paid_grant_is_given_even_at_the_maximum_number_of_grants(world: World, source: GrantSource) -> None:
+    stock(world, GRANTS_MAX - len(world.refreshed().grants))
     with pytest.raises(Conflict):
         grant(world.workspace_id, "promo#more", GrantSource.PROMO, 1, deps=world.post_deps, now=world.now)
     before = world.refreshed().available
-    buy(world, 100)
+    grant(world.workspace_id, BOUGHT, source, 100, deps=world.post_deps, now=world.now)
     assert world.refreshed().available == before + 100
-    world.assert_sound()
+    assert len(world.wallet().grants) == GRANTS_MAX + 1
 
 
 def test_a_callers_facts_do_not_override_the_grants_own_facts(world: World) -> None:

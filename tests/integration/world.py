@@ -19,6 +19,7 @@ from atelier.adapters.aws.dynamodb.generations.store import DynamoGenerations
 from atelier.adapters.aws.dynamodb.health import DynamoHealth
 from atelier.adapters.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 from atelier.adapters.aws.dynamodb.inbox import DynamoInbox
+from atelier.adapters.aws.dynamodb.ledger.items import wallet_item
 from atelier.adapters.aws.dynamodb.ledger.store import DynamoWallets
 from atelier.adapters.aws.dynamodb.ledger.transactions import put_new_wallet
 from atelier.adapters.aws.dynamodb.library import DynamoAssets
@@ -34,7 +35,15 @@ from atelier.generations.ports import InputUnusable, OutputLocation, Undeliverab
 from atelier.generations.quote import Quote
 from atelier.generations.submit import AcceptedGeneration, Submission, SubmitDeps, submit_generation
 from atelier.ids import new_id
-from atelier.ledger.model import DailyCreditRule, Movement, Wallet, new_wallet
+from atelier.ledger.model import (
+    SPENDING_PRIORITY,
+    DailyCreditRule,
+    Grant,
+    GrantSource,
+    Movement,
+    Wallet,
+    new_wallet,
+)
 from atelier.ledger.post import PostDeps
 from atelier.moderation.blocklist import DEFAULT_BLOCKLIST
 from atelier.moderation.model import Category, OutputWithheld, Policy
@@ -330,6 +339,17 @@ class World:
         ended = sum(kinds.count(kind) for kind in ("settled", "released", "expired"))
         assert wallet.holds_open == kinds.count("hold") - ended
         return movements
+
+
+def stock(world: World, count: int, expires_at: datetime | None = None) -> None:
+    """Stores the wallet with `count` more promotional grants of one credit. They have no movements, because so many
+    would take long to write."""
+    wallet = world.wallet()
+    source = GrantSource.PROMO
+    promotions = tuple(
+        Grant(new_id("grt", NOON), source, 1, 1, 0, SPENDING_PRIORITY[source], NOON, expires_at) for _ in range(count)
+    )
+    wallet_item(replace(wallet, grants=wallet.grants + promotions, available=wallet.available + count)).save()
 
 
 def run_concurrently(count: int, call: Callable[[int], T]) -> list[T | Exception]:

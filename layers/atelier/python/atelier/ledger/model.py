@@ -33,6 +33,7 @@ from typing import Literal
 
 from atelier.clock import next_midnight, rfc3339
 from atelier.dataclass import dataclass
+from atelier.errors import Conflict
 from atelier.ids import floor_id
 
 
@@ -92,6 +93,9 @@ NO_EXPIRY_SORT_KEY = "9999"
 # `Wallet.reset_at` of a wallet whose daily credits are withheld: the daily reset skips it.
 NEVER_RESET = datetime(9999, 12, 31, tzinfo=UTC)
 FREE_TIER = "free"
+# A hold or a payment takes credits from at most this many grants. Each of them lengthens the expression of one update
+# of the wallet, and DynamoDB refuses an expression of more than 4 KB, which 65 grants would take.
+DRAWS_MAX = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,6 +340,14 @@ def draw_credits(grants: Iterable[Grant], amount: int, now: datetime) -> tuple[D
         draws.append(Draw(grant.id, credits, grant.expires_at))
         amount -= credits
     return tuple(draws)
+
+
+def require_few_draws(draws: tuple[Draw, ...]) -> None:
+    """Check that one update of the wallet can take these draws; raises Conflict when there are more than DRAWS_MAX."""
+    if len(draws) > DRAWS_MAX:
+        raise Conflict(
+            f"This would take credits from more than {DRAWS_MAX} grants at once. Order less at a time.", limit=DRAWS_MAX
+        )
 
 
 def draw_changes(draws: tuple[Draw, ...]) -> tuple[GrantChange, ...]:

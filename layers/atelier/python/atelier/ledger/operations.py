@@ -24,6 +24,7 @@ from atelier.ledger.model import (
     draw_changes,
     draw_credits,
     grant_facts,
+    require_few_draws,
 )
 
 GRANTS_MAX = 200
@@ -295,6 +296,7 @@ def _plan_spending(
     if wallet.debt > 0 or spendable < amount:
         raise InsufficientCredits(needed=amount, available=0 if wallet.debt else spendable)
     draws = draw_credits(wallet.grants, amount, now)
+    require_few_draws(draws)
     entries = (*(Entry(Account.AVAILABLE, -draw.amount, draw.grant_id) for draw in draws), *contra)
     movement = Movement(key, order, kind, key, now, entries, facts)
     change = Change(-amount, 0, 0, draw_changes(draws))

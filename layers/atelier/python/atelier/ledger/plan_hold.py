@@ -20,6 +20,7 @@ from atelier.ledger.model import (
     Wallet,
     draw_changes,
     draw_credits,
+    require_few_draws,
 )
 
 RETRY_AFTER_SECONDS = 5
@@ -38,7 +39,7 @@ def plan_hold(
 ) -> HoldPlan:
     """Plan a hold of `amount` credits for a generation. `withheld`: the reason why the wallet gets no daily credits,
     for the error. Raises InsufficientCredits with the spendable amount, RateLimited when `holds_open_max` holds are
-    open already, ValueError for a negative amount."""
+    open already, Conflict like `require_few_draws`, ValueError for a negative amount."""
     if amount < 0:
         raise ValueError("a hold cannot be negative")
     if wallet.holds_open >= holds_open_max:
@@ -48,6 +49,7 @@ def plan_hold(
         raise InsufficientCredits(needed=amount, available=0 if wallet.debt else spendable, reason=withholding_reason)
 
     draws = draw_credits(wallet.grants, amount, now)
+    require_few_draws(draws)
     changes = tuple(replace(taken, held=-taken.remaining) for taken in draw_changes(draws))
     entries = tuple(
         entry

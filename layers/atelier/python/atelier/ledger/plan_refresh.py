@@ -23,16 +23,19 @@ from atelier.ledger.model import (
     order_at,
 )
 
+# A DynamoDB transaction has at most 100 parts: one for each movement, and the wallet.
+EXPIRIES_MAX = 90
+
 
 def plan_refresh(wallet: Wallet, daily: DailyCreditRule, now: datetime) -> RefreshPlan:
     """Plan a refresh: book expiries, drop grants that are spent and not held, add today's grant when it is due, and pay
-    a debt from the remaining credits."""
+    a debt from the remaining credits. Of more than EXPIRIES_MAX expiries, the rest is left for the next refresh."""
     movements: list[Movement] = []
     grants: list[Grant] = []
     available = wallet.available
     for grant in wallet.grants:
         kept_grant = grant
-        if grant.is_expired(now) and grant.remaining:
+        if grant.is_expired(now) and grant.remaining and len(movements) < EXPIRIES_MAX:
             expired_credits = grant.remaining
             entries = (Entry(Account.AVAILABLE, -expired_credits, grant.id), Entry(Account.EXPIRED, expired_credits))
             at = grant.expires_at or now
@@ -68,7 +71,7 @@ def plan_refresh(wallet: Wallet, daily: DailyCreditRule, now: datetime) -> Refre
             grants.append(grant)
             available += daily.credits
 
-    debt_paid = min(wallet.debt, sum(grant.remaining for grant in grants))
+    debt_paid = min(wallet.debt, sum(grant.remaining for grant in grants if not grant.is_expired(now)))
     if debt_paid:
         payments = {draw.grant_id: draw.amount for draw in draw_credits(grants, debt_paid, now)}
         entries = (

@@ -31,10 +31,11 @@ def refresh_wallet(
         nonlocal known_wallet
         wallet, known_wallet = known_wallet or wallets.wallet(workspace_id), None
         daily_credits = daily_credits_of(wallet.tier_at(now))
-        if not wallet.needs_refresh(now) and not daily_credits.is_due(wallet, now):
-            return wallet
-        plan = plan_refresh(wallet, daily_credits, now)
-        wallets.apply_refresh(plan)
-        return plan.wallet
+        # One refresh is enough, unless very many grants have expired.
+        while wallet.needs_refresh(now) or daily_credits.is_due(wallet, now):
+            plan = plan_refresh(wallet, daily_credits, now)
+            wallets.apply_refresh(plan)
+            wallet = plan.wallet
+        return wallet
 
     return retrying(attempt, on=StaleWallet, busy="The wallet is busy. Try again.", tries_max=TRIES_MAX)
