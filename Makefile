@@ -10,7 +10,7 @@ STACK ?= atelier
 STAGE ?= production
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench build deploy verify-email clean lock .venv .venv-tools .venv-clients
+.PHONY: help run test check bench build deploy verify-email stripe-sync clean lock .venv .venv-tools .venv-clients
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -199,6 +199,9 @@ deploy: build ## to the AWS account of your credentials [STACK=atelier] [STAGE=p
 verify-email: $(tools_ready) ## say that a mailbox is its account's: EMAIL=… [STACK=atelier] [ARGS=--region …]
 	@test -n "$(EMAIL)" || { echo "say whose: EMAIL=ada@example.com"; exit 1; }
 	@.venv-tools/bin/python -m infra.verify_email --stack-name $(STACK) $(ARGS) "$(EMAIL)"
+
+stripe-sync: $(tools_ready) ## show how Stripe's prices differ from the price list; APPLY=1 writes them [STACK=atelier] [ARGS=--region …]
+	@.venv-tools/bin/python -m infra.stripe_sync --stack-name $(STACK) $(if $(APPLY),--apply) $(ARGS)
 
 clean: ## remove environments, builds and caches; what `make run` keeps under DATA stays
 	@rm -rf .venv .venv-tools .venv-clients tests/judges/node_modules .aws-sam .bench .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -21,6 +21,7 @@ from atelier.telemetry import logger
 from infra.simulators.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateSimulator
 from infra.simulators.stripe.server import API_KEY as STRIPE_KEY
 from infra.simulators.stripe.server import WEBHOOK_SECRET as STRIPE_WEBHOOK_SECRET
+from infra.simulators.stripe.server import StripeSimulator
 from tests.embedded_aws import Tables, clear_wiring_caches
 from tests.functions.example_data import ATTEMPTS_KEY, OWN_KEY, PROMPT, TOKEN_TEXT, create_account
 from tests.polling import wait_until
@@ -209,6 +210,15 @@ def replicate(cloud: AwsResources, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     with ReplicateSimulator(run_seconds=0.02) as running:
         running.behave("webhook:lost", creations=100)
         monkeypatch.setenv("ATELIER_PROVIDER_URLS", f"replicate={running.url}")
+        clear_wiring_caches(clients=False)
+        yield running
+
+
+@pytest.fixture
+def stripe(cloud: AwsResources, monkeypatch: pytest.MonkeyPatch) -> Iterator[StripeSimulator]:
+    """Stripe's simulator. It sends no webhooks, because it knows no endpoint."""
+    with StripeSimulator() as running:
+        monkeypatch.setenv("ATELIER_STRIPE_URL", running.url)
         clear_wiring_caches(clients=False)
         yield running
 

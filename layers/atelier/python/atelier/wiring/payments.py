@@ -11,7 +11,7 @@ from atelier.adapters.aws.secrets import Secret
 from atelier.billing.deps import BillingDeps
 from atelier.clock import Clock
 from atelier.ledger.post import PostDeps
-from atelier.settings import BillingTable, LedgerTable, Payments
+from atelier.settings import BillingTable, Deployment, LedgerTable, Payments
 from atelier.wiring.ledger import daily_grant, wallets
 from atelier.wiring.prices import prices
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import stripe
 
     from atelier.adapters.payments.stripe_gateway import SdkStripe
+    from atelier.billing.sync_prices import PriceSyncDeps
 
 # A request to Stripe is tried three times, and all of them must fit into the time of the function that waits.
 REQUEST_SECONDS_MAX = 8.0
@@ -53,6 +54,15 @@ def gateway() -> SdkStripe:
     from atelier.adapters.payments.stripe_gateway import SdkStripe
 
     return SdkStripe(_client, uses_test_clocks=bool(Payments.read().test_clocks))
+
+
+def price_sync_deps() -> PriceSyncDeps:
+    """The dependencies of bringing our price list to Stripe."""
+    from atelier.adapters.payments.stripe_prices import SdkPriceCatalogue
+    from atelier.billing.sync_prices import PriceSyncDeps
+
+    stripe_catalogue = SdkPriceCatalogue(_client)
+    return PriceSyncDeps(prices().data, Deployment.read().stage, stripe_catalogue, sells=bool(Payments.read().service))
 
 
 @cache
