@@ -120,7 +120,9 @@ def plan_prices(
     own_products = [product for product in products if product.metadata.get(DEPLOYMENT) == deployment]
     all_prices = list(prices)
     own_prices = [price for price in all_prices if price.metadata.get(DEPLOYMENT) == deployment]
-    holders = {price.lookup_key: price for price in all_prices if price.lookup_key is not None}
+    holders: dict[str | None, SellablePrice] = {
+        price.lookup_key: price for price in all_prices if price.lookup_key is not None
+    }
 
     steps: list[PriceStep] = []
     kept_products, kept_prices = set[str](), set[str | None]()
