@@ -303,10 +303,10 @@ def fields_of_recipe(recipe: Json) -> Fields:
     """The form's fields that ask for the same as a recipe (of a generation, or of a template)."""
     parameters: Json = recipe.get("parameters") or {}
     messages: list[Json] = parameters.get("messages") or []
-    is_asked = bool(messages) and messages[-1]["role"] == "user"
-    prompt = _words(messages[-1]) if is_asked else recipe.get("prompt") or ""
+    ends_with_user = bool(messages) and messages[-1]["role"] == "user"
+    prompt = _words(messages[-1]) if ends_with_user else recipe.get("prompt") or ""
     fields: list[tuple[str, str]] = [("prompt", prompt)]
-    if turns := messages[:-1] if is_asked else messages:
+    if turns := messages[:-1] if ends_with_user else messages:
         fields += [(TURNS, json.dumps(turns, ensure_ascii=False))]
     fields += [("negative_prompt", recipe.get("negative_prompt") or "")]
     if recipe.get("pipeline"):
@@ -325,8 +325,8 @@ def fields_of_recipe(recipe: Json) -> Fields:
 
 def fields_that_continue(generation: Json) -> Fields:
     """The form's fields that go on with the conversation of a text that was made."""
-    asked = generation["enhanced_prompt"] or generation["prompt"]
-    turns: list[Json] = list(generation["parameters"].get("messages") or [{"role": "user", "content": asked}])
+    request_text = generation["enhanced_prompt"] or generation["prompt"]
+    turns: list[Json] = list(generation["parameters"].get("messages") or [{"role": "user", "content": request_text}])
     if text := generation["text"]:
         turns.append({"role": "assistant", "content": text})
     fields = [("kind", "text"), ("model", generation["model"]), (TURNS, json.dumps(turns, ensure_ascii=False))]
