@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +101,28 @@ def test_a_providers_rate_limit_delays_attempts_and_all_succeed(running: Running
     assert len(begun) == LIMIT + 1
     assert begun[LIMIT] - begun[0] >= timedelta(seconds=LIMIT_SECONDS)
     person.assert_books_balance()
+
+
+def test_a_delayed_generation_shows_its_place_and_gets_an_input_that_was_deleted_meanwhile(
+    running: RunningStack,
+) -> None:
+    person = AccountClient(running.base_url)
+    picture = person.generate(wait=25, **PICTURE).json()["data"]["generation"]["assets"][0]["id"]
+    for _ in range(LIMIT):
+        person.generate("a lake", model="replicate/sdxl", **PICTURE)
+    parameters = {"reference_asset_ids": [picture]}
+    body = {"prompt": "a woman on a pier", "model": "replicate/photomaker", "parameters": parameters}
+    answer = person.http.post("/api/generate/image", json=body)
+    assert answer.status_code == 202, answer.text
+    made = answer.json()["data"]["generation"]["id"]
+    queue = poll_until(lambda: person.generation(made)["queue"], bool)
+    assert queue["position"] >= 1
+    assert datetime.fromisoformat(queue["retry_at"]) > datetime.now(UTC)
+    assert person.http.delete(f"/api/assets/{picture}").status_code == 204
+    ended = person.wait_for_end(made)
+    assert (ended["status"], ended["queue"]) == ("succeeded", None), ended
+    lineage = person.get(f"/api/assets/{ended['assets'][0]['id']}/lineage").json()["data"]
+    assert [(each["id"], each["asset"]) for each in lineage["origins"]] == [(picture, None)]
 
 
 def test_a_lost_result_is_replaced_by_another_provider_and_charged_once(running: RunningStack) -> None:
