@@ -66,9 +66,18 @@ def _proof_texts(visit: Visit) -> dict[str, str]:
 
 
 def describe(visit: Visit, movement: Json) -> str:
-    """What a movement was, in the words of the person's language; the API's own word if there is no text for it yet."""
-    source = movement["facts"].get("source") if movement["kind"] in ("grant", "transfer") else None
+    """What a movement was and why, in the words of the person's language; the API's own word if there is no text for it
+    yet."""
+    facts = movement["facts"]
+    source = facts.get("source") if movement["kind"] in ("grant", "transfer") else None
     key = f"credits.source.{source}" if source else f"credits.kind.{movement['kind']}"
+    if source == "monthly" and facts.get("tier"):
+        # The tier without its version; the day on which the paid period begins.
+        tier, day = facts["tier"].partition("@")[0], (facts.get("period_start") or movement["at"])[:10]
+        return visit.t("credits.monthly_of", tier=tier, day=day)
+    because = f"credits.because.{str(facts.get('reason')).replace(' ', '_')}"
+    if visit.t.has(because) and (source == "refund" or movement["kind"] == "revoke"):
+        return visit.t(because)
     return visit.t(key) if visit.t.has(key) else key.rpartition(".")[2]
 
 
