@@ -20,6 +20,7 @@ from infra.local.translate import TemplateError
 HANDLES_FILE = "stack.json"
 EDGE_SECRET = "DataEdgeSecret"
 PROVIDERS_SECRET = "DataProvidersSecret"
+SYNC_PRICES = "TasksSyncPricesFunction"
 STRIPE_SECRET = "DataStripeSecret"
 # Web pages served from this machine may call the stack, on any port: front ends are developed that way.
 FRONTEND_ORIGINS = "http://localhost:*,http://127.0.0.1:*"
@@ -109,6 +110,10 @@ class Stack:
             self._add_to_secret(deployed.resources[PROVIDERS_SECRET], self._options.provider_secrets)
         if self._options.payments:
             self._add_to_secret(deployed.resources[STRIPE_SECRET], self._options.payments.secret)
+            # The price list is brought to Stripe meanwhile: an event invocation does not wait.
+            self._aws.client("lambda").invoke(
+                FunctionName=deployed.resources[SYNC_PRICES], InvocationType="Event", Payload=b'{"apply": true}'
+            )
         return deployed
 
     def _add_to_secret(self, secret: str, values: Mapping[str, object]) -> None:

@@ -81,6 +81,7 @@ def test_a_plan_is_bought_changed_paused_resumed_and_cancelled(app: ModuleType) 
     get(app, f"/api/billing/checkouts/{made['checkout_id']}")
     plan = success_data(call(app, "get_subscription"))
     assert (plan["tier"], plan["tier_id"], plan["interval"]) == ("starter", "starter@1", "month")
+    assert [invoice["status"] for invoice in get(app, "/api/billing/invoices")["items"]] == ["paid"]
 
     preview = success_data(call(app, "preview_change", body={"tier": "pro"}))
     body = {"tier": "pro", "quoted_at": preview["quoted_at"]}

@@ -34,6 +34,8 @@ PAGES: Mapping[str, str] = {
     "credits": "/credits",
     "credits_why": "/credits/generations/{generation}",
     "credits_proof": "/credits/proof",
+    "plan": "/plan",
+    "plan_payments": "/plan/payments",
     "providers": "/providers",
     "provider": "/providers/{provider}",
     "provider_custom": "/providers/custom",

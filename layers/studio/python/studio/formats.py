@@ -10,6 +10,12 @@ from markupsafe import Markup, escape
 
 from studio.money import shares
 
+SYMBOLS = {"eur": "€", "gbp": "£", "jpy": "¥", "usd": "$"}
+# Currencies whose smallest unit is the whole one (https://docs.stripe.com/currencies#zero-decimal).
+ZERO_DECIMAL = frozenset(
+    ("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof", "xpf")
+)
+
 
 def number(value: int) -> str:
     """1234567 → 1 234 567 (narrow no-break spaces, which every language reads)."""
@@ -26,6 +32,15 @@ def dollars(microusd: int) -> str:
     whole, rest = divmod(abs(microusd), 1_000_000)
     decimals = f"{rest:06}".rstrip("0").ljust(2, "0")
     return f"{'−' if microusd < 0 else ''}${number(whole)}.{decimals}"
+
+
+def money(minor: int, currency: str) -> str:
+    """An amount in a currency's minor unit, as people write it: 2900 usd → $29.00, 1200 jpy → ¥1 200."""
+    decimals = 0 if currency in ZERO_DECIMAL else 2
+    whole, rest = divmod(abs(minor), 10**decimals)
+    text = number(whole) + (f".{rest:0{decimals}}" if decimals else "")
+    symbol = SYMBOLS.get(currency, f"{currency.upper()}\u202f")
+    return f"{'−' if minor < 0 else ''}{symbol}{text}"
 
 
 def size(count: int) -> str:
@@ -65,6 +80,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "number": number,
     "signed_number": signed_number,
     "dollars": dollars,
+    "money": money,
     "size": size,
     "time": time,
     "seconds": seconds,

@@ -43,6 +43,9 @@ def preview_change(workspace_id: str, tier: str, interval: Interval, *, deps: Pl
     if not _takes_effect_now(record, target, interval, deps):
         return ChangePreview(0, target.currency, 0, record.period_end, at)
     price_id = deps.price_id(target.id, interval, target.currency)
+    if record.status is PlanStatus.TRIALING:
+        # The trial goes on under the new plan, whose first payment comes at its end.
+        return ChangePreview(0, target.currency, 0, at, at)
     invoice = deps.billing.stripe.preview_change(facts, price_id, at)
     credits = invoice_credits(invoice, anchor=facts.anchor, tier_of=deps.billing.tier_of)
     return ChangePreview(invoice.amount_due, invoice.currency, sum(line.credits for line in credits), at, at)

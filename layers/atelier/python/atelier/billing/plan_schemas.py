@@ -30,7 +30,9 @@ class CheckoutRequest(BaseModel):
     interval: Interval = "month"
     pack: Name | None = Field(default=None, examples=["small"])
     quantity: Annotated[int, Field(ge=1, le=1000)] = 1
-    success_url: Url = Field(description="Where the buyer returns after paying: a page of this deployment.")
+    success_url: Url = Field(
+        description="Where the buyer returns after paying: a page of this deployment. `{checkout_id}` is replaced."
+    )
     cancel_url: Url = Field(description="Where the buyer returns without paying.")
 
     @model_validator(mode="after")

@@ -19,6 +19,9 @@ from atelier.idempotency import IdempotencyKeys, fingerprint
 from atelier.ids import new_id
 from atelier.telemetry import put_count
 
+# In the URL to which a buyer returns, this is replaced by the checkout's id.
+CHECKOUT_ID_PLACE = "{checkout_id}"
+
 
 @dataclass(frozen=True, slots=True)
 class Buyer:
@@ -147,8 +150,9 @@ def _open(checkout: Checkout, order: CheckoutOrder, deps: CheckoutDeps, now: dat
     price_id = deps.plans.price_id(checkout.item, checkout.interval, checkout.currency)
     customer = ensure_customer(order.workspace_id, deps.buyer, deps=deps.plans, now=now)
     try:
+        success_url = order.success_url.replace(CHECKOUT_ID_PLACE, checkout.id)
         session = billing.stripe.create_checkout(
-            checkout, price_id, customer.stripe_id, order.success_url, order.cancel_url, key=checkout.id
+            checkout, price_id, customer.stripe_id, success_url, order.cancel_url, key=checkout.id
         )
     except StripeObjectMissing as error:
         # The customer was deleted at Stripe, and the event has not come yet.

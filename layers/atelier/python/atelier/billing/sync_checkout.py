@@ -12,6 +12,7 @@ from atelier.billing.errors import StripeObjectMissing
 from atelier.billing.model import Checkout, CheckoutState
 from atelier.billing.promised import find_checkout, grant_pack
 from atelier.billing.stripe_facts import CheckoutFacts
+from atelier.billing.sync_invoice import sync_invoice
 from atelier.billing.sync_payment import sync_payment
 from atelier.billing.sync_subscription import sync_subscription
 from atelier.telemetry import logger, put_count
@@ -33,7 +34,7 @@ def sync_checkout(session_id: str, *, deps: BillingDeps) -> Checkout | None:
         return None
     after = replace(checkout, session_id=facts.id, url=facts.url, state=_state(facts))
     if facts.subscription_id is not None and facts.status == "complete":
-        sync_subscription(facts.subscription_id, deps=deps)
+        _sync_first_period(facts.subscription_id, deps)
     if checkout.kind == "pack" and facts.payment_id is not None:
         sync_payment(facts.payment_id, deps=deps)
     elif checkout.kind == "pack" and facts.is_paid:
@@ -42,6 +43,15 @@ def sync_checkout(session_id: str, *, deps: BillingDeps) -> Checkout | None:
     if deps.store.save_checkout(after):
         deps.on_change()
     return after
+
+
+def _sync_first_period(subscription_id: str, deps: BillingDeps) -> None:
+    """The subscription, and the credits of its first invoice: the buyer who returns finds both."""
+    invoice_id = deps.stripe.subscription(subscription_id).latest_invoice_id
+    if invoice_id is None:
+        sync_subscription(subscription_id, deps=deps)
+    else:
+        sync_invoice(invoice_id, deps=deps)
 
 
 def _is_as_promised(checkout: Checkout, facts: CheckoutFacts) -> bool:

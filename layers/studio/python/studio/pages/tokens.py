@@ -19,7 +19,15 @@ PERMISSIONS = (
     *("generations.create", "generations.read", "assets.create", "assets.read", "assets.manage"),
     *("models.read", "credits.read"),
     *("projects.read", "projects.manage", "characters.read", "characters.manage", "templates.read", "templates.manage"),
-    *("budgets.read", "budgets.manage", "providers.read", "providers.manage", "api-keys.read", "api-keys.manage"),
+    *(
+        "billing.read",
+        "budgets.read",
+        "budgets.manage",
+        "providers.read",
+        "providers.manage",
+        "api-keys.read",
+        "api-keys.manage",
+    ),
 )
 DAYS = (7, 30, 90, 366)
 DAYS_DEFAULT = 90
