@@ -10,7 +10,7 @@ import pytest
 from tests.bench.generation_cost import Bill, measure_bills
 from tests.bench.stack import running_stack
 
-WRITE_UNITS_MAX = 16
+WRITE_UNITS_MAX = 18
 READ_UNITS_MAX = 8
 TRANSITIONS = 3
 

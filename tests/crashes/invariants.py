@@ -63,6 +63,7 @@ def check_invariants(run: ScenarioRun) -> Outcome:
     assert assets == {asset.id for asset in delivered}
     assert all(bool(part.assets) == (part.status is Status.SUCCEEDED) for part in [generation, *parts])
     assert not generation.pipeline or not generation.assets or generation.assets == stages[-1].assets
+    assert run.count_stored_bytes() == sum(asset.size_bytes for asset in delivered)
     assert not delivered or {asset.sha256 for asset in delivered} <= run.stored_hashes()
 
     # An event about the end was published (repeats have the same id), and no execution or message is left.

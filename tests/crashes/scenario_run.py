@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from atelier.adapters.aws.dynamodb.usage import STORAGE, read_usage
 from atelier.clock import system_clock
 from atelier.generations.model import Generation, Status
 from atelier.generations.pipeline_run import read_stages
@@ -309,6 +310,10 @@ class ScenarioRun:
         """The ids of the workspace's assets in the library."""
         page = self.deployment.world.assets.list(self.owner.workspace_id, None, None, 100)
         return {asset.id for asset in page.assets}
+
+    def count_stored_bytes(self) -> int:
+        """The workspace's counter of stored bytes."""
+        return read_usage(self.owner.workspace_id, STORAGE).used
 
     def stored_hashes(self) -> set[str]:
         """The hashes in the names of the workspace's files in the bucket."""

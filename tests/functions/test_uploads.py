@@ -16,10 +16,16 @@ import pytest
 from PIL import Image
 
 from atelier.adapters.aws.clients import client
+from atelier.adapters.aws.dynamodb import transaction
+from atelier.adapters.aws.dynamodb.ledger.items import WalletItem
+from atelier.adapters.aws.dynamodb.ledger.transactions import put_new_wallet
 from atelier.adapters.aws.dynamodb.uploads import UploadItem
+from atelier.adapters.aws.dynamodb.usage import UsageItem
 from atelier.adapters.providers.local.provider import Local
+from atelier.catalogue.catalogue import catalogue
 from atelier.clock import system_clock
 from atelier.errors import NotFound, PayloadTooLarge, ValidationFailed
+from atelier.ledger.model import new_wallet
 from atelier.library.upload import BYTES_MAX
 from atelier.provider_port import Done, Input, Job
 from atelier.wiring import library, uploads
@@ -254,6 +260,8 @@ def test_a_foreign_upload_gets_the_response_of_a_missing_one(app: ModuleType, cl
 
 
 def test_inline_bytes_are_stored_once_for_each_workspace(cloud: AwsResources) -> None:
+    with transaction() as write:
+        put_new_wallet(write, new_wallet(OTHER, "free", system_clock()))
     first = uploads.keep(WORKSPACE, USER, PICTURE, "edited.png", system_clock())
     again = uploads.keep(WORKSPACE, USER, PICTURE, "other.png", system_clock())
     assert first == again
@@ -264,3 +272,31 @@ def test_inline_bytes_are_stored_once_for_each_workspace(cloud: AwsResources) ->
         uploads.keep(WORKSPACE, USER, b"nothing", "x", system_clock())
     with pytest.raises(PayloadTooLarge):
         uploads.keep(WORKSPACE, USER, bytes(BYTES_MAX + 1), "x", system_clock())
+
+
+def test_a_full_workspace_is_refused_the_form_until_its_tier_stores_more(app: ModuleType) -> None:
+    limit = catalogue(frozenset()).tier("free").storage_bytes_max
+    library.assets()  # Binds the counter to its table.
+    UsageItem(WORKSPACE, "usage#storage", used=limit - len(PICTURE) + 1, complete=1).save()
+    refused = begun(app)
+    assert error_of(refused) == (403, "QUOTA_EXCEEDED")
+    details = json.loads(refused["body"])["details"]
+    assert details == {
+        "quota": "storage_bytes",
+        "limit": limit,
+        "used": limit - len(PICTURE) + 1,
+        "tiers": ["starter@1", "pro@1", "studio@1"],
+    }
+    assert list(UploadItem.query(WORKSPACE, UploadItem.sk.startswith("upload"))) == []
+    WalletItem(WORKSPACE, "wallet").update([WalletItem.tier.set("starter@1")])
+    assert begun(app)["statusCode"] == 201
+
+
+def test_a_completed_upload_counts_once_and_a_deleted_one_no_longer(app: ModuleType, cloud: AwsResources) -> None:
+    create_upload(PICTURE)
+    for _ in range(2):
+        size = success_data(completed(app))["asset"]["size_bytes"]
+    assert library.assets().count_stored_bytes(WORKSPACE) == size
+    for _ in range(2):
+        library.assets().delete(WORKSPACE, UPLOAD, system_clock())
+    assert library.assets().count_stored_bytes(WORKSPACE) == 0

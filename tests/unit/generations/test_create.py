@@ -88,6 +88,9 @@ class FakeLibrary:
     def is_kept(self, workspace_id: str, asset_id: str) -> bool:
         return True
 
+    def stored_bytes(self, workspace_id: str) -> int:
+        return 0
+
     def get(self, workspace_id: str, document_id: str) -> Template | Character:
         if document_id == CHARACTER_ID:
             return CHARACTER

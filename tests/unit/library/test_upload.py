@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from atelier.errors import Conflict, NotFound, ValidationFailed
+from atelier.errors import Conflict, NotFound, QuotaExceeded, ValidationFailed
 from atelier.library.model import Asset, DeletedAsset
 from atelier.library.ports import FileInvalid, FileLimitExceeded, StoredFile, UploadExists, UploadForm
 from atelier.library.upload import LIFETIME, Upload, begin_upload, complete_upload, store_bytes
@@ -33,6 +33,7 @@ class World:
     sent: dict[str, bytes] = field(default_factory=dict[str, bytes])
     stored: dict[str, bytes] = field(default_factory=dict[str, bytes])
     bound: dict[str, str] = field(default_factory=dict[str, str])
+    bytes_max: int = 1000
     calls: int = 0
     dies_at: int = -1
 
@@ -91,6 +92,13 @@ class World:
         self._step()
         return StoredFile(file_type, "png", sha256, len(data), 1, 1)
 
+    # The quota of storage
+    def require_room(self, workspace_id: str, size_bytes: int, now: datetime) -> None:
+        self._step()
+        used = sum(asset.size_bytes for asset in self.assets.values())
+        if used + size_bytes > self.bytes_max:
+            raise QuotaExceeded("Full.", quota="storage_bytes", limit=self.bytes_max, used=used, tiers=[])
+
     # IdempotencyKeys
     def reserve(self, workspace_id: str, key: str, fingerprint: str, new_id: str) -> str:
         self._step()
@@ -103,14 +111,21 @@ def said(size: int = 4, asset_id: str = ID) -> Upload:
 
 def ended(world: World, now: datetime = NOW) -> Asset:
     # One world implements all ports.
-    return complete_upload(WORKSPACE, ID, assets=world, uploads=world, files=world, intake=world, now=now)  # pyright: ignore
+    ports = {"assets": world, "uploads": world, "files": world, "intake": world}
+    return complete_upload(WORKSPACE, ID, **ports, require_room=world.require_room, now=now)  # pyright: ignore
+
+
+def begun(world: World, upload: Upload) -> Upload:
+    ports = {"uploads": world, "files": world, "keys": world}
+    return begin_upload(upload, idempotency_key="k", **ports, require_room=world.require_room, now=NOW)[0]  # pyright: ignore
 
 
 def kept(world: World, data: bytes) -> Asset:
-    return store_bytes(WORKSPACE, USER, data, "x.png", assets=world, intake=world, keys=world, now=NOW)  # pyright: ignore
+    ports = {"assets": world, "intake": world, "keys": world}
+    return store_bytes(WORKSPACE, USER, data, "x.png", **ports, require_room=world.require_room, now=NOW)  # pyright: ignore
 
 
-@pytest.mark.parametrize("dies_at", range(1, 9))
+@pytest.mark.parametrize("dies_at", range(1, 10))
 def test_a_completion_that_crashed_can_be_repeated(dies_at: int) -> None:
     world = World(uploads={ID: said()}, sent={ID: b"good"}, dies_at=dies_at)
     try:
@@ -191,19 +206,19 @@ def test_an_upload_without_a_file_or_past_its_lifetime_is_not_completed() -> Non
     assert ended(world, NOW + 2 * LIFETIME) == done
 
 
-@pytest.mark.parametrize("dies_at", range(1, 5))
+@pytest.mark.parametrize("dies_at", range(1, 6))
 def test_a_repeated_idempotency_key_begins_one_upload_after_a_crash(dies_at: int) -> None:
     world = World(dies_at=dies_at)
     for number in range(2):
         try:
             new = said(asset_id=f"ast_{number}")
-            begin_upload(new, idempotency_key="k", uploads=world, files=world, keys=world, now=NOW)
+            begun(world, new)
         except Death:
             world.dies_at = -1
-    assert list(world.uploads) == ["ast_0"] or dies_at == 1
+    assert list(world.uploads) == ["ast_0"] or dies_at <= 2
 
 
-@pytest.mark.parametrize("dies_at", range(1, 8))
+@pytest.mark.parametrize("dies_at", range(1, 9))
 def test_the_same_bytes_are_stored_as_one_asset_after_a_crash(dies_at: int) -> None:
     world = World(dies_at=dies_at)
     with suppress(Death):
@@ -212,3 +227,32 @@ def test_the_same_bytes_are_stored_as_one_asset_after_a_crash(dies_at: int) -> N
     first, again, other = kept(world, b"good"), kept(world, b"good"), kept(world, b"else")
     assert first == again != other
     assert len(world.assets) == 2
+
+
+def test_a_file_without_room_is_refused_before_it_is_sent() -> None:
+    world = World(bytes_max=7)
+    first, second = said(4, "ast_1"), said(4, "ast_2")
+    begun(world, first)
+    kept(world, b"good")
+    with pytest.raises(QuotaExceeded):
+        begun(world, second)
+    assert list(world.uploads) == ["ast_1"]
+
+
+def test_an_upload_whose_room_is_gone_is_not_stored() -> None:
+    world = World(uploads={ID: said()}, sent={ID: b"good"}, bytes_max=7)
+    kept(world, b"else")
+    with pytest.raises(QuotaExceeded):
+        ended(world)
+    assert (len(world.assets), len(world.stored)) == (1, 1)
+    world.bytes_max = 8
+    assert ended(world) == ended(world)
+
+
+def test_bytes_of_a_request_need_room_but_those_stored_before_do_not() -> None:
+    world = World(bytes_max=4)
+    first = kept(world, b"good")
+    with pytest.raises(QuotaExceeded):
+        kept(world, b"else")
+    assert kept(world, b"good") == first
+    assert len(world.stored) == 1

@@ -232,6 +232,11 @@ class InputAssetStore(Protocol):
         """Whether an asset is in the library and not archived."""
         ...
 
+    def stored_bytes(self, workspace_id: str) -> int:
+        """The bytes of the workspace's stored files; files that were stored before there was a counter are included
+        from the first upload or deletion on."""
+        ...
+
 
 class CharacterReads(Protocol):
     """The characters that requests name."""

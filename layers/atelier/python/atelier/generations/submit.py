@@ -11,12 +11,15 @@ from datetime import datetime, timedelta
 
 from atelier.catalogue.catalogue import Catalogue
 from atelier.catalogue.model import CHARACTER
+from atelier.catalogue.quotas import Quota
+from atelier.catalogue.tiers import Tier
 from atelier.dataclass import dataclass
 from atelier.errors import (
     BudgetExceeded,
     Conflict,
     InsufficientCredits,
     NotFound,
+    QuotaExceeded,
     QuoteExpired,
     RateLimited,
     Unavailable,
@@ -126,12 +129,13 @@ def submit_generation(
     wallet, when the caller has read it since the request came.
 
     Raises ValidationFailed, PromptRefused by the moderation, PaymentRequired for what the workspace's tier does not
-    include, InsufficientCredits, BudgetExceeded, IdempotencyMismatch, RateLimited, QuoteExpired, Conflict (a quote
-    redeemed before, an archived project), NotFound (no such project), Unavailable.
+    include, QuotaExceeded for a workspace whose storage is full, InsufficientCredits, BudgetExceeded,
+    IdempotencyMismatch, RateLimited, QuoteExpired, Conflict (a quote redeemed before, an archived project), NotFound
+    (no such project), Unavailable.
     """
     try:
         return _accept(submission, deps, now, wallet or deps.wallets.wallet(submission.workspace_id))
-    except (InsufficientCredits, BudgetExceeded, RateLimited, Conflict):
+    except (InsufficientCredits, BudgetExceeded, QuotaExceeded, RateLimited, Conflict):
         # A parallel request with the same key may have been accepted first, and have taken the credits, the budget or
         # the quote that are missing here. Then its generation is the answer.
         earlier = deps.find_accepted(submission)
@@ -260,6 +264,8 @@ def _write(request: PricedRequest, deps: SubmitDeps, now: datetime, wallet_read:
             continue
 
         generation = decision.generation
+        if isinstance(decision, OpenHold):
+            _require_storage(workspace_id, tier, deps)
         try:
             match decision:
                 case ShowEarlier():
@@ -279,6 +285,14 @@ def _write(request: PricedRequest, deps: SubmitDeps, now: datetime, wallet_read:
             pass  # A parallel writer changed the wallet: decide again with the wallet that it has left.
         deps.pause(tries)
     raise Unavailable("The wallet is busy. Try again.")
+
+
+def _require_storage(workspace_id: str, tier: Tier, deps: SubmitDeps) -> None:
+    """Raises QuotaExceeded for a workspace whose storage is full. A result that crosses the limit is delivered: the
+    provider is paid by then."""
+    quota, used = Quota("storage_bytes", tier, deps.catalogue), deps.input_asset_store.stored_bytes(workspace_id)
+    if used >= quota.limit:
+        raise quota.exceeded(used)
 
 
 def check_size(recipe: Recipe, pipeline: Pipeline | None) -> None:

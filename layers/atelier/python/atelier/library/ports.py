@@ -54,6 +54,10 @@ class Assets(Protocol):
         """The same, and what remains of those that were deleted."""
         ...
 
+    def count_stored_bytes(self, workspace_id: str) -> int:
+        """The bytes of all stored files. The first call for a workspace may read all of its assets."""
+        ...
+
     def record_upload(self, asset: Asset) -> Asset:
         """Write an uploaded asset unless it exists already; returns the stored asset. Raises NotFound when it was
         deleted."""

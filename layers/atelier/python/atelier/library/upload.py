@@ -7,6 +7,7 @@ that records the asset wins. An upload that is not completed within a day is del
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -31,6 +32,8 @@ from atelier.library.ports import (
 BYTES_MAX = 50 * 1024 * 1024
 NAME_CHARACTERS_MAX = 120
 LIFETIME = timedelta(days=1)
+# require_room(workspace_id, size_bytes, now): raises QuotaExceeded when that is more than the workspace may store.
+RequireRoom = Callable[[str, int, datetime], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +70,13 @@ def begin_upload(
     uploads: Uploads[Upload],
     files: UploadedFiles[Upload],
     keys: IdempotencyKeys,
+    require_room: RequireRoom,
     now: datetime,
 ) -> tuple[Upload, UploadForm, bool]:
     """Announce an upload. Returns it, the form for sending its file, and whether the same request announced it before.
     `idempotency_key`: the caller's own, if any. Raises IdempotencyMismatch when the key was used for another
-    request."""
+    request, QuotaExceeded when the workspace has no room for the file."""
+    require_room(upload.workspace_id, upload.size_bytes, now)
     replayed = False
     if idempotency_key is not None:
         key = f"uploads {idempotency_key}"
@@ -91,13 +96,14 @@ def complete_upload(
     uploads: Uploads[Upload],
     files: UploadedFiles[Upload],
     intake: FileIngest,
+    require_room: RequireRoom,
     now: datetime,
 ) -> Asset:
     """Turn an upload into an asset, and return it; an asset that exists already is returned as it is.
 
     Raises NotFound without such an upload or after its asset was deleted, Conflict while its file has not been sent,
-    PromptRefused when moderation rejects the file, and ValidationFailed for a file that is not as announced: then
-    another file may be sent."""
+    QuotaExceeded when the workspace has no room for it any more, PromptRefused when moderation rejects the file, and
+    ValidationFailed for a file that is not as announced: then another file may be sent."""
     for existing in assets.find_with_deleted(workspace_id, [asset_id]):
         if isinstance(existing, DeletedAsset):
             raise NotFound
@@ -106,6 +112,7 @@ def complete_upload(
     upload = uploads.get(workspace_id, asset_id)
     if upload.expires_at <= now:
         raise NotFound
+    require_room(workspace_id, upload.size_bytes, now)
 
     try:
         data = files.read(upload, upload.size_bytes)
@@ -128,11 +135,12 @@ def store_bytes(
     assets: Assets,
     intake: FileIngest,
     keys: IdempotencyKeys,
+    require_room: RequireRoom,
     now: datetime,
 ) -> Asset:
     """Store the bytes of a request as an asset; equal bytes give the same asset, until it is deleted. content_type:
-    stands for the expected kind of file; the bytes decide the format. Raises PayloadTooLarge, ValidationFailed,
-    PromptRefused."""
+    stands for the expected kind of file; the bytes decide the format. Raises PayloadTooLarge, QuotaExceeded,
+    ValidationFailed, PromptRefused."""
     if len(data) > BYTES_MAX:
         raise PayloadTooLarge(f"The file is larger than {BYTES_MAX} bytes.", bytes_max=BYTES_MAX)
     digest = hashlib.sha256(data).hexdigest()
@@ -143,6 +151,7 @@ def store_bytes(
             return existing[0]
         # A deleted asset does not come back: the key of the next one is derived from its id.
         asset_id = keys.reserve(workspace_id, f"{key} after {asset_id}", digest, new_id("ast", now))
+    require_room(workspace_id, len(data), now)
     upload = Upload(asset_id, workspace_id, user_id, name[:NAME_CHARACTERS_MAX], content_type, len(data), now)
     return _store_asset(upload, data, assets=assets, intake=intake)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 
 from atelier.adapters.aws.dynamodb.uploads import DynamoUploads
 from atelier.adapters.aws.s3 import MediaStore as S3MediaStore
@@ -11,12 +11,14 @@ from atelier.adapters.aws.uploads import BucketUploads
 from atelier.adapters.media.ingest import MediaIngest
 from atelier.adapters.media.keys import upload_key
 from atelier.caller import Caller
+from atelier.library import check_room
 from atelier.library import upload as uploading
 from atelier.library.model import Asset
 from atelier.library.upload_schemas import UploadEnvelope, UploadRequest, upload_view
 from atelier.settings import AwsEndpoint, LibraryTable, MediaBucket
 from atelier.wiring import moderation
 from atelier.wiring.idempotency import idempotency_keys
+from atelier.wiring.ledger import quota_of
 from atelier.wiring.library import assets
 
 
@@ -36,6 +38,11 @@ def _ingest() -> MediaIngest:
     return MediaIngest(S3MediaStore(MediaBucket.read().bucket), inspect_output=moderation.upload_check())
 
 
+def _require_room(workspace_id: str, size_bytes: int, now: datetime) -> None:
+    quota = partial(quota_of, "storage_bytes", workspace_id, now)
+    check_room.require_room(workspace_id, size_bytes, assets=assets(), quota=quota)
+
+
 def begin(
     caller: Caller, body: UploadRequest, idempotency_key: str | None, now: datetime
 ) -> tuple[UploadEnvelope, bool]:
@@ -46,6 +53,7 @@ def begin(
         uploads=_uploads(),
         files=_upload_bucket(),
         keys=idempotency_keys(),
+        require_room=_require_room,
         now=now,
     )
     return upload_view(upload, form), replayed
@@ -60,6 +68,7 @@ def complete(workspace_id: str, asset_id: str, now: datetime) -> Asset:
         uploads=_uploads(),
         files=_upload_bucket(),
         intake=_ingest(),
+        require_room=_require_room,
         now=now,
     )
 
@@ -79,5 +88,6 @@ def keep(
         assets=assets(),
         intake=_ingest(),
         keys=idempotency_keys(),
+        require_room=_require_room,
         now=now,
     )

@@ -2,11 +2,13 @@
 
 pk wsp_…  sk ast_…     one asset; its id is derived from its generation or is its upload's, so recording is repeatable.
                        With `deleted_at` it is what remains of a deleted one: the id is taken, and is not recorded anew
+pk wsp_…  sk usage#storage   the bytes of all of them that are not deleted; see `usage.py`
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -16,7 +18,16 @@ from pynamodb.exceptions import DoesNotExist
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
-from atelier.adapters.aws.dynamodb import CompactJSON, Item, conditional, newest_page
+from atelier.adapters.aws.dynamodb import (
+    CompactJSON,
+    ConditionsFailed,
+    Item,
+    conditional,
+    newest_page,
+    retry_conflicts,
+    transaction,
+)
+from atelier.adapters.aws.dynamodb.usage import STORAGE, UsageItem, complete_usage, put_usage, read_usage
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound
 from atelier.generations.model import DeliveredFile, Generation, InputAsset
@@ -26,6 +37,9 @@ from atelier.library.ports import ALL_ASSETS, AssetChanges, AssetFilter, AssetPa
 NAME_CHARACTERS_MAX = 80
 # The first characters of an id, after its prefix, are its time.
 ID_TIME_CHARACTERS = 10
+# Attempts to write an asset with the counter of stored bytes, which all parallel deliveries of a workspace change.
+TRIES_MAX = 60
+BUSY = "The workspace's library is busy. Try again."
 
 
 class AssetItem(Item):
@@ -52,6 +66,8 @@ class AssetItem(Item):
     favorite = NumberAttribute(null=True)
     deleted_at = UnicodeAttribute(null=True)
     file_pending = NumberAttribute(null=True)
+    # The size was added to the counter when the asset was recorded; absent in assets from before the counter.
+    counted = NumberAttribute(null=True)
 
 
 class DynamoAssets:
@@ -61,6 +77,7 @@ class DynamoAssets:
     def bind(table_name: str) -> None:
         """Name the library's table."""
         AssetItem.bind(table_name)
+        UsageItem.bind(table_name)
 
     def record(self, generation: Generation, delivered: DeliveredFile, number: int) -> None:
         made_from = [source.asset_id for sources in generation.recipe.inputs.values() for source in sources]
@@ -83,14 +100,19 @@ class DynamoAssets:
             project_id=generation.project_id,
             created_at=rfc3339(generation.created_at),
         )
-
-        conditional(lambda: item.save(condition=AssetItem.pk.does_not_exist()))
+        _record(item)
 
     def input_asset(self, workspace_id: str, asset_id: str, asset_type: str) -> InputAsset:
         asset = self.get(workspace_id, asset_id)
         if asset.type != asset_type:
             raise NotFound
         return InputAsset(asset.id, asset.sha256, asset.format, asset.width, asset.height, asset.duration_ms)
+
+    def stored_bytes(self, workspace_id: str) -> int:
+        return read_usage(workspace_id, STORAGE, consistent=False).used
+
+    def count_stored_bytes(self, workspace_id: str) -> int:
+        return complete_usage(workspace_id, STORAGE, lambda: _count_earlier_bytes(workspace_id)).used
 
     def is_kept(self, workspace_id: str, asset_id: str) -> bool:
         try:
@@ -137,8 +159,7 @@ class DynamoAssets:
             project_id=asset.project_id,
             created_at=rfc3339(asset.created_at),
         )
-        is_new = conditional(lambda: item.save(condition=AssetItem.pk.does_not_exist()))
-        return asset if is_new else self.get(asset.workspace_id, asset.id)
+        return asset if _record(item) else self.get(asset.workspace_id, asset.id)
 
     def list(
         self,
@@ -203,9 +224,21 @@ class DynamoAssets:
             AssetItem.name.remove(),
             *(attribute.remove() for attribute in written),
         ]
-        item = AssetItem(workspace_id, asset_id)
-        is_there = AssetItem.pk.exists() & AssetItem.deleted_at.does_not_exist()
-        conditional(lambda: item.update(actions, condition=is_there))
+        stored = self._item(workspace_id, asset_id)
+        if stored.deleted_at:
+            return _deleted_asset(stored)
+        # The counter must include this asset before it is subtracted.
+        self.count_stored_bytes(workspace_id)
+
+        def write_deletion() -> None:
+            with transaction() as write:
+                is_there = AssetItem.pk.exists() & AssetItem.deleted_at.does_not_exist()
+                write.update(AssetItem(workspace_id, asset_id), actions, is_there, part="asset")
+                put_usage(write, workspace_id, STORAGE, -int(stored.size_bytes))
+
+        # Without the condition, another request has deleted it at the same moment.
+        with suppress(ConditionsFailed):
+            retry_conflicts(write_deletion, busy=BUSY, tries_max=TRIES_MAX)
         return _deleted_asset(self._item(workspace_id, asset_id))
 
     def is_file_used(self, workspace_id: str, sha256: str) -> bool:
@@ -229,6 +262,34 @@ class DynamoAssets:
             return AssetItem.get(workspace_id, asset_id, consistent_read=True)
         except DoesNotExist as error:
             raise NotFound from error
+
+
+def _record(item: AssetItem) -> bool:
+    """Write a new asset and count its bytes, in one transaction; returns whether it was new."""
+    item.counted = 1
+
+    def write_both() -> None:
+        with transaction() as write:
+            write.save(item, AssetItem.pk.does_not_exist(), part="asset")
+            put_usage(write, item.pk, STORAGE, int(item.size_bytes))
+
+    try:
+        retry_conflicts(write_both, busy=BUSY, tries_max=TRIES_MAX)
+    except ConditionsFailed:
+        return False
+    return True
+
+
+def _count_earlier_bytes(workspace_id: str) -> int:
+    """The bytes of the assets that were recorded before there was a counter."""
+    found = AssetItem.query(
+        workspace_id,
+        AssetItem.sk.between("ast_", "ast_~"),
+        filter_condition=AssetItem.counted.does_not_exist() & AssetItem.deleted_at.does_not_exist(),
+        attributes_to_get=["pk", "sk", "size_bytes"],
+        consistent_read=True,
+    )
+    return sum(int(item.size_bytes) for item in found)
 
 
 def _asset_name(prompt: str, number: int) -> str:

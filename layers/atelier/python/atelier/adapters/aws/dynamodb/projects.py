@@ -162,7 +162,7 @@ class DynamoProjects:
                 write.save(_budget_item(budget), BudgetItem.pk.does_not_exist(), part="budget")
                 put_usage(write, project.workspace_id, PROJECTS, 1, most=projects_max)
         except ConditionsFailed as error:
-            if error.parts == {USAGE_PART}:
+            if error.parts == frozenset({USAGE_PART}):
                 raise _full(project.workspace_id) from error
             raise ProjectExists from error
         except TransactionConflict as error:
@@ -228,7 +228,7 @@ class DynamoProjects:
                     most = projects_max if comes_back > 0 else None
                     put_usage(write, project.workspace_id, PROJECTS, comes_back, most=most)
         except TransactionFailed as error:
-            if isinstance(error, ConditionsFailed) and error.parts == {USAGE_PART}:
+            if isinstance(error, ConditionsFailed) and error.parts == frozenset({USAGE_PART}):
                 raise _full(project.workspace_id) from error
             if isinstance(error, TransactionConflict):
                 pause_with_jitter(BUSY_PAUSE)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from pynamodb.attributes import NumberAttribute
 from pynamodb.exceptions import DoesNotExist
+from pynamodb.expressions.update import Action
 
 from atelier.adapters.aws.dynamodb import CONFLICT_CODES, Item, Transaction, conditional
 from atelier.dataclass import dataclass
@@ -60,7 +61,7 @@ def complete_usage(workspace_id: str, name: str, count_earlier: Callable[[], int
     if stored.is_complete:
         return stored
     item, earlier = UsageItem(workspace_id, _key(name)), count_earlier()
-    actions = [UsageItem.used.add(earlier), UsageItem.complete.set(1)]
+    actions: list[Action] = [UsageItem.used.add(earlier), UsageItem.complete.set(1)]
     conditional(lambda: item.update(actions, condition=UsageItem.complete.does_not_exist()), CONFLICT_CODES)
     return read_usage(workspace_id, name)
 
