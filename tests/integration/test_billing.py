@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -493,6 +494,40 @@ def test_a_warning_of_fraud_marks_the_payment(world: BillingWorld, workspace: st
     (payment,), _ = world.deps.store.payments(workspace, None, 10)
     assert payment.is_suspicious
     assert world.wallet(workspace).available == SMALL.credits
+
+
+# ---- races -----------------------------------------------------------------------------------------------------------
+
+
+def test_events_that_are_handled_at_the_same_moment_have_one_effect(world: BillingWorld, workspace: str) -> None:
+    """Two subscriptions of two tabs, a pack and its refund, each event twice, in eight threads."""
+    assert world.deps.store.reserve_trial(world.buyer(workspace).mailbox, "wsp_of_an_earlier_account")
+    world.customer(workspace)
+    for checkout in (world.checkout(workspace, "pro"), world.checkout(workspace, "pro")):
+        world.pay(checkout)
+    world.pay(world.checkout(workspace, pack="small"))
+    newest = world.client.v1.payment_intents.list({"limit": 1}).data[0]
+    world.client.v1.refunds.create({"payment_intent": newest.id, "amount": SMALL.price // 2})
+    events = world.new_events() * 2
+    random.Random(3).shuffle(events)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda event: world.hand_over([event]), events))
+    world.hand_over()
+
+    subscriptions = world.client.v1.subscriptions.list({"status": "all"}).data
+    assert sorted(each.status for each in subscriptions) == ["active", "canceled"]
+    assert world.granted(workspace) == PRO.monthly_credits + SMALL.credits
+    wallet = world.refreshed(workspace)
+    assert (wallet.available, wallet.debt) == (PRO.monthly_credits + SMALL.credits // 2, 0)
+    amounts = sorted(refund.amount for refund in world.client.v1.refunds.list().data)
+    assert amounts == [SMALL.price // 2, PRO.price_month]
+
+
+def test_two_orders_with_one_key_at_the_same_moment_are_one_checkout(world: BillingWorld, workspace: str) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        made = list(threads.map(lambda _: world.checkout(workspace, pack="small", idempotency_key="one"), range(4)))
+    assert len({checkout.session_id for checkout in made}) == 1
+    assert len(world.client.v1.customers.list().data) == 1
 
 
 # ---- orders ----------------------------------------------------------------------------------------------------------

@@ -142,7 +142,15 @@ class SdkStripe(SdkReads):
         with errors_as_ours():
             found = self._client().v1.subscriptions.retrieve(subscription_id)
             if found.status not in ("canceled", "incomplete_expired"):
-                self._client().v1.subscriptions.cancel(subscription_id, {"invoice_now": False, "prorate": False})
+                self._cancel(subscription_id)
+
+    def _cancel(self, subscription_id: str) -> None:
+        try:
+            self._client().v1.subscriptions.cancel(subscription_id, {"invoice_now": False, "prorate": False})
+        except stripe.InvalidRequestError as error:
+            # Another handler has ended it since it was read: to this call Stripe then knows no such subscription.
+            if error.code != "resource_missing":
+                raise
 
     def refund_payment(self, payment_id: str, *, key: str) -> None:
         with errors_as_ours():
