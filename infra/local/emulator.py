@@ -70,6 +70,7 @@ class Emulator:
         for folder in (self._state, self._folder / "s3"):
             folder.mkdir(parents=True, exist_ok=True)
         _edit_state(self._state / "lambda.json", _rewind_streams)
+        _edit_state(self._state / "sqs.json", _release_messages)
         _edit_state(self._state / "cloudwatch_logs.json", _forget_logs)
         _edit_state(self._state / "cloudformation.json", _forget_deployments)
         for tries_left in reversed(range(PORTS_MAX)):
@@ -284,6 +285,15 @@ def _rewind_streams(saved: dict[str, Any]) -> None:
     """Drops the positions of stream readers. After a restart a stream is empty, but its readers keep their old
     positions, and would skip as many new records as they had read before."""
     saved.pop("dynamodb_stream_positions", None)
+
+
+def _release_messages(saved: dict[str, Any]) -> None:
+    """Makes messages visible that were being processed: whoever received them is gone, and a queue would keep them back
+    for some minutes."""
+    for queue in saved["queues"]["data"].values():
+        for message in queue["messages"]:
+            if message["receive_count"]:
+                message["visible_at"] = 0
 
 
 def _forget_logs(saved: dict[str, Any]) -> None:

@@ -132,6 +132,9 @@ def test_a_stopped_stack_leaves_no_process_and_keeps_its_data(tmp_path: Path, ho
     person = AccountClient(stack.base_url)
     made = person.generate(wait=25).json()["data"]["generation"]
     statement = person.statement()
+    sqs, queue = stack.aws().client("sqs"), "MessagingBillingEventsDeadLetters"
+    sqs.send_message(QueueUrl=stack.resource(queue), MessageBody="in progress")
+    [received] = sqs.receive_message(QueueUrl=stack.resource(queue), VisibilityTimeout=600)["Messages"]
     assert len(processes_of(stack)) > 2
     assert stack.stop(how) == (0 if how != signal.SIGKILL else -signal.SIGKILL)
     until(lambda: not processes_of(stack))
@@ -146,6 +149,9 @@ def test_a_stopped_stack_leaves_no_process_and_keeps_its_data(tmp_path: Path, ho
         assert person.statement() == statement
         [asset] = person.generation(made["id"])["assets"]
         assert person.http.get(asset["url"]).status_code == 200
+        # Nobody processes a message any more that was being processed: it comes again at once.
+        [message] = stack.aws().client("sqs").receive_message(QueueUrl=stack.resource(queue))["Messages"]
+        assert (message["MessageId"], message["Body"]) == (received["MessageId"], "in progress")
         again = person.generate(wait=25).json()["data"]["generation"]
         assert again["status"] == "succeeded", "queues, streams and schedules work on the new port too"
 
