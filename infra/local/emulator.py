@@ -40,8 +40,8 @@ class StateNotSaved(EmulatorError):
 class Emulator:
     """One ministack process. `endpoint` is its URL, without a trailing slash. `notes`: sentences about the last start
     for the person at the terminal. `failure`: why its state cannot be written at present; empty when it can.
-    `starts_empty`: whether the last start found no state. `goes_on_from`: the time (Unix seconds) of the copy that it
-    continued from when the run before did not end in order; else None."""
+    `starts_empty`: whether the last start found no state. `copied_at`: the time (Unix seconds) of the copy that it
+    continued from; None when there was none. `ended_in_order`: whether nothing came after that copy."""
 
     def __init__(self, folder: Path, *, enforce_policies: bool = True) -> None:
         self._folder = folder
@@ -55,7 +55,8 @@ class Emulator:
         self.notes: list[str] = []
         self.failure = ""
         self.starts_empty = True
-        self.goes_on_from: float | None = None
+        self.copied_at: float | None = None
+        self.ended_in_order = True
         self._enforce_policies = enforce_policies
         self._process: subprocess.Popen[bytes] | None = None
         # Another thread may call `stop` during `start`; then the start is given up.
@@ -86,15 +87,15 @@ class Emulator:
     def _restore(self) -> None:
         """Puts the newest saved state in place. State that cannot be used is moved aside, and a note says where."""
         self.notes, self.failure, self._saving_paused = [], "", False
-        self.starts_empty, self.goes_on_from = False, None
+        self.starts_empty, self.copied_at, self.ended_in_order = False, None, True
         self._saved_at_ns, self._saved_in_order = 0, False
         snapshot = saved_state.newest_snapshot(self._saved)
         if snapshot:
             shutil.rmtree(self._state, ignore_errors=True)
             shutil.copytree(snapshot.folder, self._state, ignore=shutil.ignore_patterns(saved_state.MANIFEST))
             self._state_port, self._saved_at_ns = snapshot.port, snapshot.saved_at_ns
+            self.copied_at, self.ended_in_order = snapshot.saved_at_ns / 1e9, snapshot.is_clean_stop
             if not snapshot.is_clean_stop:
-                self.goes_on_from = snapshot.saved_at_ns / 1e9
                 self.notes.append(
                     f"the last run did not end in order; going on from what was saved at {_time(snapshot.saved_at_ns)}"
                 )

@@ -3,7 +3,8 @@
 Our tables and the simulator's account are saved apart, so after a `kill -9` one of them may be older. It is always
 ours: the simulator saves before it answers (`infra/simulators/stripe/storage.py`), the embedded AWS every two seconds.
 So our tables never name a customer or an invoice that Stripe has forgotten. What they have forgotten comes back: the
-events that they had accepted since their last copy are sent again, and every handler reads its object anew.
+events that they had accepted since their last copy are sent again, and every handler reads its object anew. Streams of
+the embedded AWS lose what was not read when it stopped, so what was accepted shortly before is compared with Stripe.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ WEBHOOK_PAUSES_SECONDS = (0.5,)
 SENDS_AGAIN_AFTER_SECONDS = 5.0
 # How much earlier than its time a copy of the embedded AWS may have been taken.
 COPY_SECONDS_MAX = 5.0
+# How long a webhook may be on its way through stream and queue after it was accepted.
+HANDLING_SECONDS_MAX = 60.0
 _NOT_FORWARDED = frozenset(
     {"connection", "content-length", "date", "host", "keep-alive", "server", "transfer-encoding"}
 )
@@ -49,8 +52,15 @@ class PaymentsError(Exception):
 
 
 class Payments(Protocol):
-    """What the local stack needs of payments: `parameters` of template.yaml, the `secret` (StripeSecret), `lines` to
-    print when the stack is ready."""
+    """What the local stack needs of payments: the `account`, a name of it that never changes; `parameters` of
+    template.yaml; the `secret` (StripeSecret); `lines` to print when the stack is ready; `needs_reconciling`: whether
+    the last run may have ended between accepting an event and acting on it."""
+
+    @property
+    def account(self) -> str: ...
+
+    @property
+    def needs_reconciling(self) -> bool: ...
 
     @property
     def parameters(self) -> dict[str, str]: ...
@@ -92,6 +102,14 @@ class TestMode:
         self._public_url = ""
 
     @property
+    def account(self) -> str:
+        return self._api_key
+
+    @property
+    def needs_reconciling(self) -> bool:
+        return False
+
+    @property
     def parameters(self) -> dict[str, str]:
         return {"Payments": "stripe", "StripeUrl": "", "StripeTestClocks": ""}
 
@@ -124,9 +142,14 @@ class Simulation:
         self._keys: dict[str, str] = {}
         self._public_url = ""
         self._lost_since: float | None = None
+        self.needs_reconciling = False
         # The import takes a third of a second, in which the emulator starts.
         self._importing = threading.Thread(target=import_module, args=(SIMULATOR_MODULE,), daemon=True)
         self._importing.start()
+
+    @property
+    def account(self) -> str:
+        return self._simulator.account.seed if self._simulator else ""
 
     @property
     def url(self) -> str:
@@ -156,7 +179,8 @@ class Simulation:
         from infra.simulators.stripe.storage import UnreadableAccount
 
         self._public_url = public_url
-        self._lost_since = None if emulator.goes_on_from is None else emulator.goes_on_from - COPY_SECONDS_MAX
+        copied_at = emulator.copied_at
+        self._lost_since = None if copied_at is None or emulator.ended_in_order else copied_at - COPY_SECONDS_MAX
         if emulator.starts_empty:
             self._set_aside()
         kept = self._read_keys()
@@ -169,6 +193,9 @@ class Simulation:
         self._keys = {**kept, "port": self._simulator.url.rpartition(":")[2]}
         if self._keys != kept or not (self._folder / KEYS_FILE).exists():
             _write_privately(self._folder / KEYS_FILE, json.dumps(self._keys))
+        self.needs_reconciling = copied_at is not None and any(
+            self._simulator.accepted_since(copied_at - HANDLING_SECONDS_MAX)
+        )
         self._simulator.start()
 
     def _read_keys(self) -> dict[str, str]:

@@ -88,7 +88,9 @@ async def _serve(serving: ServeOptions) -> None:
         await _run_until_stopped(stop, _wait_until_ready(port))
         if options.payments:
             options.payments.serve()
-        for note in stack.emulator.notes:
+            if options.payments.needs_reconciling:
+                await asyncio.to_thread(stack.reconcile_billing)
+        for note in (*stack.emulator.notes, *stack.notes):
             _print_line(note)
         taken = time.monotonic() - started
         _print_line(
@@ -168,6 +170,8 @@ async def _redeploy_changes(stack: Stack, edge: Edge, root: Path, seen: frozense
             _print_line(f"not redeployed: {error}")
             continue
         edge.serve(stack.origins(deployed))
+        for note in stack.notes:
+            _print_line(note)
         if deployed.changed:
             functions = [name for name in deployed.changed if name.endswith("Function")]
             names = functions if 0 < len(functions) < 4 else [f"{len(deployed.changed)} resources"]

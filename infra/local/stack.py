@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import threading
 from collections.abc import Mapping
@@ -20,8 +21,11 @@ from infra.local.translate import TemplateError
 HANDLES_FILE = "stack.json"
 EDGE_SECRET = "DataEdgeSecret"
 PROVIDERS_SECRET = "DataProvidersSecret"
-SYNC_PRICES = "TasksSyncPricesFunction"
 STRIPE_SECRET = "DataStripeSecret"
+SYNC_PRICES, RECONCILE_BILLING = "TasksSyncPricesFunction", "SchedulesReconcileBillingFunction"
+PRICE_LIST = "layers/atelier/python/atelier/catalogue/tiers.yaml"
+# What of the price list is at which account of Stripe.
+SYNCED_FILE = "stripe-prices"
 # Web pages served from this machine may call the stack, on any port: front ends are developed that way.
 FRONTEND_ORIGINS = "http://localhost:*,http://127.0.0.1:*"
 # No e-mail can be sent here, so unverified accounts get daily credits too; and all callers have one address. Nobody
@@ -60,6 +64,8 @@ class Stack:
         self._deploying = threading.Lock()
         # Whether a deployment has been completed, so that requests are served.
         self._serves = False
+        # Sentences about the last deployment for the person at the terminal.
+        self.notes: list[str] = []
         self.emulator = Emulator(options.data, enforce_policies=options.enforce_policies)
 
     @property
@@ -110,11 +116,32 @@ class Stack:
             self._add_to_secret(deployed.resources[PROVIDERS_SECRET], self._options.provider_secrets)
         if self._options.payments:
             self._add_to_secret(deployed.resources[STRIPE_SECRET], self._options.payments.secret)
-            # The price list is brought to Stripe meanwhile: an event invocation does not wait.
-            self._aws.client("lambda").invoke(
-                FunctionName=deployed.resources[SYNC_PRICES], InvocationType="Event", Payload=b'{"apply": true}'
-            )
+            self._sync_prices(deployed, self._options.payments)
         return deployed
+
+    def _sync_prices(self, deployed: DeployedStack, payments: Payments) -> None:
+        """Brings the price list to Stripe, if it is not there. A failure is a note: all but buying works."""
+        self.notes = []
+        price_list = (self._options.root / PRICE_LIST).read_bytes()
+        wanted = hashlib.sha256(b"\0".join((price_list, payments.account.encode()))).hexdigest()
+        synced = self._options.data / SYNCED_FILE
+        if synced.exists() and synced.read_text("utf-8") == wanted:
+            return
+        answer = self._aws.client("lambda").invoke(
+            FunctionName=deployed.resources[SYNC_PRICES], Payload=json.dumps({"apply": True}).encode()
+        )
+        result = json.loads(answer["Payload"].read())
+        if "FunctionError" in answer or result["applied"] < result["steps"]:
+            self.notes.append(f"the price list is not at Stripe: {result.get('errorMessage') or result.get('table')}")
+            return
+        synced.write_text(wanted, "utf-8")
+
+    def reconcile_billing(self) -> None:
+        """Has our records compared with Stripe, in the background."""
+        resources = json.loads((self._options.data / HANDLES_FILE).read_text("utf-8"))["resources"]
+        self._aws.client("lambda").invoke(
+            FunctionName=resources[RECONCILE_BILLING], InvocationType="Event", Payload=b"{}"
+        )
 
     def _add_to_secret(self, secret: str, values: Mapping[str, object]) -> None:
         manager = self._aws.client("secretsmanager")

@@ -17,7 +17,7 @@ from playwright.sync_api import sync_playwright
 
 from infra.local.stack_process import ROOT, RunningStack
 from tests.local.chromium import find_browser
-from tests.local.client import poll_until
+from tests.local.client import AccountClient, poll_until
 from tests.local.conftest import Stack
 from tests.simulators.stripe.flows import Browser, card, new_checkout, new_price
 
@@ -75,6 +75,46 @@ def test_a_browser_pays_at_the_edge(stack: Stack, account: stripe.StripeClient) 
     browser.press("Pay", **card("4000002760003184")).press("Complete")
     assert browser.url == back
     assert account.v1.checkout.sessions.retrieve(session.id).payment_status == "paid"
+
+
+def test_the_price_list_is_there_from_the_start(stack: Stack, account: stripe.StripeClient) -> None:
+    tiers = httpx.get(f"{stack.base_url}/api/billing/tiers", timeout=40).json()["data"]
+    sold = sum(len(tier["prices"]) for tier in tiers["items"]) + len(tiers["packs"])
+    keys = {price.lookup_key for price in account.v1.prices.list({"active": True, "limit": 100}) if price.lookup_key}
+    assert len({key for key in keys if key.startswith("atelier:")}) == sold > 5
+
+
+def bought(person: AccountClient, **order: object) -> str:
+    """The page on which an order is paid."""
+    urls = dict.fromkeys(("success_url", "cancel_url"), f"{person.http.base_url}/")
+    answer = person.http.post("/api/billing/checkout", json={**order, **urls})
+    assert answer.status_code == 201, answer.text
+    return answer.json()["data"]["url"]
+
+
+def plan(person: AccountClient) -> tuple[str, str]:
+    found = person.get("/api/billing/subscription").json()["data"]
+    return found["tier"], found["status"]
+
+
+def test_a_creator_upgrades_buys_fails_to_pay_and_months_go_by(stack: Stack, account: stripe.StripeClient) -> None:
+    person = AccountClient(stack.base_url)
+    Browser(bought(person, pack="small")).press("Pay", **card())
+    bonus = poll_until(lambda: person.balance()["available"], lambda credits: credits > 50)
+    Browser(bought(person, tier="pro", interval="month")).press("Subscribe", **card())
+    poll_until(lambda: plan(person), lambda found: found == ("pro", "trialing"))
+    portal = person.http.post("/api/billing/portal", json={"return_url": f"{stack.base_url}/"}).json()["data"]["url"]
+    [customer] = account.v1.customers.list({"email": person.email})
+    clock = f"{stack.base_url}/local/stripe/dashboard/clocks/{customer.test_clock}"
+
+    httpx.post(clock, data={"action": "month"})
+    poll_until(lambda: plan(person), lambda found: found == ("pro", "active"))
+    paid = poll_until(lambda: person.balance()["available"], lambda credits: credits > bonus + 1000)
+    Browser(portal).press("Use this card", **card("4000000000000341"))
+    httpx.post(clock, data={"action": "month"})
+    poll_until(lambda: plan(person), lambda found: found == ("free", "ended"))
+    assert person.balance()["available"] == paid
+    person.assert_books_balance()
 
 
 def test_the_api_and_the_pages_refuse_strangers(stack: Stack, account: stripe.StripeClient) -> None:

@@ -34,7 +34,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -63,6 +63,7 @@ from infra.simulators.stripe.webhooks import (
     Delivery,
     DeliveryQueue,
     deliveries_of,
+    is_accepted,
     is_due,
     note_delivery,
     note_publication,
@@ -197,6 +198,12 @@ class StripeSimulator(Simulator):
                 self._queue.put(Delivery(dict(event), endpoint))
             self._delivers = True
         self._queue.start()
+
+    def accepted_since(self, moment: float) -> Iterator[Object]:
+        """The events that were accepted since a time (Unix seconds)."""
+        for event in self.account.events:
+            if any(is_accepted(each) and each["at"] >= moment for each in deliveries_of(self.account, event).values()):
+                yield event
 
     def stop(self) -> None:
         super().stop()

@@ -73,9 +73,10 @@ def test_an_account_that_cannot_be_read_is_said_in_one_sentence(tmp_path: Path) 
         Simulation(tmp_path).start(EDGE, _going_on(tmp_path))
 
 
-def _going_on(folder: Path, since: float | None = None) -> Emulator:
+def _going_on(folder: Path, since: float | None = None, *, ended_in_order: bool = True) -> Emulator:
     emulator = Emulator(folder)
-    emulator.starts_empty, emulator.goes_on_from = False, since
+    emulator.starts_empty = False
+    emulator.copied_at, emulator.ended_in_order = since, ended_in_order
     return emulator
 
 
@@ -89,7 +90,9 @@ def test_webhooks_that_the_tables_have_lost_are_sent_again(tmp_path: Path, ended
             receiver.wait_for(1)
             accepted = client(payments).v1.events.list().data[0].created
         payments = Simulation(tmp_path)
-        payments.start(receiver.url, _going_on(tmp_path, None if ended_in_order else accepted))
+        payments.start(receiver.url, _going_on(tmp_path, accepted, ended_in_order=ended_in_order))
+        # The tables may have the event, and still not have acted on it.
+        assert payments.needs_reconciling
         payments.serve()
         if not ended_in_order:
             receiver.wait_for(2)
@@ -98,6 +101,10 @@ def test_webhooks_that_the_tables_have_lost_are_sent_again(tmp_path: Path, ended
     assert len(events) == (1 if ended_in_order else 2)
     assert len(set(events)) == 1
     assert {path for path, _, _ in receiver.posts} == {"/api/webhooks/stripe"}
+    later = Simulation(tmp_path)
+    later.start(EDGE, _going_on(tmp_path, accepted + 3600))
+    assert not later.needs_reconciling
+    later.stop()
 
 
 @pytest.mark.parametrize(
