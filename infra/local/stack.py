@@ -127,10 +127,15 @@ class Stack:
         synced = self._options.data / SYNCED_FILE
         if synced.exists() and synced.read_text("utf-8") == wanted:
             return
-        answer = self._aws.client("lambda").invoke(
-            FunctionName=deployed.resources[SYNC_PRICES], Payload=json.dumps({"apply": True}).encode()
-        )
-        result = json.loads(answer["Payload"].read())
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            answer = self._aws.client("lambda").invoke(
+                FunctionName=deployed.resources[SYNC_PRICES], Payload=json.dumps({"apply": True}).encode()
+            )
+            result = json.loads(answer["Payload"].read())
+        except (BotoCoreError, ClientError) as error:
+            answer, result = {"FunctionError": ""}, {"errorMessage": str(error)}
         if "FunctionError" in answer or result["applied"] < result["steps"]:
             self.notes.append(f"the price list is not at Stripe: {result.get('errorMessage') or result.get('table')}")
             return
