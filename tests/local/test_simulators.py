@@ -103,7 +103,7 @@ def test_a_providers_rate_limit_delays_attempts_and_all_succeed(running: Running
     person.assert_books_balance()
 
 
-def test_a_delayed_generation_shows_its_place_and_gets_an_input_that_was_deleted_meanwhile(
+def test_a_delayed_generation_shows_its_place_and_gets_its_deleted_input(
     running: RunningStack,
 ) -> None:
     person = AccountClient(running.base_url)
