@@ -84,3 +84,10 @@ def test_an_event_waits_at_stripe_while_no_signing_secret_is_configured(app: Mod
     client("secretsmanager").put_secret_value(SecretId=os.environ["ATELIER_SECRET_STRIPE"], SecretString="{}")
     assert error_of(invoke_app(app, signed())) == (503, "UNAVAILABLE")
     assert cloud.items(cloud.tables.inbox) == []
+
+
+def test_a_change_of_the_plan_and_a_paid_invoice_are_published(cloud: AwsResources) -> None:
+    outbox = load_function("streams/billing")
+    outbox.handler(example_event("streams/billing/paid"), None)
+    events = [*cloud.take_messages(cloud.events_queue, seconds_max=5), *cloud.take_messages(cloud.events_queue)]
+    assert {event["detail-type"] for event in events} == {"subscription.started", "invoice.paid"}

@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from atelier.events.catalogue import EVENTS, BudgetAlert, Event, GenerationEnded, StageEnded, payload
+from atelier.events.catalogue import (
+    EVENTS,
+    BudgetAlert,
+    Event,
+    GenerationEnded,
+    InvoicePaid,
+    StageEnded,
+    SubscriptionChanged,
+    payload,
+)
 from infra.openapi import EVENTS_TARGET, TARGET, render_events
 
 AT = "2026-11-20T21:10:13.902Z"
@@ -15,6 +24,8 @@ EXAMPLES: list[Event] = [
     GenerationEnded("wsp_A", "gen_B", "succeeded", "local/canvas", 1, 0, AT),
     StageEnded("wsp_A", "gen_B", "failed", None, 0, 0, AT, "gen_C"),
     BudgetAlert("alr_0D", "wsp_A", "workspace", "threshold_reached", 80, 1000, 900, None, AT),
+    SubscriptionChanged("wsp_A", "sub_B", 1, "started", "pro@1", "active", AT, AT),
+    InvoicePaid("wsp_A", "in_C", "usd", 2900, 0, 3300, AT),
 ]
 DOCUMENT: dict[str, Any] = json.loads(TARGET.read_text())
 JSON_TYPES = {"string": str, "integer": int, "null": type(None)}

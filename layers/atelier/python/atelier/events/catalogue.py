@@ -137,7 +137,69 @@ class BudgetAlert:
         return self.triggered_at
 
 
-EVENTS: tuple[type[Event], ...] = (GenerationEnded, StageEnded, BudgetAlert)
+@dataclass(frozen=True, slots=True)
+class SubscriptionChanged:
+    """The plan of a workspace began, changed, could not be charged, or ended. `subscription.changed` is published for
+    another tier or interval, a new period, and what its owner intends (the end, a pause, a planned change)."""
+
+    source: ClassVar[str] = "atelier.billing"
+    version: ClassVar[int] = 1
+    types: ClassVar[tuple[str, ...]] = tuple(
+        f"subscription.{change}" for change in ("started", "changed", "past_due", "ended")
+    )
+
+    workspace_id: Workspace
+    subscription_id: Annotated[str, "the subscription, ours"]
+    revision: Annotated[int, "counts the changes of the workspace's plan"]
+    change: Annotated[str, "`started`, `changed`, `past_due` or `ended`"]
+    tier: Annotated[str, "the tier with its version, such as `pro@1`"]
+    status: Annotated[str, "`trialing`, `active`, `past_due`, `paused` or `ended`"]
+    period_end: Instant
+    changed_at: Instant
+
+    @property
+    def type(self) -> str:
+        return f"subscription.{self.change}"
+
+    @property
+    def id(self) -> str:
+        return f"{self.workspace_id}#{self.revision}"
+
+    @property
+    def occurred_at(self) -> str:
+        return self.changed_at
+
+
+@dataclass(frozen=True, slots=True)
+class InvoicePaid:
+    """An invoice was paid, for the first time or the only one."""
+
+    source: ClassVar[str] = "atelier.billing"
+    version: ClassVar[int] = 1
+    types: ClassVar[tuple[str, ...]] = ("invoice.paid",)
+
+    workspace_id: Workspace
+    invoice_id: Annotated[str, "the invoice, Stripe's"]
+    currency: Annotated[str, "ISO 4217, lower case"]
+    total: Annotated[int, "in the currency's minor unit, after discounts, with tax"]
+    tax: Annotated[int, "in the currency's minor unit"]
+    credits: Annotated[int, "granted for it"]
+    paid_at: Instant
+
+    @property
+    def type(self) -> str:
+        return "invoice.paid"
+
+    @property
+    def id(self) -> str:
+        return f"{self.invoice_id}#paid"
+
+    @property
+    def occurred_at(self) -> str:
+        return self.paid_at
+
+
+EVENTS: tuple[type[Event], ...] = (GenerationEnded, StageEnded, BudgetAlert, SubscriptionChanged, InvoicePaid)
 
 
 class UnknownEvent(Exception):

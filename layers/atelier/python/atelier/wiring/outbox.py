@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
+from atelier.adapters.aws.dynamodb.billing import changes as of_billing
 from atelier.adapters.aws.dynamodb.generation_changes import generation_changes
 from atelier.adapters.aws.events import EventBridgeBus
+from atelier.billing.relay import BillingChange
 from atelier.generations.relay import GenerationChange, RelayDeps
 from atelier.settings import EventBus
 from atelier.wiring.projects import projects
@@ -29,3 +31,8 @@ def relay_deps() -> RelayDeps:
 def changes(records: Sequence[dict[str, Any]]) -> Iterator[GenerationChange]:
     """The changes of generations in a batch of the table's stream."""
     return generation_changes(records)
+
+
+def billing_changes(records: Sequence[dict[str, Any]]) -> Iterator[BillingChange]:
+    """The changes of plans and invoices in a batch of the billing table's stream."""
+    return of_billing.billing_changes(records)
