@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -60,6 +60,10 @@ class BillingWorld:
     @property
     def deps(self) -> BillingDeps:
         return self.plans.billing
+
+    def use_gateway(self, gateway: SdkStripe) -> None:
+        """Let the product reach Stripe by another gateway than the test's own."""
+        self.plans = replace(self.plans, billing=replace(self.plans.billing, stripe=gateway))
 
     def new_workspace(self) -> str:
         """A workspace with an empty wallet."""
@@ -128,15 +132,19 @@ class BillingWorld:
 
     def events(self) -> list[dict[str, str]]:
         """The messages of all events so far, the oldest first."""
-        listed = list(self.client.v1.events.list({"limit": 100}).auto_paging_iter())[::-1]
-        return [
-            {"event": each.id, "type": each.type, "object": each.to_dict()["data"]["object"].get("id") or each.id}
-            for each in listed
-        ]
+        return self.events_since(0)
+
+    def events_since(self, place: int) -> list[dict[str, str]]:
+        """The messages of the events but the first ones, read from the simulator itself: there are thousands."""
+        with self.simulator.lock:
+            return [
+                {"event": each["id"], "type": each["type"], "object": each["data"]["object"].get("id") or each["id"]}
+                for each in self.simulator.account.events[place:]
+            ]
 
     def new_events(self) -> list[dict[str, str]]:
         """The messages of the events since the last call."""
-        found = self.events()[self.seen :]
+        found = self.events_since(self.seen)
         self.seen += len(found)
         return found
 

@@ -2,14 +2,13 @@
 come (shuffled, doubled, delayed, never), records and ledger agree with a plain model once all is handed over, or once
 the reconciliation has run.
 
-Each run uses another seed and prints it: `BILLING_SEED=… pytest tests/integration/test_billing_year.py` repeats a run,
-`BILLING_EXAMPLES=700` makes it longer."""
+`BILLING_SEED=… BILLING_EXAMPLES=700 pytest tests/integration/test_billing_year.py` is a longer run with another
+seed."""
 
 from __future__ import annotations
 
 import os
 import random
-import secrets
 from contextlib import ExitStack, suppress
 from datetime import timedelta
 from typing import Any
@@ -50,7 +49,6 @@ class CustomersYear(RuleBasedStateMachine):
         self.stack = ExitStack()
         self.world: BillingWorld = self.stack.enter_context(billing_world(self.tables))
         self.account = self.world.simulator.account
-        self.seen = len(self.account.events)
         self.workspace = self.world.new_workspace()
         self.customer = self.world.customer(self.workspace).stripe_id
         self.pending: list[dict[str, str]] = []
@@ -65,13 +63,7 @@ class CustomersYear(RuleBasedStateMachine):
 
     def collect(self) -> list[dict[str, str]]:
         """The events so far that were not handed over."""
-        with self.world.simulator.lock:
-            new = self.account.events[self.seen :]
-            self.seen += len(new)
-        self.pending += [
-            {"event": each["id"], "type": each["type"], "object": each["data"]["object"].get("id") or each["id"]}
-            for each in new
-        ]
+        self.pending += self.world.new_events()
         return self.pending
 
     def model(self) -> BillingModel:
@@ -195,7 +187,7 @@ class CustomersYear(RuleBasedStateMachine):
             self.collect()
             report = reconcile(deps=self.world.deps, has_time=lambda: True)
             assert (report.failed, report.mismatches, report.is_complete) == (0, (), True)
-            if not report.repaired and len(self.account.events) == self.seen:
+            if not report.repaired and len(self.account.events) == self.world.seen:
                 break
         assert report.repaired == 0, "the reconciliation never comes to an end"
         self.pending, self.is_told = [], True
@@ -301,8 +293,7 @@ def issued(movement: Movement) -> int:
 
 
 def test_a_customers_year_agrees_with_the_model(tables: Tables) -> None:
-    seed = int(os.environ.get("BILLING_SEED", secrets.randbits(32)))
-    print(f"BILLING_SEED={seed}")
+    seed = int(os.environ.get("BILLING_SEED", "1"))
     CustomersYear.tables = tables
     run_state_machine_as_test(
         seeded(seed)(CustomersYear),
