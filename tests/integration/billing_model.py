@@ -81,8 +81,10 @@ class BillingModel:
         """The credits of each paid invoice that gives some."""
         found: dict[str, Range] = {}
         for invoice in self.all("invoice"):
-            details = ((invoice["parent"] or {}).get("subscription_details")) or {}
-            if invoice["status"] == "paid" and details.get("subscription") and details["subscription"] not in refused:
+            parent: Json = invoice["parent"] or {}
+            details: Json = parent.get("subscription_details") or {}
+            subscription: str | None = details.get("subscription")
+            if invoice["status"] == "paid" and subscription and subscription not in refused:
                 found[invoice["id"]] = self._invoice_credits(invoice)
         return found
 

@@ -3,7 +3,7 @@ DynamoDB. Its events are handed to their handlers by the test, in whatever order
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -184,7 +184,7 @@ class BillingWorld:
 
 
 @contextmanager
-def billing_world(tables: Tables) -> Iterator[BillingWorld]:
+def billing_world(tables: Tables) -> Generator[BillingWorld]:
     """A world with the price list at Stripe."""
     DynamoBilling.bind(tables.billing, tables.ledger)
     DynamoWallets.bind(tables.ledger)

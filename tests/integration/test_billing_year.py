@@ -189,7 +189,8 @@ class CustomersYear(RuleBasedStateMachine):
             assert (report.failed, report.mismatches, report.is_complete) == (0, (), True)
             if not report.repaired and len(self.account.events) == self.world.seen:
                 break
-        assert report.repaired == 0, "the reconciliation never comes to an end"
+        else:
+            raise AssertionError("the reconciliation never comes to an end")
         self.pending, self.is_told = [], True
         self.check()
 
@@ -302,6 +303,6 @@ def test_a_customers_year_agrees_with_the_model(tables: Tables) -> None:
             stateful_step_count=30,
             deadline=None,
             database=None,
-            suppress_health_check=list(HealthCheck),
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
         ),
     )

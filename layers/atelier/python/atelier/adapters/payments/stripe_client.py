@@ -5,7 +5,7 @@ connection out as an error of the standard library."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,7 +23,7 @@ RETRIES_MAX = 2
 BUYERS_FAULTS = frozenset({"card_error"})
 
 
-class _Urllib3Client(stripe.HTTPClient):
+class Urllib3Client(stripe.HTTPClient):
     """The SDK's HTTP client on urllib3: connections are kept, and each request ends within `seconds_max`."""
 
     name = "urllib3"
@@ -49,7 +49,13 @@ class _Urllib3Client(stripe.HTTPClient):
         self._pool.clear()
 
 
-def new_client(api_key: str, url: str, *, seconds_max: float) -> stripe.StripeClient:
+def new_client(
+    api_key: str,
+    url: str,
+    *,
+    seconds_max: float,
+    transport: Callable[[float], stripe.HTTPClient] = Urllib3Client,
+) -> stripe.StripeClient:
     """A client with this key. url: the base URL of a simulator, empty = Stripe's own. seconds_max: for one request,
     which is tried three times at most. Raises Unavailable without a key."""
     if not api_key:
@@ -57,7 +63,7 @@ def new_client(api_key: str, url: str, *, seconds_max: float) -> stripe.StripeCl
     return stripe.StripeClient(
         api_key,
         base_addresses={"api": url} if url else {},
-        http_client=_Urllib3Client(seconds_max),
+        http_client=transport(seconds_max),
         max_network_retries=RETRIES_MAX,
         stripe_version=API_VERSION,
     )
