@@ -12,12 +12,14 @@ import pytest
 
 from atelier.billing.change_plan import cancel_plan, change_plan, pause_plan, preview_change, resume_plan
 from atelier.billing.errors import AlreadySubscribed, NotSubscribed, PaymentRefused
-from atelier.billing.model import PlanStatus
+from atelier.billing.model import Checkout, CheckoutState, PlanStatus
 from atelier.catalogue.tiers import Interval
 from atelier.errors import Conflict, IdempotencyMismatch, QuoteExpired, Unavailable, ValidationFailed
+from atelier.ids import new_id
 from atelier.ledger.model import GrantSource
 from tests.embedded_aws import Tables
-from tests.integration.billing_world import BEGIN, CATALOGUE, BillingWorld, billing_world
+from tests.integration.billing_world import BEGIN, CATALOGUE, SITE, BillingWorld, billing_world
+from tests.simulators.stripe.flows import Browser, new_price
 
 PRO, STUDIO, STARTER = (CATALOGUE.tier(name) for name in ("pro", "studio", "starter"))
 SMALL = CATALOGUE.pack("small")
@@ -95,6 +97,47 @@ def test_a_promotion_that_makes_a_pack_free_still_gives_it_once(world: BillingWo
     events = world.new_events()
     world.hand_over([*events, *events])
     assert world.wallet(workspace).available == SMALL.credits
+
+
+@pytest.mark.parametrize(
+    ("iban", "state", "credits"),
+    [
+        ("AT321904300235473204", CheckoutState.PAID, 70),
+        ("AT051904300235473205", CheckoutState.FAILED, 0),
+    ],
+)
+def test_a_direct_debit_gives_its_credits_when_it_arrives(
+    world: BillingWorld, workspace: str, iban: str, state: CheckoutState, credits: int
+) -> None:
+    price = new_price(world.client, 700, currency="eur")
+    customer = world.customer(workspace, None)
+    checkout = Checkout(
+        id=new_id("chk", world.now),
+        workspace_id=workspace,
+        user_id="usr_1",
+        kind="pack",
+        item="small@1",
+        interval=None,
+        quantity=1,
+        credits=70,
+        currency="eur",
+        amount=700,
+        created_at=world.now,
+    )
+    world.deps.store.add_checkout(checkout)
+    session = world.deps.stripe.create_checkout(
+        checkout, price.id, customer.stripe_id, f"{SITE}/done", f"{SITE}/back", key=checkout.id
+    )
+    Browser(session.url or "").press("Pay", iban=iban)
+    world.hand_over()
+    waiting = world.deps.store.checkout(workspace, checkout.id)
+    assert waiting is not None
+    assert (waiting.state, world.wallet(workspace).available) == (CheckoutState.PENDING, 0)
+    world.pass_days(1)
+    world.hand_over()
+    ended = world.deps.store.checkout(workspace, checkout.id)
+    assert ended is not None
+    assert (ended.state, world.wallet(workspace).available) == (state, credits)
 
 
 def test_a_session_that_somebody_else_made_gives_nothing(world: BillingWorld, workspace: str) -> None:

@@ -17,6 +17,9 @@ from atelier.billing.sync_payment import sync_payment
 from atelier.billing.sync_subscription import sync_subscription
 from atelier.telemetry import logger, put_count
 
+# What Stripe says of a payment that did not succeed.
+FAILED_PAYMENTS = ("canceled", "requires_payment_method")
+
 
 def sync_checkout(session_id: str, *, deps: BillingDeps) -> Checkout | None:
     """Returns None for a session of others. Safe to repeat, in any order."""
@@ -32,14 +35,16 @@ def sync_checkout(session_id: str, *, deps: BillingDeps) -> Checkout | None:
         logger.error("a checkout differs from what was promised", extra={"checkout": checkout.id, "session": facts.id})
         put_count("CheckoutsTampered")
         return None
-    after = replace(checkout, session_id=facts.id, url=facts.url, state=_state(facts))
+    payment_status = None
     if facts.subscription_id is not None and facts.status == "complete":
         _sync_first_period(facts.subscription_id, deps)
     if checkout.kind == "pack" and facts.payment_id is not None:
-        sync_payment(facts.payment_id, deps=deps)
+        synced = sync_payment(facts.payment_id, deps=deps)
+        payment_status = synced.payment.status if synced else None
     elif checkout.kind == "pack" and facts.is_paid:
         # A promotion code made it free, so there is no payment.
-        grant_pack(after, f"grant#stripe#{facts.id}", deps)
+        grant_pack(checkout, f"grant#stripe#{facts.id}", deps)
+    after = replace(checkout, session_id=facts.id, url=facts.url, state=_state(facts, payment_status))
     if deps.store.save_checkout(after):
         deps.on_change()
     return after
@@ -60,9 +65,10 @@ def _is_as_promised(checkout: Checkout, facts: CheckoutFacts) -> bool:
     return facts.currency == checkout.currency and facts.subtotal == amount
 
 
-def _state(facts: CheckoutFacts) -> CheckoutState:
+def _state(facts: CheckoutFacts, payment_status: str | None) -> CheckoutState:
+    """The state of a checkout. A payment that takes days is under way until it has arrived or has failed."""
     if facts.is_paid:
         return CheckoutState.PAID
     if facts.status == "complete":
-        return CheckoutState.PENDING
+        return CheckoutState.FAILED if payment_status in FAILED_PAYMENTS else CheckoutState.PENDING
     return CheckoutState.EXPIRED if facts.status == "expired" else CheckoutState.OPEN
