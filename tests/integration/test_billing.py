@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 from atelier.billing.change_plan import cancel_plan, change_plan, pause_plan, preview_change, resume_plan
 from atelier.billing.errors import AlreadySubscribed, NotSubscribed, PaymentRefused
 from atelier.billing.model import Checkout, CheckoutState, PlanStatus
+from atelier.billing.stripe_facts import DisputeFacts
+from atelier.billing.sync_money_back import sync_money_back
 from atelier.catalogue.tiers import Interval
 from atelier.errors import Conflict, IdempotencyMismatch, QuoteExpired, Unavailable, ValidationFailed
 from atelier.ids import new_id
@@ -564,6 +567,35 @@ def test_events_that_are_handled_at_the_same_moment_have_one_effect(world: Billi
     assert (wallet.available, wallet.debt) == (PRO.monthly_credits + SMALL.credits // 2, 0)
     amounts = sorted(refund.amount for refund in world.client.v1.refunds.list().data)
     assert amounts == [SMALL.price // 2, PRO.price_month]
+
+
+class OvertakenReads:
+    """Stripe, where the dispute is won, and that is handled, between one handler's first reading and its next step."""
+
+    def __init__(self, world: BillingWorld, dispute: str) -> None:
+        self._world, self._dispute, self._stripe = world, dispute, world.deps.stripe
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stripe, name)
+
+    def disputes_of(self, payment_id: str) -> list[DisputeFacts]:
+        found = self._stripe.disputes_of(payment_id)
+        if self._dispute:
+            dispute, self._dispute = self._dispute, ""
+            self._world.control("dispute", dispute=dispute, status="won")
+            self._world.hand_over()
+        return found
+
+
+def test_a_dispute_won_while_its_beginning_is_still_handled_takes_nothing(world: BillingWorld, workspace: str) -> None:
+    payment_id = pay_for_pack(world, workspace)
+    charge = world.client.v1.payment_intents.retrieve(payment_id).latest_charge
+    dispute = world.control("dispute", charge=charge, kind="dispute")["id"]
+    world.new_events()
+    overtaken: Any = OvertakenReads(world, dispute)
+    sync_money_back(payment_id, deps=replace(world.deps, stripe=overtaken))
+    wallet = world.refreshed(workspace)
+    assert (wallet.available, wallet.debt) == (SMALL.credits, 0)
 
 
 def test_two_orders_with_one_key_at_the_same_moment_are_one_checkout(world: BillingWorld, workspace: str) -> None:
