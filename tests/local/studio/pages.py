@@ -35,6 +35,7 @@ PAGES: Mapping[str, str] = {
     "credits_why": "/credits/generations/{generation}",
     "credits_proof": "/credits/proof",
     "plan": "/plan",
+    "plan_done": "/plan/done?checkout={checkout}",
     "plan_payments": "/plan/payments",
     "providers": "/providers",
     "provider": "/providers/{provider}",

@@ -75,8 +75,11 @@ def _furnish(account: AccountClient) -> dict[str, str]:
         "kind": "image",
         "prompt": "a {{thing}} " + MARKER.replace("{{7*7}}", ""),
     }
+    plan_url = str(account.http.base_url.join("/plan"))
+    urls = {"success_url": plan_url, "cancel_url": plan_url}
     return {
         "asset": asset["id"],
+        "checkout": post("/api/billing/checkout", {"pack": "small", **urls})["checkout_id"],
         "generation": generation["id"],
         "project": project["id"],
         "character": post("/api/characters", character)["character"]["id"],

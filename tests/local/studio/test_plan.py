@@ -41,7 +41,7 @@ def test_a_plan_and_credits_are_bought_on_stripes_page_and_are_there_on_the_way_
     expect(page.locator("#available")).to_have_text("12\u202f550")
 
     page.goto("/plan")
-    page.get_by_role("link", name="Starter by the month").click()
+    page.get_by_role("button", name="Starter by the month").click()
     expect(page.locator("#due")).to_have_text("$0.00")
     page.get_by_role("button", name="Change to Starter").click()
     expect(page.get_by_text("Changes to starter on")).to_be_visible()

@@ -61,7 +61,7 @@ def show_done(visit: Visit) -> Response:
 
 def preview(visit: Visit) -> Response:
     """What a change of plan would cost and give; nothing is changed yet."""
-    wanted: Json = {"tier": visit.query.get("tier", ""), "interval": visit.query.get("interval", "month")}
+    wanted: Json = {"tier": visit.form.get("tier", ""), "interval": visit.form.get("interval", "month")}
     try:
         found = visit.api.call("POST", "/api/billing/change/preview", wanted).data
     except ApiError as error:
@@ -146,9 +146,9 @@ def _title(visit: Visit, name: str) -> str:
 routes = [
     route("/plan", show_plan),
     route("/plan/done", show_done),
-    route("/plan/change", preview),
     route("/plan/payments", show_payments),
     route("/plan/buy", buy, "POST"),
+    route("/plan/preview", preview, "POST"),
     route("/plan/change", change, "POST"),
     route("/plan/cancel", cancel, "POST"),
     route("/plan/resume", resume, "POST"),
