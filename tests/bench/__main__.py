@@ -18,7 +18,7 @@ from pathlib import Path
 from tests.bench.measure import ROOT, NotRun, Result
 
 STANDALONE_ROWS = {3: "warm_request", 8: "hot_wallet", 10: "webhook_burst", 11: "media_path", 12: "packages"}
-STACK_ROWS = (1, 2, 4, 5, 6, 7, 13, 19)
+STACK_ROWS = (1, 2, 4, 5, 6, 7, 13, 15, 19)
 RESULTS = ROOT / ".bench/results.json"
 
 
@@ -54,7 +54,7 @@ def measures(wanted: set[int]) -> Iterable[tuple[str, Callable[[], list[Result]]
             yield module.replace("_", " "), import_module(f"tests.bench.{module}").rows
     if not wanted & {*STACK_ROWS}:
         return
-    from tests.bench import cold_start, generation_cost, readiness, stack, studio, submit_latency
+    from tests.bench import cold_start, generation_cost, readiness, stack, stripe_webhook, studio, submit_latency
 
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
@@ -66,6 +66,8 @@ def measures(wanted: set[int]) -> Iterable[tuple[str, Callable[[], list[Result]]
                 yield "Studio", lambda: studio.rows(running, Path(folder))
             if 7 in wanted:
                 yield "submission latency", lambda: submit_latency.rows(running)
+            if 15 in wanted:
+                yield "Stripe's webhook", lambda: stripe_webhook.rows(running, Path(folder))
             if wanted & {1, 2}:
                 yield "cold starts", lambda: cold_start.rows(running, Path(folder))
         if 13 in wanted:

@@ -65,6 +65,7 @@ def requests_to_measure(running: BenchStack, folder: Path, token: str) -> list[t
         "auth": ("GET", "/.well-known/jwks.json", None),
         "auth, log in": ("POST", LOG_IN_PATH, account),
         "account": ("GET", "/api/auth/me", None),
+        "billing": ("GET", "/api/billing/subscription", None),
         "library, characters": ("GET", "/api/characters", None),
         "credits": ("GET", "/api/credits", None),
         "generations": ("POST", "/api/generate", SMALL_IMAGE),

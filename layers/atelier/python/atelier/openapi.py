@@ -79,8 +79,8 @@ IDEMPOTENCY_HEADER: Json = {
 PREFER_HEADER: Json = {
     "name": "Prefer",
     "in": "header",
-    "description": "`wait=n` waits up to n ≤ 25 seconds for the end.",
-    "schema": {"type": "string", "pattern": "^wait=[0-9]{1,2}$"},
+    "description": "`wait=n` waits up to n ≤ 25 seconds for the end. Other preferences are ignored (RFC 7240).",
+    "schema": {"type": "string", "examples": ["wait=20"]},
 }
 
 
