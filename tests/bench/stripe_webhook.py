@@ -1,5 +1,7 @@
-"""Row 15: the function of Stripe's webhooks beside a typical one that imports Stripe's SDK: the cold start, and its own
-time (processor time) for a delivery that is verified, stored and answered. Both write to the embedded AWS."""
+"""Row 15: the function of Stripe's webhooks beside a typical one that imports Stripe's SDK.
+
+Measured are the cold start, and the own time of a delivery that is verified, stored and answered: processor time but
+that of the SDK's calls. Both sides write to the embedded AWS."""
 
 from __future__ import annotations
 
