@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from atelier import cursors
 from atelier.billing.plan_schemas import (
     INVOICES,
     PAYMENTS,
@@ -18,7 +19,6 @@ from atelier.billing.plan_schemas import (
     SubscriptionView,
     checkout_view,
     invoice_list,
-    page_start,
     payment_list,
     preview_view,
     subscription_view,
@@ -143,7 +143,7 @@ def pause_plan(request: Request[PausePlanRequest]) -> Response:
 def list_invoices(request: Request[Empty]) -> Response:
     """List the invoices, newest first."""
     query: PageQuery = request.query
-    after = page_start(query.cursor, INVOICES)
+    after = cursors.decode(query.cursor, INVOICES)
     return Response(invoice_list(plans.invoices(request.caller.workspace_id, after, query.limit)))
 
 
@@ -151,5 +151,5 @@ def list_invoices(request: Request[Empty]) -> Response:
 def list_payments(request: Request[Empty]) -> Response:
     """List the payments, newest first, with what was refunded."""
     query: PageQuery = request.query
-    after = page_start(query.cursor, PAYMENTS)
+    after = cursors.decode(query.cursor, PAYMENTS)
     return Response(payment_list(plans.payments_of(request.caller.workspace_id, after, query.limit)))

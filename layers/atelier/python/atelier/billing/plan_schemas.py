@@ -7,13 +7,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from atelier import cursors
 from atelier.billing.change_plan import ChangePreview
 from atelier.billing.model import Checkout, CheckoutState, Invoice, Payment, PlanStatus, Subscription
 from atelier.billing.return_urls import URL_CHARACTERS_MAX
 from atelier.billing.start_checkout import CheckoutOrder
 from atelier.catalogue.tiers import FREE, Interval, name_of
-from atelier.cursors import decode as decode_cursor
-from atelier.cursors import encode as encode_cursor
 
 Name = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[a-z][a-z0-9_-]*$")]
 Url = Annotated[str, Field(min_length=1, max_length=URL_CHARACTERS_MAX)]
@@ -271,7 +270,7 @@ def invoice_list(page: tuple[list[Invoice], str | None]) -> InvoiceList:
         )
         for invoice in invoices
     ]
-    return InvoiceList(items=items, next_cursor=encode_cursor(next_key))
+    return InvoiceList(items=items, next_cursor=cursors.encode(next_key))
 
 
 def payment_list(page: tuple[list[Payment], str | None]) -> PaymentList:
@@ -294,9 +293,4 @@ def payment_list(page: tuple[list[Payment], str | None]) -> PaymentList:
         )
         for payment in payments
     ]
-    return PaymentList(items=items, next_cursor=encode_cursor(next_key))
-
-
-def page_start(cursor: str | None, prefix: str) -> str | None:
-    """Where a page begins. Raises BadRequest for a cursor of another list."""
-    return decode_cursor(cursor, prefix)
+    return PaymentList(items=items, next_cursor=cursors.encode(next_key))
