@@ -1,6 +1,6 @@
 """Pack one layer: install its pinned wheels for Lambda, drop what Lambda never reads, compile the rest.
 
-Usage: python3.13 pack.py <runtime|media|ai|video|stripe|studio> <directory>. The interpreter must be the one of Lambda:
+Usage: python3.13 pack.py <runtime|media|ai|video|stripe|webauthn|oauth|mail|studio> <directory>. The interpreter must be the one of Lambda:
 bytecode belongs to a version. The machine may be any, since only wheels are taken and nothing of them is executed.
 """
 
@@ -25,9 +25,11 @@ LAMBDA_PYTHON = (3, 13)
 PLATFORMS = [f"manylinux_2_{minor}_aarch64" for minor in range(34, 16, -1)] + ["manylinux2014_aarch64"]
 
 # The services that the product calls, by their folder in botocore/data; the other four hundred stay behind.
-SERVICES = frozenset({"dynamodb", "events", "kms", "lambda", "s3", "secretsmanager", "sqs", "stepfunctions", "sts"})
+SERVICES = frozenset(
+    {"dynamodb", "events", "kms", "lambda", "s3", "secretsmanager", "sesv2", "sqs", "stepfunctions", "sts"}
+)
 # The same, by the name that their host begins with: the index of endpoints.json.
-ENDPOINTS = frozenset({"dynamodb", "events", "kms", "lambda", "s3", "secretsmanager", "sqs", "states", "sts"})
+ENDPOINTS = frozenset({"dynamodb", "email", "events", "kms", "lambda", "s3", "secretsmanager", "sqs", "states", "sts"})
 # Layers of functions that do not take the runtime layer, and that layer itself.
 ALONE = frozenset({"runtime", "studio"})
 # What compilers and type checkers read.
