@@ -1,7 +1,8 @@
 """Pack one layer: install its pinned wheels for Lambda, drop what Lambda never reads, compile the rest.
 
-Usage: python3.13 pack.py <runtime|media|ai|video|stripe|webauthn|oauth|mail|studio> <directory>. The interpreter must be the one of Lambda:
-bytecode belongs to a version. The machine may be any, since only wheels are taken and nothing of them is executed.
+Usage: python3.13 pack.py <layer> <directory>, where the layer is one of the folders beside this file. The interpreter
+must be the one of Lambda: bytecode belongs to a version. The machine may be any, since only wheels are taken and
+nothing of them is executed.
 """
 
 from __future__ import annotations
