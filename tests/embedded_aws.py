@@ -37,6 +37,7 @@ class Tables:
     requests: str
     providers: str
     billing: str
+    audit: str
 
 
 @cache

@@ -11,6 +11,7 @@ import botocore.session
 import pytest
 from moto import mock_aws
 
+from atelier.adapters.aws.dynamodb import audit_log
 from atelier.adapters.aws.dynamodb.identity.access_reads import DynamoAccessReads
 from atelier.adapters.aws.dynamodb.identity.accounts import DynamoAccounts
 from atelier.adapters.aws.dynamodb.identity.api_tokens import DynamoApiTokens
@@ -76,6 +77,7 @@ def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
 def bind(tables: Tables) -> None:
     DynamoIdentity.bind(tables.identity)
     DynamoWallets.bind(tables.ledger)
+    audit_log.bind(tables.audit)
     DynamoRequestRates.bind(tables.requests)
 
 

@@ -11,12 +11,14 @@ from typing import Any, TypeVar
 import botocore.session
 import pytest
 
+from atelier.adapters.aws.dynamodb import audit_log
 from atelier.adapters.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 from atelier.adapters.aws.dynamodb.identity.accounts import DynamoAccounts
 from atelier.adapters.aws.dynamodb.identity.api_tokens import DynamoApiTokens
 from atelier.adapters.aws.dynamodb.identity.sessions import DynamoSessions
 from atelier.adapters.aws.dynamodb.ledger.store import DynamoWallets
 from atelier.adapters.aws.dynamodb.request_rates import DynamoRequestRates
+from atelier.audit_log.model import Origin
 from atelier.errors import Unauthenticated
 from atelier.identity.access_tokens import AccessTokens
 from atelier.identity.api_tokens import TOKENS_PER_WORKSPACE_MAX, ApiToken, TokenText, TooManyTokens, new_token
@@ -43,6 +45,7 @@ class Deployed:
     def __init__(self, tables: Tables) -> None:
         DynamoAccounts.bind(tables.identity)
         DynamoWallets.bind(tables.ledger)
+        audit_log.bind(tables.audit)
         DynamoRequestRates.bind(tables.requests)
         self.accounts, self.sessions, self.api_tokens = DynamoAccounts(), DynamoSessions(), DynamoApiTokens()
         self.windows = DynamoRequestRates()
@@ -189,7 +192,13 @@ def test_parallel_token_requests_with_one_key_create_and_show_one_token(deployed
     DynamoIdempotencyKeys.bind(tables.requests)
     new = NewToken(workspace_id, user_id, Role.OWNER, "n8n", ("all",), None, "once")
     answers = at_once(
-        lambda: issue_token(new, tokens=deployed.api_tokens, idempotency_keys=DynamoIdempotencyKeys(), now=NOW)
+        lambda: issue_token(
+            new,
+            tokens=deployed.api_tokens,
+            idempotency_keys=DynamoIdempotencyKeys(),
+            origin=Origin(),
+            now=NOW,
+        )
     )
     issued = [answer for answer in answers if isinstance(answer, IssuedToken)]
     assert len(issued) == CALLERS

@@ -5,6 +5,7 @@ from __future__ import annotations
 from atelier.http.api import Api
 from atelier.http.request import Empty, Request
 from atelier.http.response import Response, created
+from atelier.identity.permissions import Role
 from atelier.identity.schemas import AccountView, account_view
 from atelier.identity.token_schemas import IssuedTokenView, IssueTokenRequest, TokenList, TokenQuery, issued_token_view
 from atelier.wiring import identity, tokens
@@ -39,10 +40,9 @@ def list_tokens(request: Request[Empty]) -> Response:
 )
 def issue_token(request: Request[IssueTokenRequest]) -> Response:
     """Create an API token for a program; only this response shows it."""
-    body = request.body
-    issued = tokens.issue(
-        request.caller, body.name, tuple(body.scopes), body.expires_at, request.idempotency_key, request.now
-    )
+    caller = request.caller
+    new = request.body.new_token(caller.workspace_id, caller.user_id, Role(caller.role), request.idempotency_key)
+    issued = tokens.issue(new, request.origin, request.now)
     location, replayed = f"/api/tokens/{issued.token.id}", issued.text is None
     return created(location, issued_token_view(issued), replayed=replayed)
 
@@ -50,5 +50,5 @@ def issue_token(request: Request[IssueTokenRequest]) -> Response:
 @api.route("DELETE", "/api/tokens/<token_id>", permission="tokens.manage", tag="tokens", statuses=(204,), errors=(404,))
 def revoke_token(request: Request[Empty]) -> Response:
     """Revoke an API token: your own, or any token if you administer the workspace. It ends at once."""
-    tokens.revoke(request.caller, request.path_id("token_id", "tok"), request.now)
+    tokens.revoke(request.caller, request.path_id("token_id", "tok"), request.origin, request.now)
     return Response(status=204)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from atelier.audit_log.model import AuditEvent
 from atelier.errors import IdempotencyMismatch, NotFound
 from atelier.identity.access_tokens import AccessTokens
 from atelier.identity.api_tokens import TOKENS_PER_WORKSPACE_MAX, ApiToken, TokenExists, TokenPage, TooManyTokens
@@ -38,6 +39,7 @@ class InMemoryIdentity:
         self.roles: dict[tuple[str, str], Role] = {}
         self.sessions: dict[tuple[str, str], Session] = {}
         self.api_tokens: dict[tuple[str, str], ApiToken] = {}
+        self.events: list[AuditEvent] = []
         # Workspace → the state of the owner's mailbox, as its wallet stores it.
         self.wallets: dict[str, MailboxState] = {}
         # Mailbox → the workspace that gets its daily credits, and whether that account is verified.
@@ -135,12 +137,13 @@ class InMemoryIdentity:
         is_active = user is not None and user.status is UserStatus.ACTIVE
         return self.token(workspace_id, token_id), self.role(user_id, workspace_id) if is_active else None
 
-    def add_token(self, token: ApiToken) -> None:
+    def add_token(self, token: ApiToken, events: Sequence[AuditEvent] = ()) -> None:
         if (token.workspace_id, token.id) in self.api_tokens:
             raise TokenExists
         if len(self._active_tokens(token.workspace_id)) >= TOKENS_PER_WORKSPACE_MAX:
             raise TooManyTokens
         self.api_tokens[token.workspace_id, token.id] = token
+        self.events += events
 
     def token(self, workspace_id: str, token_id: str) -> ApiToken | None:
         self.reads += 1
@@ -156,11 +159,12 @@ class InMemoryIdentity:
         if known is not None and known.revoked_at is None:
             self.api_tokens[known.workspace_id, known.id] = replace(known, last_used_at=at)
 
-    def revoke_token(self, workspace_id: str, token_id: str, at: datetime) -> bool:
+    def revoke_token(self, workspace_id: str, token_id: str, at: datetime, events: Sequence[AuditEvent] = ()) -> bool:
         known = self.token(workspace_id, token_id)
         if known is None or known.revoked_at is not None:
             return False
         self.api_tokens[workspace_id, token_id] = replace(known, revoked_at=at)
+        self.events += events
         return True
 
     def _active_tokens(self, workspace_id: str) -> list[ApiToken]:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from atelier.audit_log.model import Origin
 from atelier.errors import Conflict, Forbidden, IdempotencyMismatch, NotFound, Unauthenticated, ValidationFailed
 from atelier.identity.api_tokens import (
     LAST_USED_INTERVAL,
@@ -30,6 +31,7 @@ from atelier.ids import new_id
 from tests.unit.identity.fakes import IdentityFakes, InMemoryIdempotencyKeys
 
 NOW = datetime(2026, 11, 20, 21, 0, 5, 123_000, tzinfo=UTC)
+ORIGIN = Origin("usr_1", None, "203.0.113.7", "curl/8", "req-1")
 SOON = NOW + timedelta(hours=1)
 # The permissions that administer a workspace.
 MANAGING = {name for name in WEAKEST if not permits(Role.EDITOR, name)} - EXCLUDED_PERMISSIONS
@@ -53,7 +55,8 @@ def new(ada: SignedIn, *scopes: str, role: Role = Role.OWNER, key: str | None = 
 def issue(
     identity: IdentityFakes, new: NewToken, bindings: InMemoryIdempotencyKeys | None = None, now: datetime = NOW
 ) -> IssuedToken:
-    return issue_token(new, tokens=identity.store, idempotency_keys=bindings or InMemoryIdempotencyKeys(), now=now)
+    keys = bindings or InMemoryIdempotencyKeys()
+    return issue_token(new, tokens=identity.store, idempotency_keys=keys, origin=ORIGIN, now=now)
 
 
 def issued(identity: IdentityFakes, new: NewToken) -> tuple[ApiToken, str]:
@@ -289,7 +292,9 @@ def test_a_workspace_has_a_bounded_number_of_tokens(identity: IdentityFakes, ada
     tokens = [issue(identity, new(ada)).token for _ in range(TOKENS_PER_WORKSPACE_MAX)]
     with pytest.raises(TooManyTokens):
         issue(identity, new(ada))
-    revoke_token(ada.workspace.id, tokens[0].id, ada.user.id, Role.EDITOR, tokens=identity.store, now=NOW)
+    revoke_token(
+        ada.workspace.id, tokens[0].id, ada.user.id, Role.EDITOR, tokens=identity.store, origin=ORIGIN, now=NOW
+    )
     assert issue(identity, new(ada))
 
 
@@ -309,7 +314,7 @@ def test_a_repeated_idempotency_key_returns_no_second_token(identity: IdentityFa
 
 def test_a_token_is_revoked_by_its_user_or_an_admin(identity: IdentityFakes, ada: SignedIn) -> None:
     def revoke(token: ApiToken, user_id: str, role: Role, workspace_id: str = ada.workspace.id) -> None:
-        revoke_token(workspace_id, token.id, user_id, role, tokens=identity.store, now=NOW)
+        revoke_token(workspace_id, token.id, user_id, role, tokens=identity.store, origin=ORIGIN, now=NOW)
 
     first, second = (issue(identity, new(ada)).token for _ in range(2))
     eve = new_id("usr", NOW)
@@ -322,3 +327,15 @@ def test_a_token_is_revoked_by_its_user_or_an_admin(identity: IdentityFakes, ada
     for token in (first, second):
         with pytest.raises(NotFound):
             revoke(token, ada.user.id, Role.OWNER)
+    # Each change that happened is told to the workspace and to the token's user, and no refused one is.
+    both = [ada.workspace.id, ada.user.id]
+    assert [(event.log, event.action, event.target) for event in identity.store.events] == [
+        (log, action, token.id)
+        for action, token in (
+            ("token.issued", first),
+            ("token.issued", second),
+            ("token.revoked", first),
+            ("token.revoked", second),
+        )
+        for log in both
+    ]

@@ -130,6 +130,10 @@ class BillingTable(EnvironmentSettings):
     name: str = text_variable("ATELIER_TABLE_BILLING")
 
 
+class AuditTable(EnvironmentSettings):
+    name: str = text_variable("ATELIER_TABLE_AUDIT")
+
+
 class RequestsTable(EnvironmentSettings):
     name: str = text_variable("ATELIER_TABLE_REQUESTS")
 

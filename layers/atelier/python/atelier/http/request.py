@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar, cast
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
+from atelier.audit_log.model import USER_AGENT_CHARACTERS_MAX, Origin
 from atelier.caller import Caller
 from atelier.dataclass import dataclass
 from atelier.errors import (
@@ -66,6 +67,17 @@ class Request(Generic[BodyT]):
         if self._caller is None:
             raise Unauthenticated("This call needs an access token.")
         return self._caller
+
+    @property
+    def origin(self) -> Origin:
+        """Where the request came from, for the audit log."""
+        return Origin(
+            user_id=self._caller.user_id if self._caller else None,
+            token_id=self._caller.token_id if self._caller else None,
+            address=self.source_address,
+            user_agent=self.headers.get("user-agent", "")[:USER_AGENT_CHARACTERS_MAX],
+            request_id=self.request_id,
+        )
 
     def path_id(self, name: str, prefix: str) -> str:
         """The path parameter `name`. Raises NotFound when it is no id with this prefix, as for an id of another

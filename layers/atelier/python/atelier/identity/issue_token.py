@@ -7,7 +7,9 @@ import hashlib
 import json
 from dataclasses import field
 from datetime import datetime
+from typing import Any
 
+from atelier.audit_log.model import AuditEvent, Origin, audit_events
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.dataclass import dataclass
 from atelier.errors import Conflict, Forbidden, NotFound, ValidationFailed
@@ -41,7 +43,9 @@ class IssuedToken:
     text: str | None = field(repr=False)
 
 
-def issue_token(new: NewToken, *, tokens: ApiTokens, idempotency_keys: IdempotencyKeys, now: datetime) -> IssuedToken:
+def issue_token(
+    new: NewToken, *, tokens: ApiTokens, idempotency_keys: IdempotencyKeys, origin: Origin, now: datetime
+) -> IssuedToken:
     """Issue one token.
 
     Raises ValidationFailed for an expiry date in the past or too late, Forbidden for a scope beyond the caller's role,
@@ -67,7 +71,7 @@ def issue_token(new: NewToken, *, tokens: ApiTokens, idempotency_keys: Idempoten
     expires_at = parse_rfc3339(rfc3339(new.expires_at or latest))
     token, text = new_token(token_id, new.workspace_id, new.user_id, new.name, new.scopes, expires_at, now)
     try:
-        tokens.add_token(token)
+        tokens.add_token(token, _events(token, "token.issued", origin, now, expires_at=rfc3339(expires_at)))
     except TokenExists:
         # A parallel request with the same Idempotency-Key has issued it.
         existing = tokens.token(new.workspace_id, token_id)
@@ -78,7 +82,7 @@ def issue_token(new: NewToken, *, tokens: ApiTokens, idempotency_keys: Idempoten
 
 
 def revoke_token(
-    workspace_id: str, token_id: str, user_id: str, role: Role, *, tokens: ApiTokens, now: datetime
+    workspace_id: str, token_id: str, user_id: str, role: Role, *, tokens: ApiTokens, origin: Origin, now: datetime
 ) -> None:
     """Revoke a token for ever: the caller's own, or, for an admin of the workspace, any. Raises NotFound, Forbidden."""
     token = tokens.token(workspace_id, token_id)
@@ -86,8 +90,14 @@ def revoke_token(
         raise NotFound
     if token.user_id != user_id and not at_least(role, Role.ADMIN):
         raise Forbidden(f"The role {role} allows revoking one's own tokens only.")
-    if not tokens.revoke_token(workspace_id, token_id, now):
+    if not tokens.revoke_token(workspace_id, token_id, now, _events(token, "token.revoked", origin, now)):
         raise NotFound
+
+
+def _events(token: ApiToken, action: str, origin: Origin, now: datetime, **facts: Any) -> tuple[AuditEvent, ...]:
+    """A token gives access to a workspace in a user's name, so its events are in both logs."""
+    facts = {"name": token.name, "scopes": list(token.scopes), "user_id": token.user_id, **facts}
+    return audit_events((token.workspace_id, token.user_id), action, origin, now, target=token.id, **facts)
 
 
 def _repeated_token(token: ApiToken) -> IssuedToken:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from atelier.audit_log.model import AuditEvent
 from atelier.identity.api_tokens import ApiToken, TokenPage
 from atelier.identity.model import Credentials, Session, User, UserAccount, Workspace
 from atelier.identity.permissions import Role
@@ -94,9 +95,10 @@ class AccessReads(Protocol):
 class ApiTokens(Protocol):
     """API tokens by workspace. A revoked token is stored for REVOKED_RETENTION, but not listed."""
 
-    def add_token(self, token: ApiToken) -> None:
-        """Store a new token. Raises TokenExists when there is a token with its id, revoked or not, and TooManyTokens
-        when the workspace has TOKENS_PER_WORKSPACE_MAX, however many are added at the same time."""
+    def add_token(self, token: ApiToken, events: Sequence[AuditEvent] = ()) -> None:
+        """Store a new token, with its audit events. Raises TokenExists when there is a token with its id, revoked or
+        not, and TooManyTokens when the workspace has TOKENS_PER_WORKSPACE_MAX, however many are added at the same
+        time."""
         ...
 
     def token(self, workspace_id: str, token_id: str) -> ApiToken | None:
@@ -109,8 +111,8 @@ class ApiTokens(Protocol):
         """Store the time of a token's last use. Raises nothing: a failure of this write must not fail the request."""
         ...
 
-    def revoke_token(self, workspace_id: str, token_id: str, at: datetime) -> bool:
-        """Revoke a token; False when there is none, or when it is revoked already."""
+    def revoke_token(self, workspace_id: str, token_id: str, at: datetime, events: Sequence[AuditEvent] = ()) -> bool:
+        """Revoke a token, with the audit events of it; False when there is none, or when it is revoked already."""
         ...
 
 

@@ -8,7 +8,8 @@ from typing import Annotated
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from atelier.identity.api_tokens import ApiToken
-from atelier.identity.issue_token import IssuedToken
+from atelier.identity.issue_token import IssuedToken, NewToken
+from atelier.identity.permissions import Role
 from atelier.identity.scopes import ALL, GROUPS, SCOPES
 
 CURSOR_CHARACTERS_MAX = 128
@@ -43,6 +44,11 @@ class IssueTokenRequest(BaseModel):
     expires_at: Annotated[AwareDatetime, Field(strict=True)] | None = Field(
         default=None, description="In the future, and within 366 days; in 366 days when it is not said."
     )
+
+    def new_token(self, workspace_id: str, user_id: str, role: Role, idempotency_key: str | None) -> NewToken:
+        """The order of this token by a verified caller."""
+        scopes = tuple(self.scopes)
+        return NewToken(workspace_id, user_id, role, self.name, scopes, self.expires_at, idempotency_key)
 
 
 class TokenView(BaseModel):

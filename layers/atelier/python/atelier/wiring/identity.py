@@ -28,6 +28,7 @@ from atelier.settings import (
     LedgerTable,
     RequestsTable,
 )
+from atelier.wiring.audit_log import bind_events
 
 if TYPE_CHECKING:
     from atelier.adapters.aws.dynamodb.identity.accounts import DynamoAccounts
@@ -102,6 +103,7 @@ def accounts() -> DynamoAccounts:
     from atelier.adapters.aws.dynamodb.identity.accounts import DynamoAccounts
 
     DynamoAccounts.bind(IdentityTable.read().name)
+    bind_events()
     return DynamoAccounts()
 
 
@@ -111,6 +113,7 @@ def sessions() -> DynamoSessions:
     from atelier.adapters.aws.dynamodb.identity.sessions import DynamoSessions
 
     DynamoSessions.bind(IdentityTable.read().name)
+    bind_events()
     return DynamoSessions()
 
 
@@ -120,6 +123,7 @@ def api_tokens() -> DynamoApiTokens:
     from atelier.adapters.aws.dynamodb.identity.api_tokens import DynamoApiTokens
 
     DynamoApiTokens.bind(IdentityTable.read().name)
+    bind_events()
     return DynamoApiTokens()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from atelier import cursors
+from atelier.audit_log.model import Origin
 from atelier.caller import Caller
 from atelier.identity import issue_token
 from atelier.identity.permissions import Role
@@ -19,22 +20,21 @@ def list_tokens(workspace_id: str, cursor: str | None, limit: int) -> TokenList:
     return TokenList(items=[token_view(token) for token in page.tokens], next_cursor=cursors.encode(page.next_key))
 
 
-def issue(
-    caller: Caller,
-    name: str,
-    scopes: tuple[str, ...],
-    expires_at: datetime | None,
-    idempotency_key: str | None,
-    now: datetime,
-) -> issue_token.IssuedToken:
+def issue(new: issue_token.NewToken, origin: Origin, now: datetime) -> issue_token.IssuedToken:
     """Issue an API token to a verified caller."""
-    new = issue_token.NewToken(
-        caller.workspace_id, caller.user_id, Role(caller.role), name, scopes, expires_at, idempotency_key
+    return issue_token.issue_token(
+        new, tokens=api_tokens(), idempotency_keys=idempotency_keys(), origin=origin, now=now
     )
-    return issue_token.issue_token(new, tokens=api_tokens(), idempotency_keys=idempotency_keys(), now=now)
 
 
-def revoke(caller: Caller, token_id: str, now: datetime) -> None:
+def revoke(caller: Caller, token_id: str, origin: Origin, now: datetime) -> None:
     """Revoke an API token for good."""
-    role = Role(caller.role)
-    issue_token.revoke_token(caller.workspace_id, token_id, caller.user_id, role, tokens=api_tokens(), now=now)
+    issue_token.revoke_token(
+        caller.workspace_id,
+        token_id,
+        caller.user_id,
+        Role(caller.role),
+        tokens=api_tokens(),
+        origin=origin,
+        now=now,
+    )

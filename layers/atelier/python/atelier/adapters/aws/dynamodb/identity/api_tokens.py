@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from pynamodb.exceptions import DoesNotExist, PynamoDBException
 
 from atelier.adapters.aws.dynamodb import ConditionsFailed, newest_page, retry_conflicts, transaction
+from atelier.adapters.aws.dynamodb.audit_log import save_events
 from atelier.adapters.aws.dynamodb.identity.items import (
     TOKEN_COUNT,
     IdentityItem,
@@ -19,6 +21,7 @@ from atelier.adapters.aws.dynamodb.identity.items import (
     token_sk,
     update_if,
 )
+from atelier.audit_log.model import AuditEvent
 from atelier.clock import rfc3339
 from atelier.identity.api_tokens import (
     REVOKED_RETENTION,
@@ -41,7 +44,7 @@ class DynamoApiTokens:
         """Set the table of these items."""
         IdentityItem.bind(table_name)
 
-    def add_token(self, token: ApiToken) -> None:
+    def add_token(self, token: ApiToken, events: Sequence[AuditEvent] = ()) -> None:
         def write_both() -> None:
             with transaction() as write:
                 write.save(token_item(token), TokenItem.pk.does_not_exist(), part="token")
@@ -51,6 +54,7 @@ class DynamoApiTokens:
                     TokenCountItem.living.does_not_exist() | (TokenCountItem.living < TOKENS_PER_WORKSPACE_MAX),
                     part="count",
                 )
+                save_events(write, events)
 
         try:
             retry_conflicts(write_both, busy=TOKENS_BUSY, tries_max=TRIES_MAX)
@@ -75,7 +79,7 @@ class DynamoApiTokens:
         with suppress(PynamoDBException):
             update_if(item, [TokenItem.last_used_at.set(rfc3339(at))], not_revoked)
 
-    def revoke_token(self, workspace_id: str, token_id: str, at: datetime) -> bool:
+    def revoke_token(self, workspace_id: str, token_id: str, at: datetime, events: Sequence[AuditEvent] = ()) -> bool:
         forgotten_at_seconds = int((at + REVOKED_RETENTION).timestamp())
         revocation: list[Any] = [
             TokenItem.revoked_at.set(rfc3339(at)),
@@ -87,6 +91,7 @@ class DynamoApiTokens:
             with transaction() as write:
                 write.update(TokenItem(workspace_id, token_sk(token_id)), revocation, not_revoked, part="token")
                 write.update(TokenCountItem(workspace_id, TOKEN_COUNT), [TokenCountItem.living.add(-1)])
+                save_events(write, events)
 
         try:
             retry_conflicts(write_both, busy=TOKENS_BUSY, tries_max=TRIES_MAX)
