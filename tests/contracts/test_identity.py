@@ -16,6 +16,7 @@ from atelier.adapters.aws.dynamodb.identity.access_reads import DynamoAccessRead
 from atelier.adapters.aws.dynamodb.identity.accounts import DynamoAccounts
 from atelier.adapters.aws.dynamodb.identity.api_tokens import DynamoApiTokens
 from atelier.adapters.aws.dynamodb.identity.sessions import DynamoSessions
+from atelier.adapters.aws.dynamodb.identity.sign_ins import DynamoSignIns
 from atelier.adapters.aws.dynamodb.ledger.store import DynamoWallets
 from atelier.adapters.aws.dynamodb.request_rates import DynamoRequestRates
 from atelier.errors import NotFound
@@ -41,8 +42,9 @@ from atelier.identity.model import (
     new_user,
     open_session,
 )
+from atelier.identity.opening import Opening
 from atelier.identity.permissions import Role
-from atelier.identity.ports import AccessReads, Accounts, ApiTokens, RateWindows, Sessions
+from atelier.identity.ports import AccessReads, Accounts, ApiTokens, RateWindows, Sessions, SignIns
 from atelier.ids import new_id
 from atelier.ledger.model import MailboxState
 from tests.embedded_aws import Tables, clear_wiring_caches, create_tables
@@ -52,11 +54,11 @@ NOW = datetime(2026, 11, 20, 21, 4, 5, 123_000, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=3)
 
 
-class Store(Accounts, Sessions, ApiTokens, AccessReads, Protocol):
+class Store(Accounts, Sessions, SignIns, ApiTokens, AccessReads, Protocol):
     """All ports that the identity table serves."""
 
 
-class DynamoIdentity(DynamoAccounts, DynamoSessions, DynamoApiTokens, DynamoAccessReads):
+class DynamoIdentity(DynamoAccounts, DynamoSessions, DynamoSignIns, DynamoApiTokens, DynamoAccessReads):
     """The stores of all these ports on DynamoDB."""
 
 
@@ -76,6 +78,7 @@ def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
 
 def bind(tables: Tables) -> None:
     DynamoIdentity.bind(tables.identity)
+    audit_log.bind(tables.audit)
     DynamoWallets.bind(tables.ledger)
     audit_log.bind(tables.audit)
     DynamoRequestRates.bind(tables.requests)
@@ -107,7 +110,7 @@ def account(
 
 def test_a_created_account_is_read_back_unchanged(store: Store) -> None:
     credentials, user, workspace, session, _ = account(signup_key="digest")
-    store.create(credentials, user, workspace, session)
+    store.create(credentials, user, workspace, Opening(session))
     assert store.credentials("ada@example.com") == credentials
     assert store.user_with_workspace(user.id, workspace.id) == (user, workspace)
     assert store.account(user.id, NOW) == UserAccount(user, (Membership(workspace, Role.OWNER),), "free")
@@ -126,7 +129,7 @@ def mailbox_of(store: Store, workspace: Workspace) -> MailboxState:
 def test_the_first_account_of_a_mailbox_has_its_credits_until_another_is_verified(store: Store) -> None:
     accounts = [account(email, mailbox="digest") for email in ("a@example.com", "b@example.com", "c@example.com")]
     for credentials, user, workspace, session, _ in accounts:
-        store.create(credentials, user, workspace, session)
+        store.create(credentials, user, workspace, Opening(session))
     assert store.credentials("b@example.com") == accounts[1][0]
     workspaces = [workspace for _, _, workspace, _, _ in accounts]
     known = [mailbox_of(store, workspace) for workspace in workspaces]
@@ -145,7 +148,7 @@ def test_the_first_account_of_a_mailbox_has_its_credits_until_another_is_verifie
 
 def test_an_account_without_a_stored_mailbox_counts_and_can_be_verified(store: Store) -> None:
     credentials, user, workspace, session, _ = account()
-    store.create(credentials, user, workspace, session)
+    store.create(credentials, user, workspace, Opening(session))
     assert mailbox_of(store, workspace) is MailboxState.ELIGIBLE
     store.verify(user.id, "digest", LATER)
     assert mailbox_of(store, workspace) is MailboxState.ELIGIBLE
@@ -153,15 +156,15 @@ def test_an_account_without_a_stored_mailbox_counts_and_can_be_verified(store: S
 
 def test_an_account_without_a_stored_mailbox_claims_its_own_once(store: Store) -> None:
     old, user, workspace, session, _ = account()
-    store.create(old, user, workspace, session)
+    store.create(old, user, workspace, Opening(session))
     for _ in range(2):
         store.claim_mailbox(old, "digest")
     assert store.credentials(old.email) == replace(old, mailbox="digest")
     variant, user, second, session, _ = account("a+1@example.com", mailbox="digest")
-    store.create(variant, user, second, session)
+    store.create(variant, user, second, Opening(session))
     # A mailbox that belongs to an account cannot be claimed by another one.
     later, user, third, session, _ = account("a+2@example.com")
-    store.create(later, user, third, session)
+    store.create(later, user, third, Opening(session))
     store.claim_mailbox(later, "digest")
     known = [mailbox_of(store, each) for each in (workspace, second, third)]
     assert known == [MailboxState.ELIGIBLE, MailboxState.SHARED, MailboxState.ELIGIBLE]
@@ -169,7 +172,7 @@ def test_an_account_without_a_stored_mailbox_claims_its_own_once(store: Store) -
 
 def test_a_missing_account_session_or_role_is_not_found(store: Store) -> None:
     credentials, user, workspace, session, _ = account()
-    store.create(credentials, user, workspace, session)
+    store.create(credentials, user, workspace, Opening(session))
     nobody, nowhere, never = new_id("usr", NOW), new_id("wsp", NOW), new_id("ses", NOW)
     assert store.credentials("eve@example.com") is None
     assert store.session(user.id, never) is None
@@ -187,9 +190,9 @@ def test_a_missing_account_session_or_role_is_not_found(store: Store) -> None:
 
 def test_an_email_is_claimed_once_and_the_second_claim_writes_nothing(store: Store) -> None:
     first, second = account(), account()
-    store.create(*first[:4])
+    store.create(*first[:3], Opening(first[3]))
     with pytest.raises(EmailTaken):
-        store.create(*second[:4])
+        store.create(*second[:3], Opening(second[3]))
     assert store.credentials("ada@example.com") == first[0]
     with pytest.raises(NotFound):
         store.account(second[1].id, NOW)
@@ -199,7 +202,7 @@ def test_an_email_is_claimed_once_and_the_second_claim_writes_nothing(store: Sto
 
 def test_a_rotation_is_stored_once(store: Store) -> None:
     credentials, user, workspace, session, token = account()
-    store.create(credentials, user, workspace, session)
+    store.create(credentials, user, workspace, Opening(session))
     ours, _ = session.rotate(token, LATER)
     theirs, _ = session.rotate(token, LATER)
     assert store.rotate(session, ours)
@@ -209,7 +212,7 @@ def test_a_rotation_is_stored_once(store: Store) -> None:
 
 def test_a_revoked_session_cannot_be_rotated(store: Store) -> None:
     credentials, user, workspace, session, token = account()
-    store.create(credentials, user, workspace, session)
+    store.create(credentials, user, workspace, Opening(session))
     store.revoke(user.id, session.id, LATER)
     after, _ = session.rotate(token, LATER)
     assert not store.rotate(session, after)
@@ -218,7 +221,7 @@ def test_a_revoked_session_cannot_be_rotated(store: Store) -> None:
 
 def test_a_second_revocation_of_a_session_changes_nothing(store: Store) -> None:
     credentials, user, workspace, session, _ = account()
-    store.create(credentials, user, workspace, session)
+    store.create(credentials, user, workspace, Opening(session))
     store.revoke(user.id, session.id, LATER)
     store.revoke(user.id, session.id, LATER + timedelta(days=1))
     found = store.session(user.id, session.id)
@@ -234,16 +237,16 @@ def test_revoking_a_missing_session_creates_nothing(store: Store) -> None:
 
 def test_a_second_session_is_independent_of_the_first(store: Store) -> None:
     credentials, user, workspace, first, _ = account()
-    store.create(credentials, user, workspace, first)
+    store.create(credentials, user, workspace, Opening(first))
     second, _ = open_session(user.id, workspace.id, Device("", ""), LATER)
-    store.add(second)
+    store.open(Opening(second), spent=None, use=None)
     store.revoke(user.id, first.id, LATER)
     assert store.session(user.id, second.id) == second
 
 
 def test_a_password_hash_is_not_replaced_over_a_concurrent_change(store: Store) -> None:
     credentials, user, workspace, session, _ = account()
-    store.create(credentials, user, workspace, session)
+    store.create(credentials, user, workspace, Opening(session))
     store.replace_password_hash(credentials, "stronger")
     store.replace_password_hash(credentials, "stale")
     assert store.credentials(credentials.email) == replace(credentials, password_hash="stronger")
@@ -251,8 +254,9 @@ def test_a_password_hash_is_not_replaced_over_a_concurrent_change(store: Store) 
 
 def test_recording_a_sign_in_leaves_the_user_readable(store: Store) -> None:
     credentials, user, workspace, session, _ = account()
-    store.create(credentials, user, workspace, session)
-    store.record_sign_in(user.id, LATER)
+    store.create(credentials, user, workspace, Opening(session))
+    later, _ = open_session(user.id, workspace.id, Device("", ""), LATER)
+    store.open(Opening(later), spent=None, use=None)
     assert store.user_with_workspace(user.id, workspace.id) == (user, workspace)
 
 
@@ -277,7 +281,7 @@ def token(workspace_id: str, user_id: str, at: datetime = NOW, name: str = "n8n"
 
 def test_a_token_can_be_read_with_its_users_role(store: Store) -> None:
     credentials, user, workspace, session, _ = account()
-    store.create(credentials, user, workspace, session)
+    store.create(credentials, user, workspace, Opening(session))
     made = token(workspace.id, user.id)
     store.add_token(made)
     assert store.token(workspace.id, made.id) == made
@@ -286,7 +290,7 @@ def test_a_token_can_be_read_with_its_users_role(store: Store) -> None:
 
 def test_a_token_is_found_only_in_its_own_workspace(store: Store) -> None:
     credentials, user, workspace, session, _ = account()
-    store.create(credentials, user, workspace, session)
+    store.create(credentials, user, workspace, Opening(session))
     made, nowhere = token(workspace.id, user.id), new_id("wsp", NOW)
     store.add_token(made)
     assert store.token(nowhere, made.id) is None
@@ -300,7 +304,7 @@ def test_a_token_is_found_only_in_its_own_workspace(store: Store) -> None:
 
 def test_a_suspended_users_token_has_no_role(store: Store) -> None:
     credentials, user, workspace, session, _ = account()
-    store.create(credentials, replace(user, status=UserStatus.SUSPENDED), workspace, session)
+    store.create(credentials, replace(user, status=UserStatus.SUSPENDED), workspace, Opening(session))
     made = token(workspace.id, user.id)
     store.add_token(made)
     assert store.token_and_role(user.id, workspace.id, made.id) == (made, None)

@@ -26,6 +26,7 @@ from atelier.adapters.aws.clients import client
 from atelier.adapters.aws.signing_keys import new_hmac_key
 from atelier.clock import system_clock
 from atelier.identity.model import Credentials, Device, new_user, open_session
+from atelier.identity.opening import Opening
 from atelier.telemetry import logger
 from atelier.wiring import identity, ledger
 from infra.simulators.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateSimulator
@@ -94,7 +95,7 @@ class ProductDeployment:
         user = replace(user, email=f"{user.id}@example.com")
         session, _ = open_session(user.id, workspace.id, Device("tests", "203.0.113.7"), now)
         credentials = Credentials(user.email, user.id, workspace.id, "no hash")
-        identity.accounts().create(credentials, user, workspace, session)
+        identity.accounts().create(credentials, user, workspace, Opening(session))
         return Client(user.id, session.id, workspace.id)
 
     def new_records(self, table: str) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from atelier.generations.submit import Submission, SubmitDeps, submit_generation
 from atelier.generations.webhook_token import WebhookAddress
 from atelier.identity.api_tokens import TOKEN_LIFETIME_MAX, ApiToken, TokenText
 from atelier.identity.model import Credentials, Device, new_user, open_session
+from atelier.identity.opening import Opening
 from atelier.library.character import Character
 from atelier.library.template import Template, TemplateVariable
 from atelier.library.upload import Upload
@@ -71,7 +72,7 @@ def create_account() -> None:
         Credentials(user.email, USER, WORKSPACE, "no hash"),
         replace(user, id=USER, workspace_id=WORKSPACE),
         replace(workspace, id=WORKSPACE, owner_id=USER),
-        replace(session, id=SESSION),
+        Opening(replace(session, id=SESSION)),
     )
 
 

@@ -406,3 +406,37 @@ def test_neither_a_password_nor_a_usable_token_is_stored(
     assert "argon2id" in stored
     for secret in (SIGN_UP["password"], session["access_token"], pair["refresh_token"], session["refresh_token"]):
         assert secret.rpartition(".")[2] not in stored
+
+
+def sessions_event(claims: dict[str, Any], method: str = "GET", session_id: str = "") -> Reply:
+    request = authorized_event("api/account/list_sessions", claims)
+    request["requestContext"]["http"] |= {
+        "method": method,
+        "path": f"/api/auth/sessions{session_id and '/'}{session_id}",
+    }
+    return request
+
+
+def test_sessions_are_listed_in_words_and_ended_one_by_one_or_all_others(
+    auth: ModuleType, authorizer: ModuleType
+) -> None:
+    account = load_function("api/account")
+    opened = [success_data(post(auth, "signup", SIGN_UP)), *(success_data(post(auth, "login", LOG_IN)) for _ in "ab")]
+    claims = context(authorizer, opened[1]["access_token"])
+
+    items = success_data(invoke_app(account, sessions_event(claims)))["items"]
+    assert [item["id"] for item in items if item["current"]] == [claims["session_id"]]
+    assert {item["way"] for item in items} == {"password"}
+    assert {item["address"] for item in items} == {"203.0.113.0/24"}
+    ids = [context(authorizer, session["access_token"])["session_id"] for session in opened]
+    assert {item["id"] for item in items} == set(ids)
+
+    for _ in range(2):
+        assert invoke_app(account, sessions_event(claims, "DELETE", ids[0]))["statusCode"] == 204
+    assert error_of(post(auth, "refresh", {"refresh_token": opened[0]["refresh_token"]})) == (401, "UNAUTHENTICATED")
+    assert invoke_app(account, sessions_event(claims, "DELETE"))["statusCode"] == 204
+    assert error_of(post(auth, "refresh", {"refresh_token": opened[2]["refresh_token"]})) == (401, "UNAUTHENTICATED")
+    items = success_data(invoke_app(account, sessions_event(claims)))["items"]
+    assert [item["id"] for item in items] == [claims["session_id"]]
+    missing = invoke_app(account, sessions_event(claims, "DELETE", "ses_01M7XCN60QZZZZZZZZZZZZZZZZ"))
+    assert error_of(missing) == (404, "NOT_FOUND")

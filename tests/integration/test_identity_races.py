@@ -16,6 +16,7 @@ from atelier.adapters.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 from atelier.adapters.aws.dynamodb.identity.accounts import DynamoAccounts
 from atelier.adapters.aws.dynamodb.identity.api_tokens import DynamoApiTokens
 from atelier.adapters.aws.dynamodb.identity.sessions import DynamoSessions
+from atelier.adapters.aws.dynamodb.identity.sign_ins import DynamoSignIns
 from atelier.adapters.aws.dynamodb.ledger.store import DynamoWallets
 from atelier.adapters.aws.dynamodb.request_rates import DynamoRequestRates
 from atelier.audit_log.model import Origin
@@ -28,6 +29,7 @@ from atelier.identity.model import Device, EmailTaken, SessionTokens, SignedIn
 from atelier.identity.permissions import Role
 from atelier.identity.rate_limit import SignInLimits
 from atelier.identity.refresh import refresh
+from atelier.identity.sign_in import SignInDeps
 from atelier.identity.sign_up import SignUp, sign_up
 from atelier.ids import new_id
 from tests.embedded_aws import Tables
@@ -50,18 +52,20 @@ class Deployed:
         self.accounts, self.sessions, self.api_tokens = DynamoAccounts(), DynamoSessions(), DynamoApiTokens()
         self.windows = DynamoRequestRates()
         self.access_tokens = AccessTokens(FakeKeySets(), ISSUER)
+        self.sign_in = SignInDeps(DynamoSignIns(), audit_log.DynamoAuditLog(), self.access_tokens)
 
     def sign_up(self, email: str, key: str | None = None) -> SignedIn:
         command = SignUp(email, "correct horse battery", "Ada", Device("", ""), key)
-        return sign_up(
+        result = sign_up(
             command,
             accounts=self.accounts,
-            sessions=self.sessions,
             passwords=FastPasswords(),
             limits=SignInLimits(self.windows, 1000, 1000, 1000),
-            access_tokens=self.access_tokens,
+            deps=self.sign_in,
             now=NOW,
         )
+        assert isinstance(result, SignedIn)
+        return result
 
     def refresh(self, token: str, now: datetime = NOW) -> SessionTokens:
         return refresh(token, sessions=self.sessions, access_tokens=self.access_tokens, now=now)
@@ -101,7 +105,7 @@ def test_sign_ups_with_one_email_at_once_make_one_user(
         assert sum(isinstance(answer, EmailTaken) for answer in answers) == CALLERS - 1
     kinds = [item["kind"]["S"] for item in items(aws, tables.identity)]
     assert {kind: kinds.count(kind) for kind in kinds} == dict.fromkeys(
-        ("credentials", "mailbox", "user", "workspace", "membership", "session"), ROUNDS
+        ("credentials", "mailbox", "user", "workspace", "membership", "session", "device"), ROUNDS
     )
     assert len(items(aws, tables.ledger)) == ROUNDS
 

@@ -18,6 +18,7 @@ from atelier.adapters.aws.dynamodb.identity.access_reads import DynamoAccessRead
 from atelier.adapters.aws.dynamodb.identity.accounts import DynamoAccounts
 from atelier.adapters.aws.dynamodb.ledger.items import wallet_address, wallet_from_item
 from atelier.errors import Unavailable
+from atelier.identity.opening import Opening
 from atelier.identity.permissions import Role
 from atelier.ids import new_id
 from tests.conftest import Tables
@@ -74,7 +75,7 @@ def test_keys_that_stay_unprocessed_raise_unavailable(world: World) -> None:
 def test_reading_a_callers_standing_prefetches_the_workspaces_wallet(world: World, tables: Tables) -> None:
     bind(tables)
     credentials, user, workspace, session, _ = account()
-    DynamoAccounts().create(credentials, user, workspace, session)
+    DynamoAccounts().create(credentials, user, workspace, Opening(session))
     standings = DynamoAccessReads(wallet_address)
     assert standings.session_and_role(user.id, session.id, workspace.id) == (session, Role.OWNER)
     wallet = wallet_from_item(standings.prefetched)

@@ -6,7 +6,7 @@ from atelier.http.api import Api
 from atelier.http.request import Empty, Request
 from atelier.http.response import Response, created
 from atelier.identity.permissions import Role
-from atelier.identity.schemas import AccountView, account_view
+from atelier.identity.schemas import AccountView, SessionList, account_view, session_list
 from atelier.identity.token_schemas import IssuedTokenView, IssueTokenRequest, TokenList, TokenQuery, issued_token_view
 from atelier.wiring import identity, tokens
 from atelier.wiring.auth import gate, limiter
@@ -19,6 +19,27 @@ handler = api.handler
 def me(request: Request[object]) -> Response:
     """The caller's account, and the workspaces of which it is a member."""
     return Response(account_view(identity.account(request.caller.user_id, request.now)))
+
+
+@api.route("GET", "/api/auth/sessions", permission="account.read", answer=SessionList)
+def list_sessions(request: Request[Empty]) -> Response:
+    """List the caller's signed-in devices, the one that was used last first."""
+    sessions = identity.list_sessions(request.caller, request.now)
+    return Response(session_list(sessions, request.caller.session_id))
+
+
+@api.route("DELETE", "/api/auth/sessions", permission="account.manage", statuses=(204,))
+def revoke_other_sessions(request: Request[Empty]) -> Response:
+    """Sign out all other devices. Their access tokens end within ten minutes, and change nothing from now on."""
+    identity.revoke_other_sessions(request.caller, request.origin, request.now)
+    return Response(status=204)
+
+
+@api.route("DELETE", "/api/auth/sessions/<session_id>", permission="account.manage", statuses=(204,), errors=(404,))
+def revoke_session(request: Request[Empty]) -> Response:
+    """Sign out one device. Repeating it is no error."""
+    identity.revoke_session(request.caller, request.path_id("session_id", "ses"), request.origin, request.now)
+    return Response(status=204)
 
 
 @api.route("GET", "/api/tokens", permission="tokens.read", tag="tokens", query=TokenQuery, answer=TokenList)

@@ -11,15 +11,16 @@ from atelier.http.response import Response, created
 from atelier.identity import refresh_cookie
 from atelier.identity.authenticate import optional_bearer_token
 from atelier.identity.log_in import LogIn
-from atelier.identity.model import Device, SignedIn
+from atelier.identity.model import Device, SignInResult
 from atelier.identity.schemas import (
     KeySetView,
     LogInRequest,
     RefreshTokenRequest,
     SignedInView,
+    SignInView,
     SignUpRequest,
     TokensView,
-    signed_in_view,
+    sign_in_view,
     tokens_view,
 )
 from atelier.identity.sign_up import SignUp
@@ -34,19 +35,20 @@ def sign_up(request: Request[SignUpRequest]) -> Response:
     """Create an account with a personal workspace, and open a session."""
     _require_own_origin(request)
     body = request.body
-    command = SignUp(body.email, body.password, body.name.strip(), _device(request), request.idempotency_key)
-    signed_up = identity.sign_up(command, request.now)
-    view, cookies = _opened(signed_up, body.token_delivery)
-    return created(None, view, replayed=signed_up.replayed, cookies=cookies)
+    key, origin = request.idempotency_key, request.origin
+    command = SignUp(body.email, body.password, body.name.strip(), _device(request), key, origin)
+    result = identity.sign_up(command, request.now)
+    view, cookies = _answer(result, body.token_delivery)
+    return created(None, view, replayed=result.replayed, cookies=cookies)
 
 
-@api.route("POST", "/api/auth/login", body=LogInRequest, answer=SignedInView, errors=(401, 403))
+@api.route("POST", "/api/auth/login", body=LogInRequest, answer=SignInView, errors=(401, 403))
 def log_in(request: Request[LogInRequest]) -> Response:
-    """Open a session."""
+    """Open a session, or tell what it still needs: a second factor, or to take back the account's deletion."""
     _require_own_origin(request)
     body = request.body
-    command = LogIn(body.email, body.password, _device(request))
-    view, cookies = _opened(identity.log_in(command, request.now), body.token_delivery)
+    command = LogIn(body.email, body.password, _device(request), request.origin)
+    view, cookies = _answer(identity.log_in(command, request.now), body.token_delivery)
     return Response(view, cookies=cookies)
 
 
@@ -75,9 +77,9 @@ def public_keys(_request: Request[object]) -> Response:
     return Response(identity.public_keys(), headers={"Cache-Control": "public, max-age=300"})
 
 
-def _opened(signed_in: SignedIn, delivery: str) -> tuple[SignedInView, tuple[str, ...]]:
-    """The view of a session that was opened, and the cookies that belong to it."""
-    return signed_in_view(signed_in, delivery), refresh_cookie.cookies_for(signed_in.tokens.refresh_token, delivery)
+def _answer(result: SignInResult, delivery: str) -> tuple[SignInView, tuple[str, ...]]:
+    """The view of a sign-in, and the cookies that belong to it."""
+    return sign_in_view(result, delivery), refresh_cookie.cookies_of(result, delivery)
 
 
 def _require_own_origin(request: Request[Any]) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from atelier.audit_log.model import AuditEvent
-from atelier.errors import IdempotencyMismatch, NotFound
+from atelier.errors import IdempotencyMismatch, NotFound, Unauthenticated
 from atelier.identity.access_tokens import AccessTokens
 from atelier.identity.api_tokens import TOKENS_PER_WORKSPACE_MAX, ApiToken, TokenExists, TokenPage, TooManyTokens
 from atelier.identity.model import (
@@ -17,13 +17,18 @@ from atelier.identity.model import (
     EmailTaken,
     Membership,
     Session,
+    SignInTicket,
     User,
     UserAccount,
     UserStatus,
     Workspace,
+    ticket_refused,
 )
+from atelier.identity.opening import Opening, SignInAccount
 from atelier.identity.permissions import Role
 from atelier.identity.rate_limit import SignInLimits
+from atelier.identity.second_factor import FactorUse
+from atelier.identity.sign_in import SignInDeps
 from atelier.identity.signing import new_key_set
 from atelier.ledger.model import MailboxState
 
@@ -45,10 +50,12 @@ class InMemoryIdentity:
         # Mailbox → the workspace that gets its daily credits, and whether that account is verified.
         self.claims: dict[str, tuple[str, bool]] = {}
         self.last_login_at: dict[str, datetime] = {}
+        self.devices: set[tuple[str, str]] = set()
+        self.tickets: dict[tuple[str, str], SignInTicket] = {}
         self.reads = 0
         self._credentials: dict[str, Credentials] = {}
 
-    def create(self, credentials: Credentials, user: User, workspace: Workspace, session: Session) -> None:
+    def create(self, credentials: Credentials, user: User, workspace: Workspace, opening: Opening) -> None:
         if credentials.email in self._credentials:
             raise EmailTaken
         self._credentials[credentials.email] = credentials
@@ -56,7 +63,7 @@ class InMemoryIdentity:
         self.workspaces[workspace.id] = workspace
         self.roles[user.id, workspace.id] = Role.OWNER
         self.wallets[workspace.id] = self._claim(credentials.mailbox, workspace.id)
-        self.add(session)
+        self._save_opening(opening)
 
     def _claim(self, mailbox: str | None, workspace_id: str) -> MailboxState:
         if mailbox is None:
@@ -91,6 +98,10 @@ class InMemoryIdentity:
         if known.password_hash == credentials.password_hash:
             self._credentials[known.email] = replace(known, password_hash=password_hash)
 
+    def set_password_hash(self, email: str, password_hash: str | None) -> None:
+        """What a test asks for: an account whose password is another one, or that has none."""
+        self._credentials[email] = replace(self._credentials[email], password_hash=password_hash)
+
     def user_with_workspace(self, user_id: str, workspace_id: str) -> tuple[User, Workspace]:
         if user_id not in self.users or workspace_id not in self.workspaces:
             raise NotFound
@@ -104,11 +115,40 @@ class InMemoryIdentity:
         memberships = tuple(Membership(self.workspaces[workspace_id], role) for workspace_id, role in mine)
         return UserAccount(user, memberships, self.workspaces[user.workspace_id].tier)
 
-    def record_sign_in(self, user_id: str, at: datetime) -> None:
-        self.last_login_at[user_id] = at
+    def sign_in_account(self, user_id: str, workspace_id: str, device: str) -> SignInAccount | None:
+        self.reads += 1
+        if user_id not in self.users or workspace_id not in self.workspaces:
+            return None
+        return SignInAccount(self.users[user_id], self.workspaces[workspace_id], (user_id, device) in self.devices)
 
-    def add(self, session: Session) -> None:
+    def ticket(self, user_id: str, ticket_id: str) -> SignInTicket | None:
+        return self.tickets.get((user_id, ticket_id))
+
+    def issue_ticket(self, ticket: SignInTicket, *, spent: SignInTicket | None, use: FactorUse | None) -> None:
+        self._spend(spent)
+        self.tickets[ticket.user_id, ticket.id] = replace(ticket, secret=None)
+
+    def open(self, opening: Opening, *, spent: SignInTicket | None, use: FactorUse | None) -> None:
+        session = opening.session
+        if self.users[session.user_id].status is not UserStatus.ACTIVE:
+            raise Unauthenticated("The session has ended. Log in again.")
+        self._spend(spent)
+        self._save_opening(opening)
+        self.last_login_at[session.user_id] = session.created_at
+
+    def append(self, *events: AuditEvent) -> None:
+        self.events.extend(events)
+
+    def _save_opening(self, opening: Opening) -> None:
+        session = opening.session
         self.sessions[session.user_id, session.id] = session
+        if opening.device:
+            self.devices.add((session.user_id, opening.device))
+        self.append(*opening.events)
+
+    def _spend(self, ticket: SignInTicket | None) -> None:
+        if ticket is not None and self.tickets.pop((ticket.user_id, ticket.id), None) is None:
+            raise ticket_refused()
 
     def session(self, user_id: str, session_id: str) -> Session | None:
         return self.sessions.get((user_id, session_id))
@@ -117,13 +157,27 @@ class InMemoryIdentity:
         known = self.sessions[before.user_id, before.id]
         if known.digest != before.digest or known.revoked_at is not None:
             return False
-        self.add(after)
+        self.sessions[after.user_id, after.id] = after
         return True
 
-    def revoke(self, user_id: str, session_id: str, at: datetime) -> None:
+    def revoke(self, user_id: str, session_id: str, at: datetime, *, events: Sequence[AuditEvent] = ()) -> bool:
         known = self.session(user_id, session_id)
-        if known is not None and known.revoked_at is None:
-            self.add(replace(known, revoked_at=at))
+        if known is None or known.revoked_at is not None:
+            return False
+        self.sessions[user_id, session_id] = replace(known, revoked_at=at)
+        self.append(*events)
+        return True
+
+    def sessions_of(self, user_id: str) -> tuple[Session, ...]:
+        found = [session for (owner, _), session in self.sessions.items() if owner == user_id]
+        return tuple(sorted(found, key=lambda session: session.id, reverse=True))
+
+    def prove(self, session: Session, *, use: FactorUse | None, events: Sequence[AuditEvent]) -> None:
+        known = self.session(session.user_id, session.id)
+        if known is None or known.revoked_at is not None:
+            raise Unauthenticated("The session has ended. Log in again.")
+        self.sessions[session.user_id, session.id] = session
+        self.append(*events)
 
     def role(self, user_id: str, workspace_id: str) -> Role | None:
         self.reads += 1
@@ -131,6 +185,11 @@ class InMemoryIdentity:
 
     def session_and_role(self, user_id: str, session_id: str, workspace_id: str) -> tuple[Session | None, Role | None]:
         return self.session(user_id, session_id), self.role(user_id, workspace_id)
+
+    def session_role_and_user(
+        self, user_id: str, session_id: str, workspace_id: str
+    ) -> tuple[Session | None, Role | None, User | None]:
+        return *self.session_and_role(user_id, session_id, workspace_id), self.users.get(user_id)
 
     def token_and_role(self, user_id: str, workspace_id: str, token_id: str) -> tuple[ApiToken | None, Role | None]:
         user = self.users.get(user_id)
@@ -254,10 +313,9 @@ class IdentityFakes:
     def sign_in_ports(self) -> dict[str, Any]:
         return {
             "accounts": self.store,
-            "sessions": self.store,
             "passwords": self.passwords,
             "limits": self.limits,
-            "access_tokens": self.access_tokens,
+            "deps": SignInDeps(self.store, self.store, self.access_tokens),
         }
 
     @property

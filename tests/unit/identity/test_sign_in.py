@@ -14,14 +14,19 @@ from atelier.identity.model import (
     Credentials,
     Device,
     EmailTaken,
+    PresentedTicket,
+    SecondFactorRequired,
     SessionTokens,
     SignedIn,
+    TicketPurpose,
     UserStatus,
     new_user,
     open_session,
 )
+from atelier.identity.opening import Opening
 from atelier.identity.permissions import Role
 from atelier.identity.refresh import refresh
+from atelier.identity.sign_in import NOBODY
 from atelier.identity.sign_up import SignUp, sign_up
 from atelier.identity.verify_email import verify_email
 from atelier.ledger.model import MailboxState
@@ -34,7 +39,9 @@ ADA = SignUp("ada@example.com", "correct horse battery", "Ada", DEVICE)
 
 
 def signed_up(identity: IdentityFakes, command: SignUp = ADA, now: datetime = NOW) -> SignedIn:
-    return sign_up(command, **identity.sign_in_ports, now=now)
+    result = sign_up(command, **identity.sign_in_ports, now=now)
+    assert isinstance(result, SignedIn)
+    return result
 
 
 def logged_in(
@@ -44,7 +51,9 @@ def logged_in(
     now: datetime = NOW,
     device: Device = DEVICE,
 ) -> SignedIn:
-    return log_in(LogIn(email, password, device), **identity.sign_in_ports, now=now)
+    result = log_in(LogIn(email, password, device), **identity.sign_in_ports, now=now)
+    assert isinstance(result, SignedIn)
+    return result
 
 
 def refreshed(identity: IdentityFakes, token: str, now: datetime = NOW) -> SessionTokens:
@@ -114,17 +123,74 @@ def test_a_login_opens_its_own_session() -> None:
     assert identity.store.last_login_at == {first.user.id: NOW + SECOND}
 
 
-def test_a_wrong_password_and_an_unknown_email_are_refused_alike_for_the_same_work() -> None:
+def test_every_refusal_is_the_same_for_the_same_work() -> None:
     identity = IdentityFakes()
-    signed_up(identity)
-    refusals: list[str] = []
-    for email, password in (("ada@example.com", "wrong horse battery"), ("eve@example.com", "wrong horse battery")):
-        before = identity.passwords.work
+    ada, store = signed_up(identity).user, identity.store
+    suspended = signed_up(identity, replace(ADA, email="bob@example.com")).user
+    store.users[suspended.id] = replace(suspended, status=UserStatus.SUSPENDED)
+    without = signed_up(identity, replace(ADA, email="cyd@example.com")).user
+    store.set_password_hash("cyd@example.com", None)
+    store.events.clear()
+
+    refusals: list[tuple[str, int, int, int]] = []
+    for email, password in (
+        (ADA.email, "wrong horse battery"),
+        ("eve@example.com", ADA.password),
+        ("bob@example.com", ADA.password),
+        ("cyd@example.com", ADA.password),
+    ):
+        hashes, reads, events = identity.passwords.work, store.reads, len(store.events)
         with pytest.raises(Unauthenticated) as refused:
             logged_in(identity, email, password)
-        refusals.append(refused.value.message)
-        assert identity.passwords.work == before + 1
-    assert refusals[0] == refusals[1]
+        refusals.append(
+            (refused.value.message, identity.passwords.work - hashes, store.reads - reads, len(store.events) - events)
+        )
+    assert refusals == [("The e-mail or the password is wrong.", 1, 1, 1)] * 4
+    told = [(event.log, event.action, event.outcome) for event in store.events]
+    logs = [ada.id, NOBODY[0], suspended.id, without.id]
+    assert told == [(log, "session.refused", "refused") for log in logs]
+
+
+def test_a_second_factor_is_asked_for_before_any_session_is_opened() -> None:
+    identity = IdentityFakes()
+    ada = signed_up(identity).user
+    identity.store.users[ada.id] = replace(ada, second_factors=("totp",))
+    sessions = dict(identity.store.sessions)
+    result = log_in(LogIn(ADA.email, ADA.password, DEVICE), **identity.sign_in_ports, now=NOW)
+    assert isinstance(result, SecondFactorRequired)
+    assert result.factors == ("totp",)
+    assert identity.store.sessions == sessions
+    presented = PresentedTicket.parse(str(result.ticket))
+    stored = identity.store.ticket(presented.user_id, presented.ticket_id)
+    purpose = TicketPurpose.SECOND_FACTOR
+    assert presented.require(stored, purpose, NOW + timedelta(minutes=5) - SECOND) == stored
+    for wrong in (
+        lambda: presented.require(stored, purpose, NOW + timedelta(minutes=5)),
+        lambda: presented.require(stored, TicketPurpose.RESTORE, NOW),
+        lambda: presented.require(None, purpose, NOW),
+        lambda: replace(presented, digest="0" * 64).require(stored, purpose, NOW),
+        lambda: PresentedTicket.parse(str(result.ticket)[:-1]),
+    ):
+        with pytest.raises(Unauthenticated):
+            wrong()
+
+
+def test_the_first_sign_in_from_another_device_or_network_is_told_once() -> None:
+    identity = IdentityFakes()
+    signed_up(identity)
+    for device in (
+        DEVICE,
+        Device("Firefox", "203.0.113.200"),
+        Device("Firefox", "198.51.100.7"),
+        Device("Firefox", "198.51.100.7"),
+        Device("Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0 Safari/537.36", "198.51.100.7"),
+    ):
+        logged_in(identity, device=device)
+    told = [event.facts for event in identity.store.events if event.action == "device.new"]
+    assert [(facts["device"], facts["network"]) for facts in told] == [
+        ("an unknown device", "198.51.100.0/24"),
+        ("Chrome on Linux", "198.51.100.0/24"),
+    ]
 
 
 def test_a_suspended_user_cannot_log_in() -> None:
@@ -142,6 +208,7 @@ def test_a_login_renews_an_outdated_password_hash() -> None:
     logged_in(identity)
     renewed = identity.store.credentials(ADA.email)
     assert renewed is not None
+    assert renewed.password_hash is not None
     assert renewed.password_hash.startswith("tomorrow:")
     assert logged_in(identity)
 
@@ -288,7 +355,7 @@ def test_an_older_account_claims_its_mailbox_at_login() -> None:
     user, workspace = new_user(ADA.email, "Ada", NOW)
     session, _ = open_session(user.id, workspace.id, ADA.device, NOW)
     old = Credentials(ADA.email, user.id, workspace.id, identity.passwords.hash(ADA.password))
-    identity.store.create(old, user, workspace, session)
+    identity.store.create(old, user, workspace, Opening(session))
     logged_in(identity)
     later = signed_up(identity, replace(ADA, email="ada+1@example.com"))
     assert identity.store.wallets == {workspace.id: MailboxState.ELIGIBLE, later.workspace.id: MailboxState.SHARED}

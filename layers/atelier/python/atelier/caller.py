@@ -11,6 +11,7 @@ from atelier.identity.authorize import authorize
 from atelier.identity.permissions import Role, permits
 from atelier.identity.ports import AccessReads
 from atelier.identity.scopes import covers
+from atelier.identity.step_up import StepUp
 
 if TYPE_CHECKING:
     from atelier.ledger.model import Wallet
@@ -49,11 +50,18 @@ class CallerGate(Generic[ReadsT]):
     wallet_of: Callable[[ReadsT], Wallet | None]
 
     def __call__(
-        self, claims: Mapping[str, Any], workspace_id: str | None, permission: str, *, fresh: bool, now: datetime
+        self,
+        claims: Mapping[str, Any],
+        workspace_id: str | None,
+        permission: str,
+        *,
+        fresh: bool,
+        step_up: StepUp = False,
+        now: datetime,
     ) -> Caller:
         """The caller, if it has `permission`. Raises what `authorize` raises."""
         reads = self.fresh_reads() if fresh else self.reads()
-        found = authorize(claims, workspace_id, permission, fresh=fresh, access_reads=reads, now=now)
+        found = authorize(claims, workspace_id, permission, fresh=fresh, step_up=step_up, access_reads=reads, now=now)
         return Caller(
             found.user_id,
             found.workspace_id,

@@ -26,7 +26,8 @@ STATUS_DESCRIPTIONS = {
     400: "BAD_REQUEST: the request cannot be read.",
     401: "UNAUTHENTICATED: the token is missing, wrong, expired or revoked.",
     402: "INSUFFICIENT_CREDITS, BUDGET_EXCEEDED or PAYMENT_REQUIRED; `details` says which limit refused.",
-    403: "FORBIDDEN: the caller's role, or the API token's scopes, do not allow this; or QUOTA_EXCEEDED.",
+    403: "FORBIDDEN: the caller's role, or the API token's scopes, do not allow this; QUOTA_EXCEEDED; or "
+    "STEP_UP_REQUIRED (`details.factor`).",
     404: "NOT_FOUND; also for what belongs to another workspace.",
     409: "CONFLICT, VERSION_CONFLICT, QUOTE_EXPIRED or IDEMPOTENCY_IN_FLIGHT.",
     413: "PAYLOAD_TOO_LARGE.",

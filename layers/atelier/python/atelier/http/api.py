@@ -32,6 +32,7 @@ from atelier.http.request import (
     validate_query,
 )
 from atelier.http.response import GatewayResponse, Response, render
+from atelier.identity.step_up import StepUp
 from atelier.ids import is_id
 from atelier.telemetry import log_request
 
@@ -44,10 +45,17 @@ class Gate(Protocol):
     """Builds the caller from the authorizer's claims and the `Atelier-Workspace` header, if it has `permission`.
 
     fresh: read session and membership from the store now, as every request that changes something does. Raises
-    Unauthenticated, Forbidden, or NotFound for a workspace of which the user is no member."""
+    Unauthenticated, Forbidden, StepUpRequired, or NotFound for a workspace of which the user is no member."""
 
     def __call__(
-        self, claims: Mapping[str, Any], workspace_id: str | None, permission: str, *, fresh: bool, now: datetime
+        self,
+        claims: Mapping[str, Any],
+        workspace_id: str | None,
+        permission: str,
+        *,
+        fresh: bool,
+        step_up: StepUp,
+        now: datetime,
     ) -> Caller: ...
 
 
@@ -77,6 +85,7 @@ class Route:
     raw_body: bool
     body_bytes_max: int = BODY_BYTES_MAX
     waits: bool = False
+    step_up: StepUp = False
 
 
 class _Path:
@@ -140,6 +149,7 @@ class Api:
         raw_body: bool = False,
         body_bytes_max: int = BODY_BYTES_MAX,
         waits: bool = False,
+        step_up: StepUp = False,
         summary: str | None = None,
         tag: str | None = None,
     ) -> Callable[[Callable[[Request[Any]], Response]], Callable[[Request[Any]], Response]]:
@@ -151,6 +161,8 @@ class Api:
         raw_body: the handler parses `request.raw_body` itself (signed webhooks), whatever its content type.
         body_bytes_max: a larger body is refused, also when it is larger only after decompression.
         waits: it takes `Prefer: wait=n`, as every POST does that may answer 202.
+        step_up: the caller must have proven a factor within ten minutes. True: of accounts with a second factor that
+        one; "always": of the other accounts a password or a sign-in. No API token passes such a route.
         summary: of the operation; by default the first line of the handler's docstring. tag: by default the Api's."""
 
         def declare(handler: Callable[[Request[Any]], Response]) -> Callable[[Request[Any]], Response]:
@@ -172,6 +184,7 @@ class Api:
                     raw_body,
                     body_bytes_max,
                     waits or (method == "POST" and 202 in statuses),
+                    step_up,
                 )
                 self.routes.append(route)
                 self._by_method(path)[method] = route
@@ -256,7 +269,12 @@ class Api:
             if limiter:
                 limiter(f"account#{claims['user_id']}", now)
             caller = self._gate()(
-                claims, headers.get("atelier-workspace"), route.permission, fresh=route.method != "GET", now=now
+                claims,
+                headers.get("atelier-workspace"),
+                route.permission,
+                fresh=route.method != "GET",
+                step_up=route.step_up,
+                now=now,
             )
 
         has_body = route.method in ("POST", "PUT", "PATCH")

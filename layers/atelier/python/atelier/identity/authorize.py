@@ -13,6 +13,7 @@ from atelier.identity.api_tokens import invalid_token
 from atelier.identity.permissions import Role, permits
 from atelier.identity.ports import AccessReads
 from atelier.identity.scopes import covers
+from atelier.identity.step_up import StepUp, require_step_up
 from atelier.ids import is_id
 
 
@@ -35,6 +36,7 @@ def authorize(
     permission: str,
     *,
     fresh: bool,
+    step_up: StepUp = False,
     access_reads: AccessReads,
     now: datetime,
 ) -> Authorized:
@@ -42,11 +44,14 @@ def authorize(
 
     claims: the authorizer's context. workspace_id: the requested workspace; None = the user's personal one. fresh: read
     the session and the membership as they are now, so that a revocation has effect at once. Without `fresh`, a request
-    to the personal workspace relies on the token alone and reads nothing.
+    to the personal workspace relies on the token alone and reads nothing. step_up: a factor must have been proven a
+    short time ago; the user is then read too, in the same batch, and no API token passes.
 
-    Raises Unauthenticated, Forbidden, or NotFound for a workspace that does not exist or where the user is no
-    member."""
+    Raises Unauthenticated, Forbidden, StepUpRequired, or NotFound for a workspace that does not exist or where the
+    user is no member."""
     if "token_id" in claims:
+        if step_up:
+            raise Forbidden("An API token may not do this.", permission=permission)
         return _authorize_api_token(claims, workspace_id, permission, access_reads=access_reads, now=now)
     user_id, session_id, personal = str(claims["user_id"]), str(claims["session_id"]), str(claims["workspace_id"])
     if now.timestamp() >= int(claims["expires_at"]) + CLOCK_SKEW.total_seconds():
@@ -56,7 +61,12 @@ def authorize(
     if not is_id(workspace_id, "wsp"):
         raise NotFound("There is no such workspace.")
 
-    if fresh:
+    session = user = None
+    if step_up:
+        session, role, user = access_reads.session_role_and_user(user_id, session_id, workspace_id)
+        if session is None or not session.is_live(now) or user is None:
+            raise Unauthenticated("The session has ended. Log in again.")
+    elif fresh:
         session, role = access_reads.session_and_role(user_id, session_id, workspace_id)
         if session is None or not session.is_live(now):
             raise Unauthenticated("The session has ended. Log in again.")
@@ -69,6 +79,8 @@ def authorize(
         raise NotFound("There is no such workspace.")
     if not permits(role, permission):
         raise Forbidden(f"The role {role} does not allow this.", permission=permission)
+    if session is not None and user is not None:
+        require_step_up(session, user, step_up, now)
     return Authorized(user_id, session_id, workspace_id, role)
 
 

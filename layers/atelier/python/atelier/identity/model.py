@@ -20,6 +20,7 @@ import secrets
 from dataclasses import field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import ClassVar
 
 from atelier.dataclass import dataclass
 from atelier.errors import Conflict, Unauthenticated
@@ -31,10 +32,14 @@ SESSION_IDLE_LIFETIME = timedelta(days=7)
 SESSION_LIFETIME = timedelta(days=30)
 REFRESH_GRACE = timedelta(seconds=10)
 REFRESH_SECRET_BYTES = 32
+# How long a person has to prove a second factor, or to take back a deletion, after the first factor was proven.
+TICKET_LIFETIME = timedelta(minutes=5)
+TICKET_SECRET_BYTES = 32
 # No client makes more rotations than this within REFRESH_GRACE. The oldest is then removed, and a further use of its
 # token counts as reuse of an old token.
 ROTATIONS_KEPT_MAX = 8
 FREE_TIER = "free"
+PASSWORD = "password"  # nosec B105 - the name of a way to sign in
 
 
 class EmailTaken(Conflict):
@@ -58,20 +63,24 @@ class Credentials:
     whether the account exists or not, so its duration does not tell which.
 
     email: in its normal form; each belongs to one account. signup_key: the SHA-256 of the idempotency key of the
-    sign-up. mailbox: the digest of the mailbox behind the address (see mailbox.py); None for an account from before
-    mailboxes were stored, until its next log-in."""
+    sign-up. password_hash: None for an account that is entered in other ways only. mailbox: the digest of the mailbox
+    behind the address (see mailbox.py); None for an account older than stored mailboxes, until its next log-in."""
 
     email: str
     user_id: str
     workspace_id: str
-    password_hash: str = field(repr=False)
+    password_hash: str | None = field(repr=False)
     signup_key: str | None = None
     mailbox: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person; `workspace_id` is the personal workspace."""
+    """A person; `workspace_id` is the personal workspace.
+
+    second_factors: the kinds that a log-in by password must be followed by, one of them: `totp`, `passkey`. locale: of
+    the person's mails, such as `de`; None = the deployment's. time_zone: a name of the IANA database.
+    deletion_due_at: when the account will be erased; None = its deletion was not requested."""
 
     id: str
     email: str
@@ -84,6 +93,11 @@ class User:
     workspace_id: str
     created_at: datetime
     email_verified_at: datetime | None = None
+    avatar_asset_id: str | None = None
+    locale: str | None = None
+    time_zone: str | None = None
+    second_factors: tuple[str, ...] = ()
+    deletion_due_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +183,100 @@ class SessionTokens:
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """The result of a log-in or a sign-up; `replayed` when the sign-up repeats an earlier one."""
+    """The result of a sign-in: an open session. `replayed` when a sign-up repeats an earlier one."""
 
     user: User
     workspace: Workspace
     tokens: SessionTokens
     replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SecondFactorRequired:
+    """The result of a sign-in of an account with a second factor: a ticket, which opens a session together with one of
+    `factors`. Recovery codes are accepted wherever `totp` is."""
+
+    replayed: ClassVar[bool] = False
+    ticket: SignInTicket
+    factors: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionPending:
+    """The result of a sign-in of an account whose deletion was requested: a ticket that takes the deletion back. No
+    session is opened before."""
+
+    replayed: ClassVar[bool] = False
+    ticket: SignInTicket
+    due_at: datetime
+
+
+SignInResult = SignedIn | SecondFactorRequired | DeletionPending
+
+
+class TicketPurpose(StrEnum):
+    """What a ticket of a sign-in still lacks."""
+
+    SECOND_FACTOR = "second_factor"
+    RESTORE = "restore"
+
+
+@dataclass(frozen=True, slots=True)
+class SignInTicket:
+    """A sign-in that has begun: what was proven, and until when the rest must follow. Single use. `str` gives the text
+    for the client, `digest` is the SHA-256 of its secret in hex; a stored ticket has no secret."""
+
+    user_id: str
+    id: str
+    digest: str = field(repr=False)
+    purpose: TicketPurpose
+    workspace_id: str
+    way: str
+    second_factor_done: bool
+    expires_at: datetime
+    secret: bytes | None = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        assert self.secret is not None, "only a new ticket has a text"
+        return f"{self.user_id}.{self.id}.{base64.urlsafe_b64encode(self.secret).decode().rstrip('=')}"
+
+
+@dataclass(frozen=True, slots=True)
+class PresentedTicket:
+    """The parsed text of a ticket that a client sent."""
+
+    user_id: str
+    ticket_id: str
+    digest: str = field(repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> PresentedTicket:
+        """Raises Unauthenticated for a text without the form of a ticket."""
+        user_id, _, rest = text.partition(".")
+        ticket_id, _, encoded = rest.partition(".")
+        try:
+            secret = base64.b64decode(encoded + "=", altchars=b"-_", validate=True)
+        except (binascii.Error, ValueError):
+            secret = b""
+        if not (is_id(user_id, "usr") and is_id(ticket_id, "tkt") and len(secret) == TICKET_SECRET_BYTES):
+            raise ticket_refused()
+        return cls(user_id, ticket_id, hashlib.sha256(secret).hexdigest())
+
+    def require(self, ticket: SignInTicket | None, purpose: TicketPurpose, now: datetime) -> SignInTicket:
+        """The stored ticket, if this is its text and it is valid for `purpose` now. Raises Unauthenticated."""
+        if (
+            ticket is None
+            or not hmac.compare_digest(self.digest, ticket.digest)
+            or ticket.purpose is not purpose
+            or now >= ticket.expires_at
+        ):
+            raise ticket_refused()
+        return ticket
+
+
+def ticket_refused() -> Unauthenticated:
+    """The one error for every ticket that is unknown, used or expired."""
+    return Unauthenticated("This sign-in has ended. Begin it again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +291,10 @@ class Rotation:
 @dataclass(frozen=True, slots=True)
 class Session:
     """One signed-in device. `digest` is that of its one unused refresh token; `rotations` are the latest rotations, of
-    which those within REFRESH_GRACE count."""
+    which those within REFRESH_GRACE count.
+
+    way: how it was opened (`password`, `google`, `github`, `passkey`, `mail_link`). authenticated_at: when a factor was
+    proven last; mfa_at: when a second factor, or a passkey, was proven last, None = never in this session."""
 
     id: str
     user_id: str
@@ -199,6 +304,9 @@ class Session:
     device: Device
     created_at: datetime
     last_used_at: datetime
+    authenticated_at: datetime
+    way: str = PASSWORD
+    mfa_at: datetime | None = None
     revoked_at: datetime | None = None
 
     @property
@@ -240,10 +348,32 @@ def _successor(token: RefreshToken, nonce: str) -> RefreshToken:
     return RefreshToken(token.user_id, token.session_id, secret)
 
 
-def open_session(user_id: str, workspace_id: str, device: Device, now: datetime) -> tuple[Session, RefreshToken]:
+def open_session(
+    user_id: str,
+    workspace_id: str,
+    device: Device,
+    now: datetime,
+    way: str = PASSWORD,
+    *,
+    second_factor_done: bool = False,
+) -> tuple[Session, RefreshToken]:
     """A new session and its first refresh token."""
     token = RefreshToken(user_id, new_id("ses", now), secrets.token_bytes(REFRESH_SECRET_BYTES))
-    return Session(token.session_id, user_id, workspace_id, token.digest, (), device, now, now), token
+    mfa_at = now if second_factor_done else None
+    session = Session(token.session_id, user_id, workspace_id, token.digest, (), device, now, now, now, way, mfa_at)
+    return session, token
+
+
+def new_ticket(
+    purpose: TicketPurpose, user_id: str, workspace_id: str, way: str, now: datetime, *, second_factor_done: bool
+) -> SignInTicket:
+    """A new ticket with a random secret."""
+    secret = secrets.token_bytes(TICKET_SECRET_BYTES)
+    digest = hashlib.sha256(secret).hexdigest()
+    expires_at = now + TICKET_LIFETIME
+    return SignInTicket(
+        user_id, new_id("tkt", now), digest, purpose, workspace_id, way, second_factor_done, expires_at, secret
+    )
 
 
 def new_user(email: str, name: str, now: datetime) -> tuple[User, Workspace]:

@@ -18,6 +18,7 @@ class Role(StrEnum):
 
 # For each permission the weakest role that has it.
 WEAKEST: dict[str, Role] = {
+    "account.manage": Role.VIEWER,
     "account.read": Role.VIEWER,
     "api-keys.manage": Role.ADMIN,
     "api-keys.read": Role.EDITOR,

@@ -8,16 +8,18 @@ from typing import Any, Protocol
 
 from atelier.audit_log.model import AuditEvent
 from atelier.identity.api_tokens import ApiToken, TokenPage
-from atelier.identity.model import Credentials, Session, User, UserAccount, Workspace
+from atelier.identity.model import Credentials, Session, SignInTicket, User, UserAccount, Workspace
+from atelier.identity.opening import Opening, SignInAccount
 from atelier.identity.permissions import Role
+from atelier.identity.second_factor import FactorUse
 
 
 class Accounts(Protocol):
     """Users with their credentials, workspaces and memberships."""
 
-    def create(self, credentials: Credentials, user: User, workspace: Workspace, session: Session) -> None:
+    def create(self, credentials: Credentials, user: User, workspace: Workspace, opening: Opening) -> None:
         """Store the credentials, the user, the workspace, the owner's membership, an empty wallet and the first
-        session: all or nothing. Raises EmailTaken.
+        session with its device and events: all or nothing. Raises EmailTaken.
 
         The first account of a mailbox claims the mailbox's daily credits for ever: the claim remains when the account
         is deleted. The wallets of later accounts of the mailbox get no daily credits."""
@@ -51,15 +53,33 @@ class Accounts(Protocol):
         """A user with the memberships in all workspaces; raises NotFound."""
         ...
 
-    def record_sign_in(self, user_id: str, at: datetime) -> None:
-        """Store the time of the last log-in."""
+
+class SignIns(Protocol):
+    """What the one path of sign-in reads and writes (see `identity/sign_in.py`)."""
+
+    def sign_in_account(self, user_id: str, workspace_id: str, device: str) -> SignInAccount | None:
+        """The user with this personal workspace, and whether the device with this digest is known, in one consistent
+        read; None without such a user."""
+        ...
+
+    def ticket(self, user_id: str, ticket_id: str) -> SignInTicket | None:
+        """A ticket that was not used, by a consistent read; it may be expired."""
+        ...
+
+    def issue_ticket(self, ticket: SignInTicket, *, spent: SignInTicket | None, use: FactorUse | None) -> None:
+        """Store a new ticket, and spend another one and a factor with it: all or nothing. Raises Unauthenticated when
+        the spent ticket was used, FactorUsed when the factor was."""
+        ...
+
+    def open(self, opening: Opening, *, spent: SignInTicket | None, use: FactorUse | None) -> None:
+        """Store a session with its device, its events and the time of the user's last sign-in, and spend a ticket and a
+        factor with it: all or nothing. Raises as `issue_ticket`, and Unauthenticated when the user is no longer
+        active."""
         ...
 
 
 class Sessions(Protocol):
     """Sessions with their refresh tokens' digests."""
-
-    def add(self, session: Session) -> None: ...
 
     def session(self, user_id: str, session_id: str) -> Session | None:
         """A session by a consistent read, also when it is revoked or expired; None if there is none."""
@@ -70,8 +90,18 @@ class Sessions(Protocol):
         `before` was read."""
         ...
 
-    def revoke(self, user_id: str, session_id: str, at: datetime) -> None:
-        """End a session and its refresh tokens. Does nothing for a revoked session or a missing one."""
+    def revoke(self, user_id: str, session_id: str, at: datetime, *, events: Sequence[AuditEvent] = ()) -> bool:
+        """End a session and its refresh tokens, and write `events` with it. False, and no change, for a revoked session
+        or a missing one."""
+        ...
+
+    def sessions_of(self, user_id: str) -> tuple[Session, ...]:
+        """All stored sessions of a user, newest first; revoked and expired ones too, until they are deleted."""
+        ...
+
+    def prove(self, session: Session, *, use: FactorUse | None, events: Sequence[AuditEvent]) -> None:
+        """Store the session's `authenticated_at` and `mfa_at`, and spend a factor with it. Raises FactorUsed, and
+        Unauthenticated when the session was revoked."""
         ...
 
 
@@ -84,6 +114,12 @@ class AccessReads(Protocol):
 
     def session_and_role(self, user_id: str, session_id: str, workspace_id: str) -> tuple[Session | None, Role | None]:
         """The session and the user's role in the workspace, in one consistent read."""
+        ...
+
+    def session_role_and_user(
+        self, user_id: str, session_id: str, workspace_id: str
+    ) -> tuple[Session | None, Role | None, User | None]:
+        """The same together with the user, who has second factors or none, in one consistent read."""
         ...
 
     def token_and_role(self, user_id: str, workspace_id: str, token_id: str) -> tuple[ApiToken | None, Role | None]:

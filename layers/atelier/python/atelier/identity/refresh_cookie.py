@@ -8,7 +8,7 @@ from typing import Literal
 
 from atelier.dataclass import dataclass
 from atelier.errors import Forbidden
-from atelier.identity.model import SESSION_IDLE_LIFETIME, RefreshToken
+from atelier.identity.model import SESSION_IDLE_LIFETIME, RefreshToken, SignedIn, SignInResult
 
 # With the prefix `__Host-` browsers refuse the cookie from a subdomain, over plain HTTP, or with another path
 # (RFC 6265bis).
@@ -47,6 +47,11 @@ def presented_token(
 def cookies_for(token: RefreshToken, delivery: str) -> tuple[str, ...]:
     """The Set-Cookie values of a response with this refresh token: none when the body carries it."""
     return (refresh_cookie(str(token)),) if delivery == "cookie" else ()
+
+
+def cookies_of(result: SignInResult, delivery: str) -> tuple[str, ...]:
+    """The Set-Cookie values of the response to a sign-in: none before a session is open."""
+    return cookies_for(result.tokens.refresh_token, delivery) if isinstance(result, SignedIn) else ()
 
 
 def refresh_cookie(token: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -16,7 +17,19 @@ from atelier.identity.credentials import (
     require_unrelated,
     validate_password,
 )
-from atelier.identity.model import Membership, SessionTokens, SignedIn, User, UserAccount
+from atelier.identity.device import device_words, network_of
+from atelier.identity.model import (
+    TICKET_LIFETIME,
+    DeletionPending,
+    Membership,
+    SecondFactorRequired,
+    Session,
+    SessionTokens,
+    SignedIn,
+    SignInResult,
+    User,
+    UserAccount,
+)
 from atelier.identity.permissions import Role
 
 REFRESH_TOKEN_LENGTH_MAX = 512
@@ -114,6 +127,45 @@ class SignedInView(TokensView):
     workspace: WorkspaceView
 
 
+class SecondFactorView(BaseModel):
+    """The first factor was right; a second one is needed: `POST /api/auth/mfa/verify`, or a passkey."""
+
+    mfa_required: Literal[True] = True
+    mfa_ticket: str = Field(repr=False, description="Single use, five minutes.")
+    factors: list[Literal["totp", "passkey"]]
+    expires_in: int = Field(description="Life of the ticket in seconds.")
+
+
+class DeletionPendingView(BaseModel):
+    """The deletion of this account was requested: it can only be taken back, by `POST /api/users/me/restore`."""
+
+    restore_required: Literal[True] = True
+    restore_ticket: str = Field(repr=False, description="Single use, five minutes.")
+    deletion_due_at: datetime
+    expires_in: int = Field(description="Life of the ticket in seconds.")
+
+
+SignInView = SignedInView | SecondFactorView | DeletionPendingView
+
+
+class SessionView(BaseModel):
+    """A signed-in device."""
+
+    id: str
+    device: str = Field(description="In words.", examples=["Firefox on Windows"])
+    address: str = Field(description="The network of its address.", examples=["203.0.113.0/24"])
+    way: Literal["password", "google", "github", "passkey", "mail_link"] = Field(description="How it signed in.")
+    created_at: datetime
+    last_used_at: datetime
+    current: bool = Field(description="Whether it is the session of this request.")
+
+
+class SessionList(BaseModel):
+    """The sessions that have not ended, the one that was used last first."""
+
+    items: list[SessionView]
+
+
 class AccountView(BaseModel):
     """Who I am and where I work."""
 
@@ -169,6 +221,37 @@ def signed_in_view(signed_in: SignedIn, delivery: str) -> SignedInView:
         user=user_view(signed_in.user),
         workspace=workspace_view(Membership(signed_in.workspace, Role.OWNER)),
     )
+
+
+def sign_in_view(result: SignInResult, delivery: str) -> SignInView:
+    """The response to a sign-in, whatever the way."""
+    ticket_seconds = int(TICKET_LIFETIME.total_seconds())
+    if isinstance(result, SecondFactorRequired):
+        return SecondFactorView.model_validate(
+            {"mfa_ticket": str(result.ticket), "factors": list(result.factors), "expires_in": ticket_seconds}
+        )
+    if isinstance(result, DeletionPending):
+        return DeletionPendingView(
+            restore_ticket=str(result.ticket), deletion_due_at=result.due_at, expires_in=ticket_seconds
+        )
+    return signed_in_view(result, delivery)
+
+
+def session_list(sessions: Iterable[Session], current_id: str | None) -> SessionList:
+    """The response model of a user's sessions."""
+    items = [
+        {
+            "id": session.id,
+            "device": device_words(session.device.user_agent),
+            "address": network_of(session.device.address),
+            "way": session.way,
+            "created_at": session.created_at,
+            "last_used_at": session.last_used_at,
+            "current": session.id == current_id,
+        }
+        for session in sessions
+    ]
+    return SessionList.model_validate({"items": items})
 
 
 def account_view(account: UserAccount) -> AccountView:

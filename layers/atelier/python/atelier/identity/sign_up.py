@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import datetime
 
+from atelier.audit_log.model import Origin
 from atelier.dataclass import dataclass
 from atelier.errors import IdempotencyMismatch
-from atelier.identity.access_tokens import AccessTokens
 from atelier.identity.mailbox import mailbox_digest
-from atelier.identity.model import (
-    Credentials,
-    Device,
-    EmailTaken,
-    SignedIn,
-    new_user,
-    open_session,
-)
-from atelier.identity.ports import Accounts, Passwords, Sessions
+from atelier.identity.model import PASSWORD, Credentials, Device, EmailTaken, SignedIn, SignInResult, new_user
+from atelier.identity.ports import Accounts, Passwords
 from atelier.identity.rate_limit import SignInLimits
+from atelier.identity.sign_in import SignInDeps, open_for, sign_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +25,23 @@ class SignUp:
     name: str
     device: Device
     idempotency_key: str | None = None
+    origin: Origin = Origin()
 
 
 def sign_up(
     command: SignUp,
     *,
     accounts: Accounts,
-    sessions: Sessions,
     passwords: Passwords,
     limits: SignInLimits,
-    access_tokens: AccessTokens,
+    deps: SignInDeps,
     now: datetime,
-) -> SignedIn:
+) -> SignInResult:
     """Create an account and open its first session. Raises RateLimited, EmailTaken, or IdempotencyMismatch.
 
     A sign-up repeated with its idempotency key opens one more session of the same account. The tokens of the first
     response cannot be returned again, because they were never stored. Issuing a new pair is safe, because the key *and*
-    the password must match.
+    the password must match; an account that has a second factor by then asks for it.
     """
     limits.count_attempt(command.email, command.device.address, now)
     mailbox = mailbox_digest(command.email)
@@ -57,20 +51,19 @@ def sign_up(
     user, workspace = new_user(command.email, command.name, now)
     password_hash = passwords.hash(command.password)
     credentials = Credentials(command.email, user.id, workspace.id, password_hash, key, mailbox)
-    session, token = open_session(user.id, workspace.id, command.device, now)
+    opening, token = open_for(user, workspace, PASSWORD, command.device, command.origin, now, known=True)
 
     try:
-        accounts.create(credentials, user, workspace, session)
+        accounts.create(credentials, user, workspace, opening)
     except EmailTaken:
         existing = accounts.credentials(command.email)
         if existing is None or key is None or existing.signup_key != key:
             raise
     else:
-        return SignedIn(user, workspace, access_tokens.issue(session, token, now))
+        return SignedIn(user, workspace, deps.access_tokens.issue(opening.session, token, now))
 
     user, workspace = accounts.user_with_workspace(existing.user_id, existing.workspace_id)
     if not passwords.verify(existing.password_hash, command.password) or user.name != command.name:
         raise IdempotencyMismatch("This Idempotency-Key was used for another sign-up.")
-    session, token = open_session(user.id, workspace.id, command.device, now)
-    sessions.add(session)
-    return SignedIn(user, workspace, access_tokens.issue(session, token, now), replayed=True)
+    result = sign_in(user.id, workspace.id, PASSWORD, command.device, command.origin, deps=deps, now=now)
+    return replace(result, replayed=True) if isinstance(result, SignedIn) else result

@@ -6,6 +6,9 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from atelier.audit_log.model import Origin
+from atelier.caller import Caller
+from atelier.identity import list_sessions as _list_sessions
 from atelier.identity import log_in as _log_in
 from atelier.identity import log_out as _log_out
 from atelier.identity import refresh as _refresh
@@ -14,10 +17,11 @@ from atelier.identity import verify_email as _verify_email
 from atelier.identity.access_tokens import AccessTokens
 from atelier.identity.authenticate import authenticate as _authenticate
 from atelier.identity.credentials import normalize_email
-from atelier.identity.model import SessionTokens, SignedIn, User, UserAccount
+from atelier.identity.model import Session, SessionTokens, SignInResult, User, UserAccount
 from atelier.identity.passwords import Argon2
 from atelier.identity.ports import Passwords
 from atelier.identity.rate_limit import SignInLimits
+from atelier.identity.sign_in import SignInDeps
 from atelier.identity.signing import public_key_set
 from atelier.settings import (
     CallerRateLimits,
@@ -28,6 +32,7 @@ from atelier.settings import (
     LedgerTable,
     RequestsTable,
 )
+from atelier.wiring import audit_log
 from atelier.wiring.audit_log import bind_events
 
 if TYPE_CHECKING:
@@ -37,16 +42,10 @@ if TYPE_CHECKING:
     from atelier.adapters.aws.secrets import Secret
 
 
-def sign_up(command: _sign_up.SignUp, now: datetime) -> SignedIn:
+def sign_up(command: _sign_up.SignUp, now: datetime) -> SignInResult:
     _bind_wallets()
     return _sign_up.sign_up(
-        command,
-        accounts=accounts(),
-        sessions=sessions(),
-        passwords=_passwords(),
-        limits=_sign_in_limits(),
-        access_tokens=_access_tokens(),
-        now=now,
+        command, accounts=accounts(), passwords=_passwords(), limits=_sign_in_limits(), deps=sign_in_deps(), now=now
     )
 
 
@@ -55,16 +54,25 @@ def verify_email(email: str, now: datetime) -> User:
     return _verify_email.verify_email(normalize_email(email), accounts=accounts(), now=now)
 
 
-def log_in(command: _log_in.LogIn, now: datetime) -> SignedIn:
+def log_in(command: _log_in.LogIn, now: datetime) -> SignInResult:
     return _log_in.log_in(
-        command,
-        accounts=accounts(),
-        sessions=sessions(),
-        passwords=_passwords(),
-        limits=_sign_in_limits(),
-        access_tokens=_access_tokens(),
-        now=now,
+        command, accounts=accounts(), passwords=_passwords(), limits=_sign_in_limits(), deps=sign_in_deps(), now=now
     )
+
+
+def list_sessions(caller: Caller, now: datetime) -> tuple[Session, ...]:
+    """The caller's live sessions."""
+    return _list_sessions.live_sessions(caller.user_id, sessions=sessions(), now=now)
+
+
+def revoke_session(caller: Caller, session_id: str, origin: Origin, now: datetime) -> None:
+    """End one of the caller's sessions."""
+    _list_sessions.revoke_session(caller.user_id, session_id, origin, sessions=sessions(), now=now)
+
+
+def revoke_other_sessions(caller: Caller, origin: Origin, now: datetime) -> None:
+    """End the caller's sessions but this one."""
+    _list_sessions.revoke_other_sessions(caller.user_id, caller.session_id, origin, sessions=sessions(), now=now)
 
 
 def refresh(refresh_token: str, now: datetime) -> SessionTokens:
@@ -115,6 +123,15 @@ def sessions() -> DynamoSessions:
     DynamoSessions.bind(IdentityTable.read().name)
     bind_events()
     return DynamoSessions()
+
+
+@cache
+def sign_in_deps() -> SignInDeps:
+    """What the one path of sign-in needs, whatever the way."""
+    from atelier.adapters.aws.dynamodb.identity.sign_ins import DynamoSignIns
+
+    DynamoSignIns.bind(IdentityTable.read().name)
+    return SignInDeps(DynamoSignIns(), audit_log.events(), _access_tokens())
 
 
 @cache

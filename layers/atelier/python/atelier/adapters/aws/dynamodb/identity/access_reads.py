@@ -16,13 +16,14 @@ from atelier.adapters.aws.dynamodb.identity.items import (
     UserItem,
     decode_session,
     decode_token,
+    decode_user,
     member_sk,
     read_items,
     session_sk,
     token_sk,
 )
 from atelier.identity.api_tokens import ApiToken
-from atelier.identity.model import Session, UserStatus
+from atelier.identity.model import Session, User, UserStatus
 from atelier.identity.permissions import Role
 
 
@@ -54,6 +55,19 @@ class DynamoAccessReads:
         return (
             decode_session(session) if isinstance(session, SessionItem) else None,
             Role(membership.role) if isinstance(membership, MembershipItem) else None,
+        )
+
+    def session_role_and_user(
+        self, user_id: str, session_id: str, workspace_id: str
+    ) -> tuple[Session | None, Role | None, User | None]:
+        session_key, member_key = (user_id, session_sk(session_id)), (user_id, member_sk(workspace_id))
+        user_key = (user_id, PROFILE)
+        items = self._read_with_prefetch(workspace_id, [session_key, member_key, user_key])
+        session, membership, user = items.get(session_key), items.get(member_key), items.get(user_key)
+        return (
+            decode_session(session) if isinstance(session, SessionItem) else None,
+            Role(membership.role) if isinstance(membership, MembershipItem) else None,
+            decode_user(user) if isinstance(user, UserItem) else None,
         )
 
     def token_and_role(self, user_id: str, workspace_id: str, token_id: str) -> tuple[ApiToken | None, Role | None]:

@@ -31,14 +31,15 @@ from atelier.adapters.aws.dynamodb.identity.items import (
     mailbox_pk,
     member_sk,
     read_items,
-    session_item,
     update_if,
     user_item,
     workspace_item,
 )
+from atelier.adapters.aws.dynamodb.identity.sign_ins import save_opening
 from atelier.clock import rfc3339
 from atelier.errors import NotFound, Unavailable
-from atelier.identity.model import Credentials, EmailTaken, Membership, Session, User, UserAccount, Workspace
+from atelier.identity.model import Credentials, EmailTaken, Membership, User, UserAccount, Workspace
+from atelier.identity.opening import Opening
 from atelier.identity.permissions import Role
 
 TRIES_MAX = 5
@@ -52,7 +53,7 @@ class DynamoAccounts:
         """Set the table of these items. `create` also writes to the ledger's table, which its own adapter binds."""
         IdentityItem.bind(table_name)
 
-    def create(self, credentials: Credentials, user: User, workspace: Workspace, session: Session) -> None:
+    def create(self, credentials: Credentials, user: User, workspace: Workspace, opening: Opening) -> None:
         # Imported here, because only one of the functions that use this store opens wallets.
         from atelier.adapters.aws.dynamodb.ledger.transactions import put_new_wallet
         from atelier.ledger.model import MailboxState, new_wallet
@@ -69,7 +70,7 @@ class DynamoAccounts:
                     write.save(user_item(user))
                     write.save(workspace_item(workspace))
                     write.save(MembershipItem(user.id, member_sk(workspace.id), role=Role.OWNER.value, created_at=at))
-                    write.save(session_item(session))
+                    save_opening(write, opening)
                     put_new_wallet(write, new_wallet(workspace.id, workspace.tier, user.created_at, mailbox))
             except ConditionsFailed as error:
                 if "credentials" in error.parts:
@@ -188,6 +189,3 @@ class DynamoAccounts:
             if isinstance(workspace := items.get(place), WorkspaceItem)
         )
         return UserAccount(user, memberships, wallet.tier_name_at(now))
-
-    def record_sign_in(self, user_id: str, at: datetime) -> None:
-        update_if(UserItem(user_id, PROFILE), [UserItem.last_login_at.set(rfc3339(at))], UserItem.pk.exists())
