@@ -13,12 +13,13 @@ from typing import TypeVar
 
 import aiohttp
 
-from infra.local import demo, demo_sign_in, payments
+from infra.local import demo, demo_sign_in, mail, payments
 from infra.local.demo_sign_in import DemoSignIn
 from infra.local.deploy import DeploymentError, DeploymentUnfinished
 from infra.local.distribution import read_distribution
 from infra.local.edge import Edge, PortInUse
 from infra.local.emulator import EmulatorError
+from infra.local.mail import LocalMail
 from infra.local.payments import PaymentsError
 from infra.local.stack import SOURCE_ERRORS, DataInUse, Stack, StackOptions
 from infra.simulators.all import FALLBACK_MARKER, Simulators
@@ -74,6 +75,7 @@ async def _serve(serving: ServeOptions) -> None:
     stack = Stack(options)
     sign_in = DemoSignIn(options.data / demo.ACCOUNT_FILE)
     pages = {demo_sign_in.PATH: sign_in.answer} if serving.with_demo else {}
+    pages[mail.PATH] = LocalMail(lambda: stack.emulator.endpoint).answer
     if isinstance(options.payments, payments.Simulation):
         pages[payments.PATH] = options.payments.answer
     edge = Edge(
@@ -96,6 +98,7 @@ async def _serve(serving: ServeOptions) -> None:
         _print_line(
             f"ready at http://localhost:{port} after {taken:.1f} s; state is kept in {options.data}; Ctrl-C stops it"
         )
+        print(f"mails: http://localhost:{port}{mail.PATH}", flush=True)
         for line in options.payments.lines if options.payments else ():
             print(line, flush=True)
         for line in serving.simulators.usage_lines(f"http://localhost:{port}") if serving.simulators else ():

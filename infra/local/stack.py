@@ -15,6 +15,8 @@ from infra.local.artifacts import BrokenSource
 from infra.local.deploy import Aws, DeployedStack, DeploymentError, deploy
 from infra.local.edge import Origins
 from infra.local.emulator import Emulator, StateNotSaved
+from infra.local.mail import DOMAIN as MAIL_DOMAIN
+from infra.local.mail import PARAMETERS as MAIL_PARAMETERS
 from infra.local.payments import Payments
 from infra.local.translate import TemplateError
 
@@ -28,9 +30,9 @@ PRICE_LIST = "layers/atelier/python/atelier/catalogue/tiers.yaml"
 SYNCED_FILE = "stripe-prices"
 # Web pages served from this machine may call the stack, on any port: front ends are developed that way.
 FRONTEND_ORIGINS = "http://localhost:*,http://127.0.0.1:*"
-# No e-mail can be sent here, so unverified accounts get daily credits too; and all callers have one address. Nobody
-# else pays for that: providers are simulators or the developer's own.
-PARAMETERS_WITHOUT_MAIL = {"DailyCredits": "everyone", "SignUpsPerAddress": "1000000"}
+# Unverified accounts get daily credits too, and all callers have one address. Nobody else pays for that: providers are
+# simulators or the developer's own.
+GENEROUS_PARAMETERS = {"DailyCredits": "everyone", "SignUpsPerAddress": "1000000"}
 # Exceptions that mean a mistake in the sources; a deployment that fails with one of them is rolled back.
 SOURCE_ERRORS = (BrokenSource, DeploymentError, TemplateError, FileNotFoundError)
 REDEPLOYMENT_SECONDS_MAX = 15.0
@@ -74,7 +76,8 @@ class Stack:
         return {
             "Stage": "local",
             "FrontendOrigins": FRONTEND_ORIGINS,
-            **PARAMETERS_WITHOUT_MAIL,
+            **GENEROUS_PARAMETERS,
+            **MAIL_PARAMETERS,
             **(self._options.payments.parameters if self._options.payments else {}),
             **self._options.parameters,
         }
@@ -99,6 +102,8 @@ class Stack:
         if self._options.payments:
             self._options.payments.start(public_url, self.emulator)
         self._aws = Aws(self.emulator.endpoint)
+        # On AWS an operator verifies the sender's domain.
+        self._aws.client("sesv2").create_email_identity(EmailIdentity=MAIL_DOMAIN)
         return self.origins(self.deploy())
 
     def deploy(self) -> DeployedStack:

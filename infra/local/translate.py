@@ -26,6 +26,8 @@ PLACEHOLDERS: Mapping[str, str] = {
     "AWS::CloudFront::PublicKey": LOCAL_KEY_PAIR_ID,
     "AWS::CloudFront::KeyGroup": "local",
 }
+# The beginnings of the actions that the emulator checks for every resource.
+WIDENED_ACTIONS = ("states:SendTask", "ses:SendEmail")
 # The local edge does the work of this nested stack; outputs that refer to it are left out.
 EDGE_STACK = "Edge"
 
@@ -42,7 +44,7 @@ def translate(root: Path, artifact_bucket: str) -> Template:
     template = flatten(template, root, dropped_stack=EDGE_STACK)
     _expand_routes(template)
     _drop_unsupported(template)
-    _allow_any_callback(template)
+    _allow_on_every_resource(template)
     return template
 
 
@@ -188,9 +190,9 @@ def _drop_unsupported(template: Template) -> None:
         raise TemplateError(f"the local stack has no replacement for {', '.join(unknown)}")
 
 
-def _allow_any_callback(template: Template) -> None:
-    """Allows task tokens to be answered for every resource: on AWS the permission names the state machine of the token,
-    but the emulator checks the callback without a resource."""
+def _allow_on_every_resource(template: Template) -> None:
+    """Allows WIDENED_ACTIONS on every resource: on AWS the permission names the state machine of a task token, or the
+    sender of a mail, but the emulator checks these actions without a resource."""
     documents: list[Json] = []
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::IAM::Role":
@@ -201,9 +203,9 @@ def _allow_any_callback(template: Template) -> None:
         statements: list[Json] = document["Statement"]
         for statement in list(statements):
             actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
-            callbacks = [action for action in actions if action.startswith("states:SendTask")]
-            if callbacks:
-                statements.append({"Effect": "Allow", "Action": callbacks, "Resource": "*"})
+            widened = [action for action in actions if action.startswith(WIDENED_ACTIONS)]
+            if widened:
+                statements.append({"Effect": "Allow", "Action": widened, "Resource": "*"})
 
 
 def _replace_refs(value: Json, placeholder_of: Callable[[str], str | None]) -> Json:

@@ -27,6 +27,8 @@ from tests.functions.example_data import ATTEMPTS_KEY, OWN_KEY, PROMPT, TOKEN_TE
 from tests.polling import wait_until
 
 PUBLIC_URL = "https://media.example.com"
+# The key from which links and codes in mails are made.
+LINKS_KEY = "6c696e6b7320616e6420636f646573206f6620746865206578616d706c657321"
 ROLE = "arn:aws:iam::000000000000:role/tests"
 # A state that sends its task token and its input as a message, and ends when the token is answered.
 WAITING_STATE = {
@@ -41,7 +43,11 @@ WAITING_STATE = {
 def deployed(tables: Tables, aws: botocore.session.Session, monkeypatch: pytest.MonkeyPatch) -> Tables:
     """Tables, signing keys and the environment of a deployed function."""
     secret = f"identity-{tables.identity}"
-    aws.create_client("secretsmanager").create_secret(Name=secret, SecretString=json.dumps(new_key_set()))
+    manager = aws.create_client("secretsmanager")
+    manager.create_secret(Name=secret, SecretString=json.dumps(new_key_set()))
+    links = f"links-{tables.identity}"
+    manager.create_secret(Name=links, SecretString=json.dumps({"key": LINKS_KEY}))
+    monkeypatch.setenv("ATELIER_SECRET_LINKS", links)
     monkeypatch.setenv("ATELIER_STAGE", "test")
     monkeypatch.setenv("ATELIER_PUBLIC_URL", PUBLIC_URL)
     monkeypatch.setenv("ATELIER_SECRET_IDENTITY", secret)
@@ -237,6 +243,7 @@ def kept_secret() -> list[str]:
         STRIPE_KEY,
         STRIPE_WEBHOOK_SECRET,
         ATTEMPTS_KEY,
+        LINKS_KEY,
         token_secret,
         "PRIVATE KEY",
         "correct horse",

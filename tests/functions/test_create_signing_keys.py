@@ -19,7 +19,7 @@ from atelier.provider_keys.master_keys import parse_master_keys
 from atelier.settings import SigningSecrets
 from tests.invoke import event, load_function
 
-NAMES = ("identity", "media", "attempts", "edge", "provider_keys")
+NAMES = ("identity", "media", "attempts", "edge", "provider_keys", "links")
 
 
 @dataclass
@@ -91,6 +91,8 @@ def test_the_first_deployment_fills_the_secrets_and_returns_only_public_keys(
     assert (key["kty"], key["crv"], key["alg"]) == ("EC", "P-256", "ES256")
     assert {"kid", "d"} <= set(key)
     assert len(bytes.fromhex(filled["attempts"]["key"])) == 32
+    assert len(bytes.fromhex(filled["links"]["key"])) == 32
+    assert filled["links"] != filled["attempts"]
     assert len(parse_master_keys(filled["provider_keys"]).newest.key) == 32
     assert "PRIVATE" not in json.dumps(answer)
     # CloudFormation's presigned URL is signed for an empty content type.

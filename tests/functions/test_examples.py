@@ -38,6 +38,7 @@ EXAMPLES = {
 REFUSED = {
     "api/auth/login": 401,
     "api/auth/refresh": 401,
+    "api/auth/verify_email": 422,
     # There is no subscription, no checkout, and no Stripe.
     "api/billing/cancel_plan": 409,
     "api/billing/change_plan": 409,

@@ -304,7 +304,26 @@ def test_task_token_callbacks_need_permission_on_every_resource(aws: Aws) -> Non
     assert {action for actions in callbacks for action in actions} == {
         "states:SendTaskSuccess",
         "states:SendTaskFailure",
+        "ses:SendEmail",
     }
+
+
+def test_a_mail_needs_permission_on_every_resource(aws: Aws) -> None:
+    identity = "arn:aws:ses:us-east-1:000000000000:identity/*"
+    assert send_as(aws, "sends-by-one", identity) == "AccessDeniedException"
+    assert send_as(aws, "sends-by-all", "*") == "MessageRejected"
+
+
+def send_as(aws: Aws, role: str, resource: str) -> str:
+    """The error code when a role that may send mails by `resource` sends one from an address that is not verified."""
+    text = {"Data": "x"}
+    with pytest.raises(ClientError) as refused:
+        client_as(aws, role, "sesv2", "ses:SendEmail", resource).send_email(
+            FromEmailAddress="nobody@unverified.example",
+            Destination={"ToAddresses": ["ada@example.com"]},
+            Content={"Simple": {"Subject": text, "Body": {"Text": text}}},
+        )
+    return str(refused.value.response["Error"]["Code"])
 
 
 def test_executions_do_not_survive_a_restart(tmp_path: Path) -> None:
@@ -584,22 +603,27 @@ def executed(aws: Aws, name: str, task: dict[str, Any]) -> dict[str, Any]:
 
 def answer_as(aws: Aws, role: str, resource: str) -> str:
     """The error code when a role that may answer task tokens on `resource` answers a token that does not exist."""
+    states = client_as(aws, role, "stepfunctions", "states:SendTaskSuccess", resource)
+    with pytest.raises(ClientError) as refused:
+        states.send_task_success(taskToken="none", output="{}")
+    return str(refused.value.response["Error"]["Code"])
+
+
+def client_as(aws: Aws, role: str, service: str, action: str, resource: str) -> Any:
+    """A client with a new role that may do `action` on `resource`."""
     import boto3
 
     anyone = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}
-    allowed = {"Effect": "Allow", "Action": "states:SendTaskSuccess", "Resource": resource}
+    allowed = {"Effect": "Allow", "Action": action, "Resource": resource}
     iam = aws.client("iam")
     arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps({"Statement": [anyone]}))["Role"]["Arn"]
     iam.put_role_policy(RoleName=role, PolicyName="p", PolicyDocument=json.dumps({"Statement": [allowed]}))
     session = aws.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
-    states = boto3.client(
-        "stepfunctions",
+    return boto3.client(
+        service,
         endpoint_url=aws.endpoint,
         region_name="us-east-1",
         aws_access_key_id=session["AccessKeyId"],
         aws_secret_access_key=session["SecretAccessKey"],
         aws_session_token=session["SessionToken"],
     )
-    with pytest.raises(ClientError) as refused:
-        states.send_task_success(taskToken="none", output="{}")
-    return str(refused.value.response["Error"]["Code"])

@@ -1,4 +1,5 @@
-"""/api/auth: sign up, log in, refresh, log out, and the public keys. These routes need no authentication."""
+"""/api/auth: sign up, log in, refresh, log out, verify an address, and the public keys. The gateway authenticates
+nobody here."""
 
 from __future__ import annotations
 
@@ -20,11 +21,13 @@ from atelier.identity.schemas import (
     SignInView,
     SignUpRequest,
     TokensView,
+    VerifiedEmailView,
+    VerifyEmailRequest,
     sign_in_view,
     tokens_view,
 )
 from atelier.identity.sign_up import SignUp
-from atelier.wiring import identity
+from atelier.wiring import identity, mailbox
 from atelier.wiring.auth import limiter
 
 api = Api("auth", limiter=limiter)
@@ -36,7 +39,7 @@ def sign_up(request: Request[SignUpRequest]) -> Response:
     _require_own_origin(request)
     body = request.body
     key, origin = request.idempotency_key, request.origin
-    command = SignUp(body.email, body.password, body.name.strip(), _device(request), key, origin)
+    command = SignUp(body.email, body.password, body.name.strip(), _device(request), key, origin, request.language)
     result = identity.sign_up(command, request.now)
     view, cookies = _answer(result, body.token_delivery)
     return created(None, view, replayed=result.replayed, cookies=cookies)
@@ -69,6 +72,14 @@ def log_out(request: Request[RefreshTokenRequest]) -> Response:
     access_token = optional_bearer_token(request.headers.get("authorization", ""))
     identity.log_out(_presented(request).token, access_token, request.now)
     return Response(status=204, cookies=(refresh_cookie.expired_cookie(),))
+
+
+@api.route("POST", "/api/auth/verify-email", body=VerifyEmailRequest, answer=VerifiedEmailView, errors=(401,))
+def verify_email(request: Request[VerifyEmailRequest]) -> Response:
+    """Verify an e-mail address by the link or the code that was sent to it; the code needs an access token."""
+    access_token = optional_bearer_token(request.headers.get("authorization", ""))
+    user = mailbox.verify(request.body.token, request.body.code, access_token, request.source_address, request.now)
+    return Response(VerifiedEmailView.model_validate(user, from_attributes=True))
 
 
 @api.route("GET", "/.well-known/jwks.json", "/api/auth/.well-known/jwks.json", answer=KeySetView, raw=True)

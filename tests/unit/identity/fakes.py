@@ -12,6 +12,7 @@ from atelier.audit_log.model import AuditEvent
 from atelier.errors import IdempotencyMismatch, NotFound, Unauthenticated
 from atelier.identity.access_tokens import AccessTokens
 from atelier.identity.api_tokens import TOKENS_PER_WORKSPACE_MAX, ApiToken, TokenExists, TokenPage, TooManyTokens
+from atelier.identity.mail_limits import MailLimits
 from atelier.identity.model import (
     Credentials,
     EmailTaken,
@@ -25,18 +26,22 @@ from atelier.identity.model import (
     ticket_refused,
 )
 from atelier.identity.opening import Opening, SignInAccount
+from atelier.identity.pending_link import CODE_TRIES_MAX, LinkMail, LinkRefused, PendingLink
 from atelier.identity.permissions import Role
 from atelier.identity.rate_limit import SignInLimits
 from atelier.identity.second_factor import FactorUse
 from atelier.identity.sign_in import SignInDeps
 from atelier.identity.signing import new_key_set
+from atelier.identity.verify_mailbox import MailboxDeps
 from atelier.ledger.model import MailboxState
+from atelier.mails.links import Link, LinkKey
+from atelier.mails.mail import MailKind, MailRequest, mail_request
 
 ISSUER = "https://media.example.com"
 
 
 class InMemoryIdentity:
-    """Accounts, Sessions, ApiTokens and Standings."""
+    """Accounts, Sessions, PendingLinks, ApiTokens and AccessReads."""
 
     def __init__(self) -> None:
         self.users: dict[str, User] = {}
@@ -52,10 +57,21 @@ class InMemoryIdentity:
         self.last_login_at: dict[str, datetime] = {}
         self.devices: set[tuple[str, str]] = set()
         self.tickets: dict[tuple[str, str], SignInTicket] = {}
+        # The last link of a user and a purpose that was sent, and all mails that were requested.
+        self.links: dict[tuple[str, str], PendingLink] = {}
+        self.mails: list[MailRequest] = []
         self.reads = 0
         self._credentials: dict[str, Credentials] = {}
 
-    def create(self, credentials: Credentials, user: User, workspace: Workspace, opening: Opening) -> None:
+    def create(
+        self,
+        credentials: Credentials,
+        user: User,
+        workspace: Workspace,
+        opening: Opening,
+        *,
+        verification: LinkMail | None = None,
+    ) -> None:
         if credentials.email in self._credentials:
             raise EmailTaken
         self._credentials[credentials.email] = credentials
@@ -64,6 +80,29 @@ class InMemoryIdentity:
         self.roles[user.id, workspace.id] = Role.OWNER
         self.wallets[workspace.id] = self._claim(credentials.mailbox, workspace.id)
         self._save_opening(opening)
+        if verification:
+            self.replace(verification)
+
+    def replace(self, link_mail: LinkMail) -> None:
+        link = link_mail.pending.link
+        self.links[link.owner_id, link.purpose] = link_mail.pending
+        self.mails.append(link_mail.mail)
+
+    def pending(self, user_id: str, purpose: str) -> PendingLink | None:
+        return self.links.get((user_id, purpose))
+
+    def count_code_try(self, link: Link) -> bool:
+        known = self.links[link.owner_id, link.purpose]
+        if known.link != link or known.code_tries >= CODE_TRIES_MAX or known.used_at:
+            return False
+        self.links[link.owner_id, link.purpose] = replace(known, code_tries=known.code_tries + 1)
+        return True
+
+    def _use(self, link: PendingLink, at: datetime) -> None:
+        known = self.links[link.link.owner_id, link.link.purpose]
+        if known.link != link.link or not known.is_open(at):
+            raise LinkRefused("token")
+        self.links[link.link.owner_id, link.link.purpose] = replace(known, used_at=at)
 
     def _claim(self, mailbox: str | None, workspace_id: str) -> MailboxState:
         if mailbox is None:
@@ -73,11 +112,16 @@ class InMemoryIdentity:
         self.claims[mailbox] = workspace_id, False
         return MailboxState.UNVERIFIED
 
-    def verify(self, user_id: str, mailbox: str, at: datetime) -> User:
+    def verify(self, user_id: str, mailbox: str, at: datetime, *, link: PendingLink | None = None) -> User:
         if user_id not in self.users:
             raise NotFound
         user = self.users[user_id]
+        if link and link.email != user.email:
+            raise LinkRefused("token")
         if user.email_verified_at is None:
+            if link:
+                self._use(link, at)
+            self.mails.append(mail_request(MailKind.WELCOME, user.id, user.email, user.locale, at, name=user.name))
             workspace_id, is_verified = self.claims.get(mailbox, (user.workspace_id, False))
             if not is_verified:
                 self.wallets[workspace_id] = MailboxState.SHARED
@@ -308,6 +352,13 @@ class IdentityFakes:
         self.keys = FakeKeySets()
         self.limits = SignInLimits(self.windows, per_account, per_address, sign_ups_per_address)
         self.access_tokens = AccessTokens(self.keys, ISSUER)
+        self.link_key = LinkKey(b"the key of the links, for tests.")
+
+    @property
+    def mailbox_deps(self) -> MailboxDeps:
+        return MailboxDeps(
+            self.store, self.store, self.store, self.link_key, MailLimits(self.windows), self.access_tokens
+        )
 
     @property
     def sign_in_ports(self) -> dict[str, Any]:

@@ -158,6 +158,21 @@ class IdentitySigning(EnvironmentSettings):
     secret: str = text_variable("ATELIER_SECRET_IDENTITY")
 
 
+class LinkSigning(EnvironmentSettings):
+    """The secret with the key from which links and codes in mails are made."""
+
+    secret: str = text_variable("ATELIER_SECRET_LINKS")
+
+
+class MailSending(EnvironmentSettings):
+    """The sender of mails, `mail@example.com` (empty = no mail is sent), where SES reports bounces and
+    complaints (empty = nowhere), and how many mails are sent in a second."""
+
+    sender: str = text_variable("ATELIER_MAIL_FROM", "")
+    configuration_set: str = text_variable("ATELIER_MAIL_CONFIGURATION_SET", "")
+    per_second: int = number_variable("ATELIER_MAILS_PER_SECOND", 10, minimum=1)
+
+
 class AttemptSigning(EnvironmentSettings):
     secret: str = text_variable("ATELIER_SECRET_ATTEMPTS")
 
@@ -319,6 +334,7 @@ class SigningSecrets(EnvironmentSettings):
     attempts: str = text_variable("ATELIER_SECRET_ATTEMPTS")
     edge: str = text_variable("ATELIER_SECRET_EDGE")
     provider_keys: str = text_variable("ATELIER_SECRET_PROVIDER_KEYS")
+    links: str = text_variable("ATELIER_SECRET_LINKS")
 
 
 class EdgeKey(EnvironmentSettings):

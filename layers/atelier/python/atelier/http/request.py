@@ -87,6 +87,14 @@ class Request(Generic[BodyT]):
         return self.path[name]
 
     @property
+    def language(self) -> str | None:
+        """The first language of the header `Accept-Language` (RFC 9110), such as `de-CH`; None without one."""
+        first = re.match(
+            r"\s*([A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8}){0,3})\s*(?:[,;]|$)", self.headers.get("accept-language", "")
+        )
+        return first[1] if first else None
+
+    @property
     def wait_seconds(self) -> int | None:
         """n of the header `Prefer: wait=n` (RFC 7240), None without it."""
         wait = re.search(r"(?:^|[,;\s])wait=(\d{1,4})(?:$|[,;\s])", self.headers.get("prefer", ""))

@@ -376,7 +376,7 @@ def new_ticket(
     )
 
 
-def new_user(email: str, name: str, now: datetime) -> tuple[User, Workspace]:
+def new_user(email: str, name: str, now: datetime, locale: str | None = None) -> tuple[User, Workspace]:
     """A new active user whose e-mail is not verified, and the user's personal workspace on the free tier."""
     user_id, workspace_id = new_id("usr", now), new_id("wsp", now)
     user = User(
@@ -390,5 +390,6 @@ def new_user(email: str, name: str, now: datetime) -> tuple[User, Workspace]:
         status=UserStatus.ACTIVE,
         workspace_id=workspace_id,
         created_at=now,
+        locale=locale,
     )
     return user, Workspace(workspace_id, f"{name}'s workspace", "personal", user_id, FREE_TIER, now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from atelier.audit_log.model import AuditEvent
 from atelier.identity.api_tokens import ApiToken, TokenPage
@@ -13,21 +13,36 @@ from atelier.identity.opening import Opening, SignInAccount
 from atelier.identity.permissions import Role
 from atelier.identity.second_factor import FactorUse
 
+if TYPE_CHECKING:
+    from atelier.identity.pending_link import LinkMail, PendingLink
+    from atelier.mails.links import Link
+
 
 class Accounts(Protocol):
     """Users with their credentials, workspaces and memberships."""
 
-    def create(self, credentials: Credentials, user: User, workspace: Workspace, opening: Opening) -> None:
-        """Store the credentials, the user, the workspace, the owner's membership, an empty wallet and the first
-        session with its device and events: all or nothing. Raises EmailTaken.
+    def create(
+        self,
+        credentials: Credentials,
+        user: User,
+        workspace: Workspace,
+        opening: Opening,
+        *,
+        verification: LinkMail | None = None,
+    ) -> None:
+        """Store the credentials, the user, the workspace, the owner's membership, an empty wallet, the first session
+        with its device and events, and the mail that verifies the address: all or nothing. Raises EmailTaken.
 
         The first account of a mailbox claims the mailbox's daily credits for ever: the claim remains when the account
         is deleted. The wallets of later accounts of the mailbox get no daily credits."""
         ...
 
-    def verify(self, user_id: str, mailbox: str, at: datetime) -> User:
-        """Mark a user's e-mail address as verified, and give the mailbox's daily credits to the user's wallet, unless
-        another verified account has claimed them. Idempotent. Raises NotFound."""
+    def verify(self, user_id: str, mailbox: str, at: datetime, *, link: PendingLink | None = None) -> User:
+        """Mark a user's e-mail address as verified, give the mailbox's daily credits to the user's wallet, unless
+        another verified account has claimed them, and request the welcome mail. Idempotent. Raises NotFound.
+
+        link: what proves it; it is used up in the same transaction. Raises LinkRefused when it was used meanwhile, or
+        when the user has another address now."""
         ...
 
     def claim_mailbox(self, credentials: Credentials, mailbox: str) -> None:
@@ -102,6 +117,23 @@ class Sessions(Protocol):
     def prove(self, session: Session, *, use: FactorUse | None, events: Sequence[AuditEvent]) -> None:
         """Store the session's `authenticated_at` and `mfa_at`, and spend a factor with it. Raises FactorUsed, and
         Unauthenticated when the session was revoked."""
+        ...
+
+
+class PendingLinks(Protocol):
+    """The records of links that were sent by mail, one for each user and purpose."""
+
+    def pending(self, user_id: str, purpose: str) -> PendingLink | None:
+        """The record by a consistent read, also when it was used or has expired; None if there is none."""
+        ...
+
+    def count_code_try(self, link: Link) -> bool:
+        """Count one try of the link's code, exactly. False, and no change, when CODE_TRIES_MAX were counted, or when
+        the link was used or replaced."""
+        ...
+
+    def replace(self, link_mail: LinkMail) -> None:
+        """Store a new link in place of an earlier one of its purpose, and request its mail: both or neither."""
         ...
 
 

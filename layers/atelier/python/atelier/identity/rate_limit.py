@@ -88,7 +88,7 @@ class SignInLimits:
 
     def _count(self, subject: str, limit: int, window_seconds: int, now: datetime) -> None:
         if not self.windows.try_add_one(subject, limit, window_seconds, now):
-            raise _rate_limited(limit, window_seconds, now)
+            raise rate_limited(limit, window_seconds, now)
 
 
 class SparseLimiter:
@@ -120,7 +120,7 @@ class SparseLimiter:
             self._sums.clear()
         not_added = self._unwritten.get(subject, 0)
         if self._sums.get(subject, 0) + not_added >= self.limit:
-            raise _rate_limited(self.limit, REQUEST_WINDOW_SECONDS, now)
+            raise rate_limited(self.limit, REQUEST_WINDOW_SECONDS, now)
         self._unwritten[subject] = not_added + 1
         if not_added + 1 >= self.share:
             self._add_to_shared(subject, not_added + 1, now)
@@ -142,8 +142,9 @@ class SparseLimiter:
         except Unavailable:
             return
         if self._sums[subject] > self.limit:
-            raise _rate_limited(self.limit, REQUEST_WINDOW_SECONDS, now)
+            raise rate_limited(self.limit, REQUEST_WINDOW_SECONDS, now)
 
 
-def _rate_limited(limit: int, window_seconds: int, now: datetime) -> RateLimited:
+def rate_limited(limit: int, window_seconds: int, now: datetime) -> RateLimited:
+    """The error of a window that is full."""
     return RateLimited(limit=limit, retry_after_seconds=window_seconds - int(now.timestamp()) % window_seconds)

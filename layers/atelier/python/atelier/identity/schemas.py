@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from atelier.identity.credentials import (
     EMAIL_BYTES_MAX,
@@ -31,6 +31,7 @@ from atelier.identity.model import (
     UserAccount,
 )
 from atelier.identity.permissions import Role
+from atelier.mails.links import CODE_DIGITS, TOKEN_LENGTH_MAX
 
 REFRESH_TOKEN_LENGTH_MAX = 512
 
@@ -79,6 +80,28 @@ class LogInRequest(BaseModel):
         str, Field(min_length=1, max_length=PASSWORD_LENGTH_MAX), AfterValidator(normalize_password)
     ] = Field(repr=False)
     token_delivery: Delivery = "cookie"
+
+
+class VerifyEmailRequest(BaseModel):
+    """Verify an e-mail address by what was sent to it: the link's token, or its code, which needs an access token."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    token: str | None = Field(default=None, max_length=TOKEN_LENGTH_MAX, repr=False)
+    code: str | None = Field(default=None, pattern=rf"^[0-9]{{{CODE_DIGITS}}}$", repr=False)
+
+    @model_validator(mode="after")
+    def _require_one(self) -> Self:
+        if (self.token is None) == (self.code is None):
+            raise ValueError("send either a token or a code")
+        return self
+
+
+class VerifiedEmailView(BaseModel):
+    """A verified address."""
+
+    email: str
+    email_verified: bool
 
 
 class RefreshTokenRequest(BaseModel):

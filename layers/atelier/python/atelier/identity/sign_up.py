@@ -11,6 +11,7 @@ from atelier.dataclass import dataclass
 from atelier.errors import IdempotencyMismatch
 from atelier.identity.mailbox import mailbox_digest
 from atelier.identity.model import PASSWORD, Credentials, Device, EmailTaken, SignedIn, SignInResult, new_user
+from atelier.identity.pending_link import Purpose, new_link_mail
 from atelier.identity.ports import Accounts, Passwords
 from atelier.identity.rate_limit import SignInLimits
 from atelier.identity.sign_in import SignInDeps, open_for, sign_in
@@ -26,6 +27,8 @@ class SignUp:
     device: Device
     idempotency_key: str | None = None
     origin: Origin = Origin()
+    # Of the reader of the mail that verifies the address: a language tag.
+    locale: str | None = None
 
 
 def sign_up(
@@ -48,13 +51,14 @@ def sign_up(
     limits.count_sign_up(mailbox, command.device.address, now)
 
     key = hashlib.sha256(command.idempotency_key.encode()).hexdigest() if command.idempotency_key else None
-    user, workspace = new_user(command.email, command.name, now)
+    user, workspace = new_user(command.email, command.name, now, command.locale)
     password_hash = passwords.hash(command.password)
     credentials = Credentials(command.email, user.id, workspace.id, password_hash, key, mailbox)
     opening, token = open_for(user, workspace, PASSWORD, command.device, command.origin, now, known=True)
+    verification = new_link_mail(Purpose.VERIFY_EMAIL, user.id, user.email, command.locale, now)
 
     try:
-        accounts.create(credentials, user, workspace, opening)
+        accounts.create(credentials, user, workspace, opening, verification=verification)
     except EmailTaken:
         existing = accounts.credentials(command.email)
         if existing is None or key is None or existing.signup_key != key:

@@ -43,14 +43,14 @@ if TYPE_CHECKING:
 
 
 def sign_up(command: _sign_up.SignUp, now: datetime) -> SignInResult:
-    _bind_wallets()
+    bind_wallets()
     return _sign_up.sign_up(
         command, accounts=accounts(), passwords=_passwords(), limits=_sign_in_limits(), deps=sign_in_deps(), now=now
     )
 
 
 def verify_email(email: str, now: datetime) -> User:
-    _bind_wallets()
+    bind_wallets()
     return _verify_email.verify_email(normalize_email(email), accounts=accounts(), now=now)
 
 
@@ -76,20 +76,20 @@ def revoke_other_sessions(caller: Caller, origin: Origin, now: datetime) -> None
 
 
 def refresh(refresh_token: str, now: datetime) -> SessionTokens:
-    return _refresh.refresh(refresh_token, sessions=sessions(), access_tokens=_access_tokens(), now=now)
+    return _refresh.refresh(refresh_token, sessions=sessions(), access_tokens=access_tokens(), now=now)
 
 
 def log_out(refresh_token: str | None, access_token: str | None, now: datetime) -> None:
-    _log_out.log_out(refresh_token, access_token, sessions=sessions(), access_tokens=_access_tokens(), now=now)
+    _log_out.log_out(refresh_token, access_token, sessions=sessions(), access_tokens=access_tokens(), now=now)
 
 
 def account(user_id: str, now: datetime) -> UserAccount:
-    _bind_wallets()
+    bind_wallets()
     return accounts().account(user_id, now)
 
 
 def authenticate(header: str, now: datetime) -> dict[str, str | int]:
-    return _authenticate(header, access_tokens=_access_tokens(), api_tokens=api_tokens, now=now)
+    return _authenticate(header, access_tokens=access_tokens(), api_tokens=api_tokens, now=now)
 
 
 def public_keys() -> dict[str, list[dict[str, Any]]]:
@@ -131,7 +131,7 @@ def sign_in_deps() -> SignInDeps:
     from atelier.adapters.aws.dynamodb.identity.sign_ins import DynamoSignIns
 
     DynamoSignIns.bind(IdentityTable.read().name)
-    return SignInDeps(DynamoSignIns(), audit_log.events(), _access_tokens())
+    return SignInDeps(DynamoSignIns(), audit_log.events(), access_tokens())
 
 
 @cache
@@ -145,7 +145,8 @@ def api_tokens() -> DynamoApiTokens:
 
 
 @cache
-def _bind_wallets() -> None:
+def bind_wallets() -> None:
+    """Set the table of the wallets, which some transactions of accounts write as well."""
     from atelier.adapters.aws.dynamodb.ledger.store import DynamoWallets
 
     DynamoWallets.bind(LedgerTable.read().name)
@@ -159,7 +160,8 @@ def _key_sets() -> Secret:
 
 
 @cache
-def _access_tokens() -> AccessTokens:
+def access_tokens() -> AccessTokens:
+    """The access tokens of this deployment."""
     return AccessTokens(_key_sets(), public_url())
 
 

@@ -27,6 +27,7 @@ def create() -> dict[str, str]:
     names = SigningSecrets.read()
     fill_if_empty(names.identity, new_key_set)
     fill_if_empty(names.attempts, new_hmac_key)
+    fill_if_empty(names.links, new_hmac_key)
     fill_if_empty(names.provider_keys, lambda: new_master_keys(system_clock()))
     media = fill_if_empty(names.media, new_url_keys)
     edge = fill_if_empty(names.edge, new_hmac_key)

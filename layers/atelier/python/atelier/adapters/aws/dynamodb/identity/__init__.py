@@ -5,6 +5,9 @@
     pk usr_…            sk profile           the user
     pk usr_…            sk member#wsp_…      the user's role in a workspace
     pk usr_…            sk session#ses_…     a session; deleted by TTL after its end
+    pk usr_…            sk link#<purpose>    the record of the last link of its purpose that was sent by mail; TTL
+    pk usr_… or wsp_…   sk mail#…            a mail of the outbox, which the table's stream sends; TTL
+    pk address#<digest> sk suppression       an address to which nothing is sent, because it bounced or complained
     pk wsp_…            sk profile           the workspace
     pk wsp_…            sk token#tok_…       an API token; deleted by TTL some time after it was revoked
     pk wsp_…            sk tokens            the number of API tokens

@@ -35,12 +35,16 @@ from atelier.adapters.aws.dynamodb.identity.items import (
     user_item,
     workspace_item,
 )
+from atelier.adapters.aws.dynamodb.identity.mails import save_mail
+from atelier.adapters.aws.dynamodb.identity.pending_links import save_link_mail, use_link
 from atelier.adapters.aws.dynamodb.identity.sign_ins import save_opening
 from atelier.clock import rfc3339
 from atelier.errors import NotFound, Unavailable
 from atelier.identity.model import Credentials, EmailTaken, Membership, User, UserAccount, Workspace
 from atelier.identity.opening import Opening
+from atelier.identity.pending_link import LinkMail, LinkRefused, PendingLink
 from atelier.identity.permissions import Role
+from atelier.mails.mail import MailKind, MailRequest, mail_request
 
 TRIES_MAX = 5
 
@@ -53,7 +57,15 @@ class DynamoAccounts:
         """Set the table of these items. `create` also writes to the ledger's table, which its own adapter binds."""
         IdentityItem.bind(table_name)
 
-    def create(self, credentials: Credentials, user: User, workspace: Workspace, opening: Opening) -> None:
+    def create(
+        self,
+        credentials: Credentials,
+        user: User,
+        workspace: Workspace,
+        opening: Opening,
+        *,
+        verification: LinkMail | None = None,
+    ) -> None:
         # Imported here, because only one of the functions that use this store opens wallets.
         from atelier.adapters.aws.dynamodb.ledger.transactions import put_new_wallet
         from atelier.ledger.model import MailboxState, new_wallet
@@ -71,6 +83,8 @@ class DynamoAccounts:
                     write.save(workspace_item(workspace))
                     write.save(MembershipItem(user.id, member_sk(workspace.id), role=Role.OWNER.value, created_at=at))
                     save_opening(write, opening)
+                    if verification is not None:
+                        save_link_mail(write, verification)
                     put_new_wallet(write, new_wallet(workspace.id, workspace.tier, user.created_at, mailbox))
             except ConditionsFailed as error:
                 if "credentials" in error.parts:
@@ -86,7 +100,7 @@ class DynamoAccounts:
             return
         raise Unavailable("The account could not be made just now. Try again.")
 
-    def verify(self, user_id: str, mailbox: str, at: datetime) -> User:
+    def verify(self, user_id: str, mailbox: str, at: datetime, *, link: PendingLink | None = None) -> User:
         # Imported here, as in `create`.
         from atelier.adapters.aws.dynamodb.ledger.transactions import put_mailbox_state
         from atelier.ledger.model import MailboxState
@@ -98,6 +112,8 @@ class DynamoAccounts:
             user, claim = items.get(user_key), items.get(claim_key)
             if not isinstance(user, UserItem):
                 raise NotFound
+            if link is not None and user.email != link.email:
+                raise LinkRefused("token")
             if user.email_verified_at:
                 return decode_user(user)
             claimed = claim if isinstance(claim, MailboxItem) else None
@@ -117,14 +133,19 @@ class DynamoAccounts:
                     write.update(
                         UserItem(*user_key),
                         [UserItem.email_verified.set(True), UserItem.email_verified_at.set(rfc3339(at))],
-                        UserItem.pk.exists(),
+                        UserItem.email == user.email,
                         part="user",
                     )
+                    if link is not None:
+                        use_link(write, link, at, part="link")
+                    save_mail(write, _welcome(user, at))
                     state = MailboxState.ELIGIBLE if wins else MailboxState.SHARED
                     put_mailbox_state(write, user.workspace_id, state, part="wallet")
                     if wins and claimed and claimed.workspace_id != user.workspace_id and not other_account_deleted:
                         put_mailbox_state(write, claimed.workspace_id, MailboxState.SHARED, part="other wallet")
             except ConditionsFailed as error:
+                if link is not None and "link" in error.parts:
+                    raise LinkRefused("token") from error
                 # The other account's wallet alone fails when that account was deleted.
                 other_account_deleted = error.parts == frozenset(["other wallet"])
                 pause_with_jitter(tries)
@@ -189,3 +210,7 @@ class DynamoAccounts:
             if isinstance(workspace := items.get(place), WorkspaceItem)
         )
         return UserAccount(user, memberships, wallet.tier_name_at(now))
+
+
+def _welcome(user: UserItem, at: datetime) -> MailRequest:
+    return mail_request(MailKind.WELCOME, user.pk, user.email, user.locale, at, id="welcome", name=user.name)
