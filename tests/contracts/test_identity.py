@@ -20,6 +20,7 @@ from atelier.adapters.aws.dynamodb.identity.sign_ins import DynamoSignIns
 from atelier.adapters.aws.dynamodb.ledger.store import DynamoWallets
 from atelier.adapters.aws.dynamodb.request_rates import DynamoRequestRates
 from atelier.errors import NotFound
+from atelier.identity.access import Access, WorkspaceState
 from atelier.identity.api_tokens import (
     TOKENS_PER_WORKSPACE_MAX,
     ApiToken,
@@ -115,8 +116,7 @@ def test_a_created_account_is_read_back_unchanged(store: Store) -> None:
     assert store.user_with_workspace(user.id, workspace.id) == (user, workspace)
     assert store.account(user.id, NOW) == UserAccount(user, (Membership(workspace, Role.OWNER),), "free")
     assert store.session(user.id, session.id) == session
-    assert store.role(user.id, workspace.id) is Role.OWNER
-    assert store.session_and_role(user.id, session.id, workspace.id) == (session, Role.OWNER)
+    assert store.session_access(user.id, session.id, workspace.id, personal=True) == Access(Role.OWNER, session)
 
 
 def mailbox_of(store: Store, workspace: Workspace) -> MailboxState:
@@ -177,11 +177,10 @@ def test_a_missing_account_session_or_role_is_not_found(store: Store) -> None:
     assert store.credentials("eve@example.com") is None
     assert store.session(user.id, never) is None
     assert store.session(nobody, session.id) is None
-    assert store.role(user.id, nowhere) is None
-    assert store.role(nobody, workspace.id) is None
-    assert store.session_and_role(user.id, never, workspace.id) == (None, Role.OWNER)
-    assert store.session_and_role(user.id, session.id, nowhere) == (session, None)
-    assert store.session_and_role(nobody, session.id, workspace.id) == (None, None)
+    assert store.session_access(user.id, never, workspace.id, personal=True) == Access(Role.OWNER)
+    assert store.session_access(user.id, session.id, nowhere, personal=False) == Access(None, session)
+    foreign = store.session_access(nobody, session.id, workspace.id, personal=False)
+    assert foreign == Access(None, workspace=WorkspaceState())
     with pytest.raises(NotFound):
         store.account(nobody, NOW)
     with pytest.raises(NotFound):
@@ -197,7 +196,7 @@ def test_an_email_is_claimed_once_and_the_second_claim_writes_nothing(store: Sto
     with pytest.raises(NotFound):
         store.account(second[1].id, NOW)
     assert store.session(second[1].id, second[3].id) is None
-    assert store.role(second[1].id, second[2].id) is None
+    assert store.session_access(second[1].id, second[3].id, second[2].id, personal=False) == Access(None)
 
 
 def test_a_rotation_is_stored_once(store: Store) -> None:
@@ -285,7 +284,9 @@ def test_a_token_can_be_read_with_its_users_role(store: Store) -> None:
     made = token(workspace.id, user.id)
     store.add_token(made)
     assert store.token(workspace.id, made.id) == made
-    assert store.token_and_role(user.id, workspace.id, made.id) == (made, Role.OWNER)
+    assert store.token_access(user.id, workspace.id, made.id) == Access(
+        Role.OWNER, token=made, workspace=WorkspaceState(), user=user
+    )
 
 
 def test_a_token_is_found_only_in_its_own_workspace(store: Store) -> None:
@@ -295,8 +296,10 @@ def test_a_token_is_found_only_in_its_own_workspace(store: Store) -> None:
     store.add_token(made)
     assert store.token(nowhere, made.id) is None
     assert store.token(workspace.id, new_id("tok", NOW)) is None
-    assert store.token_and_role(user.id, nowhere, made.id) == (None, None)
-    assert store.token_and_role(new_id("usr", NOW), workspace.id, made.id) == (made, None)
+    assert store.token_access(user.id, nowhere, made.id) == Access(None, user=user)
+    assert store.token_access(new_id("usr", NOW), workspace.id, made.id) == Access(
+        None, token=made, workspace=WorkspaceState()
+    )
     assert not store.revoke_token(nowhere, made.id, LATER)
     assert store.tokens(nowhere, None, 10) == TokenPage((), None)
     assert store.token(workspace.id, made.id) == made
@@ -304,10 +307,13 @@ def test_a_token_is_found_only_in_its_own_workspace(store: Store) -> None:
 
 def test_a_suspended_users_token_has_no_role(store: Store) -> None:
     credentials, user, workspace, session, _ = account()
-    store.create(credentials, replace(user, status=UserStatus.SUSPENDED), workspace, Opening(session))
+    user = replace(user, status=UserStatus.SUSPENDED)
+    store.create(credentials, user, workspace, Opening(session))
     made = token(workspace.id, user.id)
     store.add_token(made)
-    assert store.token_and_role(user.id, workspace.id, made.id) == (made, None)
+    assert store.token_access(user.id, workspace.id, made.id) == Access(
+        None, token=made, workspace=WorkspaceState(), user=user
+    )
 
 
 def test_a_token_is_added_once(store: Store) -> None:

@@ -18,6 +18,7 @@ from atelier.adapters.aws.dynamodb.identity.access_reads import DynamoAccessRead
 from atelier.adapters.aws.dynamodb.identity.accounts import DynamoAccounts
 from atelier.adapters.aws.dynamodb.ledger.items import wallet_address, wallet_from_item
 from atelier.errors import Unavailable
+from atelier.identity.access import Access
 from atelier.identity.opening import Opening
 from atelier.identity.permissions import Role
 from atelier.ids import new_id
@@ -77,9 +78,9 @@ def test_reading_a_callers_standing_prefetches_the_workspaces_wallet(world: Worl
     credentials, user, workspace, session, _ = account()
     DynamoAccounts().create(credentials, user, workspace, Opening(session))
     standings = DynamoAccessReads(wallet_address)
-    assert standings.session_and_role(user.id, session.id, workspace.id) == (session, Role.OWNER)
+    assert standings.session_access(user.id, session.id, workspace.id, personal=True) == Access(Role.OWNER, session)
     wallet = wallet_from_item(standings.prefetched)
     assert wallet is not None
     assert (wallet.workspace_id, wallet.own_routes) == (workspace.id, False)
-    assert standings.session_and_role(user.id, session.id, new_id("wsp", NOON)) == (session, None)
+    assert standings.session_access(user.id, session.id, new_id("wsp", NOON), personal=False) == Access(None, session)
     assert wallet_from_item(standings.prefetched) is None

@@ -10,6 +10,7 @@ from typing import Any
 
 from atelier.audit_log.model import AuditEvent
 from atelier.errors import IdempotencyMismatch, NotFound, Unauthenticated
+from atelier.identity.access import Access, WorkspaceState
 from atelier.identity.access_tokens import AccessTokens
 from atelier.identity.api_tokens import TOKENS_PER_WORKSPACE_MAX, ApiToken, TokenExists, TokenPage, TooManyTokens
 from atelier.identity.mail_limits import MailLimits
@@ -47,6 +48,8 @@ class InMemoryIdentity:
         self.users: dict[str, User] = {}
         self.workspaces: dict[str, Workspace] = {}
         self.roles: dict[tuple[str, str], Role] = {}
+        # Workspaces that are deleted, or that require a second factor.
+        self.states: dict[str, WorkspaceState] = {}
         self.sessions: dict[tuple[str, str], Session] = {}
         self.api_tokens: dict[tuple[str, str], ApiToken] = {}
         self.events: list[AuditEvent] = []
@@ -223,22 +226,31 @@ class InMemoryIdentity:
         self.sessions[session.user_id, session.id] = session
         self.append(*events)
 
-    def role(self, user_id: str, workspace_id: str) -> Role | None:
+    def session_access(
+        self, user_id: str, session_id: str, workspace_id: str, *, personal: bool, with_user: bool = False
+    ) -> Access:
         self.reads += 1
-        return self.roles.get((user_id, workspace_id))
+        return Access(
+            role=self.roles.get((user_id, workspace_id)),
+            session=self.session(user_id, session_id),
+            workspace=None if personal else self._state(workspace_id),
+            user=self.users.get(user_id) if with_user else None,
+        )
 
-    def session_and_role(self, user_id: str, session_id: str, workspace_id: str) -> tuple[Session | None, Role | None]:
-        return self.session(user_id, session_id), self.role(user_id, workspace_id)
-
-    def session_role_and_user(
-        self, user_id: str, session_id: str, workspace_id: str
-    ) -> tuple[Session | None, Role | None, User | None]:
-        return *self.session_and_role(user_id, session_id, workspace_id), self.users.get(user_id)
-
-    def token_and_role(self, user_id: str, workspace_id: str, token_id: str) -> tuple[ApiToken | None, Role | None]:
+    def token_access(self, user_id: str, workspace_id: str, token_id: str) -> Access:
         user = self.users.get(user_id)
         is_active = user is not None and user.status is UserStatus.ACTIVE
-        return self.token(workspace_id, token_id), self.role(user_id, workspace_id) if is_active else None
+        return Access(
+            role=self.roles.get((user_id, workspace_id)) if is_active else None,
+            token=self.token(workspace_id, token_id),
+            workspace=self._state(workspace_id),
+            user=user,
+        )
+
+    def _state(self, workspace_id: str) -> WorkspaceState | None:
+        if workspace_id not in self.workspaces:
+            return None
+        return self.states.get(workspace_id, WorkspaceState())
 
     def add_token(self, token: ApiToken, events: Sequence[AuditEvent] = ()) -> None:
         if (token.workspace_id, token.id) in self.api_tokens:

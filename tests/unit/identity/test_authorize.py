@@ -167,11 +167,12 @@ def test_the_permission_table_lists_each_roles_permissions() -> None:
     reading = sorted(name for name in WEAKEST if name.endswith(".read") and not name.startswith(others))
     # Everybody manages the own account.
     own = sorted(["account.manage", *reading])
-    administering = {"api-keys.manage", "billing.read", "budgets.manage", "providers.manage"}
+    owning = {"billing.manage", "workspace.delete", "workspace.restore"}
+    administering = {"api-keys.manage", "billing.read", "budgets.manage", "providers.manage", "workspace.manage"}
     assert {role: sorted(name for name in WEAKEST if permits(role, name)) for role in Role} == {
         Role.OWNER: sorted(WEAKEST),
-        Role.ADMIN: sorted(WEAKEST.keys() - {"billing.manage"}),
-        Role.EDITOR: sorted(WEAKEST.keys() - {"billing.manage"} - administering),
+        Role.ADMIN: sorted(WEAKEST.keys() - owning),
+        Role.EDITOR: sorted(WEAKEST.keys() - owning - administering),
         Role.MEMBER: own,
         Role.VIEWER: own,
     }

@@ -268,9 +268,11 @@ class Api:
                 raise Unauthenticated(str(claims.get("reason") or "This call needs an access token."))
             if limiter:
                 limiter(f"account#{claims['user_id']}", now)
+            # A workspace that the path names is the one that is asked for, whatever the header says.
+            workspace_id = path.get("workspace_id", headers.get("atelier-workspace"))
             caller = self._gate()(
                 claims,
-                headers.get("atelier-workspace"),
+                workspace_id,
                 route.permission,
                 fresh=route.method != "GET",
                 step_up=route.step_up,

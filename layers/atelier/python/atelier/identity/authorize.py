@@ -8,6 +8,7 @@ from typing import Any
 
 from atelier.dataclass import dataclass
 from atelier.errors import Forbidden, NotFound, Unauthenticated
+from atelier.identity.access import Access
 from atelier.identity.access_tokens import CLOCK_SKEW
 from atelier.identity.api_tokens import invalid_token
 from atelier.identity.permissions import Role, permits
@@ -44,7 +45,8 @@ def authorize(
 
     claims: the authorizer's context. workspace_id: the requested workspace; None = the user's personal one. fresh: read
     the session and the membership as they are now, so that a revocation has effect at once. Without `fresh`, a request
-    to the personal workspace relies on the token alone and reads nothing. step_up: a factor must have been proven a
+    to the personal workspace relies on the token alone and reads nothing. Any other workspace is always read afresh: a
+    change of role, a removal or a deletion counts from the next request on. step_up: a factor must have been proven a
     short time ago; the user is then read too, in the same batch, and no API token passes.
 
     Raises Unauthenticated, Forbidden, StepUpRequired, or NotFound for a workspace that does not exist or where the
@@ -61,27 +63,33 @@ def authorize(
     if not is_id(workspace_id, "wsp"):
         raise NotFound("There is no such workspace.")
 
-    session = user = None
-    if step_up:
-        session, role, user = access_reads.session_role_and_user(user_id, session_id, workspace_id)
-        if session is None or not session.is_live(now) or user is None:
-            raise Unauthenticated("The session has ended. Log in again.")
-    elif fresh:
-        session, role = access_reads.session_and_role(user_id, session_id, workspace_id)
-        if session is None or not session.is_live(now):
-            raise Unauthenticated("The session has ended. Log in again.")
-    elif workspace_id == personal:
-        role = Role.OWNER
-    else:
-        role = access_reads.role(user_id, workspace_id)
+    if not fresh and not step_up and workspace_id == personal:
+        _require_permission(Role.OWNER, permission)
+        return Authorized(user_id, session_id, workspace_id, Role.OWNER)
 
-    if role is None:
+    access = access_reads.session_access(
+        user_id, session_id, workspace_id, personal=workspace_id == personal, with_user=bool(step_up)
+    )
+    session, user = access.session, access.user
+    if session is None or not session.is_live(now) or (step_up and user is None):
+        raise Unauthenticated("The session has ended. Log in again.")
+    if access.role is None or (workspace_id != personal and not access.workspace_exists_for(permission)):
         raise NotFound("There is no such workspace.")
+    _require_permission(access.role, permission)
+    _require_mfa(access, has_second_factor=session.mfa_at is not None)
+    if user is not None:
+        require_step_up(session, user, step_up, now)
+    return Authorized(user_id, session_id, workspace_id, access.role)
+
+
+def _require_permission(role: Role, permission: str) -> None:
     if not permits(role, permission):
         raise Forbidden(f"The role {role} does not allow this.", permission=permission)
-    if session is not None and user is not None:
-        require_step_up(session, user, step_up, now)
-    return Authorized(user_id, session_id, workspace_id, role)
+
+
+def _require_mfa(access: Access, *, has_second_factor: bool) -> None:
+    if access.workspace is not None and access.workspace.require_mfa and not has_second_factor:
+        raise Forbidden("This organisation wants its members to sign in with a second factor.", reason="mfa_required")
 
 
 def _authorize_api_token(
@@ -92,15 +100,16 @@ def _authorize_api_token(
     user_id, token_id, token_workspace_id = str(claims["user_id"]), str(claims["token_id"]), str(claims["workspace_id"])
     if workspace_id not in (None, token_workspace_id):
         raise NotFound("There is no such workspace.")
-    token, role = access_reads.token_and_role(user_id, token_workspace_id, token_id)
+    access = access_reads.token_access(user_id, token_workspace_id, token_id)
+    token, role = access.token, access.role
     if token is None:
         raise invalid_token()
     token.require_valid(now)
-    if role is None:
-        # The user who made the token has left the workspace.
+    if role is None or access.user is None or not access.workspace_exists_for(permission):
+        # The user who made the token has left the workspace, or the workspace has been deleted.
         raise invalid_token()
     if not covers(token.scopes, permission):
         raise Forbidden("The API token's scopes do not allow this.", permission=permission)
-    if not permits(role, permission):
-        raise Forbidden(f"The role {role} does not allow this.", permission=permission)
+    _require_permission(role, permission)
+    _require_mfa(access, has_second_factor=bool(access.user.second_factors))
     return Authorized(user_id, None, token_workspace_id, role, token_id, token.scopes)

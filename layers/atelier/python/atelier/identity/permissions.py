@@ -34,6 +34,7 @@ WEAKEST: dict[str, Role] = {
     "credits.read": Role.VIEWER,
     "generations.read": Role.VIEWER,
     "generations.create": Role.EDITOR,
+    "members.read": Role.VIEWER,
     "models.read": Role.VIEWER,
     "projects.manage": Role.EDITOR,
     "projects.read": Role.VIEWER,
@@ -43,6 +44,10 @@ WEAKEST: dict[str, Role] = {
     "templates.read": Role.VIEWER,
     "tokens.manage": Role.EDITOR,
     "tokens.read": Role.EDITOR,
+    "workspace.delete": Role.OWNER,
+    "workspace.manage": Role.ADMIN,
+    "workspace.read": Role.VIEWER,
+    "workspace.restore": Role.OWNER,
 }
 _STRENGTH = {role: -place for place, role in enumerate(Role)}
 

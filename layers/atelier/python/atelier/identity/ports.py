@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from atelier.audit_log.model import AuditEvent
+from atelier.identity.access import Access
 from atelier.identity.api_tokens import ApiToken, TokenPage
 from atelier.identity.model import Credentials, Session, SignInTicket, User, UserAccount, Workspace
 from atelier.identity.opening import Opening, SignInAccount
-from atelier.identity.permissions import Role
 from atelier.identity.second_factor import FactorUse
 
 if TYPE_CHECKING:
@@ -140,23 +140,16 @@ class PendingLinks(Protocol):
 class AccessReads(Protocol):
     """The reads that authorise a request (see `identity/authorize.py`)."""
 
-    def role(self, user_id: str, workspace_id: str) -> Role | None:
-        """The user's role in a workspace, which may be some moments old; None when the user is no member."""
+    def session_access(
+        self, user_id: str, session_id: str, workspace_id: str, *, personal: bool, with_user: bool = False
+    ) -> Access:
+        """The session and the user's role in the workspace, in one consistent read; unless the workspace is the user's
+        personal one, also the state of the workspace; with_user: also the user, who has second factors or none."""
         ...
 
-    def session_and_role(self, user_id: str, session_id: str, workspace_id: str) -> tuple[Session | None, Role | None]:
-        """The session and the user's role in the workspace, in one consistent read."""
-        ...
-
-    def session_role_and_user(
-        self, user_id: str, session_id: str, workspace_id: str
-    ) -> tuple[Session | None, Role | None, User | None]:
-        """The same together with the user, who has second factors or none, in one consistent read."""
-        ...
-
-    def token_and_role(self, user_id: str, workspace_id: str, token_id: str) -> tuple[ApiToken | None, Role | None]:
-        """A workspace's API token and its user's role there, in one consistent read. The role is None when the user is
-        no member or not active."""
+    def token_access(self, user_id: str, workspace_id: str, token_id: str) -> Access:
+        """A workspace's API token, its user, the user's role there and the state of the workspace, in one consistent
+        read. The role is None when the user is no member or not active."""
         ...
 
 

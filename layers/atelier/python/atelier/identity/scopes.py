@@ -14,9 +14,21 @@ ALL = "all"
 # Everything that every member of the workspace may read.
 READ = "read"
 GROUPS = {ALL: "everything that an editor may do", READ: "everything that a viewer may read"}
-# Permissions that no token has: whoever finds a token must not read or change the account, list the tokens or create
-# more of them, nor spend money.
-EXCLUDED_PERMISSIONS = frozenset({"account.manage", "account.read", "billing.manage", "tokens.manage", "tokens.read"})
+# Permissions that no token has: whoever finds a token must not read or change the account, list the tokens or
+# create more of them, nor spend money, nor change or delete the workspace or who belongs to it.
+EXCLUDED_PERMISSIONS = frozenset(
+    {
+        "account.manage",
+        "account.read",
+        "billing.manage",
+        "tokens.manage",
+        "tokens.read",
+        "workspace.delete",
+        "workspace.manage",
+        "workspace.read",
+        "workspace.restore",
+    }
+)
 SCOPES = (*GROUPS, *sorted(WEAKEST.keys() - EXCLUDED_PERMISSIONS))
 
 

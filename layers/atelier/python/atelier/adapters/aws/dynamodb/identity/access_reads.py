@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pynamodb.exceptions import DoesNotExist
-
 from atelier.adapters.aws.dynamodb import Item, ItemAddress, batch_read
 from atelier.adapters.aws.dynamodb.identity.items import (
     PROFILE,
@@ -14,6 +12,7 @@ from atelier.adapters.aws.dynamodb.identity.items import (
     SessionItem,
     TokenItem,
     UserItem,
+    WorkspaceItem,
     decode_session,
     decode_token,
     decode_user,
@@ -22,8 +21,8 @@ from atelier.adapters.aws.dynamodb.identity.items import (
     session_sk,
     token_sk,
 )
-from atelier.identity.api_tokens import ApiToken
-from atelier.identity.model import Session, User, UserStatus
+from atelier.identity.access import Access, WorkspaceState
+from atelier.identity.model import User, UserStatus
 from atelier.identity.permissions import Role
 
 
@@ -42,42 +41,33 @@ class DynamoAccessReads:
         """Set the table of these items."""
         IdentityItem.bind(table_name)
 
-    def role(self, user_id: str, workspace_id: str) -> Role | None:
-        try:
-            return Role(MembershipItem.get(user_id, member_sk(workspace_id)).role)
-        except DoesNotExist:
-            return None
-
-    def session_and_role(self, user_id: str, session_id: str, workspace_id: str) -> tuple[Session | None, Role | None]:
+    def session_access(
+        self, user_id: str, session_id: str, workspace_id: str, *, personal: bool, with_user: bool = False
+    ) -> Access:
         session_key, member_key = (user_id, session_sk(session_id)), (user_id, member_sk(workspace_id))
-        items = self._read_with_prefetch(workspace_id, [session_key, member_key])
+        keys = [session_key, member_key]
+        keys += [] if personal else [(workspace_id, PROFILE)]
+        keys += [(user_id, PROFILE)] if with_user else []
+        items = self._read_with_prefetch(workspace_id, keys)
         session, membership = items.get(session_key), items.get(member_key)
-        return (
-            decode_session(session) if isinstance(session, SessionItem) else None,
-            Role(membership.role) if isinstance(membership, MembershipItem) else None,
+        return Access(
+            role=Role(membership.role) if isinstance(membership, MembershipItem) else None,
+            session=decode_session(session) if isinstance(session, SessionItem) else None,
+            workspace=_workspace_state(items.get((workspace_id, PROFILE))),
+            user=_user(items.get((user_id, PROFILE))),
         )
 
-    def session_role_and_user(
-        self, user_id: str, session_id: str, workspace_id: str
-    ) -> tuple[Session | None, Role | None, User | None]:
-        session_key, member_key = (user_id, session_sk(session_id)), (user_id, member_sk(workspace_id))
-        user_key = (user_id, PROFILE)
-        items = self._read_with_prefetch(workspace_id, [session_key, member_key, user_key])
-        session, membership, user = items.get(session_key), items.get(member_key), items.get(user_key)
-        return (
-            decode_session(session) if isinstance(session, SessionItem) else None,
-            Role(membership.role) if isinstance(membership, MembershipItem) else None,
-            decode_user(user) if isinstance(user, UserItem) else None,
-        )
-
-    def token_and_role(self, user_id: str, workspace_id: str, token_id: str) -> tuple[ApiToken | None, Role | None]:
+    def token_access(self, user_id: str, workspace_id: str, token_id: str) -> Access:
         token_key, member_key = (workspace_id, token_sk(token_id)), (user_id, member_sk(workspace_id))
-        items = self._read_with_prefetch(workspace_id, [token_key, member_key, (user_id, PROFILE)])
-        token, membership, user = (items.get(key) for key in (token_key, member_key, (user_id, PROFILE)))
+        user_key, workspace_key = (user_id, PROFILE), (workspace_id, PROFILE)
+        items = self._read_with_prefetch(workspace_id, [token_key, member_key, user_key, workspace_key])
+        token, membership, user = items.get(token_key), items.get(member_key), items.get(user_key)
         is_active = isinstance(user, UserItem) and user.status == UserStatus.ACTIVE
-        return (
-            decode_token(token) if isinstance(token, TokenItem) else None,
-            Role(membership.role) if is_active and isinstance(membership, MembershipItem) else None,
+        return Access(
+            role=Role(membership.role) if is_active and isinstance(membership, MembershipItem) else None,
+            token=decode_token(token) if isinstance(token, TokenItem) else None,
+            workspace=_workspace_state(items.get(workspace_key)),
+            user=_user(user),
         )
 
     def _read_with_prefetch(self, workspace_id: str, keys: list[tuple[str, str]]) -> dict[tuple[str, str], Item]:
@@ -87,3 +77,13 @@ class DynamoAccessReads:
         found = batch_read([place, *((IdentityItem, *key) for key in keys)])
         self.prefetched = found.pop(place, None)
         return {(pk, sk): item for (_, pk, sk), item in found.items()}
+
+
+def _user(item: Item | None) -> User | None:
+    return decode_user(item) if isinstance(item, UserItem) else None
+
+
+def _workspace_state(item: Item | None) -> WorkspaceState | None:
+    if not isinstance(item, WorkspaceItem):
+        return None
+    return WorkspaceState(deleted=bool(item.deleted_at), require_mfa=bool(item.require_mfa))

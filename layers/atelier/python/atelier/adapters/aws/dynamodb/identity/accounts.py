@@ -207,7 +207,7 @@ class DynamoAccounts:
         memberships = tuple(
             Membership(decode_workspace(workspace), roles[workspace_id])
             for workspace_id, place in places.items()
-            if isinstance(workspace := items.get(place), WorkspaceItem)
+            if isinstance(workspace := items.get(place), WorkspaceItem) and not workspace.deleted_at
         )
         return UserAccount(user, memberships, wallet.tier_name_at(now))
 

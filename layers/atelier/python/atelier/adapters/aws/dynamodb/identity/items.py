@@ -74,6 +74,8 @@ class UserItem(IdentityItem, discriminator="user"):
     # The number of ways to sign in: a password, passkeys, external logins. Missing = one, of an account from before.
     ways_in = NumberAttribute(null=True)
     deletion_due_at = UnicodeAttribute(null=True)
+    # The number of organisations of which the user is a member.
+    organizations = NumberAttribute(null=True)
 
 
 class WorkspaceItem(IdentityItem, discriminator="workspace"):
@@ -82,6 +84,15 @@ class WorkspaceItem(IdentityItem, discriminator="workspace"):
     owner_id = UnicodeAttribute()
     tier = UnicodeAttribute()
     created_at = UnicodeAttribute()
+    updated_at = UnicodeAttribute(null=True)
+    avatar_asset_id = UnicodeAttribute(null=True)
+    # Of organisations alone; their counters change in the transaction of what they count.
+    slug = UnicodeAttribute(null=True)
+    owners = NumberAttribute(null=True)
+    members = NumberAttribute(null=True)
+    require_mfa = BooleanAttribute(null=True)
+    open_invitations = BooleanAttribute(null=True)
+    deleted_at = UnicodeAttribute(null=True)
 
 
 class MembershipItem(IdentityItem, discriminator="membership"):
