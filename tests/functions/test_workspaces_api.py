@@ -10,6 +10,7 @@ import pytest
 
 from atelier.clock import system_clock
 from atelier.identity.model import Credentials, Device, new_user, open_session
+from atelier.identity.opening import Opening
 from atelier.wiring import identity, ledger
 from tests.functions.conftest import AwsResources
 from tests.functions.responses import Reply, error_of, invoke_app, success_data
@@ -42,7 +43,8 @@ def create_person(name: str) -> Person:
     ledger.wallets()
     user, workspace = new_user(f"{name}@example.com", name.title(), now)
     session, _ = open_session(user.id, workspace.id, Device("tests", "203.0.113.7"), now)
-    identity.accounts().create(Credentials(user.email, user.id, workspace.id, "no hash"), user, workspace, session)
+    credentials = Credentials(user.email, user.id, workspace.id, "no hash")
+    identity.accounts().create(credentials, user, workspace, Opening(session))
     return Person(user.email, user.id, session.id, workspace.id)
 
 

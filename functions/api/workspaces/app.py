@@ -70,7 +70,13 @@ def change_workspace(request: Request[ChangeWorkspaceRequest]) -> Response:
     return Response(workspace_envelope(after, caller.role))
 
 
-@change("DELETE", "/api/workspaces/<workspace_id>", permission="workspace.delete", answer=WorkspaceEnvelope)
+@change(
+    "DELETE",
+    "/api/workspaces/<workspace_id>",
+    permission="workspace.delete",
+    answer=WorkspaceEnvelope,
+    step_up="always",
+)
 def delete_workspace(request: Request[Empty]) -> Response:
     """Delete an organisation. Its owner can restore it for 14 days; for everybody else it is gone at once."""
     caller = request.caller
