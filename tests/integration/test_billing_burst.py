@@ -26,6 +26,8 @@ from tests.invoke import event, load_function
 
 DELIVERIES = int(os.environ.get("BILLING_BURST", "250"))
 DUPLICATES = DELIVERIES // 5
+# The queue delivers a message again that failed, for example because Stripe did not answer in time.
+DELIVERIES_PER_MESSAGE_MAX = 5
 EXAMPLE = "webhooks/stripe/invoice_paid"
 
 
@@ -88,8 +90,9 @@ def test_each_event_of_a_burst_has_one_effect(world: BillingWorld) -> None:
     # The queue delivers at least once, too, and in no order.
     messages = addresses + randomness.choices(addresses, k=len(addresses) // 5)
     randomness.shuffle(messages)
-    for address in messages:
-        assert act(queued(address), None, lambda: world.now) == {"batchItemFailures": []}
+    for _ in range(DELIVERIES_PER_MESSAGE_MAX):
+        messages = [each for each in messages if act(queued(each), None, lambda: world.now)["batchItemFailures"]]
+    assert messages == []
     # The events of the last workspace that the burst had no place for.
     world.hand_over(late)
 
