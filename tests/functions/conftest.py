@@ -175,6 +175,8 @@ def cloud(
         "PROVIDERS": {"replicate": {"api_token": API_TOKEN, "webhook_secret": WEBHOOK_SECRET}},
         "PROVIDER_KEYS": new_master_keys(system_clock()),
         "STRIPE": {"api_key": STRIPE_KEY, "webhook_secrets": [STRIPE_WEBHOOK_SECRET]},
+        # Nobody is registered at an identity provider; tests/functions/test_oauth.py is.
+        "OAUTH": {},
     }
     for secret, value in contents.items():
         client("secretsmanager").create_secret(Name=f"{secret}-{name}", SecretString=json.dumps(value))

@@ -68,6 +68,12 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+def _pairs(text: str) -> dict[str, str]:
+    """The mapping in a list `name=value,name=value`."""
+    pairs = (pair.strip().partition("=") for pair in text.split(",") if pair.strip())
+    return {name: value for name, _, value in pairs}
+
+
 class EnvironmentSettings:
     """Base class: each field declared by `text_variable` or `number_variable` gets the value of its environment
     variable. Raises InvalidSettings with everything that is missing or invalid."""
@@ -244,8 +250,26 @@ class ProviderUrls(EnvironmentSettings):
 
     def by_provider(self) -> dict[str, str]:
         """The overrides as a mapping from provider to base URL."""
-        pairs = (pair.strip().partition("=") for pair in self.raw.split(",") if pair.strip())
-        return {provider: url for provider, _, url in pairs}
+        return _pairs(self.raw)
+
+
+class OAuth(EnvironmentSettings):
+    """Identity providers: the secret with our registration at each, {"google": {"client_id": …, "client_secret": …},
+    …}; one that it does not name is off. `urls`: base-URL overrides, for simulators: `google=http://…,github=http://…`.
+    A simulator may be called without TLS, on a developer's machine alone."""
+
+    secret: str = text_variable("ATELIER_SECRET_OAUTH")
+    urls: str = text_variable("ATELIER_OAUTH_URLS", "")
+    stage: str = text_variable("ATELIER_STAGE", "")
+
+    @property
+    def allows_http(self) -> bool:
+        """Whether a provider may be called without TLS."""
+        return self.stage == "local"
+
+    def url_by_provider(self) -> dict[str, str]:
+        """The overrides as a mapping from provider to base URL."""
+        return _pairs(self.urls)
 
 
 class ProviderLimits(EnvironmentSettings):
@@ -257,8 +281,7 @@ class ProviderLimits(EnvironmentSettings):
 
     def by_access(self) -> dict[str, str]:
         """The limits as written in the variable, by provider or `provider@own`."""
-        pairs = (pair.strip().partition("=") for pair in self.raw.split(",") if pair.strip())
-        return {access: limit for access, _, limit in pairs}
+        return _pairs(self.raw)
 
 
 class ProviderKeySecret(EnvironmentSettings):

@@ -208,7 +208,8 @@ class Api:
                 ids |= {"user_id": request.caller.user_id, "workspace_id": request.caller.workspace_id}
                 ids |= {"token_id": request.caller.token_id} if request.caller.token_id else {}
             response = render(route.handler(request), raw=route.raw)
-            if "Location" in response["headers"]:
+            # The address of a redirect may contain a code.
+            if "Location" in response["headers"] and not 300 <= response["statusCode"] < 400:
                 ids["made"] = response["headers"]["Location"].rpartition("/")[2]
         except Exception as error:
             response = respond_to_error(error, request_id, self._error_response)

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 def sign_up(command: _sign_up.SignUp, now: datetime) -> SignInResult:
     bind_wallets()
     return _sign_up.sign_up(
-        command, accounts=accounts(), passwords=_passwords(), limits=_sign_in_limits(), deps=sign_in_deps(), now=now
+        command, accounts=accounts(), passwords=passwords(), limits=sign_in_limits(), deps=sign_in_deps(), now=now
     )
 
 
@@ -56,7 +56,7 @@ def verify_email(email: str, now: datetime) -> User:
 
 def log_in(command: _log_in.LogIn, now: datetime) -> SignInResult:
     return _log_in.log_in(
-        command, accounts=accounts(), passwords=_passwords(), limits=_sign_in_limits(), deps=sign_in_deps(), now=now
+        command, accounts=accounts(), passwords=passwords(), limits=sign_in_limits(), deps=sign_in_deps(), now=now
     )
 
 
@@ -166,12 +166,14 @@ def access_tokens() -> AccessTokens:
 
 
 @cache
-def _passwords() -> Passwords:
+def passwords() -> Passwords:
+    """The password hashes."""
     return Argon2()
 
 
 @cache
-def _sign_in_limits() -> SignInLimits:
+def sign_in_limits() -> SignInLimits:
+    """The limits of attempts to sign in and up."""
     from atelier.adapters.aws.dynamodb.request_rates import DynamoRequestRates
 
     DynamoRequestRates.bind(RequestsTable.read().name)

@@ -9,6 +9,7 @@ from pynamodb.exceptions import DoesNotExist, PynamoDBException
 
 from atelier.adapters.aws.dynamodb import (
     ConditionsFailed,
+    Transaction,
     TransactionConflict,
     batch_read,
     conditional,
@@ -121,15 +122,7 @@ class DynamoAccounts:
             try:
                 with transaction() as write:
                     if wins:
-                        # The claim must be as it was read: of two accounts verified in parallel, one gets the credits.
-                        unchanged = (
-                            MailboxItem.pk.does_not_exist()
-                            if claimed is None
-                            else (MailboxItem.workspace_id == claimed.workspace_id)
-                            & MailboxItem.verified_at.does_not_exist()
-                        )
-                        verified = MailboxItem(*claim_key, workspace_id=user.workspace_id, verified_at=rfc3339(at))
-                        write.save(verified, unchanged, part="mailbox")
+                        put_verified_claim(write, mailbox, claimed, user.workspace_id, at)
                     write.update(
                         UserItem(*user_key),
                         [UserItem.email_verified.set(True), UserItem.email_verified_at.set(rfc3339(at))],
@@ -214,3 +207,17 @@ class DynamoAccounts:
 
 def _welcome(user: UserItem, at: datetime) -> MailRequest:
     return mail_request(MailKind.WELCOME, user.pk, user.email, user.locale, at, id="welcome", name=user.name)
+
+
+def put_verified_claim(
+    write: Transaction, mailbox: str, claimed: MailboxItem | None, workspace_id: str, at: datetime
+) -> None:
+    """Write that a verified account has the daily credits of a mailbox. The claim must be as it was read (`claimed`):
+    of two accounts verified in parallel, one gets the credits. It fails in the part `mailbox`."""
+    unchanged = (
+        MailboxItem.pk.does_not_exist()
+        if claimed is None
+        else (MailboxItem.workspace_id == claimed.workspace_id) & MailboxItem.verified_at.does_not_exist()
+    )
+    verified = MailboxItem(mailbox_pk(mailbox), DAILY_CREDITS, workspace_id=workspace_id, verified_at=rfc3339(at))
+    write.save(verified, unchanged, part="mailbox")

@@ -1,0 +1,1 @@
+"""Simulators of identity providers: Google and GitHub."""

@@ -1,0 +1,1 @@
+"""Identity providers over HTTP: Google (OpenID Connect) and GitHub (OAuth 2)."""
