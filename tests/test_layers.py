@@ -22,6 +22,7 @@ LAYERS = {
     "AiLayer": "dependencies",
     "VideoLayer": "dependencies",
     "StripeLayer": "dependencies",
+    "WebauthnLayer": "dependencies",
     "StudioLayer": "studio",
     "StudioDependenciesLayer": "dependencies",
 }

@@ -405,6 +405,7 @@ def test_a_function_has_no_layer_that_it_does_not_import() -> None:
     video = {"av", "espeakng_loader", "atelier.adapters.media.sandbox"}
     heavy = {"MediaLayer": {"PIL"}, "AiLayer": {"httpx", "replicate"}, "VideoLayer": video, "StudioLayer": {"studio"}}
     heavy |= {"StripeLayer": {"stripe"}, "MailLayer": {"jinja2"}, "OauthLayer": {"joserfc"}}
+    heavy["WebauthnLayer"] = {"webauthn"}
     # These are dependencies of the layer beside them.
     heavy["StudioDependenciesLayer"] = {"studio"}
     idle = [

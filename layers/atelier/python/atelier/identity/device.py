@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+from atelier.audit_log.model import Origin
 from atelier.identity.model import Device
 from atelier.identity.rate_limit import address_block
 
@@ -38,6 +39,11 @@ SYSTEMS = (
     ("Linux", "Linux"),
 )
 UNKNOWN_DEVICE = "an unknown device"
+
+
+def device_of(origin: Origin) -> Device:
+    """The device that a request came from."""
+    return Device(origin.user_agent, origin.address)
 
 
 def device_words(user_agent: str) -> str:

@@ -11,7 +11,7 @@ from atelier.identity.access import Access
 from atelier.identity.api_tokens import ApiToken, TokenPage
 from atelier.identity.model import Credentials, Session, SignInTicket, User, UserAccount, Workspace
 from atelier.identity.opening import Opening, SignInAccount
-from atelier.identity.second_factor import FactorUse
+from atelier.identity.second_factor import Challenge, Factors, FactorUse, Passkey, RecoveryCodes, Totp, TotpUse
 
 if TYPE_CHECKING:
     from atelier.identity.pending_link import LinkMail, PendingLink
@@ -91,6 +91,67 @@ class SignIns(Protocol):
         factor with it: all or nothing. Raises as `issue_ticket`, and Unauthenticated when the user is no longer
         active."""
         ...
+
+
+class SecondFactors(Protocol):
+    """The second factors of accounts, and the challenges of passkeys. Each change is one transaction, with its events.
+
+    A session that is given gets its `authenticated_at` and `mfa_at` stored in the same transaction, since adding a
+    factor proves it."""
+
+    def factors(self, user_id: str) -> Factors:
+        """All factors of a user, in one consistent read."""
+        ...
+
+    def begin_totp(self, user_id: str, totp: Totp) -> None:
+        """Store an authenticator that is not confirmed, in place of an earlier one that was not either. Raises
+        FactorsChanged when there is a confirmed one."""
+        ...
+
+    def confirm_totp(
+        self, user_id: str, use: TotpUse, codes: RecoveryCodes, session: Session, events: Sequence[AuditEvent]
+    ) -> None:
+        """Make the authenticator count, with new recovery codes. Raises FactorsChanged."""
+        ...
+
+    def remove_totp(self, user_id: str, totp: Totp, *, with_codes: bool, events: Sequence[AuditEvent]) -> None:
+        """Remove a confirmed authenticator; with_codes: the recovery codes too, since it was the last factor. Raises
+        FactorsChanged."""
+        ...
+
+    def replace_recovery_codes(self, user_id: str, codes: RecoveryCodes, events: Sequence[AuditEvent]) -> None:
+        """Store a new set of codes; no code of the old one is accepted any more."""
+        ...
+
+    def add_passkey(
+        self,
+        user_id: str,
+        passkey: Passkey,
+        codes: RecoveryCodes | None,
+        session: Session,
+        events: Sequence[AuditEvent],
+    ) -> None:
+        """Add a passkey, which is one more way in, and recovery codes where it is the first factor. Raises
+        TooManyPasskeys, and FactorsChanged for a credential that is stored already."""
+        ...
+
+    def remove_passkey(self, user_id: str, passkey: Passkey, *, with_codes: bool, events: Sequence[AuditEvent]) -> None:
+        """Remove a passkey. Raises LastWayIn, FactorsChanged."""
+        ...
+
+    def add_challenge(self, challenge: Challenge) -> None: ...
+
+    def take_challenge(self, value: bytes) -> Challenge | None:
+        """Delete a challenge and return it; None when there is none, or another request has taken it."""
+        ...
+
+
+class SecretSealer(Protocol):
+    """Encrypts the secrets of authenticators. A record is bound to its user and factor, and opens for no other."""
+
+    def seal(self, secret: str, user_id: str, factor_id: str) -> str: ...
+
+    def open(self, record: str, user_id: str, factor_id: str) -> str: ...
 
 
 class Sessions(Protocol):

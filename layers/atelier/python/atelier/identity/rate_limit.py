@@ -80,6 +80,11 @@ class SignInLimits:
         """Count one visit to an identity provider that begins, since each stores a record. Raises RateLimited."""
         self._count(f"oauth#address#{subscriber_network(address)}", self.per_address, SIGN_IN_WINDOW_SECONDS, now)
 
+    def count_passkey(self, address: str, now: datetime) -> None:
+        """Count one attempt to sign in with a passkey, which names no account. Raises RateLimited."""
+        subject = f"sign-in#address#{subscriber_network(address)}"
+        self._count(subject, self.per_address, SIGN_IN_WINDOW_SECONDS, now)
+
     def count_sign_up(self, mailbox: str, address: str, now: datetime) -> None:
         """Count one attempt to sign up, also when it fails: even a failed attempt tells whether an e-mail has an
         account. Raises RateLimited. mailbox: the digest of the mailbox."""

@@ -40,6 +40,7 @@ Email = Annotated[
     Field(max_length=EMAIL_BYTES_MAX, json_schema_extra={"format": "email"}, examples=["ada@example.com"]),
     AfterValidator(normalize_email),
 ]
+Password = Annotated[str, Field(min_length=1, max_length=PASSWORD_LENGTH_MAX), AfterValidator(normalize_password)]
 Delivery = Annotated[
     Literal["cookie", "body"],
     Field(description="Where the refresh token goes: a `__Host-` cookie for browsers, the body for other clients."),
@@ -76,9 +77,7 @@ class LogInRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     email: Email
-    password: Annotated[
-        str, Field(min_length=1, max_length=PASSWORD_LENGTH_MAX), AfterValidator(normalize_password)
-    ] = Field(repr=False)
+    password: Password = Field(repr=False)
     token_delivery: Delivery = "cookie"
 
 

@@ -11,6 +11,7 @@ link in a mail). Nothing else opens a session, but a sign-up, which creates the 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from atelier.audit_log.model import Origin, audit_event
 from atelier.audit_log.ports import AuditLog
@@ -129,7 +130,7 @@ def audited_refusal(
     return Unauthenticated(message)
 
 
-def _facts(session: Session) -> dict[str, str | bool]:
+def _facts(session: Session) -> dict[str, Any]:
     return {
         "way": session.way,
         "second_factor": session.mfa_at is not None,

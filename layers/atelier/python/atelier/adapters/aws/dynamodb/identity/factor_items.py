@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
+from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
 
 from atelier.adapters.aws.dynamodb import ConditionsFailed, Transaction
 from atelier.adapters.aws.dynamodb.identity.items import IdentityItem
@@ -37,17 +37,26 @@ class RecoveryCodesItem(IdentityItem, discriminator="recovery-codes"):
 
 
 class PasskeyItem(IdentityItem, discriminator="passkey"):
-    """A passkey; the sort key has the SHA-256 of the credential's id, which may be longer than a sort key."""
+    """A passkey; the sort key has the SHA-256 of the credential's id, which may be longer than a sort key. Bytes are
+    stored in base64."""
 
     passkey_id = UnicodeAttribute()
+    workspace_id = UnicodeAttribute()
     credential_id = UnicodeAttribute()
     public_key = UnicodeAttribute()
     sign_count = NumberAttribute()
     name = UnicodeAttribute()
-    transports = UnicodeAttribute(null=True)
-    backed_up = UnicodeAttribute(null=True)
+    backed_up = BooleanAttribute()
     created_at = UnicodeAttribute()
     last_used_at = UnicodeAttribute(null=True)
+
+
+class ChallengeItem(IdentityItem, discriminator="challenge"):
+    """A challenge for passkeys; deleted when it is taken, by TTL otherwise."""
+
+    purpose = UnicodeAttribute()
+    user_id = UnicodeAttribute(null=True)
+    expires_at_seconds = NumberAttribute()
 
 
 def save_use(write: Transaction, user_id: str, use: FactorUse | None) -> None:

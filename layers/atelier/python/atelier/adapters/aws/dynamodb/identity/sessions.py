@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pynamodb.exceptions import DoesNotExist
 
-from atelier.adapters.aws.dynamodb import ConditionsFailed, retry_conflicts, transaction
+from atelier.adapters.aws.dynamodb import ConditionsFailed, Transaction, retry_conflicts, transaction
 from atelier.adapters.aws.dynamodb.audit_log import save_events
 from atelier.adapters.aws.dynamodb.identity.factor_items import refusal_of, save_use
 from atelier.adapters.aws.dynamodb.identity.items import (
@@ -79,17 +79,7 @@ class DynamoSessions:
     def prove(self, session: Session, *, use: FactorUse | None, events: Sequence[AuditEvent]) -> None:
         def write_all() -> None:
             with transaction() as write:
-                write.update(
-                    SessionItem(session.user_id, session_sk(session.id)),
-                    [
-                        SessionItem.authenticated_at.set(rfc3339(session.authenticated_at)),
-                        SessionItem.mfa_at.set(rfc3339(session.mfa_at))
-                        if session.mfa_at
-                        else SessionItem.mfa_at.remove(),
-                    ],
-                    SessionItem.pk.exists() & SessionItem.revoked_at.does_not_exist(),
-                    part="session",
-                )
+                update_proof(write, session)
                 save_use(write, session.user_id, use)
                 save_events(write, events)
 
@@ -97,3 +87,17 @@ class DynamoSessions:
             retry_conflicts(write_all, busy=BUSY, tries_max=TRIES_MAX)
         except ConditionsFailed as error:
             raise refusal_of(error) from error
+
+
+def update_proof(write: Transaction, session: Session) -> None:
+    """Add to a transaction that a factor was proven in a session."""
+    mfa_at = SessionItem.mfa_at
+    write.update(
+        SessionItem(session.user_id, session_sk(session.id)),
+        [
+            SessionItem.authenticated_at.set(rfc3339(session.authenticated_at)),
+            mfa_at.set(rfc3339(session.mfa_at)) if session.mfa_at else mfa_at.remove(),
+        ],
+        SessionItem.pk.exists() & SessionItem.revoked_at.does_not_exist(),
+        part="session",
+    )
