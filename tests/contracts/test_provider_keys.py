@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from atelier.adapters.aws.clients import client
+from atelier.adapters.aws.dynamodb import audit_log
 from atelier.adapters.aws.dynamodb.provider_keys import DynamoProviderKeys, PreferencesItem
 from atelier.adapters.aws.kms import KmsDataKeys
 from atelier.errors import NotFound
@@ -32,7 +33,7 @@ from atelier.provider_keys.model import (
 )
 from atelier.provider_keys.ports import KeyExists, PreferencesChanged, ProviderKeys
 from atelier.provider_keys.vault import Vault
-from tests.embedded_aws import clear_wiring_caches, create_tables
+from tests.embedded_aws import Tables, clear_wiring_caches, create_tables
 from tests.unit.provider_keys.fakes import (
     CREDENTIALS,
     KEY_ID,
@@ -53,15 +54,20 @@ def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
     if request.param == "memory":
         yield InMemoryProviderKeys()
     elif request.param == "emulator":
-        DynamoProviderKeys.bind(request.getfixturevalue("tables").providers)
+        bind(request.getfixturevalue("tables"))
         yield DynamoProviderKeys()
     else:
         with mock_aws():
             clear_wiring_caches()
             made = create_tables(botocore.session.get_session().create_client("dynamodb"), monkeypatch)
-            DynamoProviderKeys.bind(made.providers)
+            bind(made)
             yield DynamoProviderKeys()
         clear_wiring_caches()
+
+
+def bind(tables: Tables) -> None:
+    DynamoProviderKeys.bind(tables.providers)
+    audit_log.bind(tables.audit)
 
 
 def key(name: str = "first", *, key_id: str = KEY_ID, provider: str = "openai", minutes: int = 0) -> ProviderKey:
@@ -213,7 +219,7 @@ def test_preferences_of_an_earlier_build_have_the_version_zero(dynamo: DynamoPro
 
 @pytest.fixture
 def dynamo(request: pytest.FixtureRequest) -> DynamoProviderKeys:
-    DynamoProviderKeys.bind(request.getfixturevalue("tables").providers)
+    bind(request.getfixturevalue("tables"))
     return DynamoProviderKeys()
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import stripe
 
-from atelier.adapters.aws.dynamodb import pause_with_jitter, transaction
+from atelier.adapters.aws.dynamodb import audit_log, pause_with_jitter, transaction
 from atelier.adapters.aws.dynamodb.billing.store import DynamoBilling
 from atelier.adapters.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 from atelier.adapters.aws.dynamodb.ledger.store import DynamoWallets
@@ -188,6 +188,7 @@ def billing_world(tables: Tables) -> Generator[BillingWorld]:
     """A world with the price list at Stripe."""
     DynamoBilling.bind(tables.billing, tables.ledger)
     DynamoWallets.bind(tables.ledger)
+    audit_log.bind(tables.audit)
     DynamoIdempotencyKeys.bind(tables.requests)
     with StripeSimulator(now=int(BEGIN.timestamp()), stands_still=True) as simulator:
         client = new_client(simulator.api_key, simulator.url, seconds_max=20)

@@ -12,6 +12,7 @@ import pytest
 
 from atelier.adapters.aws.dynamodb.projects import ProjectItem
 from atelier.adapters.aws.dynamodb.usage import PROJECTS, UsageItem, read_usage
+from atelier.audit_log.model import Origin
 from atelier.catalogue.quotas import Quota
 from atelier.clock import rfc3339
 from atelier.errors import NotFound, QuotaExceeded
@@ -44,7 +45,9 @@ def quota(world: World) -> Quota:
 
 def create(world: World, name: str = "Boats", key: str | None = None) -> str:
     new = NewProject(world.workspace_id, "usr_A", name, idempotency_key=key)
-    (project, _), _ = create_project(new, projects=world.projects, keys=world.keys, quota=quota(world), now=world.now)
+    (project, _), _ = create_project(
+        new, projects=world.projects, keys=world.keys, quota=quota(world), origin=Origin(), now=world.now
+    )
     return project.id
 
 
@@ -58,6 +61,7 @@ def set_archived(world: World, project_id: str, archived: bool) -> None:
         changed,
         projects=world.projects,
         quota=lambda: quota(world),
+        origin=Origin(),
         now=world.now,
     )
 

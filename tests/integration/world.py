@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from urllib3.response import HTTPResponse
 
-from atelier.adapters.aws.dynamodb import connection, pause_with_jitter, transaction
+from atelier.adapters.aws.dynamodb import audit_log, connection, pause_with_jitter, transaction
 from atelier.adapters.aws.dynamodb.generations.store import DynamoGenerations
 from atelier.adapters.aws.dynamodb.health import DynamoHealth
 from atelier.adapters.aws.dynamodb.idempotency import DynamoIdempotencyKeys
@@ -206,6 +206,7 @@ class World:
 
         self.projects = DynamoProjects()
         self.projects.bind(tables.library)
+        audit_log.bind(tables.audit)
         self.catalogue = catalogue(providers)
         self.health = DynamoHealth()
         self.health.bind(tables.providers)

@@ -58,7 +58,7 @@ def get_subscription(request: Request[Empty]) -> Response:
 def start_checkout(request: Request[CheckoutRequest]) -> Response:
     """Buy a tier or packs of credits: the answer has the page on which it is paid."""
     order = request.body.order(request.caller.workspace_id, request.idempotency_key)
-    checkout = plans.start(order, request.caller, request.now)
+    checkout = plans.start(order, request.caller, request.origin, request.now)
     is_replayed = checkout.created_at != request.now
     return created(f"/api/billing/checkouts/{checkout.id}", checkout_view(checkout), replayed=is_replayed)
 
@@ -81,7 +81,8 @@ def get_checkout(request: Request[Empty]) -> Response:
 )
 def open_portal(request: Request[PortalRequest]) -> Response:
     """Open Stripe's page for cards, address, tax id and invoices."""
-    return Response(PortalView(url=plans.open_portal(request.caller, request.body.return_url, request.now)))
+    url = plans.open_portal(request.caller, request.body.return_url, request.origin, request.now)
+    return Response(PortalView(url=url))
 
 
 @api.route(
@@ -108,21 +109,23 @@ def preview_change(request: Request[PreviewChangeRequest]) -> Response:
 )
 def change_plan(request: Request[ChangePlanRequest]) -> Response:
     """Change the plan: upwards at once, downwards at the end of the period."""
-    body = request.body
-    record = plans.change(request.caller.workspace_id, body.tier, body.interval, body.quoted_at, request.now)
+    workspace_id, body = request.caller.workspace_id, request.body
+    record = plans.change(workspace_id, body.tier, body.interval, body.quoted_at, request.origin, request.now)
     return Response(subscription_view(record, request.now))
 
 
 @api.route("POST", "/api/billing/cancel", permission="billing.manage", answer=SubscriptionView, errors=(409, 503))
 def cancel_plan(request: Request[Empty]) -> Response:
     """End the plan with its period. Bought credits stay."""
-    return Response(subscription_view(plans.cancel(request.caller.workspace_id, request.now), request.now))
+    record = plans.cancel(request.caller.workspace_id, request.origin, request.now)
+    return Response(subscription_view(record, request.now))
 
 
 @api.route("POST", "/api/billing/resume", permission="billing.manage", answer=SubscriptionView, errors=(402, 409, 503))
 def resume_plan(request: Request[Empty]) -> Response:
     """Go on after all: withdraw a cancellation, or end a pause."""
-    return Response(subscription_view(plans.resume(request.caller.workspace_id, request.now), request.now))
+    record = plans.resume(request.caller.workspace_id, request.origin, request.now)
+    return Response(subscription_view(record, request.now))
 
 
 @api.route(
@@ -135,7 +138,7 @@ def resume_plan(request: Request[Empty]) -> Response:
 )
 def pause_plan(request: Request[PausePlanRequest]) -> Response:
     """Charge nothing for a while; the plan lasts as long as it is paid."""
-    record = plans.pause(request.caller.workspace_id, request.body.resumes_at, request.now)
+    record = plans.pause(request.caller.workspace_id, request.body.resumes_at, request.origin, request.now)
     return Response(subscription_view(record, request.now))
 
 

@@ -40,7 +40,7 @@ def list_projects(request: Request[Empty]) -> Response:
 def create_project(request: Request[CreateProjectRequest]) -> Response:
     """Create a project, with a budget or without."""
     new, replayed = present.create_project(
-        project_deps(), request.caller, request.body, request.idempotency_key, request.now
+        project_deps(), request.caller, request.body, request.idempotency_key, request.origin, request.now
     )
     return created(f"/api/projects/{new.project.id}", new, replayed=replayed)
 
@@ -56,7 +56,8 @@ def get_project(request: Request[Empty]) -> Response:
 def change_project(request: Request[ChangeProjectRequest]) -> Response:
     """Change the fields that the body names: texts, budget, settings, whether the project is archived."""
     project_id = request.path_id("project_id", "prj")
-    return Response(present.change_project(project_deps(), request.caller, project_id, request.body, request.now))
+    deps, caller, body = project_deps(), request.caller, request.body
+    return Response(present.change_project(deps, caller, project_id, body, request.origin, request.now))
 
 
 @manage("DELETE", "/api/projects/<project_id>", statuses=(204,))
@@ -91,8 +92,8 @@ def get_budget(request: Request[Empty]) -> Response:
 @manage("PUT", "/api/settings/budget", permission="budgets.manage", body=BudgetRequest, answer=BudgetView)
 def put_budget(request: Request[BudgetRequest]) -> Response:
     """Set the workspace's monthly budget; null removes the limit."""
-    workspace_id = request.caller.workspace_id
-    return Response(present.change_workspace_budget(project_deps(), workspace_id, request.body, request.now))
+    deps, workspace_id = project_deps(), request.caller.workspace_id
+    return Response(present.change_workspace_budget(deps, workspace_id, request.body, request.origin, request.now))
 
 
 @read("/api/settings/budget/alerts", permission="budgets.read", answer=AlertList)

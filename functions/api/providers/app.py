@@ -40,22 +40,23 @@ def add_key(request: Request[AddKeyRequest]) -> Response:
     """Add a key of your own for a provider."""
     caller = request.caller
     new = request.body.new_key(caller.workspace_id, caller.user_id, request.idempotency_key)
-    added = provider_keys.add(new, request.now)
+    added = provider_keys.add(new, request.origin, request.now)
     return created(f"/api/api-keys/{added.key.id}", KeyEnvelope(key=key_view(added.key)), replayed=added.replayed)
 
 
 @manage("PUT", "/api/api-keys/<key_id>", body=SwitchKeyRequest, answer=KeyEnvelope, errors=(404,))
 def switch_key(request: Request[SwitchKeyRequest]) -> Response:
     """Switch a key off, or on again."""
-    key_id, is_active = request.path_id("key_id", "key"), request.body.is_active
-    key = provider_keys.switch(request.caller.workspace_id, key_id, is_active=is_active)
+    workspace_id, key_id = request.caller.workspace_id, request.path_id("key_id", "key")
+    key = provider_keys.switch(workspace_id, key_id, request.origin, request.now, is_active=request.body.is_active)
     return Response(KeyEnvelope(key=key_view(key)))
 
 
 @manage("DELETE", "/api/api-keys/<key_id>", statuses=(204,), errors=(404,))
 def remove_key(request: Request[Empty]) -> Response:
     """Remove a key for good."""
-    provider_keys.remove(request.caller.workspace_id, request.path_id("key_id", "key"), request.now)
+    workspace_id, key_id = request.caller.workspace_id, request.path_id("key_id", "key")
+    provider_keys.remove(workspace_id, key_id, request.origin, request.now)
     return Response(status=204)
 
 

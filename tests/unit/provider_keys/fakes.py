@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from atelier.audit_log.model import AuditEvent, Origin
 from atelier.errors import IdempotencyMismatch, NotFound
 from atelier.provider_keys.master_keys import new_master_keys
 from atelier.provider_keys.model import (
@@ -28,6 +29,7 @@ from atelier.provider_keys.ports import KeyExists, PreferencesChanged
 from atelier.provider_keys.vault import Vault
 
 NOW = datetime(2026, 11, 20, 21, 4, 5, 123_000, tzinfo=UTC)
+ORIGIN = Origin("usr_1", None, "203.0.113.7", "curl/8", "req-1")
 WORKSPACE = "wsp_01M7XCN60Q0Z9AH99VAAQWYH99"
 USER = "usr_01M7XCN60QCB8JGMC722TFVM7C"
 KEY_ID = "key_01M7XCN60Q6FWRTBRK8SSNMQ3V"
@@ -105,8 +107,9 @@ class InMemoryProviderKeys:
         self.removed: set[tuple[str, str]] = set()
         self.claims: dict[str, datetime] = {}
         self.writes = 0
+        self.events: list[AuditEvent] = []
 
-    def add(self, key: ProviderKey) -> None:
+    def add(self, key: ProviderKey, events: Sequence[AuditEvent] = ()) -> None:
         place = key.workspace_id, key.id
         mine = self.read_workspace(key.workspace_id).keys
         if place in self.removed:
@@ -118,6 +121,7 @@ class InMemoryProviderKeys:
         if len(mine) >= KEYS_PER_WORKSPACE_MAX:
             raise TooManyKeys
         self._write(key)
+        self.events += events
 
     def get(self, workspace_id: str, key_id: str) -> ProviderKey:
         try:
@@ -130,13 +134,15 @@ class InMemoryProviderKeys:
         version = self.versions.get(workspace_id, 0)
         return WorkspaceProviders(tuple(keys), self.preferences.get(workspace_id, {}), version)
 
-    def remove(self, key: ProviderKey, now: datetime) -> None:
+    def remove(self, key: ProviderKey, now: datetime, events: Sequence[AuditEvent] = ()) -> None:
         if self.keys.pop((key.workspace_id, key.id), None) is None:
             raise NotFound
         self.removed.add((key.workspace_id, key.id))
+        self.events += events
 
-    def set_active(self, workspace_id: str, key_id: str, *, is_active: bool) -> None:
+    def set_active(self, workspace_id: str, key_id: str, *, is_active: bool, events: Sequence[AuditEvent] = ()) -> None:
         self._write(replace(self.get(workspace_id, key_id), is_active=is_active))
+        self.events += events
 
     def record_use(self, workspace_id: str, key_id: str, at: datetime) -> None:
         key = self.keys.get((workspace_id, key_id))

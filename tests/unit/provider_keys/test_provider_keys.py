@@ -44,6 +44,7 @@ from tests.unit.provider_keys.fakes import (
     CREDENTIALS,
     KEY_ID,
     NOW,
+    ORIGIN,
     USER,
     WORKSPACE,
     FakeDataKeys,
@@ -101,6 +102,7 @@ class House:
             vault=self.vault,
             idempotency_keys=self.bindings,
             is_allowed_url=lambda url: url.startswith("https://models.example.com"),
+            origin=ORIGIN,
             now=NOW + timedelta(minutes=minutes),
         )
 
@@ -212,7 +214,7 @@ def test_the_idempotency_record_does_not_contain_the_key(house: House) -> None:
 
 def test_a_late_retry_does_not_restore_a_removed_key(house: House) -> None:
     added = house.add(key="once")
-    remove_key(WORKSPACE, added.key.id, keys=house.keys, now=NOW)
+    remove_key(WORKSPACE, added.key.id, keys=house.keys, origin=ORIGIN, now=NOW)
     with pytest.raises(Conflict, match="removed"):
         house.add(key="once", minutes=1)
     assert house.own().keys == ()
@@ -294,9 +296,9 @@ def test_the_newest_active_key_is_chosen_unless_a_preference_names_one(house: Ho
     first, second = house.add().key, house.add(name="second", minutes=1).key
     assert house.own().key_in_use("openai") == second
     assert house.own().key_in_use("anthropic") is None
-    set_key_active(WORKSPACE, second.id, is_active=False, keys=house.keys)
+    set_key_active(WORKSPACE, second.id, is_active=False, keys=house.keys, origin=ORIGIN, now=NOW)
     assert house.own().key_in_use("openai") == first
-    set_key_active(WORKSPACE, second.id, is_active=True, keys=house.keys)
+    set_key_active(WORKSPACE, second.id, is_active=True, keys=house.keys, origin=ORIGIN, now=NOW)
     house.keys.save_preferences(WORKSPACE, [ProviderPreference("openai", own_key_id=first.id)])
     assert house.own().key_in_use("openai") == first
     house.keys.save_preferences(WORKSPACE, [ProviderPreference("openai")])
@@ -306,7 +308,7 @@ def test_the_newest_active_key_is_chosen_unless_a_preference_names_one(house: Ho
 def test_a_preference_for_a_removed_key_falls_back_to_the_platform(house: House) -> None:
     first, second = house.add().key, house.add(name="second", minutes=1).key
     house.keys.save_preferences(WORKSPACE, [ProviderPreference("openai", own_key_id=second.id)])
-    remove_key(WORKSPACE, second.id, keys=house.keys, now=NOW)
+    remove_key(WORKSPACE, second.id, keys=house.keys, origin=ORIGIN, now=NOW)
     assert house.own().key_in_use("openai") is None
     assert house.own().preference("openai").own_key_id is None
     assert house.own().active_keys("openai") == (first,)
@@ -355,14 +357,29 @@ def test_repeated_key_tests_are_rate_limited(house: House) -> None:
 def test_a_removed_key_is_not_found_and_its_name_is_free(house: House) -> None:
     key_id = house.add().key.id
     with pytest.raises(NotFound):
-        remove_key(STRANGER, key_id, keys=house.keys, now=NOW)
-    remove_key(WORKSPACE, key_id, keys=house.keys, now=NOW)
+        remove_key(STRANGER, key_id, keys=house.keys, origin=ORIGIN, now=NOW)
+    remove_key(WORKSPACE, key_id, keys=house.keys, origin=ORIGIN, now=NOW)
     for _ in "12":
         with pytest.raises(NotFound):
-            remove_key(WORKSPACE, key_id, keys=house.keys, now=NOW)
+            remove_key(WORKSPACE, key_id, keys=house.keys, origin=ORIGIN, now=NOW)
     with pytest.raises(NotFound):
         house.reveal(key_id)
     assert house.add(minutes=1).key.name == "first"
+
+
+def test_what_happens_to_keys_is_in_the_audit_log_without_their_secrets(house: House) -> None:
+    key_id = house.add().key.id
+    for is_active in (False, True):
+        set_key_active(WORKSPACE, key_id, is_active=is_active, keys=house.keys, origin=ORIGIN, now=NOW)
+    with pytest.raises(NotFound):
+        set_key_active(STRANGER, key_id, is_active=False, keys=house.keys, origin=ORIGIN, now=NOW)
+    remove_key(WORKSPACE, key_id, keys=house.keys, origin=ORIGIN, now=NOW)
+    actions = ["key.added", "key.switched_off", "key.switched_on", "key.removed"]
+    assert [(event.log, event.action, event.target) for event in house.keys.events] == [
+        (WORKSPACE, action, key_id) for action in actions
+    ]
+    assert CREDENTIALS.key not in repr(house.keys.events)
+    assert all(event.origin == ORIGIN for event in house.keys.events)
 
 
 # ---- preferences -----------------------------------------------------------------------------------------------------
@@ -404,7 +421,7 @@ def test_providers_are_listed_in_the_order_of_preference(house: House) -> None:
 
 def test_preferences_need_known_providers_and_keys_of_the_workspace(house: House) -> None:
     mine, off = house.add().key, house.add(name="second", minutes=1).key
-    set_key_active(WORKSPACE, off.id, is_active=False, keys=house.keys)
+    set_key_active(WORKSPACE, off.id, is_active=False, keys=house.keys, origin=ORIGIN, now=NOW)
     foreign = house.add(workspace_id=STRANGER, minutes=2).key
     known = frozenset({"openai", "anthropic"})
     wrong = [

@@ -140,6 +140,13 @@ class AuditTable(EnvironmentSettings):
     name: str = text_variable("ATELIER_TABLE_AUDIT")
 
 
+class AuditArchive(EnvironmentSettings):
+    """The bucket of archived audit events, and how long events stay in the table at least."""
+
+    bucket: str = text_variable("ATELIER_AUDIT_BUCKET")
+    retention_days: int = number_variable("ATELIER_AUDIT_RETENTION_DAYS", 400, minimum=30)
+
+
 class RequestsTable(EnvironmentSettings):
     name: str = text_variable("ATELIER_TABLE_REQUESTS")
 

@@ -14,8 +14,9 @@ from atelier.billing.model import PlanStatus, Subscription
 from atelier.billing.plan_deps import PlanDeps
 from atelier.billing.stripe_facts import SubscriptionFacts
 from atelier.billing.sync_invoice import sync_invoice
-from atelier.billing.sync_subscription import sync_subscription
+from atelier.billing.sync_subscription import plan_facts, sync_subscription
 from atelier.catalogue.tiers import Interval, Tier
+from atelier.clock import rfc3339
 from atelier.dataclass import dataclass
 from atelier.errors import Conflict, QuoteExpired
 
@@ -64,22 +65,25 @@ def change_plan(
     facts = deps.billing.stripe.subscription(record.stripe_id)
     target, _ = price_of_tier(tier, interval, deps)
     if (record.tier, record.interval) == (target.id, interval):
+        deps.record("billing.keep_requested", target=record.id, before=plan_facts(record))
         deps.billing.stripe.keep_plan(facts)
         return _synced(record, deps)
     if record.cancel_at_period_end:
         raise Conflict("The subscription ends with its period. Resume it first.")
     price_id = deps.price_id(target.id, interval, target.currency)
+    before, after = plan_facts(record), {"tier": target.id, "interval": interval}
+    deps.record("billing.change_requested", target=record.id, before=before, after=after)
     if not _takes_effect_now(record, target, interval, deps):
         deps.billing.stripe.change_at_period_end(facts, price_id)
         return _synced(record, deps)
     deps.billing.stripe.keep_plan(facts)
     deps.billing.stripe.change_now(facts, price_id, at)
-    after = deps.billing.stripe.subscription(record.stripe_id)
-    if after.latest_invoice_id is not None:
-        sync_invoice(after.latest_invoice_id, deps=deps.billing)
-    if after.price is None or after.price.id != price_id:
+    changed = deps.billing.stripe.subscription(record.stripe_id)
+    if changed.latest_invoice_id is not None:
+        sync_invoice(changed.latest_invoice_id, deps=deps.billing)
+    if changed.price is None or changed.price.id != price_id:
         raise PaymentRefused(
-            "The payment did not succeed, so the plan stays what it was.", **_open_invoice(after, deps)
+            "The payment did not succeed, so the plan stays what it was.", **_open_invoice(changed, deps)
         )
     return _synced(record, deps)
 
@@ -128,6 +132,7 @@ def cancel_plan(workspace_id: str, *, deps: PlanDeps, now: datetime) -> Subscrip
     """End the subscription with its period; what is not paid ends at once. Safe to repeat."""
     record = _running(workspace_id, deps)
     facts = deps.billing.stripe.subscription(record.stripe_id)
+    deps.record("billing.cancel_requested", target=record.id, before=plan_facts(record))
     deps.billing.stripe.keep_plan(facts)
     if record.entitles_until is not None and record.entitles_until <= now:
         deps.billing.stripe.cancel_at_once(facts.id)
@@ -141,6 +146,7 @@ def resume_plan(workspace_id: str, *, deps: PlanDeps, now: datetime) -> Subscrip
     begins now. Safe to repeat; does nothing to a plan that goes on anyway."""
     record = _running(workspace_id, deps)
     facts = deps.billing.stripe.subscription(record.stripe_id)
+    deps.record("billing.resume_requested", target=record.id, before=plan_facts(record))
     if record.cancel_at_period_end:
         deps.billing.stripe.set_cancel_at_period_end(facts, cancels=False)
     if record.status is PlanStatus.PAUSED:
@@ -158,6 +164,8 @@ def pause_plan(workspace_id: str, resumes_at: datetime | None, *, deps: PlanDeps
     if record.status is not PlanStatus.ACTIVE or record.cancel_at_period_end:
         raise Conflict(f"A plan that is {record.status} cannot be paused.", status=record.status.value)
     facts = deps.billing.stripe.subscription(record.stripe_id)
+    until = rfc3339(resumes_at) if resumes_at else None
+    deps.record("billing.pause_requested", target=record.id, before=plan_facts(record), resumes_at=until)
     deps.billing.stripe.keep_plan(facts)
     deps.billing.stripe.pause(facts, resumes_at)
     return _synced(record, deps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from atelier.audit_log.record import Record, record_nothing
 from atelier.billing.deps import BillingDeps
 from atelier.catalogue.catalogue import Catalogue
 from atelier.catalogue.tiers import Interval
@@ -12,10 +13,12 @@ from atelier.telemetry import put_count
 
 @dataclass(frozen=True, slots=True)
 class PlanDeps:
-    """`catalogue`: with the price list."""
+    """`catalogue`: with the price list. `record`: writes to the audit log what the owner asks of Stripe, before Stripe
+    is asked; what becomes of it is an event of its own (`sync_subscription.py`)."""
 
     billing: BillingDeps
     catalogue: Catalogue
+    record: Record = record_nothing
 
     def price_id(self, item: str, interval: Interval | None, currency: str) -> str:
         """The id at Stripe of the price of a tier or a pack. Raises Unavailable while Stripe has not got it."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from atelier.audit_log.model import AuditEvent
 from atelier.billing.model import (
     Checkout,
     Customer,
@@ -90,9 +91,10 @@ class BillingStore(Protocol):
         """Whether a subscription of Stripe is, or was, the workspace's: False = it was refused, None = not decided."""
         ...
 
-    def save_subscription(self, record: Subscription) -> None:
-        """Write the record, the claim of its subscription and the wallet's tier in one transaction. Raises
-        StaleSubscription unless the stored record has the revision before, or when the subscription was refused."""
+    def save_subscription(self, record: Subscription, events: Sequence[AuditEvent] = ()) -> None:
+        """Write the record, the claim of its subscription, the wallet's tier and audit events in one transaction.
+        Raises StaleSubscription unless the stored record has the revision before, or when the subscription was
+        refused."""
         ...
 
     def claim_ended(self, workspace_id: str, stripe_id: str) -> bool:

@@ -72,6 +72,8 @@ def start_checkout(order: CheckoutOrder, *, deps: CheckoutDeps, now: datetime) -
         stored = deps.plans.billing.store.checkout(order.workspace_id, id)
         if stored is not None and stored.url is not None:
             return stored
+    what = {"tier": order.tier, "interval": order.interval} if order.tier else {"pack": order.pack}
+    deps.plans.record("billing.checkout_requested", target=id, quantity=order.quantity, **what)
     checkout = deps.plans.billing.store.add_checkout(_checkout(id, order, deps, now))
     return _open(checkout, order, deps, now)
 
@@ -88,6 +90,7 @@ def open_portal(
     """The URL of Stripe's page on which the workspace changes its card, address and tax id. Raises ValidationFailed for
     a URL of others."""
     _check_urls({"return_url": return_url}, allows_url)
+    deps.record("billing.portal_requested")
     customer = ensure_customer(workspace_id, buyer, deps=deps, now=now)
     try:
         return deps.billing.stripe.open_portal(customer.stripe_id, return_url)

@@ -6,7 +6,10 @@ record is still the same. So a decision on an older reading of Stripe never over
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
+from typing import Any
 
+from atelier.audit_log.model import AuditEvent, Origin, audit_event
 from atelier.billing.deps import BillingDeps
 from atelier.billing.errors import StripeObjectMissing
 from atelier.billing.model import Subscription, is_same, subscription_after
@@ -94,9 +97,32 @@ def _write(
     record = replace(record, workspace_id=workspace_id, revision=(stored.revision if stored else 0) + 1)
     if same is not None and is_same(record, same):
         return same
-    deps.store.save_subscription(record)
+    deps.store.save_subscription(record, _events(stored, record, now))
     deps.on_change()
     return record
+
+
+def plan_facts(record: Subscription) -> dict[str, Any]:
+    """What the audit log says of a plan."""
+    return {
+        "tier": record.tier,
+        "interval": record.interval,
+        "status": record.status.value,
+        "cancel_at_period_end": record.cancel_at_period_end,
+    }
+
+
+def _events(stored: Subscription | None, record: Subscription, now: datetime) -> list[AuditEvent]:
+    """The audit event of a record that says something else of the plan. It has no user: Stripe says it, whoever asked
+    Stripe."""
+    before, after = plan_facts(stored) if stored else None, plan_facts(record)
+    if before == after:
+        return []
+    return [
+        audit_event(
+            record.workspace_id, "billing.plan_changed", Origin(), now, target=record.id, before=before, after=after
+        )
+    ]
 
 
 def _latest_invoice(facts: SubscriptionFacts, deps: BillingDeps) -> InvoiceFacts | None:

@@ -120,10 +120,6 @@ class WalletStore(Protocol):
         ...
 
 
-class SealNumberTaken(Exception):
-    """A seal with this number exists already: read the newest seal and continue from it."""
-
-
 @dataclass(frozen=True, slots=True)
 class PublicMovementPage:
     """Movements in their public form, newest first by order. `next_key` is where the next page begins; None on the last

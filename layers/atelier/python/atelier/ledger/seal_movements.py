@@ -13,12 +13,12 @@ from atelier.dataclass import dataclass
 from atelier.errors import Unavailable
 from atelier.ledger.hash_chain import PublicForm, Seal, chain, counters_mismatch, is_intact, movement_id
 from atelier.ledger.model import Wallet
-from atelier.ledger.ports import SealNumberTaken, SealStore, WalletStore
+from atelier.ledger.ports import SealStore, WalletStore
+from atelier.ledger.sealed_keys import SealedKeys, SealNumberTaken
 from atelier.retrying import LostRace, retrying
 from atelier.telemetry import logger, put_count
 
 TRIES_MAX = 20
-SEALS_PER_READ = 20
 MOVEMENTS_PER_READ = 200
 PAGES_PER_REQUEST_MAX = 10
 """How far back in the statement a request looks for what is unsealed: two thousand movements. An audit looks on."""
@@ -88,28 +88,6 @@ def seal_unsealed(workspace_id: str, movements: Iterable[PublicForm], *, deps: S
 
     busy = "The wallet is being sealed by others. Try again."
     return retrying(attempt, on=SealNumberTaken, busy=busy, tries_max=TRIES_MAX, pause=deps.pause)
-
-
-class SealedKeys:
-    """The keys of the movements that seals cover. Older seals are read only as far as a question needs them."""
-
-    def __init__(self, workspace_id: str, head: Seal | None, seals: SealStore) -> None:
-        self.head = head
-        self._workspace_id, self._seals = workspace_id, seals
-        self._places = head.covers() if head else set[tuple[str, str]]()
-        self._oldest = head
-
-    def covers(self, wanted_id: tuple[str, str], at: str) -> bool:
-        """Whether a seal covers the movement with this (order, key) and time (RFC 3339)."""
-        while wanted_id not in self._places and self._oldest and self._oldest.at >= at and self._oldest.number > 1:
-            last_number = self._oldest.number - 1
-            older_seals = self._seals.between(self._workspace_id, max(1, last_number - SEALS_PER_READ + 1), last_number)
-            if not older_seals:
-                break
-            self._oldest = older_seals[0]
-            for each in older_seals:
-                self._places |= each.covers()
-        return wanted_id in self._places
 
 
 def unsealed_movements(

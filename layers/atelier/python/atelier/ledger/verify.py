@@ -1,11 +1,18 @@
-"""Checks the proof of a wallet offline, with nothing but Python's standard library: this file can be copied anywhere.
+"""Checks the proof of a wallet or of an audit log offline, with nothing but Python's standard library: this file can be
+copied anywhere.
 
     python -m atelier.ledger.verify PROOF.json [MORE-PAGES.json …] [--head NUMBER:HASH …]
+    python -m atelier.ledger.verify AUDIT.ndjson [ARCHIVE.ndjson.gz …] [--head NUMBER:HASH …]
 
-A file is one response of GET /api/credits/proof, or its `data`; a long proof has several pages, one in each file. The
-check computes anew the digest of every entry, the chain of seals over them, every sum (by account, by grant, and zero
-for each entry), the open holds, and the wallet itself. It prints the first mismatch. `--head` is the head of an earlier
-proof that was noted then: an attacker who rewrote the whole chain could not make it pass through that head.
+*Of a wallet*: a file is one response of GET /api/credits/proof, or its `data`; a long proof has several pages, one in
+each file. *Of an audit log*: a file is one response of GET …/audit?format=proof, or one file of the archive, in any
+order. docs/proof.md describes both.
+
+The check of a wallet computes anew the digest of every entry, the chain of seals over them, every sum (by account, by
+grant, and zero for each entry), the open holds, and the wallet itself. The check of an audit log computes anew the
+digest of every event and the chain; its first seal may have a number above 1, because earlier ones were archived. Both
+print the first mismatch. `--head` is the head of an earlier proof that was noted then: an attacker who rewrote the
+whole chain could not make it pass through that head.
 
 Exit status: 0 = everything agrees, 1 = there is a mismatch, 2 = the files cannot be read as a proof.
 
@@ -16,6 +23,7 @@ granted_at, expires_at]."""
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import sys
@@ -30,6 +38,7 @@ ACCOUNTS = ("available", "held", "issued", "revenue", "expired", "operator_loss"
 REMAINING, HELD, AMOUNT, SOURCE, PRIORITY, GRANTED_AT, EXPIRES_AT = range(7)
 SEAL_FIELDS = {"number", "previous", "at", "lag_milliseconds", "count", "movements", "balance", "grants", "hash"}
 PAGE_FIELDS = {"workspace_id", "wallet", "seals", "entries", "head", "next_cursor"}
+EVENT_SEAL_FIELDS = {"number", "previous", "at", "count", "events", "hash"}
 WALLET_FIELDS = {"available", "held", "debt", "holds_open", "written", "grants"}
 
 
@@ -55,10 +64,11 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
-def seal_hash(workspace_id: str, seal: Data) -> str:
-    """The hash of a seal, over all its fields (also the previous seal's hash) and the workspace's id."""
+def seal_hash(id: str, seal: Data, *, owner: str = "workspace_id") -> str:
+    """The hash of a seal, over all its fields (also the previous seal's hash) and its owner's id. owner: the field in
+    which that id is hashed; `log` for seals of events."""
     content = {name: value for name, value in seal.items() if name != "hash"}
-    return digest({**content, "workspace_id": workspace_id})
+    return digest({**content, owner: id})
 
 
 def milliseconds(at: str) -> int:
@@ -99,37 +109,70 @@ def drop_zero_sums(balance: dict[str, int], grants: dict[str, list[Any]]) -> Non
 
 
 @dataclass
-class ChainCheck:
-    """The state of the check: the sums and keys of all seals checked so far."""
+class Chain:
+    """The state of a check: the newest seal so far. `count`: what is sealed up to it."""
 
-    workspace_id: str
+    id: str
     number: int = 0
     hash: str | None = None
     at: str = ""
-    lag_milliseconds: int = 0
     count: int = 0
+    heads: dict[int, str] = field(default_factory=dict[int, str])
+
+    def check_head(self, number: int, hash: str) -> None:
+        """Check that the chain contains a seal with this number and hash. Raises ProofMismatch."""
+        if self.heads.get(number) != hash:
+            raise ProofMismatch(f"seal {number}: the chain does not pass through this head, {hash}")
+
+    def check_link(self, seal: Data, fields: set[str], covered: str, *, noun: str, owner: str) -> None:
+        """Check that a seal follows the one before. covered: the field with what it covers, which are called `noun`;
+        owner: see `seal_hash`. Raises ProofMismatch."""
+        place = f"seal {self.number + 1}"
+        _check_fields(seal, fields, place)
+        if not _is_equal(seal["number"], self.number + 1):
+            raise ProofMismatch(f"{place}: it is not there; number {seal['number']} stands in its place")
+        if seal["previous"] != self.hash:
+            raise ProofMismatch(f"{place}: it does not follow the one before")
+        if seal["hash"] != seal_hash(self.id, seal, owner=owner):
+            raise ProofMismatch(f"{place}: its hash is not that of what it says")
+        if seal["at"] < self.at:
+            raise ProofMismatch(f"{place}: it is older than the one before")
+        if not seal[covered] or not _is_equal(seal["count"], self.count + len(seal[covered])):
+            raise ProofMismatch(f"{place}: it counts {seal['count']} {noun} up to there")
+        self.number, self.hash, self.at = seal["number"], seal["hash"], seal["at"]
+        self.heads[seal["number"]] = seal["hash"]
+
+    def next_number(self) -> int:
+        """The number of the next entry or event."""
+        return self.count + 1
+
+
+@dataclass
+class ChainCheck(Chain):
+    """The state of a wallet's check: the sums and keys of all seals checked so far."""
+
+    lag_milliseconds: int = 0
     balance: dict[str, int] = field(default_factory=dict[str, int])
     grants: dict[str, list[Any]] = field(default_factory=dict[str, list[Any]])
-    heads: dict[int, str] = field(default_factory=dict[int, str])
     keys: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     holds: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
 
     def check_page(self, page: Data) -> None:
-        """Check the seals of one page, and its entries in the order in which they were sealed. Raises Unsound."""
+        """Check the seals of one page, and its entries in the order in which they were sealed. Raises ProofMismatch."""
         entries, position = page["entries"], 0
         for seal in page["seals"]:
-            self._check_link(seal)
+            self.check_link(seal, SEAL_FIELDS, "movements", noun="entries", owner="workspace_id")
             for movement in seal["movements"]:
                 if position == len(entries):
-                    raise ProofMismatch(f"entry {self._next_number()}, {movement[1]}: it was sealed and is not there")
+                    raise ProofMismatch(f"entry {self.next_number()}, {movement[1]}: it was sealed and is not there")
                 self._check_entry(entries[position], movement, seal)
                 position += 1
             self._check_sums(seal)
         if position != len(entries):
-            raise ProofMismatch(f"entry {self._next_number()}, {entries[position]['key']}: no seal covers it")
+            raise ProofMismatch(f"entry {self.next_number()}, {entries[position]['key']}: no seal covers it")
 
     def check_wallet(self, wallet: Data) -> None:
-        """Check that the wallet's counters are the sums of all entries. Raises Unsound."""
+        """Check that the wallet's counters are the sums of all entries. Raises ProofMismatch."""
         _check_fields(wallet, WALLET_FIELDS, "the wallet")
         grants = {grant: state[: HELD + 1] for grant, state in self.grants.items()}
         expected: Data = {
@@ -153,30 +196,9 @@ class ChainCheck:
             if sum(state[position] for state in grants.values()) != expected[name]:
                 raise ProofMismatch(f"the wallet: its grants do not come to what is {name}")
 
-    def check_head(self, number: int, hash: str) -> None:
-        """Check that the chain contains a seal with this number and hash. Raises Unsound."""
-        if self.heads.get(number) != hash:
-            raise ProofMismatch(f"seal {number}: the chain does not pass through this head, {hash}")
-
-    def _check_link(self, seal: Data) -> None:
-        place = f"seal {self.number + 1}"
-        _check_fields(seal, SEAL_FIELDS, place)
-        if not _is_equal(seal["number"], self.number + 1):
-            raise ProofMismatch(f"{place}: it is not there; number {seal['number']} stands in its place")
-        if seal["previous"] != self.hash:
-            raise ProofMismatch(f"{place}: it does not follow the one before")
-        if seal["hash"] != seal_hash(self.workspace_id, seal):
-            raise ProofMismatch(f"{place}: its hash is not that of what it says")
-        if seal["at"] < self.at:
-            raise ProofMismatch(f"{place}: it is older than the one before")
-        if not seal["movements"] or not _is_equal(seal["count"], self.count + len(seal["movements"])):
-            raise ProofMismatch(f"{place}: it counts {seal['count']} entries up to there")
-        self.number, self.hash, self.at = seal["number"], seal["hash"], seal["at"]
-        self.heads[seal["number"]] = seal["hash"]
-
     def _check_entry(self, entry: Data, movement: list[str], seal: Data) -> None:
         order, key, sealed_digest = movement
-        name = f"entry {self._next_number()}, {key}"
+        name = f"entry {self.next_number()}, {key}"
         if (entry["order"], entry["key"]) != (order, key):
             raise ProofMismatch(f"{name}: {entry['key']} stands in its place")
         if digest(entry) != sealed_digest:
@@ -219,13 +241,10 @@ class ChainCheck:
             if not _is_equal(seal[name], getattr(self, name)):
                 raise ProofMismatch(f"{place}: its {name} is not what the entries come to")
 
-    def _next_number(self) -> int:
-        return self.count + 1
-
 
 def verify(pages: list[Any], heads: list[tuple[int, str]] | None = None) -> str:
     """Check the pages of one proof, given in any order, and return a summary of one line. `heads`: (number, hash) noted
-    from earlier proofs. Raises Unsound with the first mismatch, or Unreadable."""
+    from earlier proofs. Raises ProofMismatch with the first mismatch, or ProofUnreadable."""
     unordered = [_parse_page(page) for page in pages]
     if not unordered:
         raise ProofUnreadable("no page was given")
@@ -238,7 +257,7 @@ def verify(pages: list[Any], heads: list[tuple[int, str]] | None = None) -> str:
     chain = ChainCheck(ordered[0]["workspace_id"])
     try:
         for page in ordered:
-            if page["workspace_id"] != chain.workspace_id:
+            if page["workspace_id"] != chain.id:
                 raise ProofMismatch("the pages are of different workspaces")
             chain.check_page(page)
             if page["head"] is not None:
@@ -267,6 +286,141 @@ def _check_end(chain: ChainCheck, pages: list[Data]) -> None:
     if not _is_equal(last["head"], head):
         raise ProofMismatch(f"the head: it is not the newest seal, {chain.number}")
     chain.check_wallet(last["wallet"])
+
+
+# ---- the check of an audit log ---------------------------------------------------------------------------------------
+
+
+@dataclass
+class EventCheck(Chain):
+    """The state of an audit log's check. `first`: the number of the first seal that was given."""
+
+    first: int = 0
+    ids: set[str] = field(default_factory=set[str])
+
+    def begin(self, seal: Data) -> None:
+        """Begin with a seal; the ones before it are not checked."""
+        self.first, self.number, self.hash = seal["number"], seal["number"] - 1, seal["previous"]
+        self.count = seal["count"] - len(seal["events"])
+        if self.first == 1 and self.hash is not None:
+            raise ProofMismatch("seal 1: it does not follow the one before")
+
+    def check_seal(self, seal: Data, events: list[Data]) -> None:
+        """Check a seal with its events. A seal that another file has too is checked again, and counts once."""
+        is_known = seal["number"] in self.heads
+        if is_known:
+            self.check_head(seal["number"], seal["hash"])
+            if seal["hash"] != seal_hash(self.id, seal, owner="log"):
+                raise ProofMismatch(f"seal {seal['number']}: its hash is not that of what it says")
+        else:
+            self.check_link(seal, EVENT_SEAL_FIELDS, "events", noun="events", owner="log")
+        sealed = [id for id, _ in seal["events"]]
+        first_number = seal["count"] - len(sealed) + 1
+        given = [event["id"] for event in events]
+        for position in range(max(len(sealed), len(given))):
+            name = f"event {first_number + position}, "
+            if position == len(sealed) or (position < len(given) and given[position] not in sealed):
+                raise ProofMismatch(f"{name}{given[position]}: no seal covers it")
+            id, sealed_digest = seal["events"][position]
+            name += id
+            if id not in given:
+                raise ProofMismatch(f"{name}: it was sealed and is not there")
+            if given[position] != id:
+                raise ProofMismatch(f"{name}: {given[position]} stands in its place")
+            if digest(events[position]) != sealed_digest:
+                raise ProofMismatch(f"{name}: its digest is not the sealed one")
+            if events[position]["at"] > seal["at"]:
+                raise ProofMismatch(f"{name}: it is younger than its seal")
+            if not is_known and id in self.ids:
+                raise ProofMismatch(f"{name}: it happened before")
+            self.ids.add(id)
+        self.count = max(self.count, seal["count"])
+
+
+def verify_events(files: list[list[Any]], heads: list[tuple[int, str]] | None = None) -> str:
+    """Check the files of one audit log, each as its lines, and return a summary of one line. `heads`: (number, hash)
+    noted from earlier proofs. Raises ProofMismatch with the first mismatch, or ProofUnreadable."""
+    unordered = [_parse_events(lines) for lines in files]
+    chain = EventCheck(unordered[0].log)
+    try:
+        ordered = sorted(unordered, key=lambda file: file.first)
+        for file in ordered:
+            _check_event_file(file, chain)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise ProofMismatch(f"after event {chain.count}, in seal {chain.number + 1}: malformed ({error!r})") from error
+    if ordered[-1].next_cursor is not None:
+        raise ProofUnreadable("the last page is not there: ask for the next one with next_cursor")
+    for number, hash in heads or ():
+        if number < chain.first:
+            raise ProofUnreadable(f"seal {number} is in an earlier file, which was not given")
+        chain.check_head(number, hash)
+    shown = f"{chain.number} {chain.hash}" if chain.hash else "none"
+    begin = "" if chain.first < 2 else f", from seal {chain.first} on (earlier ones were not given)"
+    return f"sound: {len(chain.ids)} events in {len(chain.heads)} seals{begin}; head {shown}"
+
+
+def _check_event_file(file: _EventFile, chain: EventCheck) -> None:
+    if file.log != chain.id:
+        raise ProofMismatch("the files are of different logs")
+    for seal, events in file.seals:
+        if chain.first == 0:
+            chain.begin(seal)
+        chain.check_seal(seal, events)
+    last = file.seals[-1][0] if file.seals else None
+    head = {"number": last["number"], "hash": last["hash"], "count": last["count"]} if last else None
+    if not _is_equal(file.head, head):
+        raise ProofMismatch(f"the head: it is not the newest seal, {last['number'] if last else 'none'}")
+
+
+@dataclass
+class _EventFile:
+    log: str
+    seals: list[tuple[Data, list[Data]]]
+    head: Data | None
+    next_cursor: str | None
+
+    @property
+    def first(self) -> float:
+        return self.seals[0][0]["number"] if self.seals else float("inf")
+
+
+def _parse_events(lines: list[Any]) -> _EventFile:
+    end = lines[-1]
+    if not _has_fields(end, "head", "next_cursor"):
+        raise ProofUnreadable("the end of the file is not there")
+    file = _EventFile(str(lines[0]["log"]), [], end["head"], end["next_cursor"])
+    for number, line in enumerate(lines[1:-1], 2):
+        if _has_fields(line, "seal"):
+            file.seals.append((line["seal"], []))
+        elif _has_fields(line, "event") and file.seals:
+            file.seals[-1][1].append(line["event"])
+        else:
+            raise ProofUnreadable(f"line {number} is neither a seal nor an event of one")
+    return file
+
+
+def _has_fields(line: Any, *fields: str) -> bool:
+    return isinstance(line, dict) and set(cast(Data, line)) == set(fields)
+
+
+# ---- the files -------------------------------------------------------------------------------------------------------
+
+
+def _read(name: str) -> list[Any]:
+    """The JSON values in a file: one, or one in each line."""
+    data = Path(name).read_bytes()
+    text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8")
+    try:
+        return [json.loads(text)]
+    except ValueError:
+        return [json.loads(line) for line in text.split("\n") if line.strip()]
+
+
+def _verify_files(names: list[str], heads: list[tuple[int, str]]) -> str:
+    files = [_read(name) for name in names]
+    if files and all(lines and _has_fields(lines[0], "log") for lines in files):
+        return verify_events(files, heads)
+    return verify([value for file in files for value in file], heads)
 
 
 def _parse_page(page: Any) -> Data:
@@ -299,11 +453,11 @@ def main(arguments: list[str]) -> int:
                 heads.append((int(number), hash))
             else:
                 files.append(argument)
-        print(verify([json.loads(Path(name).read_text("utf-8")) for name in files], heads))
+        print(_verify_files(files, heads))
     except ProofMismatch as fault:
         print(f"not sound: {fault}")
         return 1
-    except (ProofUnreadable, OSError, ValueError, RecursionError) as fault:
+    except (ProofUnreadable, OSError, EOFError, ValueError, RecursionError) as fault:
         print(f"cannot be checked: {fault}", file=sys.stderr)
         return 2
     return 0

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
+from atelier.audit_log.model import AuditEvent, Origin, audit_event
 from atelier.caller import Caller
 from atelier.catalogue.quotas import Quota
 from atelier.dataclass import dataclass
@@ -66,7 +67,7 @@ def list_projects(
 
 
 def create_project(
-    new: NewProject, *, projects: ProjectStore, keys: IdempotencyKeys, quota: Quota, now: datetime
+    new: NewProject, *, projects: ProjectStore, keys: IdempotencyKeys, quota: Quota, origin: Origin, now: datetime
 ) -> tuple[ProjectAndBudget, bool]:
     """Create a project. Returns it with its budget, and whether the same request created it before. quota: that of
     projects. Raises IdempotencyMismatch when the key was used for another request, QuotaExceeded, Unavailable."""
@@ -84,9 +85,10 @@ def create_project(
         thumbnail_url=new.thumbnail_url,
     )
     budget = Budget(new.workspace_id, project_id, new.budget_microusd, thresholds=new.thresholds)
+    events = _budget_events(None, budget, origin, now)
     try:
         retrying(
-            lambda: projects.create(project, budget, quota.limit),
+            lambda: projects.create(project, budget, quota.limit, events),
             on=StaleProject,
             busy=PROJECTS_BUSY,
             tries_max=TRIES_MAX,
@@ -114,6 +116,7 @@ def change_project(
     *,
     projects: ProjectStore,
     quota: Callable[[], Quota],
+    origin: Origin,
     now: datetime,
 ) -> ProjectAndBudget:
     """Change a project and its budget by `apply_change`, and return them. It is called again when a parallel request
@@ -130,7 +133,8 @@ def change_project(
         comes_back = before[0].archived_at is not None and project.archived_at is None
         limit = quota() if comes_back else None
         try:
-            projects.change(before, after, limit.limit if limit else None)
+            events = _budget_events(before[1], after[1], origin, now)
+            projects.change(before, after, limit.limit if limit else None, events)
         except ProjectsFull as full:
             raise (limit or quota()).exceeded(full.used) from None
         return after
@@ -167,6 +171,7 @@ def change_workspace_budget(
     *,
     projects: ProjectStore,
     wallets: Wallets,
+    origin: Origin,
     now: datetime,
 ) -> Budget:
     """Set the workspace's monthly budget, or lift it (None). Only generations requested after the first setting count.
@@ -182,7 +187,7 @@ def change_workspace_budget(
             raise LostRace  # Whoever began the month: read the budget again.
 
         after = replace(before, limit_microusd=limit_microusd, thresholds=thresholds)
-        projects.change_budget(before, after)
+        projects.change_budget(before, after, _budget_events(before, after, origin, now))
         # The wallet is marked last and at every call, so that a repeated request repairs a crash between the two
         # writes.
         wallets.mark_budgeted(workspace_id)
@@ -190,3 +195,26 @@ def change_workspace_budget(
 
     busy = "This budget is changing quickly. Try again."
     return retrying(attempt, on=(StaleProject, LostRace), busy=busy, tries_max=TRIES_MAX)
+
+
+def _budget_events(before: Budget | None, after: Budget, origin: Origin, now: datetime) -> list[AuditEvent]:
+    """The audit event of a budget's change; none when limit and thresholds stay what they are, or are not set."""
+    facts_before, facts_after = _limit_facts(before) if before else None, _limit_facts(after)
+    if facts_before == facts_after or (before is None and after.limit_microusd is None):
+        return []
+    target = None if after.name == WORKSPACE else after.name
+    return [
+        audit_event(
+            after.workspace_id,
+            "budget.changed",
+            origin,
+            now,
+            target=target,
+            before=facts_before,
+            after=facts_after,
+        )
+    ]
+
+
+def _limit_facts(budget: Budget) -> dict[str, Any]:
+    return {"limit_microusd": budget.limit_microusd, "thresholds": list(budget.thresholds)}

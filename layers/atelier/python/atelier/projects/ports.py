@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from atelier.audit_log.model import AuditEvent
 from atelier.dataclass import dataclass
 from atelier.projects.model import Alert, Budget, Project
 
@@ -79,9 +80,9 @@ class AlertStore(Protocol):
 class ProjectStore(Budgets, AlertStore, Protocol):
     """Projects with their budgets, and alerts. Every write is conditional."""
 
-    def create(self, project: Project, budget: Budget, projects_max: int) -> None:
-        """Write both in one transaction. Raises ProjectExists; ProjectsFull when there are `projects_max` already;
-        StaleProject when a parallel write won."""
+    def create(self, project: Project, budget: Budget, projects_max: int, events: Sequence[AuditEvent] = ()) -> None:
+        """Write both, and the audit events of that, in one transaction. Raises ProjectExists; ProjectsFull when there
+        are `projects_max` already; StaleProject when a parallel write won."""
         ...
 
     def get(self, workspace_id: str, project_id: str) -> Project:
@@ -92,9 +93,15 @@ class ProjectStore(Budgets, AlertStore, Protocol):
 
     def budgets(self, workspace_id: str, names: Iterable[str]) -> Mapping[str, Budget]: ...
 
-    def change(self, before: tuple[Project, Budget], after: tuple[Project, Budget], projects_max: int | None) -> None:
-        """Write a project's texts, and its budget's limit, thresholds and archived mark. projects_max: how many
-        projects there may be, needed when an archived one comes back; None = any number. Raises StaleProject,
+    def change(
+        self,
+        before: tuple[Project, Budget],
+        after: tuple[Project, Budget],
+        projects_max: int | None,
+        events: Sequence[AuditEvent] = (),
+    ) -> None:
+        """Write a project's texts, its budget's limit, thresholds and archived mark, and audit events. projects_max:
+        how many projects there may be, needed when an archived one comes back; None = any number. Raises StaleProject,
         ProjectsFull."""
         ...
 
@@ -107,8 +114,8 @@ class ProjectStore(Budgets, AlertStore, Protocol):
         """Write a budget unless it exists already."""
         ...
 
-    def change_budget(self, before: Budget, after: Budget) -> None:
-        """Write a budget's limit and thresholds; raises StaleProject."""
+    def change_budget(self, before: Budget, after: Budget, events: Sequence[AuditEvent] = ()) -> None:
+        """Write a budget's limit and thresholds, and audit events; raises StaleProject."""
         ...
 
     def alerts(self, workspace_id: str, name: str) -> tuple[Alert, ...]:

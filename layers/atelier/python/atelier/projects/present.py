@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from atelier import cursors
+from atelier.audit_log.model import Origin
 from atelier.caller import Caller
 from atelier.catalogue.quotas import Quota
 from atelier.dataclass import dataclass
@@ -41,13 +42,20 @@ class ProjectDeps:
 
 
 def create_project(
-    deps: ProjectDeps, caller: Caller, body: CreateProjectRequest, idempotency_key: str | None, now: datetime
+    deps: ProjectDeps,
+    caller: Caller,
+    body: CreateProjectRequest,
+    idempotency_key: str | None,
+    origin: Origin,
+    now: datetime,
 ) -> tuple[ProjectEnvelope, bool]:
     """A new project of a verified caller's workspace, and whether it had been created before under the same key."""
     manage.require_budget_permission(caller, changes_budget=body.changes_budget)
     new = body.new(caller.workspace_id, caller.user_id, idempotency_key)
     quota = deps.quota_of(caller.workspace_id, now)
-    created, replayed = manage.create_project(new, projects=deps.projects, keys=deps.keys, quota=quota, now=now)
+    created, replayed = manage.create_project(
+        new, projects=deps.projects, keys=deps.keys, quota=quota, origin=origin, now=now
+    )
     return ProjectEnvelope(project=project_view(*created)), replayed
 
 
@@ -57,7 +65,7 @@ def read_project(deps: ProjectDeps, workspace_id: str, project_id: str) -> Proje
 
 
 def change_project(
-    deps: ProjectDeps, caller: Caller, project_id: str, body: ChangeProjectRequest, now: datetime
+    deps: ProjectDeps, caller: Caller, project_id: str, body: ChangeProjectRequest, origin: Origin, now: datetime
 ) -> ProjectEnvelope:
     """Change a project for a verified caller. Raises Forbidden when the role does not allow the change of its budget,
     and what `manage.change_project` raises."""
@@ -68,6 +76,7 @@ def change_project(
         lambda before: body.change(before, now),
         projects=deps.projects,
         quota=lambda: deps.quota_of(caller.workspace_id, now),
+        origin=origin,
         now=now,
     )
     return ProjectEnvelope(project=project_view(*after))
@@ -103,7 +112,9 @@ def workspace_budget(deps: ProjectDeps, workspace_id: str, now: datetime) -> Bud
     return budget_view(manage.workspace_budget(workspace_id, projects=deps.projects, now=now))
 
 
-def change_workspace_budget(deps: ProjectDeps, workspace_id: str, body: BudgetRequest, now: datetime) -> BudgetView:
+def change_workspace_budget(
+    deps: ProjectDeps, workspace_id: str, body: BudgetRequest, origin: Origin, now: datetime
+) -> BudgetView:
     """Set the workspace's monthly budget, or remove the limit."""
     budget = manage.change_workspace_budget(
         workspace_id,
@@ -111,6 +122,7 @@ def change_workspace_budget(deps: ProjectDeps, workspace_id: str, body: BudgetRe
         tuple(body.settings.alert_thresholds),
         projects=deps.projects,
         wallets=deps.wallets,
+        origin=origin,
         now=now,
     )
     return budget_view(budget)

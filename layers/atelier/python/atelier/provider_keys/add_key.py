@@ -6,8 +6,10 @@ import json
 import re
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlsplit
 
+from atelier.audit_log.model import Origin, audit_event
 from atelier.dataclass import dataclass
 from atelier.errors import Conflict, NotFound, ValidationFailed
 from atelier.idempotency import IdempotencyKeys
@@ -61,6 +63,7 @@ def add_key(
     vault: Vault,
     idempotency_keys: IdempotencyKeys,
     is_allowed_url: Callable[[str], bool],
+    origin: Origin,
     now: datetime,
 ) -> AddedKey:
     """Store one key, or raise and store nothing. is_allowed_url: whether a base URL leads to a public internet address,
@@ -97,8 +100,15 @@ def add_key(
 
     # The wallet is marked first: submissions look for own keys only in marked workspaces, so the key would stay unused.
     wallets.mark_own_routes(new.workspace_id)
+    facts: dict[str, Any] = {
+        "provider": key.provider,
+        "name": key.name,
+        "last_four": key.last_four,
+        "base_url": key.base_url,
+    }
+    added = audit_event(key.workspace_id, "key.added", origin, now, target=key.id, **facts)
     try:
-        keys.add(key)
+        keys.add(key, [added])
     except KeyExists:
         # A parallel request with the same Idempotency-Key.
         return AddedKey(keys.get(new.workspace_id, key_id), replayed=True)

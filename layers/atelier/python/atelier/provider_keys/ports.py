@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from atelier.audit_log.model import AuditEvent
 from atelier.provider_keys.model import KeyTest, ProviderKey, ProviderPreference, WorkspaceProviders
 
 
 class ProviderKeys(Protocol):
     """Stores the provider keys of workspaces, and their preferences."""
 
-    def add(self, key: ProviderKey) -> None:
-        """Store a new key. Raises KeyNameTaken, TooManyKeys, KeyRemoved when a key with this id was removed, and
-        KeyExists when one with this id is stored."""
+    def add(self, key: ProviderKey, events: Sequence[AuditEvent] = ()) -> None:
+        """Store a new key, with its audit events. Raises KeyNameTaken, TooManyKeys, KeyRemoved when a key with this id
+        was removed, and KeyExists when one with this id is stored."""
         ...
 
     def get(self, workspace_id: str, key_id: str) -> ProviderKey:
@@ -25,12 +26,13 @@ class ProviderKeys(Protocol):
         """All keys and preferences of a workspace, in one read."""
         ...
 
-    def remove(self, key: ProviderKey, now: datetime) -> None:
-        """Delete a key for good, with its secret and its name. Raises NotFound when it was removed meanwhile."""
+    def remove(self, key: ProviderKey, now: datetime, events: Sequence[AuditEvent] = ()) -> None:
+        """Delete a key for good, with its secret and its name, and write the audit events of that. Raises NotFound when
+        it was removed meanwhile."""
         ...
 
-    def set_active(self, workspace_id: str, key_id: str, *, is_active: bool) -> None:
-        """Switch a key on or off. Raises NotFound."""
+    def set_active(self, workspace_id: str, key_id: str, *, is_active: bool, events: Sequence[AuditEvent] = ()) -> None:
+        """Switch a key on or off, and write the audit events of that. Raises NotFound."""
         ...
 
     def record_use(self, workspace_id: str, key_id: str, at: datetime) -> None:

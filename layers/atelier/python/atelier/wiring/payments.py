@@ -12,6 +12,7 @@ from atelier.billing.deps import BillingDeps
 from atelier.clock import Clock
 from atelier.ledger.post import PostDeps
 from atelier.settings import BillingTable, Deployment, LedgerTable, Payments
+from atelier.wiring.audit_log import bind_events
 from atelier.wiring.ledger import daily_grant, wallets
 from atelier.wiring.prices import prices
 
@@ -30,6 +31,7 @@ def store() -> DynamoBilling:
     """The records of billing."""
     kept = DynamoBilling()
     kept.bind(BillingTable.read().name, LedgerTable.read().name)
+    bind_events()
     return kept
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from atelier.adapters.aws.dynamodb.projects import DynamoProjects
 from atelier.settings import LibraryTable
+from atelier.wiring.audit_log import bind_events
 
 if TYPE_CHECKING:
     from atelier.projects.present import ProjectDeps
@@ -18,6 +19,7 @@ def projects() -> DynamoProjects:
     need."""
     store = DynamoProjects()
     store.bind(LibraryTable.read().name)
+    bind_events()
     return store
 
 

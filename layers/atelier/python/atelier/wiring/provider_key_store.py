@@ -6,6 +6,7 @@ from functools import cache
 
 from atelier.adapters.aws.dynamodb.provider_keys import DynamoProviderKeys
 from atelier.settings import ProvidersTable
+from atelier.wiring.audit_log import bind_events
 
 
 @cache
@@ -13,4 +14,5 @@ def keys() -> DynamoProviderKeys:
     """The store of provider keys and preferences."""
     store = DynamoProviderKeys()
     store.bind(ProvidersTable.read().name)
+    bind_events()
     return store

@@ -9,6 +9,7 @@ from functools import cache, partial
 
 from atelier.adapters.aws.signing_keys import SecretText
 from atelier.adapters.aws.vault import vault_of
+from atelier.audit_log.model import Origin
 from atelier.caller import Caller
 from atelier.provider_keys import add_key, check_key, decrypt, provider_preferences, remove_key, rewrap
 from atelier.provider_keys import own_provider as own
@@ -53,7 +54,7 @@ def own_provider(
     return own.own_provider(workspace_id, provider, key_id, keys=keys(), vault=vault(), adapter=adapter, now=now)
 
 
-def add(new: add_key.NewKey, now: datetime) -> add_key.AddedKey:
+def add(new: add_key.NewKey, origin: Origin, now: datetime) -> add_key.AddedKey:
     """Store a key of a verified caller's workspace."""
     return add_key.add_key(
         new,
@@ -62,6 +63,7 @@ def add(new: add_key.NewKey, now: datetime) -> add_key.AddedKey:
         vault=vault(),
         idempotency_keys=idempotency_keys(),
         is_allowed_url=partial(is_public_url, simulator_hosts=provider_adapters.simulator_hosts()),
+        origin=origin,
         now=now,
     )
 
@@ -73,14 +75,14 @@ def check(caller: Caller, key_id: str, now: datetime) -> check_key.KeyCheck:
         return check_key.check_key(caller.workspace_id, key_id, keys=keys(), vault=vault(), adapter=adapter, now=now)
 
 
-def switch(workspace_id: str, key_id: str, *, is_active: bool) -> ProviderKey:
+def switch(workspace_id: str, key_id: str, origin: Origin, now: datetime, *, is_active: bool) -> ProviderKey:
     """Switch a key off or on."""
-    return remove_key.set_key_active(workspace_id, key_id, is_active=is_active, keys=keys())
+    return remove_key.set_key_active(workspace_id, key_id, is_active=is_active, keys=keys(), origin=origin, now=now)
 
 
-def remove(workspace_id: str, key_id: str, now: datetime) -> None:
+def remove(workspace_id: str, key_id: str, origin: Origin, now: datetime) -> None:
     """Remove a key for good."""
-    remove_key.remove_key(workspace_id, key_id, keys=keys(), now=now)
+    remove_key.remove_key(workspace_id, key_id, keys=keys(), origin=origin, now=now)
 
 
 def known_providers() -> frozenset[str]:

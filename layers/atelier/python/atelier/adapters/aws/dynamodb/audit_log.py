@@ -1,9 +1,11 @@
 """The audit table.
 
-    pk wsp_… or usr_…  sk event#adt_…     one event; the id begins with its time
+    pk wsp_… or usr_…  sk event#adt_…                one event; the id begins with its time
+    pk wsp_… or usr_…  sk seal#<number, 12 digits>   one seal, in the form that is hashed and shown
+    pk archive#<0-15>  sk <month>#<log>              a log has seals of a month, which will be archived
 
-Events are only ever put, under the condition that none has their id; functions that write them may neither update nor
-delete items of this table.
+`audit_seals.py` reads events, and keeps seals and archives. Events are only ever put, under the condition that none has
+their id; functions that write them may neither update nor delete items of this table.
 """
 
 from __future__ import annotations
@@ -12,7 +14,14 @@ from collections.abc import Iterable
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
-from atelier.adapters.aws.dynamodb import CompactJSON, Item, Transaction, conditional, retry_conflicts, transaction
+from atelier.adapters.aws.dynamodb import (
+    CompactJSON,
+    Item,
+    Transaction,
+    conditional,
+    retry_conflicts,
+    transaction,
+)
 from atelier.audit_log.model import AuditEvent
 from atelier.clock import rfc3339
 

@@ -32,7 +32,9 @@ from atelier.adapters.aws.dynamodb import (
     pause_with_jitter,
     transaction,
 )
+from atelier.adapters.aws.dynamodb.audit_log import save_events
 from atelier.adapters.aws.dynamodb.usage import PROJECTS, USAGE_PART, UsageItem, complete_usage, put_usage, read_usage
+from atelier.audit_log.model import AuditEvent
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound
 from atelier.projects.model import WORKSPACE, Alert, Budget, Project
@@ -154,13 +156,20 @@ class DynamoProjects:
         item = BudgetItem(before.workspace_id, f"budget#{before.name}")
         conditional(lambda: item.update(actions, condition=unchanged), CONFLICT_CODES)
 
-    def create(self, project: Project, budget: Budget, projects_max: int | None = None) -> None:
+    def create(
+        self,
+        project: Project,
+        budget: Budget,
+        projects_max: int | None = None,
+        events: Sequence[AuditEvent] = (),
+    ) -> None:
         _complete_count(project.workspace_id)
         try:
             with transaction() as write:
                 write.save(_project_item(project), ProjectItem.pk.does_not_exist(), part="project")
                 write.save(_budget_item(budget), BudgetItem.pk.does_not_exist(), part="budget")
                 put_usage(write, project.workspace_id, PROJECTS, 1, most=projects_max)
+                save_events(write, events)
         except ConditionsFailed as error:
             if error.parts == frozenset({USAGE_PART}):
                 raise _full(project.workspace_id) from error
@@ -187,7 +196,11 @@ class DynamoProjects:
         return ProjectPage(tuple(map(_project, items)), next_id)
 
     def change(
-        self, before: tuple[Project, Budget], after: tuple[Project, Budget], projects_max: int | None = None
+        self,
+        before: tuple[Project, Budget],
+        after: tuple[Project, Budget],
+        projects_max: int | None = None,
+        events: Sequence[AuditEvent] = (),
     ) -> None:
         (seen_project, seen_budget), (project, budget) = before, after
         actions: list[Action] = [
@@ -227,6 +240,7 @@ class DynamoProjects:
                 if comes_back:
                     most = projects_max if comes_back > 0 else None
                     put_usage(write, project.workspace_id, PROJECTS, comes_back, most=most)
+                save_events(write, events)
         except TransactionFailed as error:
             if isinstance(error, ConditionsFailed) and error.parts == frozenset({USAGE_PART}):
                 raise _full(project.workspace_id) from error
@@ -256,12 +270,15 @@ class DynamoProjects:
         item = _budget_item(budget)
         conditional(lambda: item.save(condition=BudgetItem.pk.does_not_exist()), CONFLICT_CODES)
 
-    def change_budget(self, before: Budget, after: Budget) -> None:
+    def change_budget(self, before: Budget, after: Budget, events: Sequence[AuditEvent] = ()) -> None:
         item = BudgetItem(before.workspace_id, f"budget#{before.name}")
-        actions, unchanged = _limit_actions(before, after), _limit_condition(before)
-        if not conditional(lambda: item.update(actions, condition=unchanged), CONFLICT_CODES):
+        try:
+            with transaction() as write:
+                write.update(item, _limit_actions(before, after), _limit_condition(before), part="budget")
+                save_events(write, events)
+        except TransactionFailed as error:
             pause_with_jitter(BUSY_PAUSE)
-            raise StaleProject
+            raise StaleProject from error
 
     def alerts(self, workspace_id: str, name: str) -> tuple[Alert, ...]:
         prefix = f"alert#{name}#"

@@ -15,7 +15,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,6 +31,8 @@ from atelier.adapters.aws.dynamodb import (
     retry_conflicts,
     transaction,
 )
+from atelier.adapters.aws.dynamodb.audit_log import save_events
+from atelier.audit_log.model import AuditEvent
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound
 from atelier.provider_keys.model import (
@@ -122,7 +124,7 @@ class DynamoProviderKeys:
         for item in (ProviderKeyItem, PreferencesItem, KeyNameItem, KeyCountItem, RemovedKeyItem, RotationItem):
             item.bind(table_name)
 
-    def add(self, key: ProviderKey) -> None:
+    def add(self, key: ProviderKey, events: Sequence[AuditEvent] = ()) -> None:
         item = _item(key)
 
         def write_all() -> None:
@@ -137,6 +139,7 @@ class DynamoProviderKeys:
                     KeyCountItem.keys.does_not_exist() | (KeyCountItem.keys < KEYS_PER_WORKSPACE_MAX),
                     part="count",
                 )
+                save_events(write, events)
 
         # In this order, because a key that exists already also holds its name.
         reasons = {"removed": KeyRemoved, "key": KeyExists, "name": KeyNameTaken, "count": TooManyKeys}
@@ -159,7 +162,7 @@ class DynamoProviderKeys:
         version = int(stored.version or 0) if stored else 0
         return WorkspaceProviders(keys, by_provider(ProviderPreference(*each) for each in facts), version)
 
-    def remove(self, key: ProviderKey, now: datetime) -> None:
+    def remove(self, key: ProviderKey, now: datetime, events: Sequence[AuditEvent] = ()) -> None:
         def write_all() -> None:
             with transaction() as write:
                 stored = ProviderKeyItem(key.workspace_id, OWN + key.id)
@@ -167,15 +170,27 @@ class DynamoProviderKeys:
                 write.delete(KeyNameItem(key.workspace_id, _name_key(key)))
                 write.save(RemovedKeyItem(key.workspace_id, REMOVED + key.id, removed_at=rfc3339(now)))
                 write.update(KeyCountItem(key.workspace_id, COUNT), [KeyCountItem.keys.add(-1)])
+                save_events(write, events)
 
         try:
             retry_conflicts(write_all, busy="The keys are busy. Try again.", tries_max=TRIES_MAX)
         except ConditionsFailed as error:
             raise NotFound from error
 
-    def set_active(self, workspace_id: str, key_id: str, *, is_active: bool) -> None:
-        if not _update(workspace_id, key_id, [ProviderKeyItem.is_active.set(is_active)], ProviderKeyItem.pk.exists()):
-            raise NotFound
+    def set_active(self, workspace_id: str, key_id: str, *, is_active: bool, events: Sequence[AuditEvent] = ()) -> None:
+        switch: list[Action] = [ProviderKeyItem.is_active.set(is_active)]
+
+        def write_all() -> None:
+            with transaction() as write:
+                write.update(
+                    ProviderKeyItem(workspace_id, OWN + key_id), switch, ProviderKeyItem.pk.exists(), part="key"
+                )
+                save_events(write, events)
+
+        try:
+            retry_conflicts(write_all, busy="The keys are busy. Try again.", tries_max=TRIES_MAX)
+        except ConditionsFailed as error:
+            raise NotFound from error
 
     def record_use(self, workspace_id: str, key_id: str, at: datetime) -> None:
         due = ProviderKeyItem.last_used_at.does_not_exist() | (

@@ -16,7 +16,8 @@ from pynamodb.attributes import UnicodeAttribute
 from atelier.adapters.aws.dynamodb import Item, conditional
 from atelier.adapters.aws.dynamodb.ledger.items import MovementItem
 from atelier.ledger.hash_chain import PublicForm, Seal, from_public, to_public
-from atelier.ledger.ports import PublicMovementPage, SealNumberTaken
+from atelier.ledger.ports import PublicMovementPage
+from atelier.ledger.sealed_keys import SealNumberTaken
 
 MOVEMENT_PREFIX = "movement#"
 

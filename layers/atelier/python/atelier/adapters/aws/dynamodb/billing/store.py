@@ -15,6 +15,7 @@ from atelier.adapters.aws.dynamodb import (
     newest_page,
     transaction,
 )
+from atelier.adapters.aws.dynamodb.audit_log import save_events
 from atelier.adapters.aws.dynamodb.billing.items import (
     BillingItem,
     decode_checkout,
@@ -27,6 +28,7 @@ from atelier.adapters.aws.dynamodb.billing.items import (
 )
 from atelier.adapters.aws.dynamodb.ledger.items import WalletItem
 from atelier.adapters.aws.dynamodb.ledger.transactions import put_tier
+from atelier.audit_log.model import AuditEvent
 from atelier.billing.model import (
     Checkout,
     CheckoutState,
@@ -118,7 +120,7 @@ class DynamoBilling:
         item = _read(workspace_id, _claim_sk(stripe_id))
         return bool(item.facts["claimed"]) if item else None
 
-    def save_subscription(self, record: Subscription) -> None:
+    def save_subscription(self, record: Subscription, events: Sequence[AuditEvent] = ()) -> None:
         item = BillingItem(
             record.workspace_id,
             SUBSCRIPTION,
@@ -134,6 +136,7 @@ class DynamoBilling:
                 write.save(item, unchanged, part="subscription")
                 write.save(claim, BillingItem.pk.does_not_exist() | (BillingItem.facts == claim.facts), part="claim")
                 put_tier(write, record.workspace_id, record.entitled_tier, record.entitles_until, part="wallet")
+                save_events(write, events)
         except ConditionsFailed as error:
             if error.parts == frozenset({"wallet"}):
                 raise NotFound("There is no such workspace.") from error
