@@ -249,9 +249,8 @@ def test_a_write_conflict_on_a_wallet_or_budget_raises_a_retryable_error(world: 
     name = project(world, 2000)
     seen = world.projects.budget(world.workspace_id, name)
     assert seen is not None
-    with failing_operation("UpdateItem", SINGLE_CONFLICT):
-        with pytest.raises(Unavailable):
-            world.wallets.mark_budgeted(world.workspace_id)
+    with failing_operation("UpdateItem", SINGLE_CONFLICT), pytest.raises(Unavailable):
+        world.wallets.mark_budgeted(world.workspace_id)
     assert not world.wallet().budgeted
     both = world.projects.get(world.workspace_id, name), seen
     with failing_operation("TransactWriteItems", TRANSACTION_CONFLICT):

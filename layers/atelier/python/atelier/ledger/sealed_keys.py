@@ -12,7 +12,7 @@ class SealNumberTaken(Exception):
     """A seal with this number exists already: read the newest seal and continue from it."""
 
 
-class Link(Protocol):
+class ChainLink(Protocol):
     """A seal: its number, its time (RFC 3339, never before what it covers), and the keys of what it covers."""
 
     @property
@@ -24,8 +24,8 @@ class Link(Protocol):
     def covers(self) -> set[Any]: ...
 
 
-LinkT = TypeVar("LinkT", bound=Link)
-LinkT_co = TypeVar("LinkT_co", bound=Link, covariant=True)
+LinkT = TypeVar("LinkT", bound=ChainLink)
+LinkT_co = TypeVar("LinkT_co", bound=ChainLink, covariant=True)
 
 
 class LinkReads(Protocol[LinkT_co]):

@@ -7,8 +7,6 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import reduce
-from operator import and_
 from typing import Any
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
@@ -155,13 +153,12 @@ def event_of(item: AuditEventItem) -> PublicForm:
 
 
 def _matching(wanted: EventFilter) -> Condition | None:
-    conditions: list[Condition] = []
-    if wanted.actor is not None:
-        conditions.append(AuditEventItem.actor == wanted.actor)
-    if wanted.action is not None:
-        action = AuditEventItem.action
-        conditions.append(action.startswith(wanted.action) if wanted.action.endswith(".") else action == wanted.action)
-    return reduce(and_, conditions) if conditions else None
+    of_actor = None if wanted.actor is None else AuditEventItem.actor == wanted.actor
+    if wanted.action is None:
+        return of_actor
+    action = AuditEventItem.action
+    of_action = action.startswith(wanted.action) if wanted.action.endswith(".") else action == wanted.action
+    return of_action if of_actor is None else of_actor & of_action
 
 
 def new_events(records: Iterable[Mapping[str, Any]]) -> dict[str, Iterator[PublicForm]]:
