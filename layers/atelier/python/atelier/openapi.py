@@ -203,6 +203,7 @@ def _success(route: Route, status: int, schemas: Json) -> Json:
         "properties": {"success": {"const": True}, "data": data, "message": {"type": "string"}},
     }
     response["content"] = {"application/json": {"schema": data if route.raw else envelope}}
+    response["content"] |= {content_type: {"schema": {"type": "string"}} for content_type in route.files}
     return response
 
 

@@ -86,6 +86,7 @@ class Route:
     body_bytes_max: int = BODY_BYTES_MAX
     waits: bool = False
     step_up: StepUp = False
+    files: tuple[str, ...] = ()
 
 
 class _Path:
@@ -150,6 +151,7 @@ class Api:
         body_bytes_max: int = BODY_BYTES_MAX,
         waits: bool = False,
         step_up: StepUp = False,
+        files: tuple[str, ...] = (),
         summary: str | None = None,
         tag: str | None = None,
     ) -> Callable[[Callable[[Request[Any]], Response]], Callable[[Request[Any]], Response]]:
@@ -163,6 +165,7 @@ class Api:
         waits: it takes `Prefer: wait=n`, as every POST does that may answer 202.
         step_up: the caller must have proven a factor within ten minutes. True: of accounts with a second factor that
         one; "always": of the other accounts a password or a sign-in. No API token passes such a route.
+        files: content types of files that it answers with instead of `data`, when the query asks for one.
         summary: of the operation; by default the first line of the handler's docstring. tag: by default the Api's."""
 
         def declare(handler: Callable[[Request[Any]], Response]) -> Callable[[Request[Any]], Response]:
@@ -185,6 +188,7 @@ class Api:
                     body_bytes_max,
                     waits or (method == "POST" and 202 in statuses),
                     step_up,
+                    files,
                 )
                 self.routes.append(route)
                 self._by_method(path)[method] = route

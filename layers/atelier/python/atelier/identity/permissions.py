@@ -25,6 +25,7 @@ WEAKEST: dict[str, Role] = {
     "assets.create": Role.EDITOR,
     "assets.manage": Role.EDITOR,
     "assets.read": Role.VIEWER,
+    "audit.read": Role.ADMIN,
     "billing.manage": Role.OWNER,
     "billing.read": Role.ADMIN,
     "budgets.manage": Role.ADMIN,

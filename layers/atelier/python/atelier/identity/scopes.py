@@ -20,6 +20,7 @@ EXCLUDED_PERMISSIONS = frozenset(
     {
         "account.manage",
         "account.read",
+        "audit.read",
         "billing.manage",
         "tokens.manage",
         "tokens.read",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from atelier.adapters.aws.dynamodb.audit_log import DynamoAuditLog
     from atelier.adapters.aws.dynamodb.audit_seals import DynamoAuditReads, DynamoAuditSeals
     from atelier.audit_log.archive import ArchiveDeps
+    from atelier.audit_log.read_log import ReadDeps
     from atelier.audit_log.seal_events import SealEventsDeps
     from atelier.audit_log.seals import PublicForm
 
@@ -50,6 +51,13 @@ def seals() -> DynamoAuditSeals:
 
     bind(AuditTable.read().name)
     return DynamoAuditSeals()
+
+
+def read_deps() -> ReadDeps:
+    """The dependencies of reading a log."""
+    from atelier.audit_log.read_log import ReadDeps
+
+    return ReadDeps(reads(), seals())
 
 
 def seal_deps() -> SealEventsDeps:
