@@ -133,7 +133,7 @@ def test_an_export_as_ndjson_has_the_events_as_they_are_digested(app: ModuleType
 
 
 def test_a_long_export_has_parts_with_a_cursor(app: ModuleType) -> None:
-    forms = write(number=5, text="x" * 200_000)
+    forms = write(number=10, text="x" * 100_000)
     first = read(app, format="csv")
     rest = read(app, format="csv", cursor=first["headers"]["Atelier-Next-Cursor"])
     assert "Atelier-Next-Cursor" not in rest["headers"]

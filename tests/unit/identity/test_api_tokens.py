@@ -255,6 +255,7 @@ def test_each_scope_covers_its_permissions() -> None:
     assert covered("read") == reading - {
         "account.read",
         "api-keys.read",
+        "audit.read",
         "billing.read",
         "tokens.read",
         "workspace.read",
