@@ -65,7 +65,8 @@ class BillingModel:
         ends_at = float("inf")
         if one["status"] in ("past_due", "unpaid"):
             assert latest is not None
-            ends_at = latest["status_transitions"]["finalized_at"] + self._plans[tier].grace_days * DAY
+            due = [each["status_transitions"]["finalized_at"] for each in self._open_invoices(one["id"]) or [latest]]
+            ends_at = min(due) + self._plans[tier].grace_days * DAY
         elif one["status"] == "paused":
             ends_at = 0.0
         elif one["status"] == "active" and one["pause_collection"]:
@@ -76,6 +77,10 @@ class BillingModel:
                 else item["current_period_start"]
             )
         return tier if now < ends_at else "free"
+
+    def _open_invoices(self, subscription: str) -> list[Json]:
+        parents = ((each, (each["parent"] or {}).get("subscription_details") or {}) for each in self.all("invoice"))
+        return [each for each, of in parents if each["status"] == "open" and of.get("subscription") == subscription]
 
     def invoice_grants(self, refused: set[str]) -> dict[str, Range]:
         """The credits of each paid invoice that gives some."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -337,6 +338,24 @@ def test_a_downgrade_waits_for_the_end_of_the_period_and_bought_credits_stay(
     assert SMALL.credits in [grant.remaining for grant in world.wallet(workspace).grants]
 
 
+def test_a_plan_that_came_by_a_downgrade_can_be_downgraded_again(world: BillingWorld, workspace: str) -> None:
+    """The schedule of the first downgrade is then in its second phase."""
+    world.subscribe(workspace, "studio")
+    world.hand_over()
+    change(world, workspace, "pro")
+    world.pass_days(32)
+    world.hand_over()
+    assert world.wallet(workspace).tier == "pro@1"
+    change(world, workspace, "starter")
+    record = world.deps.store.subscription(workspace)
+    assert record is not None
+    assert record.planned is not None
+    assert (record.planned.tier, record.planned.at) == ("starter@1", record.period_end)
+    world.pass_days(31)
+    world.hand_over()
+    assert world.wallet(workspace).tier == "starter@1"
+
+
 def test_naming_the_present_plan_withdraws_a_downgrade(world: BillingWorld, workspace: str) -> None:
     world.subscribe(workspace)
     world.hand_over()
@@ -416,6 +435,25 @@ def test_a_failed_payment_keeps_the_plan_for_the_grace_period(world: BillingWorl
     world.hand_over()
     assert (status(world, workspace), world.wallet(workspace).tier_ends_at) == (PlanStatus.ACTIVE, None)
     assert world.granted(workspace) == PRO.monthly_credits * 2 + SMALL.credits
+
+
+@pytest.mark.parametrize("is_seen_late", [False, True])
+def test_a_refused_change_begins_no_second_grace_period(
+    world: BillingWorld, workspace: str, is_seen_late: bool
+) -> None:
+    """Its open invoice is newer than the one that was not paid."""
+    world.subscribe(workspace)
+    world.hand_over()
+    world.use_card(world.customer(workspace, None).stripe_id, DECLINES)
+    world.pass_days(31.2)
+    if not is_seen_late:
+        world.hand_over()
+    world.pass_days(PRO.grace_days - 1)
+    with suppress(PaymentRefused):
+        change(world, workspace, "studio")
+    world.pass_days(1.1)
+    world.hand_over()
+    assert world.wallet(workspace).tier_at(world.now) == "free"
 
 
 def test_a_plan_that_stripe_gives_up_falls_to_free_and_can_be_bought_again(world: BillingWorld, workspace: str) -> None:

@@ -21,6 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from atelier.billing.change_plan import cancel_plan, change_plan, pause_plan, resume_plan
 from atelier.billing.errors import PaymentRefused
+from atelier.billing.model import Reconciliation
 from atelier.billing.reconcile import reconcile
 from atelier.errors import Conflict, InsufficientCredits
 from atelier.ledger.model import Account, Movement
@@ -39,22 +40,28 @@ tiers, intervals = st.sampled_from(TIERS), st.sampled_from(["month", "month", "y
 
 
 class CustomersYear(RuleBasedStateMachine):
-    """One workspace. `pending`: events that were not handed over yet. `is_told`: whether none was dropped since records
-    were last whole."""
+    """One workspace. `pending`: events that were not handed over yet. `is_complete`: whether none was dropped since
+    records were last whole."""
 
     tables: Tables
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(tier=tiers, interval=intervals, number=st.sampled_from(NUMBERS))
+    def begin(self, tier: str, interval: Any, number: str) -> None:
+        """A customer with a plan and a pack, so that each further step finds something to change."""
         self.stack = ExitStack()
         self.world: BillingWorld = self.stack.enter_context(billing_world(self.tables))
         self.account = self.world.simulator.account
         self.workspace = self.world.new_workspace()
         self.customer = self.world.customer(self.workspace).stripe_id
         self.pending: list[dict[str, str]] = []
-        self.is_told = True
+        self.is_complete = True
         self.packs: dict[str, int] = {}
         self.spent = 0
+        # The tables are those of earlier examples, whose accounts at Stripe are gone.
+        self.world.deps.store.save_reconciliation(Reconciliation())
+        self.subscribe(tier, interval)
+        self.buy_packs(1, number)
+        self.all_is_handed_over()
 
     def teardown(self) -> None:
         if hasattr(self, "stack"):
@@ -113,6 +120,15 @@ class CustomersYear(RuleBasedStateMachine):
     def use_card(self, card: str) -> None:
         self.world.use_card(self.customer, CARDS[card])
 
+    @rule(days=st.sampled_from([1, 5, 9, 14, 20]), recovers=st.booleans())
+    def renewal_fails(self, days: int, recovers: bool) -> None:
+        self.use_card("declined")
+        self.world.pass_days(31 + days)
+        self.all_is_handed_over()
+        if recovers:
+            self.use_card("good")
+            self.world.pass_days(7)
+
     @rule(credits=st.integers(1, 4000))
     def spend(self, credits: int) -> None:
         with suppress(InsufficientCredits):
@@ -131,13 +147,19 @@ class CustomersYear(RuleBasedStateMachine):
             self.world.client.v1.refunds.create({"payment_intent": payment_id, "amount": amount})
 
     @precondition(lambda self: self.model().payments())
-    @rule(place=st.integers(0, 20))
-    def dispute(self, place: int) -> None:
+    @rule(place=st.integers(0, 20), ending=st.sampled_from([None, "won", "lost"]), is_handled=st.booleans())
+    def dispute(self, place: int, ending: str | None, is_handled: bool) -> None:
+        """A dispute, which may be decided at once, before or after it was handled."""
         payments = self.model().payments()
         charge = self.account.objects[payments[-1 - place % len(payments)]]["latest_charge"]
         found = self.account.objects[charge]
-        if not found["disputed"] and found["amount_refunded"] < found["amount_captured"]:
-            self.world.control("dispute", charge=charge, kind="dispute")
+        if found["disputed"] or found["amount_refunded"] == found["amount_captured"]:
+            return
+        dispute = self.world.control("dispute", charge=charge, kind="dispute")["id"]
+        if is_handled:
+            self.all_is_handed_over()
+        if ending is not None:
+            self.world.control("dispute", dispute=dispute, status=ending)
 
     @precondition(lambda self: self.model().open_disputes())
     @rule(place=st.integers(0, 5), ending=st.sampled_from(["won", "lost"]))
@@ -164,12 +186,13 @@ class CustomersYear(RuleBasedStateMachine):
         rest = events[len(coming) :]
         self.world.hand_over([*coming, *rng.sample(coming, len(coming) // 4)])
         self.pending = rest[len(rest) // 2 :] if drops else rest
-        self.is_told = self.is_told and len(self.pending) == len(rest)
+        self.is_complete = self.is_complete and len(self.pending) == len(rest)
 
+    @precondition(lambda self: self.collect())
     @rule()
     def all_is_handed_over(self) -> None:
         """A quiet point: what the handlers do at Stripe has events too."""
-        if not self.is_told:
+        if not self.is_complete:
             self.reconcile()
             return
         for _ in range(ROUNDS_MAX):
@@ -180,6 +203,7 @@ class CustomersYear(RuleBasedStateMachine):
         assert not self.collect(), "the handlers never come to an end"
         self.check()
 
+    @precondition(lambda self: self.collect() or not self.is_complete)
     @rule()
     def reconcile(self) -> None:
         """A quiet point, although no event comes any more."""
@@ -191,7 +215,7 @@ class CustomersYear(RuleBasedStateMachine):
                 break
         else:
             raise AssertionError("the reconciliation never comes to an end")
-        self.pending, self.is_told = [], True
+        self.pending, self.is_complete = [], True
         self.check()
 
     # ---- what must hold ----------------------------------------------------------------------------------------------

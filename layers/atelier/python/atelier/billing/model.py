@@ -202,21 +202,23 @@ def subscription_after(
     id: str,
     grace_days: int,
     latest: InvoiceFacts | None,
+    unpaid_since: datetime | None,
     now: datetime,
 ) -> Subscription:
     """The record of a subscription that says what Stripe says now.
 
     before: the record of the same subscription, None = there is none yet. id: of a new record. grace_days: of its tier.
-    latest: its latest invoice. If that is not paid, the grace period is counted from when it became due, so that it is
-    the same however late or often this is decided."""
+    latest: its latest invoice. unpaid_since: when its oldest open invoice became due. The grace period is counted from
+    then, so that it is the same however late or often this is decided, and an invoice that is made meanwhile does not
+    begin another one."""
     assert facts.price is not None
     assert facts.price.tier is not None
     assert facts.price.interval is not None
     status = _plan_status(facts)
     past_due_since = grace_ends_at = None
-    if facts.status in ("past_due", "unpaid") or facts.ends_by == "payment_failed":
+    if facts.is_payment_overdue:
         due_at = (latest.finalized_at or latest.created_at) if latest else facts.period_start
-        past_due_since = (before.past_due_since if before else None) or due_at
+        past_due_since = unpaid_since or (before.past_due_since if before else None) or due_at
         grace_ends_at = past_due_since + timedelta(days=grace_days)
         if facts.ended_at is not None and grace_ends_at <= facts.ended_at:
             # It is over by Stripe's own time, which may be ahead of ours: that of a test clock.

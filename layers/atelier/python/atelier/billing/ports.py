@@ -156,6 +156,10 @@ class StripeReads(Protocol):
 
     def invoice(self, id: str) -> InvoiceFacts: ...
 
+    def unpaid_since(self, subscription_id: str) -> datetime | None:
+        """When the oldest open invoice of a subscription became due; None = it has no open invoice."""
+        ...
+
     def payment(self, id: str) -> PaymentFacts: ...
 
     def payment_of_charge(self, charge_id: str) -> str | None:

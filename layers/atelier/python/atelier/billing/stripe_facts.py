@@ -62,6 +62,11 @@ class SubscriptionFacts:
         """Whether it runs: it has begun and has not ended."""
         return self.status in ("trialing", "active", "past_due", "unpaid", "paused")
 
+    @property
+    def is_payment_overdue(self) -> bool:
+        """Whether a payment has failed and was not made up for, also when the subscription has ended by it."""
+        return self.status in ("past_due", "unpaid") or self.ends_by == "payment_failed"
+
 
 @dataclass(frozen=True, slots=True)
 class LineFacts:

@@ -92,6 +92,7 @@ def _write(
         id=new_id("sub", now),
         grace_days=tier.grace_days,
         latest=_latest_invoice(facts, deps),
+        unpaid_since=deps.stripe.unpaid_since(facts.id) if facts.is_payment_overdue else None,
         now=now,
     )
     record = replace(record, workspace_id=workspace_id, revision=(stored.revision if stored else 0) + 1)

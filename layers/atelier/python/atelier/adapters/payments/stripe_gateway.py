@@ -108,7 +108,10 @@ class SdkStripe(SdkReads):
         schedules = self._client().v1.subscription_schedules
         with errors_as_ours():
             schedule_id = facts.schedule_id or schedules.create({"from_subscription": facts.id}).id
-            current = plain(schedules.retrieve(schedule_id))["phases"][0]
+            schedule = plain(schedules.retrieve(schedule_id))
+            # A schedule of an earlier change is still there in its last phase: the first phases may be over.
+            began = schedule["current_phase"]["start_date"]
+            current = next(phase for phase in schedule["phases"] if phase["start_date"] == began)
             now_item = {"price": id_of(current["items"][0]["price"]), "quantity": 1}
             present: Any = {"start_date": current["start_date"], "end_date": int(facts.period_end.timestamp())}
             later: Any = {"items": [{"price": price_id, "quantity": 1}], "proration_behavior": "none"}

@@ -20,6 +20,7 @@ from atelier.adapters.payments.stripe_decoding import (
     price_facts,
     refund_facts,
     subscription_facts,
+    time_of,
 )
 from atelier.billing.errors import StripeObjectMissing
 from atelier.billing.model import ObjectKind
@@ -65,6 +66,15 @@ class SdkReads:
         with errors_as_ours():
             found = plain(self._client().v1.invoices.retrieve(id, {"expand": INVOICE_PARTS}))
             return invoice_facts(found, self._lines(found), self._price)
+
+    def unpaid_since(self, subscription_id: str) -> datetime | None:
+        with errors_as_ours():
+            listed = self._client().v1.invoices.list(
+                {"subscription": subscription_id, "status": "open", "limit": PAGE_SIZE}
+            )
+            found = [plain(each) for each in listed.auto_paging_iter()]
+        due = [each["status_transitions"]["finalized_at"] or each["created"] for each in found]
+        return time_of(min(due)) if due else None
 
     def _lines(self, invoice: Json) -> list[Json]:
         listed: Json = invoice["lines"]
