@@ -32,7 +32,7 @@ SYNCED_FILE = "stripe-prices"
 FRONTEND_ORIGINS = "http://localhost:*,http://127.0.0.1:*"
 # Unverified accounts get daily credits too, and all callers have one address. Nobody else pays for that: providers are
 # simulators or the developer's own.
-GENEROUS_PARAMETERS = {"DailyCredits": "everyone", "SignUpsPerAddress": "1000000"}
+GENEROUS_PARAMETERS = {"DailyCredits": "everyone", "SignUpsPerAddress": "1000000", "MailsPerAddress": "1000000"}
 # Exceptions that mean a mistake in the sources; a deployment that fails with one of them is rolled back.
 SOURCE_ERRORS = (BrokenSource, DeploymentError, TemplateError, FileNotFoundError)
 REDEPLOYMENT_SECONDS_MAX = 15.0

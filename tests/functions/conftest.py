@@ -48,6 +48,7 @@ def deployed(tables: Tables, aws: botocore.session.Session, monkeypatch: pytest.
     links = f"links-{tables.identity}"
     manager.create_secret(Name=links, SecretString=json.dumps({"key": LINKS_KEY}))
     monkeypatch.setenv("ATELIER_SECRET_LINKS", links)
+    monkeypatch.setenv("ATELIER_MAIL_FROM", "mail@atelier.example")
     monkeypatch.setenv("ATELIER_STAGE", "test")
     monkeypatch.setenv("ATELIER_PUBLIC_URL", PUBLIC_URL)
     monkeypatch.setenv("ATELIER_SECRET_IDENTITY", secret)

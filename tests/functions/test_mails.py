@@ -35,14 +35,19 @@ def auth(deployed: Tables) -> ModuleType:
 
 
 @pytest.fixture
+def mailbox(deployed: Tables) -> ModuleType:
+    return load_function("api/mailbox")
+
+
+@pytest.fixture
 def address() -> str:
     """An address that no other test uses: all tests share one inbox."""
     return f"ada-{uuid.uuid4().hex[:12]}@example.com"
 
 
-def post(auth: ModuleType, path: str, body: object, **headers: str) -> Reply:
+def post(app: ModuleType, path: str, body: object, **headers: str) -> Reply:
     request = with_request(event("api/auth/signup"), f"POST /api/auth/{path}", "ANY /api/auth/{proxy+}", headers, body)
-    return invoke_app(auth, request)
+    return invoke_app(app, request)
 
 
 def sign_up(auth: ModuleType, address: str, **headers: str) -> dict[str, Any]:
@@ -52,47 +57,47 @@ def sign_up(auth: ModuleType, address: str, **headers: str) -> dict[str, Any]:
 
 
 def test_a_sign_up_sends_a_mail_whose_link_verifies_the_address(
-    auth: ModuleType, deployed: Tables, emulator: str, address: str
+    auth: ModuleType, mailbox: ModuleType, deployed: Tables, emulator: str, address: str
 ) -> None:
     assert sign_up(auth, address)["user"]["email_verified"] is False
     send_mails(deployed.identity)
     [mail] = inbox(emulator, address)
     assert (mail["Source"], mail["Subject"]) == (f"Atelier <{SENDER}>", "Confirm your e-mail address")
     assert f"https://media.example.com/verify?token={token_of(mail)}" in mail["BodyHtml"]
-    answer = success_data(post(auth, "verify-email", {"token": token_of(mail)}))
+    answer = success_data(post(mailbox, "verify-email", {"token": token_of(mail)}))
     assert answer == {"email": address, "email_verified": True}
     send_mails(deployed.identity)
     assert [mail["Subject"] for mail in inbox(emulator, address)][1:] == ["Welcome to Atelier"]
 
 
 def test_mails_are_in_the_language_of_the_sign_up(
-    auth: ModuleType, deployed: Tables, emulator: str, address: str
+    auth: ModuleType, mailbox: ModuleType, deployed: Tables, emulator: str, address: str
 ) -> None:
     sign_up(auth, address, **{"accept-language": "de-CH,de;q=0.9,en;q=0.8"})
     send_mails(deployed.identity)
     [mail] = inbox(emulator, address)
     assert mail["Subject"] == "Bestätigen Sie Ihre E-Mail-Adresse"
-    success_data(post(auth, "verify-email", {"token": token_of(mail)}))
+    success_data(post(mailbox, "verify-email", {"token": token_of(mail)}))
     send_mails(deployed.identity)
     assert [mail["Subject"] for mail in inbox(emulator, address)][1:] == ["Willkommen bei Atelier"]
 
 
 def test_the_code_of_a_mail_verifies_the_account_that_is_signed_in(
-    auth: ModuleType, deployed: Tables, emulator: str, address: str
+    auth: ModuleType, mailbox: ModuleType, deployed: Tables, emulator: str, address: str
 ) -> None:
     bearer = {"authorization": f"Bearer {sign_up(auth, address)['access_token']}"}
     send_mails(deployed.identity)
     [mail] = inbox(emulator, address)
     code = {"code": code_of(mail)}
-    assert error_of(post(auth, "verify-email", code)) == (401, "UNAUTHENTICATED")
-    assert success_data(post(auth, "verify-email", code, **bearer))["email_verified"] is True
+    assert error_of(post(mailbox, "verify-email", code)) == (401, "UNAUTHENTICATED")
+    assert success_data(post(mailbox, "verify-email", code, **bearer))["email_verified"] is True
     # Both of the mail's ways are used up together.
-    assert error_of(post(auth, "verify-email", code, **bearer)) == (422, "VALIDATION_FAILED")
-    assert error_of(post(auth, "verify-email", {"token": token_of(mail)})) == (422, "VALIDATION_FAILED")
+    assert error_of(post(mailbox, "verify-email", code, **bearer)) == (422, "VALIDATION_FAILED")
+    assert error_of(post(mailbox, "verify-email", {"token": token_of(mail)})) == (422, "VALIDATION_FAILED")
 
 
 def test_five_wrong_codes_end_the_code_and_leave_the_link(
-    auth: ModuleType, deployed: Tables, emulator: str, address: str
+    auth: ModuleType, mailbox: ModuleType, deployed: Tables, emulator: str, address: str
 ) -> None:
     bearer = {"authorization": f"Bearer {sign_up(auth, address)['access_token']}"}
     send_mails(deployed.identity)
@@ -100,17 +105,17 @@ def test_five_wrong_codes_end_the_code_and_leave_the_link(
     code = code_of(mail)
     wrong = f"{(int(code) + 1) % 1_000_000:06}"
     for _ in range(5):
-        refused = post(auth, "verify-email", {"code": wrong}, **bearer)
+        refused = post(mailbox, "verify-email", {"code": wrong}, **bearer)
         assert json.loads(refused["body"])["details"]["fields"][0]["path"] == "code"
-    assert error_of(post(auth, "verify-email", {"code": code}, **bearer)) == (422, "VALIDATION_FAILED")
-    assert success_data(post(auth, "verify-email", {"token": token_of(mail)}))["email_verified"] is True
+    assert error_of(post(mailbox, "verify-email", {"code": code}, **bearer)) == (422, "VALIDATION_FAILED")
+    assert success_data(post(mailbox, "verify-email", {"token": token_of(mail)}))["email_verified"] is True
 
 
 @pytest.mark.parametrize(
     "body", [{}, {"token": "x", "code": "123456"}, {"code": "12345"}, {"code": "１２３４５６"}, {"token": "a" * 200}]
 )
-def test_a_verification_takes_one_token_or_one_code(auth: ModuleType, body: dict[str, str]) -> None:
-    assert error_of(post(auth, "verify-email", body)) == (422, "VALIDATION_FAILED")
+def test_a_verification_takes_one_token_or_one_code(mailbox: ModuleType, body: dict[str, str]) -> None:
+    assert error_of(post(mailbox, "verify-email", body)) == (422, "VALIDATION_FAILED")
 
 
 def test_a_repeated_record_of_the_stream_sends_nothing_more(
@@ -157,12 +162,12 @@ def test_a_mail_that_ses_refuses_holds_up_no_other(
 
 
 def test_no_link_and_no_code_is_in_a_table_or_in_the_log(
-    auth: ModuleType, deployed: Tables, emulator: str, address: str, log: io.StringIO
+    auth: ModuleType, mailbox: ModuleType, deployed: Tables, emulator: str, address: str, log: io.StringIO
 ) -> None:
     sign_up(auth, address)
     send_mails(deployed.identity)
     [mail] = inbox(emulator, address)
-    success_data(post(auth, "verify-email", {"token": token_of(mail)}))
+    success_data(post(mailbox, "verify-email", {"token": token_of(mail)}))
     items = json.dumps(client("dynamodb").scan(TableName=deployed.identity)["Items"])
     secret_part = token_of(mail).rpartition(".")[2]
     for place in (items, log.getvalue()):

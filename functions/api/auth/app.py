@@ -1,5 +1,4 @@
-"""/api/auth: sign up, log in, refresh, log out, verify an address, and the public keys. The gateway authenticates
-nobody here."""
+"""/api/auth: sign up, log in, refresh, log out, and the public keys. These routes need no authentication."""
 
 from __future__ import annotations
 
@@ -21,13 +20,11 @@ from atelier.identity.schemas import (
     SignInView,
     SignUpRequest,
     TokensView,
-    VerifiedEmailView,
-    VerifyEmailRequest,
     sign_in_view,
     tokens_view,
 )
 from atelier.identity.sign_up import SignUp
-from atelier.wiring import identity, mailbox
+from atelier.wiring import identity
 from atelier.wiring.auth import limiter
 
 api = Api("auth", limiter=limiter)
@@ -72,14 +69,6 @@ def log_out(request: Request[RefreshTokenRequest]) -> Response:
     access_token = optional_bearer_token(request.headers.get("authorization", ""))
     identity.log_out(_presented(request).token, access_token, request.now)
     return Response(status=204, cookies=(refresh_cookie.expired_cookie(),))
-
-
-@api.route("POST", "/api/auth/verify-email", body=VerifyEmailRequest, answer=VerifiedEmailView, errors=(401,))
-def verify_email(request: Request[VerifyEmailRequest]) -> Response:
-    """Verify an e-mail address by the link or the code that was sent to it; the code needs an access token."""
-    access_token = optional_bearer_token(request.headers.get("authorization", ""))
-    user = mailbox.verify(request.body.token, request.body.code, access_token, request.source_address, request.now)
-    return Response(VerifiedEmailView.model_validate(user, from_attributes=True))
 
 
 @api.route("GET", "/.well-known/jwks.json", "/api/auth/.well-known/jwks.json", answer=KeySetView, raw=True)

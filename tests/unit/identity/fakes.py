@@ -12,8 +12,10 @@ from atelier.audit_log.model import AuditEvent
 from atelier.errors import IdempotencyMismatch, NotFound, Unauthenticated
 from atelier.identity.access import Access, WorkspaceState
 from atelier.identity.access_tokens import AccessTokens
+from atelier.identity.account_changes import EmailMove, PasswordChange
 from atelier.identity.api_tokens import TOKENS_PER_WORKSPACE_MAX, ApiToken, TokenExists, TokenPage, TooManyTokens
 from atelier.identity.mail_limits import MailLimits
+from atelier.identity.mailbox_deps import MailboxDeps
 from atelier.identity.model import (
     Credentials,
     EmailTaken,
@@ -33,7 +35,6 @@ from atelier.identity.rate_limit import SignInLimits
 from atelier.identity.second_factor import FactorUse
 from atelier.identity.sign_in import SignInDeps
 from atelier.identity.signing import new_key_set
-from atelier.identity.verify_mailbox import MailboxDeps
 from atelier.ledger.model import MailboxState
 from atelier.mails.links import Link, LinkKey
 from atelier.mails.mail import MailKind, MailRequest, mail_request
@@ -63,6 +64,7 @@ class InMemoryIdentity:
         # The last link of a user and a purpose that was sent, and all mails that were requested.
         self.links: dict[tuple[str, str], PendingLink] = {}
         self.mails: list[MailRequest] = []
+        self.decoys: list[str] = []
         self.reads = 0
         self._credentials: dict[str, Credentials] = {}
 
@@ -115,7 +117,15 @@ class InMemoryIdentity:
         self.claims[mailbox] = workspace_id, False
         return MailboxState.UNVERIFIED
 
-    def verify(self, user_id: str, mailbox: str, at: datetime, *, link: PendingLink | None = None) -> User:
+    def verify(
+        self,
+        user_id: str,
+        mailbox: str,
+        at: datetime,
+        *,
+        link: PendingLink | None = None,
+        events: Sequence[AuditEvent] = (),
+    ) -> User:
         if user_id not in self.users:
             raise NotFound
         user = self.users[user_id]
@@ -124,6 +134,7 @@ class InMemoryIdentity:
         if user.email_verified_at is None:
             if link:
                 self._use(link, at)
+            self.events += events
             self.mails.append(mail_request(MailKind.WELCOME, user.id, user.email, user.locale, at, name=user.name))
             workspace_id, is_verified = self.claims.get(mailbox, (user.workspace_id, False))
             if not is_verified:
@@ -148,6 +159,38 @@ class InMemoryIdentity:
     def set_password_hash(self, email: str, password_hash: str | None) -> None:
         """What a test asks for: an account whose password is another one, or that has none."""
         self._credentials[email] = replace(self._credentials[email], password_hash=password_hash)
+
+    def user(self, user_id: str) -> User | None:
+        self.reads += 1
+        return self.users.get(user_id)
+
+    def change_password(self, change: PasswordChange) -> None:
+        if change.link:
+            self._use(change.link, change.at)
+        email = change.credentials.email
+        self._credentials[email] = replace(change.credentials, password_hash=change.password_hash)
+        self._finish(change)
+
+    def move_email(self, move: EmailMove) -> None:
+        email = move.link.email
+        if email in self._credentials:
+            raise EmailTaken
+        self._use(move.link, move.at)
+        del self._credentials[move.credentials.email]
+        self._credentials[email] = replace(move.credentials, email=email)
+        self.users[move.user.id] = replace(move.user, email=email, email_verified=True, email_verified_at=move.at)
+        if move.follow_up:
+            self.replace(move.follow_up)
+        self._finish(move)
+
+    def _finish(self, change: PasswordChange | EmailMove) -> None:
+        for session in change.ended:
+            self.revoke(session.user_id, session.id, change.at)
+        self.mails += change.mails
+        self.events += change.events
+
+    def write_decoy(self, email_digest: str, at: datetime) -> None:
+        self.decoys.append(email_digest)
 
     def user_with_workspace(self, user_id: str, workspace_id: str) -> tuple[User, Workspace]:
         if user_id not in self.users or workspace_id not in self.workspaces:
@@ -369,7 +412,14 @@ class IdentityFakes:
     @property
     def mailbox_deps(self) -> MailboxDeps:
         return MailboxDeps(
-            self.store, self.store, self.store, self.link_key, MailLimits(self.windows), self.access_tokens
+            self.store,
+            self.store,
+            self.store,
+            self.store,
+            self.passwords,
+            self.link_key,
+            MailLimits(self.windows),
+            self.access_tokens,
         )
 
     @property

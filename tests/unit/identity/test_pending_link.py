@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from atelier.audit_log.model import Origin
 from atelier.errors import Forbidden, RateLimited
 from atelier.identity import pending_link
 from atelier.identity.mail_limits import LINKS_PER_ADDRESS
@@ -17,7 +18,7 @@ from atelier.mails.links import Link, LinkKey
 from tests.unit.identity.fakes import IdentityFakes
 
 NOW = datetime(2026, 11, 29, 2, tzinfo=UTC)
-ADDRESS = "203.0.113.7"
+ORIGIN = Origin(address="203.0.113.7")
 LIFETIME = LIFETIMES[Purpose.VERIFY_EMAIL]
 
 
@@ -39,8 +40,8 @@ def test_a_link_serves_until_it_expires(identity: IdentityFakes) -> None:
     user, token = user_with_link(identity)
     late = NOW + LIFETIME
     with pytest.raises(LinkRefused):
-        verify_by_token(token, ADDRESS, identity.mailbox_deps, late)
-    verified = verify_by_token(token, ADDRESS, identity.mailbox_deps, late - timedelta(milliseconds=1))
+        verify_by_token(token, ORIGIN, identity.mailbox_deps, late)
+    verified = verify_by_token(token, ORIGIN, identity.mailbox_deps, late - timedelta(milliseconds=1))
     assert (verified.id, verified.email_verified) == (user.id, True)
 
 
@@ -48,7 +49,7 @@ def test_a_newer_link_replaces_the_older_one(identity: IdentityFakes) -> None:
     user, older = user_with_link(identity)
     identity.store.replace(new_link_mail(Purpose.VERIFY_EMAIL, user.id, user.email, None, NOW))
     with pytest.raises(LinkRefused):
-        verify_by_token(older, ADDRESS, identity.mailbox_deps, NOW)
+        verify_by_token(older, ORIGIN, identity.mailbox_deps, NOW)
 
 
 def test_a_link_to_an_address_that_the_user_has_left_is_refused(identity: IdentityFakes) -> None:
@@ -56,7 +57,7 @@ def test_a_link_to_an_address_that_the_user_has_left_is_refused(identity: Identi
     moved, _ = new_user("ada@new.example", "Ada", NOW)
     identity.store.users[user.id] = moved
     with pytest.raises(LinkRefused):
-        verify_by_token(token, ADDRESS, identity.mailbox_deps, NOW)
+        verify_by_token(token, ORIGIN, identity.mailbox_deps, NOW)
 
 
 def test_a_token_is_refused_when_any_part_of_it_is_anothers(identity: IdentityFakes) -> None:
@@ -75,7 +76,7 @@ def test_a_token_is_refused_when_any_part_of_it_is_anothers(identity: IdentityFa
     ]
     for token in forged:
         with pytest.raises(LinkRefused) as refused:
-            verify_by_token(token, ADDRESS, identity.mailbox_deps, NOW)
+            verify_by_token(token, ORIGIN, identity.mailbox_deps, NOW)
         assert refused.value.facts["fields"][0]["path"] == "token"
 
 
@@ -93,9 +94,9 @@ def test_tries_with_links_are_limited_by_address_before_anything_is_read(identit
     _, token = user_with_link(identity)
     for _ in range(LINKS_PER_ADDRESS):
         with pytest.raises(LinkRefused):
-            verify_by_token("x", ADDRESS, identity.mailbox_deps, NOW)
+            verify_by_token("x", ORIGIN, identity.mailbox_deps, NOW)
     with pytest.raises(RateLimited):
-        verify_by_token(token, ADDRESS, identity.mailbox_deps, NOW)
+        verify_by_token(token, ORIGIN, identity.mailbox_deps, NOW)
 
 
 def test_codes_have_six_digits_and_differ_by_link() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from atelier.identity.pending_link import KINDS
 from atelier.mails import render
 from atelier.mails.links import Link, LinkKey
 from atelier.mails.mail import (
@@ -27,11 +28,18 @@ USER = "usr_01M7XCN60QCB8JGMC722TFVM7C"
 FOLDER = Path(render.__file__).with_name("templates")
 # What a mail of a kind shows, with markup in each text that a person may choose.
 MARKUP = "<b>Ada & Bob</b>"
+CHANGED: dict[str, str | int | None] = {"device": MARKUP, "at": "2026-11-29 02:00 UTC"}
 FACTS: dict[MailKind, dict[str, str | int | None]] = {
     MailKind.WELCOME: {"name": MARKUP},
     MailKind.VERIFY_EMAIL: {},
+    MailKind.RESET_PASSWORD: {},
+    MailKind.PASSWORD_CHANGED: CHANGED,
+    MailKind.EMAIL_CHANGE_CONFIRM: {},
+    MailKind.EMAIL_CHANGE_NOTICE: CHANGED | {"new_email": "new@example.com"},
+    MailKind.EMAIL_CHANGED: {"old_email": "old@example.com"},
+    MailKind.EMAIL_CHANGE_UNDONE: {"other_email": "new@example.com"},
 }
-PURPOSES = {MailKind.VERIFY_EMAIL: "verify_email"}
+PURPOSES = {kind: purpose for purpose, kind in KINDS.items()}
 EACH = [pytest.param(kind, locale, id=f"{kind}-{locale}") for kind in MailKind for locale in LOCALES]
 
 
@@ -51,7 +59,7 @@ def test_a_mail_has_a_subject_a_text_and_html_with_the_same_links(kind: MailKind
     assert f'<html lang="{locale}">' in message.html
     shown = {link.rstrip(".,") for link in re.findall(r"https://[^\s,]+", message.text)}
     linked = set(re.findall(r'href="([^"]+)"', message.html))
-    assert linked == shown
+    assert linked == shown | {URL}
     assert all(link.startswith(URL) for link in linked)
     assert "<" not in re.sub(re.escape(MARKUP), "", message.text)
 

@@ -394,9 +394,11 @@ class CallerRateLimits(EnvironmentSettings):
     requests_per_minute: of one account, or of one address without an account. sign_ins_per_account and
     sign_ins_per_address: attempts to sign up or log in within 5 minutes, for one e-mail and from one address.
     sign_ups_per_address: sign-ups in a day from one address (an IPv4 address or an IPv6 /64); the limits of the
-    surrounding block (/24 or /48) and of one mailbox are in `identity/rate_limit.py`."""
+    surrounding block (/24 or /48) and of one mailbox are in `identity/rate_limit.py`. mails_per_address: mails in an
+    hour that requests from one address cause; the limits of one recipient are in `identity/mail_limits.py`."""
 
     requests_per_minute: int = number_variable("ATELIER_RATE_REQUESTS_PER_MINUTE", 600, minimum=1)
     sign_ins_per_account: int = number_variable("ATELIER_RATE_SIGN_INS_PER_ACCOUNT", 10, minimum=1)
     sign_ins_per_address: int = number_variable("ATELIER_RATE_SIGN_INS_PER_ADDRESS", 30, minimum=1)
     sign_ups_per_address: int = number_variable("ATELIER_RATE_SIGN_UPS_PER_ADDRESS", 20, minimum=1)
+    mails_per_address: int = number_variable("ATELIER_RATE_MAILS_PER_ADDRESS", 20, minimum=1)

@@ -14,7 +14,6 @@ LINK_WINDOW_SECONDS = 300
 LINKS_PER_ADDRESS = 30
 HOUR_SECONDS, DAY_SECONDS = 3600, 86_400
 MAILS_PER_EMAIL_HOURLY, MAILS_PER_EMAIL_DAILY = 5, 12
-MAILS_PER_ADDRESS_HOURLY = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +21,7 @@ class MailLimits:
     """The limits. mails_per_address: of mails in an hour that requests from one IP address cause."""
 
     windows: RateWindows
-    mails_per_address: int = MAILS_PER_ADDRESS_HOURLY
+    mails_per_address: int = 20
 
     def count_link(self, address: str, now: datetime) -> None:
         """Count one try with a link or code from an IP address. Raises RateLimited."""

@@ -9,7 +9,7 @@ from atelier.dataclass import dataclass
 from atelier.errors import ValidationFailed
 from atelier.identity.ports import PendingLinks
 from atelier.mails.links import Link, LinkKey, LinkToken, new_link
-from atelier.mails.mail import MailKind, MailRequest, mail_request
+from atelier.mails.mail import Fact, MailKind, MailRequest, mail_request
 
 CODE_TRIES_MAX = 5
 
@@ -18,10 +18,23 @@ class Purpose(StrEnum):
     """What a link does. A user has at most one pending link of each purpose: a newer one replaces it."""
 
     VERIFY_EMAIL = "verify_email"
+    RESET_PASSWORD = "reset_password"  # nosec B105 - the name of a purpose
+    CHANGE_EMAIL = "change_email"
+    UNDO_EMAIL_CHANGE = "undo_email_change"
 
 
-LIFETIMES = {Purpose.VERIFY_EMAIL: timedelta(minutes=30)}
-KINDS = {Purpose.VERIFY_EMAIL: MailKind.VERIFY_EMAIL}
+LIFETIMES = {
+    Purpose.VERIFY_EMAIL: timedelta(minutes=30),
+    Purpose.RESET_PASSWORD: timedelta(minutes=30),
+    Purpose.CHANGE_EMAIL: timedelta(minutes=30),
+    Purpose.UNDO_EMAIL_CHANGE: timedelta(hours=72),
+}
+KINDS = {
+    Purpose.VERIFY_EMAIL: MailKind.VERIFY_EMAIL,
+    Purpose.RESET_PASSWORD: MailKind.RESET_PASSWORD,
+    Purpose.CHANGE_EMAIL: MailKind.EMAIL_CHANGE_CONFIRM,
+    Purpose.UNDO_EMAIL_CHANGE: MailKind.EMAIL_CHANGE_NOTICE,
+}
 
 
 class LinkRefused(ValidationFailed):
@@ -34,10 +47,13 @@ class LinkRefused(ValidationFailed):
 
 @dataclass(frozen=True, slots=True)
 class PendingLink:
-    """The record of a link that was sent. email: the address that it proves. code_tries: how often a code was tried."""
+    """The record of a link that was sent. email: the address that it was sent to, and that it proves. account_email:
+    the address of the account at that time; when the account has another one, the link does nothing any more.
+    code_tries: how often a code was tried."""
 
     link: Link
     email: str
+    account_email: str
     expires_at: datetime
     code_tries: int = 0
     used_at: datetime | None = None
@@ -55,12 +71,22 @@ class LinkMail:
     mail: MailRequest
 
 
-def new_link_mail(purpose: Purpose, user_id: str, email: str, locale: str | None, now: datetime) -> LinkMail:
-    """A new link for a user, and its mail to `email`. Nothing that the user has chosen, such as a name, is in the mail:
-    the address may belong to somebody else."""
+def new_link_mail(
+    purpose: Purpose,
+    user_id: str,
+    email: str,
+    locale: str | None,
+    now: datetime,
+    *,
+    account_email: str | None = None,
+    **facts: Fact,
+) -> LinkMail:
+    """A new link for a user, and its mail to `email`. account_email: the account's address, if it is another one.
+
+    facts: nothing that the user has chosen, such as a name, when the address may belong to somebody else."""
     link = new_link(purpose, user_id, now)
-    pending = PendingLink(link, email, now + LIFETIMES[purpose])
-    return LinkMail(pending, mail_request(KINDS[purpose], user_id, email, locale, now, link=link))
+    pending = PendingLink(link, email, account_email or email, now + LIFETIMES[purpose])
+    return LinkMail(pending, mail_request(KINDS[purpose], user_id, email, locale, now, link=link, **facts))
 
 
 def open_by_token(text: str, purpose: Purpose, *, links: PendingLinks, key: LinkKey, now: datetime) -> PendingLink:

@@ -14,6 +14,7 @@ from atelier.identity.opening import Opening, SignInAccount
 from atelier.identity.second_factor import Challenge, Factors, FactorUse, Passkey, RecoveryCodes, Totp, TotpUse
 
 if TYPE_CHECKING:
+    from atelier.identity.account_changes import EmailMove, PasswordChange
     from atelier.identity.pending_link import LinkMail, PendingLink
     from atelier.mails.links import Link
 
@@ -37,7 +38,15 @@ class Accounts(Protocol):
         is deleted. The wallets of later accounts of the mailbox get no daily credits."""
         ...
 
-    def verify(self, user_id: str, mailbox: str, at: datetime, *, link: PendingLink | None = None) -> User:
+    def verify(
+        self,
+        user_id: str,
+        mailbox: str,
+        at: datetime,
+        *,
+        link: PendingLink | None = None,
+        events: Sequence[AuditEvent] = (),
+    ) -> User:
         """Mark a user's e-mail address as verified, give the mailbox's daily credits to the user's wallet, unless
         another verified account has claimed them, and request the welcome mail. Idempotent. Raises NotFound.
 
@@ -58,6 +67,10 @@ class Accounts(Protocol):
     def replace_password_hash(self, credentials: Credentials, password_hash: str) -> None:
         """Store a stronger hash of the same password. Does nothing when the password has changed since `credentials`
         was read."""
+        ...
+
+    def user(self, user_id: str) -> User | None:
+        """A user by a consistent read; None if there is none."""
         ...
 
     def user_with_workspace(self, user_id: str, workspace_id: str) -> tuple[User, Workspace]:
@@ -195,6 +208,26 @@ class PendingLinks(Protocol):
 
     def replace(self, link_mail: LinkMail) -> None:
         """Store a new link in place of an earlier one of its purpose, and request its mail: both or neither."""
+        ...
+
+
+class AccountChanges(Protocol):
+    """Changes of an account's password and address, each with its mails, events and ended sessions in one
+    transaction."""
+
+    def change_password(self, change: PasswordChange) -> None:
+        """Raises LinkRefused when the link was used meanwhile, and Conflict when the password or the address was
+        changed."""
+        ...
+
+    def move_email(self, move: EmailMove) -> None:
+        """Raises EmailTaken when another account has the address, LinkRefused when the link was used meanwhile, and
+        Conflict when the password or the address was changed."""
+        ...
+
+    def write_decoy(self, email_digest: str, at: datetime) -> None:
+        """Write as much as the request for a link does, for an address without an account: the duration of the
+        response must not tell which it is."""
         ...
 
 

@@ -47,6 +47,14 @@ Delivery = Annotated[
 ]
 
 
+LinkTokenText = Annotated[str, Field(max_length=TOKEN_LENGTH_MAX)]
+NewPassword = Annotated[
+    str,
+    Field(min_length=PASSWORD_LENGTH_MIN, max_length=PASSWORD_LENGTH_MAX, examples=["correct horse battery"]),
+    AfterValidator(validate_password),
+]
+
+
 class SignUpRequest(BaseModel):
     """Make an account."""
 
@@ -57,11 +65,7 @@ class SignUpRequest(BaseModel):
     name: Annotated[
         str, Field(max_length=100, pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$", examples=["Ada"])
     ]
-    password: Annotated[
-        str,
-        Field(min_length=PASSWORD_LENGTH_MIN, max_length=PASSWORD_LENGTH_MAX, examples=["correct horse battery"]),
-        AfterValidator(validate_password),
-    ] = Field(repr=False)
+    password: NewPassword = Field(repr=False)
     token_delivery: Delivery = "cookie"
 
     @field_validator("password")
@@ -81,12 +85,12 @@ class LogInRequest(BaseModel):
     token_delivery: Delivery = "cookie"
 
 
-class VerifyEmailRequest(BaseModel):
-    """Verify an e-mail address by what was sent to it: the link's token, or its code, which needs an access token."""
+class ByLinkRequest(BaseModel):
+    """What was sent by mail: the token of a link, or its code, which needs an access token."""
 
     model_config = ConfigDict(extra="forbid")
 
-    token: str | None = Field(default=None, max_length=TOKEN_LENGTH_MAX, repr=False)
+    token: LinkTokenText | None = Field(default=None, repr=False)
     code: str | None = Field(default=None, pattern=rf"^[0-9]{{{CODE_DIGITS}}}$", repr=False)
 
     @model_validator(mode="after")
@@ -94,6 +98,50 @@ class VerifyEmailRequest(BaseModel):
         if (self.token is None) == (self.code is None):
             raise ValueError("send either a token or a code")
         return self
+
+
+class ForgotPasswordRequest(BaseModel):
+    """Ask for a link that sets a new password."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    email: Email
+
+
+class ResetPasswordRequest(BaseModel):
+    """Set a new password by the link of a mail."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    token: LinkTokenText = Field(repr=False)
+    password: NewPassword = Field(repr=False)
+
+
+class ChangePasswordRequest(BaseModel):
+    """Change the password."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    current: Annotated[str, Field(min_length=1, max_length=PASSWORD_LENGTH_MAX), AfterValidator(normalize_password)] = (
+        Field(repr=False)
+    )
+    new: NewPassword = Field(repr=False)
+
+
+class ChangeEmailRequest(BaseModel):
+    """Change the e-mail address."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    email: Email
+
+
+class UndoEmailChangeRequest(BaseModel):
+    """Take a change of the address back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    token: LinkTokenText = Field(repr=False)
 
 
 class VerifiedEmailView(BaseModel):
@@ -217,6 +265,11 @@ class KeySetView(BaseModel):
 def user_view(user: User) -> UserView:
     """The response model of a user."""
     return UserView.model_validate(user, from_attributes=True)
+
+
+def verified_email_view(user: User) -> VerifiedEmailView:
+    """The response model of a verified address."""
+    return VerifiedEmailView.model_validate(user, from_attributes=True)
 
 
 def workspace_view(membership: Membership) -> WorkspaceView:

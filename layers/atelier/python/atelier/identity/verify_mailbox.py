@@ -4,51 +4,37 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from atelier.dataclass import dataclass
+from atelier.audit_log.model import Origin, audit_event
 from atelier.errors import Unauthenticated
-from atelier.identity.access_tokens import AccessTokens
-from atelier.identity.mail_limits import MailLimits
 from atelier.identity.mailbox import mailbox_digest
+from atelier.identity.mailbox_deps import MailboxDeps
 from atelier.identity.model import User
 from atelier.identity.pending_link import PendingLink, Purpose, open_by_code, open_by_token
-from atelier.identity.ports import Accounts, PendingLinks, Sessions
-from atelier.mails.links import LinkKey
-
-
-@dataclass(frozen=True, slots=True)
-class MailboxDeps:
-    """The dependencies of the use cases that go by links and codes in mails."""
-
-    accounts: Accounts
-    sessions: Sessions
-    links: PendingLinks
-    key: LinkKey
-    limits: MailLimits
-    access_tokens: AccessTokens
 
 
 def verify(
-    token: str | None, code: str | None, access_token: str | None, address: str, deps: MailboxDeps, now: datetime
+    token: str | None, code: str | None, access_token: str | None, origin: Origin, deps: MailboxDeps, now: datetime
 ) -> User:
     """Verify an address by a token, or, where there is none, by a code. Raises what these two raise."""
     if token is not None:
-        return verify_by_token(token, address, deps, now)
-    return verify_by_code(code or "", access_token, address, deps, now)
+        return verify_by_token(token, origin, deps, now)
+    return verify_by_code(code or "", access_token, origin, deps, now)
 
 
-def verify_by_token(token: str, address: str, deps: MailboxDeps, now: datetime) -> User:
-    """Verify the address that the link was sent to; nobody has to be signed in. address: the caller's IP address.
-    Raises RateLimited or LinkRefused."""
-    deps.limits.count_link(address, now)
-    return _verify(open_by_token(token, Purpose.VERIFY_EMAIL, links=deps.links, key=deps.key, now=now), deps, now)
+def verify_by_token(token: str, origin: Origin, deps: MailboxDeps, now: datetime) -> User:
+    """Verify the address that the link was sent to; nobody has to be signed in. Raises RateLimited or
+    LinkRefused."""
+    deps.limits.count_link(origin.address, now)
+    pending = open_by_token(token, Purpose.VERIFY_EMAIL, links=deps.links, key=deps.key, now=now)
+    return _verify(pending, origin, deps, now)
 
 
-def verify_by_code(code: str, access_token: str | None, address: str, deps: MailboxDeps, now: datetime) -> User:
+def verify_by_code(code: str, access_token: str | None, origin: Origin, deps: MailboxDeps, now: datetime) -> User:
     """Verify the address of the account that is signed in. Raises Unauthenticated, RateLimited or LinkRefused."""
-    deps.limits.count_link(address, now)
+    deps.limits.count_link(origin.address, now)
     user_id = signed_in_user(access_token, deps, now)
     pending = open_by_code(user_id, code, Purpose.VERIFY_EMAIL, links=deps.links, key=deps.key, now=now)
-    return _verify(pending, deps, now)
+    return _verify(pending, origin, deps, now)
 
 
 def signed_in_user(access_token: str | None, deps: MailboxDeps, now: datetime) -> str:
@@ -62,5 +48,7 @@ def signed_in_user(access_token: str | None, deps: MailboxDeps, now: datetime) -
     return claims.user_id
 
 
-def _verify(pending: PendingLink, deps: MailboxDeps, now: datetime) -> User:
-    return deps.accounts.verify(pending.link.owner_id, mailbox_digest(pending.email), now, link=pending)
+def _verify(pending: PendingLink, origin: Origin, deps: MailboxDeps, now: datetime) -> User:
+    user_id = pending.link.owner_id
+    verified = audit_event(user_id, "email.verified", origin.of_user(user_id), now, email=pending.email)
+    return deps.accounts.verify(user_id, mailbox_digest(pending.email), now, link=pending, events=(verified,))

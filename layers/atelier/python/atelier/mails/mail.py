@@ -21,6 +21,12 @@ class MailKind(StrEnum):
 
     WELCOME = "welcome"
     VERIFY_EMAIL = "verify_email"
+    RESET_PASSWORD = "reset_password"  # nosec B105 - the name of a kind
+    PASSWORD_CHANGED = "password_changed"  # nosec B105 - the same
+    EMAIL_CHANGE_CONFIRM = "email_change_confirm"
+    EMAIL_CHANGE_NOTICE = "email_change_notice"
+    EMAIL_CHANGED = "email_changed"
+    EMAIL_CHANGE_UNDONE = "email_change_undone"
 
 
 class InvalidMessage(ValueError):

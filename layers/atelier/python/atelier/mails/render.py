@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).with_name("templates")
 # The page of Studio behind the link of each purpose.
-PAGES = {"verify_email": "/verify"}
+PAGES = {
+    "verify_email": "/verify",
+    "reset_password": "/reset-password",
+    "change_email": "/confirm-email",
+    "undo_email_change": "/undo-email-change",
+}
 
 
 class Templates:

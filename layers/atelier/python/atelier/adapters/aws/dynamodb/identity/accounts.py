@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -9,13 +10,14 @@ from pynamodb.exceptions import DoesNotExist, PynamoDBException
 
 from atelier.adapters.aws.dynamodb import (
     ConditionsFailed,
-    Transaction,
     TransactionConflict,
     batch_read,
     conditional,
     pause_with_jitter,
     transaction,
 )
+from atelier.adapters.aws.dynamodb.audit_log import save_events
+from atelier.adapters.aws.dynamodb.identity.email_claims import email_pk, is_available
 from atelier.adapters.aws.dynamodb.identity.items import (
     CREDENTIALS,
     DAILY_CREDITS,
@@ -36,9 +38,11 @@ from atelier.adapters.aws.dynamodb.identity.items import (
     user_item,
     workspace_item,
 )
+from atelier.adapters.aws.dynamodb.identity.mailbox_claims import OTHER_WALLET, claim_key_of, is_free, save_claim
 from atelier.adapters.aws.dynamodb.identity.mails import save_mail
 from atelier.adapters.aws.dynamodb.identity.pending_links import save_link_mail, use_link
 from atelier.adapters.aws.dynamodb.identity.sign_ins import save_opening
+from atelier.audit_log.model import AuditEvent
 from atelier.clock import rfc3339
 from atelier.errors import NotFound, Unavailable
 from atelier.identity.model import Credentials, EmailTaken, Membership, User, UserAccount, Workspace
@@ -76,7 +80,7 @@ class DynamoAccounts:
         for tries in range(TRIES_MAX):
             try:
                 with transaction() as write:
-                    write.save(credentials_item(credentials), CredentialsItem.pk.does_not_exist(), part="credentials")
+                    write.save(credentials_item(credentials), is_available(user.created_at), part="credentials")
                     if mailbox is MailboxState.UNVERIFIED:
                         claim = MailboxItem(mailbox_pk(credentials.mailbox), DAILY_CREDITS, workspace_id=workspace.id)
                         write.save(claim, MailboxItem.pk.does_not_exist(), part="mailbox")
@@ -101,12 +105,20 @@ class DynamoAccounts:
             return
         raise Unavailable("The account could not be made just now. Try again.")
 
-    def verify(self, user_id: str, mailbox: str, at: datetime, *, link: PendingLink | None = None) -> User:
+    def verify(
+        self,
+        user_id: str,
+        mailbox: str,
+        at: datetime,
+        *,
+        link: PendingLink | None = None,
+        events: Sequence[AuditEvent] = (),
+    ) -> User:
         # Imported here, as in `create`.
         from atelier.adapters.aws.dynamodb.ledger.transactions import put_mailbox_state
         from atelier.ledger.model import MailboxState
 
-        user_key, claim_key = (user_id, PROFILE), (mailbox_pk(mailbox), DAILY_CREDITS)
+        user_key, claim_key = (user_id, PROFILE), claim_key_of(mailbox)
         other_account_deleted = False
         for tries in range(TRIES_MAX):
             items = read_items([user_key, claim_key], consistent=True)
@@ -118,11 +130,11 @@ class DynamoAccounts:
             if user.email_verified_at:
                 return decode_user(user)
             claimed = claim if isinstance(claim, MailboxItem) else None
-            wins = claimed is None or not claimed.verified_at
+            wins = is_free(claimed)
             try:
                 with transaction() as write:
                     if wins:
-                        put_verified_claim(write, mailbox, claimed, user.workspace_id, at)
+                        save_claim(write, user.workspace_id, mailbox, claimed, at, other_account_deleted)
                     write.update(
                         UserItem(*user_key),
                         [UserItem.email_verified.set(True), UserItem.email_verified_at.set(rfc3339(at))],
@@ -132,15 +144,14 @@ class DynamoAccounts:
                     if link is not None:
                         use_link(write, link, at, part="link")
                     save_mail(write, _welcome(user, at))
+                    save_events(write, events)
                     state = MailboxState.ELIGIBLE if wins else MailboxState.SHARED
                     put_mailbox_state(write, user.workspace_id, state, part="wallet")
-                    if wins and claimed and claimed.workspace_id != user.workspace_id and not other_account_deleted:
-                        put_mailbox_state(write, claimed.workspace_id, MailboxState.SHARED, part="other wallet")
             except ConditionsFailed as error:
                 if link is not None and "link" in error.parts:
                     raise LinkRefused("token") from error
                 # The other account's wallet alone fails when that account was deleted.
-                other_account_deleted = error.parts == frozenset(["other wallet"])
+                other_account_deleted = error.parts == frozenset([OTHER_WALLET])
                 pause_with_jitter(tries)
             except TransactionConflict:
                 other_account_deleted = False
@@ -160,8 +171,11 @@ class DynamoAccounts:
 
     def credentials(self, email: str) -> Credentials | None:
         try:
-            item = CredentialsItem.get(f"email#{email}", CREDENTIALS, consistent_read=True)
+            item = IdentityItem.get(email_pk(email), CREDENTIALS, consistent_read=True)
         except DoesNotExist:
+            return None
+        # An address that its user has left is reserved for some time; nobody signs in with it.
+        if not isinstance(item, CredentialsItem):
             return None
         return Credentials(email, item.user_id, item.workspace_id, item.password_hash, item.signup_key, item.mailbox)
 
@@ -171,6 +185,12 @@ class DynamoAccounts:
             [CredentialsItem.password_hash.set(password_hash)],
             CredentialsItem.password_hash == credentials.password_hash,
         )
+
+    def user(self, user_id: str) -> User | None:
+        try:
+            return decode_user(UserItem.get(user_id, PROFILE, consistent_read=True))
+        except DoesNotExist:
+            return None
 
     def user_with_workspace(self, user_id: str, workspace_id: str) -> tuple[User, Workspace]:
         items = read_items([(user_id, PROFILE), (workspace_id, PROFILE)], consistent=True)
@@ -207,17 +227,3 @@ class DynamoAccounts:
 
 def _welcome(user: UserItem, at: datetime) -> MailRequest:
     return mail_request(MailKind.WELCOME, user.pk, user.email, user.locale, at, id="welcome", name=user.name)
-
-
-def put_verified_claim(
-    write: Transaction, mailbox: str, claimed: MailboxItem | None, workspace_id: str, at: datetime
-) -> None:
-    """Write that a verified account has the daily credits of a mailbox. The claim must be as it was read (`claimed`):
-    of two accounts verified in parallel, one gets the credits. It fails in the part `mailbox`."""
-    unchanged = (
-        MailboxItem.pk.does_not_exist()
-        if claimed is None
-        else (MailboxItem.workspace_id == claimed.workspace_id) & MailboxItem.verified_at.does_not_exist()
-    )
-    verified = MailboxItem(mailbox_pk(mailbox), DAILY_CREDITS, workspace_id=workspace_id, verified_at=rfc3339(at))
-    write.save(verified, unchanged, part="mailbox")

@@ -23,11 +23,10 @@ from atelier.adapters.aws.dynamodb import (
     transaction,
 )
 from atelier.adapters.aws.dynamodb.audit_log import save_events
-from atelier.adapters.aws.dynamodb.identity.accounts import put_verified_claim
+from atelier.adapters.aws.dynamodb.identity.email_claims import is_available
 from atelier.adapters.aws.dynamodb.identity.items import (
     DAILY_CREDITS,
     PROFILE,
-    CredentialsItem,
     IdentityItem,
     MailboxItem,
     MembershipItem,
@@ -39,6 +38,7 @@ from atelier.adapters.aws.dynamodb.identity.items import (
     user_item,
     workspace_item,
 )
+from atelier.adapters.aws.dynamodb.identity.mailbox_claims import OTHER_WALLET, is_free, save_claim
 from atelier.audit_log.model import AuditEvent
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound, Unavailable
@@ -112,26 +112,25 @@ class DynamoExternalLogins:
         events: Sequence[AuditEvent] = (),
     ) -> None:
         # Imported here, because only one of the functions that use this store opens wallets.
-        from atelier.adapters.aws.dynamodb.ledger.transactions import put_mailbox_state, put_new_wallet
+        from atelier.adapters.aws.dynamodb.ledger.transactions import put_new_wallet
         from atelier.ledger.model import MailboxState, new_wallet
 
         owner = MembershipItem(user.id, member_sk(workspace.id), role=Role.OWNER.value, created_at=rfc3339(now))
         other_account_deleted = False
         for tries in range(TRIES_MAX):
             claimed = _mailbox_claim(credentials.mailbox)
-            wins = claimed is None or not claimed.verified_at
+            wins = is_free(claimed)
             state = MailboxState.ELIGIBLE if wins else MailboxState.SHARED
             try:
                 with transaction() as write:
-                    write.save(credentials_item(credentials), CredentialsItem.pk.does_not_exist(), part="credentials")
+                    write.save(credentials_item(credentials), is_available(now), part="credentials")
                     save_login(write, user, login, now)
                     for item in (user_item(user), workspace_item(workspace), owner):
                         write.save(item)
                     if wins:
-                        put_verified_claim(write, str(credentials.mailbox), claimed, workspace.id, now)
+                        mailbox = str(credentials.mailbox)
+                        save_claim(write, workspace.id, mailbox, claimed, now, other_account_deleted)
                     put_new_wallet(write, new_wallet(workspace.id, workspace.tier, now, state))
-                    if wins and claimed and not other_account_deleted:
-                        put_mailbox_state(write, claimed.workspace_id, MailboxState.SHARED, part="other wallet")
                     save_events(write, events)
             except ConditionsFailed as error:
                 if "credentials" in error.parts:
@@ -139,7 +138,7 @@ class DynamoExternalLogins:
                 if "claim" in error.parts:
                     raise LoginTaken(login.provider) from error
                 # The other account's wallet alone fails when that account was deleted.
-                other_account_deleted = error.parts == frozenset(["other wallet"])
+                other_account_deleted = error.parts == frozenset([OTHER_WALLET])
                 pause_with_jitter(tries)
             except TransactionConflict:
                 other_account_deleted = False

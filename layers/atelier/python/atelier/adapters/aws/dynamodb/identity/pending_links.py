@@ -22,6 +22,7 @@ RETENTION = timedelta(days=1)
 class PendingLinkItem(IdentityItem, discriminator="pending-link"):
     link_id = UnicodeAttribute()
     email = UnicodeAttribute()
+    account_email = UnicodeAttribute()
     ends_at = UnicodeAttribute()
     code_tries = NumberAttribute()
     used_at = UnicodeAttribute(null=True)
@@ -44,6 +45,7 @@ class DynamoPendingLinks:
         return PendingLink(
             link=Link(purpose, user_id, item.link_id),
             email=item.email,
+            account_email=item.account_email,
             expires_at=parse_rfc3339(item.ends_at),
             code_tries=int(item.code_tries),
             used_at=parse_rfc3339(item.used_at) if item.used_at else None,
@@ -75,6 +77,7 @@ def save_link_mail(write: Transaction, link_mail: LinkMail) -> None:
             _sk(pending.link.purpose),
             link_id=pending.link.id,
             email=pending.email,
+            account_email=pending.account_email,
             ends_at=rfc3339(pending.expires_at),
             code_tries=0,
             expires_at_seconds=int((pending.expires_at + RETENTION).timestamp()),
