@@ -189,6 +189,7 @@ def cloud(
         # Nothing listens on this port; the fixture `replicate` starts a server and sets its address.
         "PROVIDER_URLS": "replicate=http://127.0.0.1:9",
         "MEDIA_KEY_PAIR_ID": "K2EXAMPLE",
+        "AUDIT_BUCKET": f"audit-{deployed.identity}",
         "MEDIA_BUCKET": f"media-{name}",
         "GENERATE_MEDIA_ARN": machine,
         "RUN_PIPELINE_ARN": machine,

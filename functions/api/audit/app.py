@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from atelier.audit_log.read_log import CSV_TYPE, NDJSON_TYPE, Export, read_log
+from atelier.audit_log.read_log import CSV_TYPE, NDJSON_TYPE, read_log
 from atelier.audit_log.schemas import AuditEventList, AuditQuery
 from atelier.http.api import Api
 from atelier.http.request import Empty, Request
@@ -19,22 +19,12 @@ read = partial(api.route, "GET", query=AuditQuery, answer=AuditEventList, files=
 @read("/api/workspaces/<workspace_id>/audit", permission="audit.read", errors=(404,))
 def list_audit_events(request: Request[Empty]) -> Response:
     """List what was done in the workspace, newest first; or export it."""
-    return respond(read_log(request.caller.workspace_id, request.query, deps=audit_log.read_deps()))
+    found = read_log(request.caller.workspace_id, request.query, deps=audit_log.read_deps())
+    return Response(found.data, headers=found.headers)
 
 
 @read("/api/users/me/security-log", permission="account.read")
 def list_security_events(request: Request[Empty]) -> Response:
     """List what concerns the access to your account, newest first; or export it."""
-    return respond(read_log(request.caller.user_id, request.query, deps=audit_log.read_deps()))
-
-
-def respond(found: AuditEventList | Export) -> Response:
-    """The response with a page, or with a file."""
-    if isinstance(found, AuditEventList):
-        return Response(found)
-    headers = {
-        "Content-Type": found.content_type,
-        "Content-Disposition": f'attachment; filename="{found.file_name}"',
-        **({"Atelier-Next-Cursor": found.next_cursor} if found.next_cursor else {}),
-    }
-    return Response(found.data, headers=headers)
+    found = read_log(request.caller.user_id, request.query, deps=audit_log.read_deps())
+    return Response(found.data, headers=found.headers)

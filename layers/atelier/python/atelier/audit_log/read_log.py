@@ -28,7 +28,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class ReadDeps:
+class LogReadDeps:
     """Dependencies."""
 
     reads: AuditReads
@@ -36,16 +36,14 @@ class ReadDeps:
 
 
 @dataclass(frozen=True, slots=True)
-class Export:
-    """A part of a log as a file, and the cursor of the next part; None after the last one."""
+class LogAnswer:
+    """A page of events, or a file with its headers."""
 
-    data: bytes
-    content_type: str
-    file_name: str
-    next_cursor: str | None
+    data: AuditEventList | bytes
+    headers: dict[str, str]
 
 
-def read_log(log: str, query: AuditQuery, *, deps: ReadDeps) -> AuditEventList | Export:
+def read_log(log: str, query: AuditQuery, *, deps: LogReadDeps) -> LogAnswer:
     """What the query wants of a log. Raises ValidationFailed for the cursor of another list, and for a filter of a
     proof."""
     if query.format is LogFormat.PROOF:
@@ -55,13 +53,13 @@ def read_log(log: str, query: AuditQuery, *, deps: ReadDeps) -> AuditEventList |
     if query.format is LogFormat.JSON:
         page = deps.reads.page(log, query.wanted(), after, query.limit)
         views = [AuditEventView.model_validate(form) for form in page.events]
-        return AuditEventList(items=views, next_cursor=cursors.encode(page.next_key))
+        return LogAnswer(AuditEventList(items=views, next_cursor=cursors.encode(page.next_key)), {})
     if query.format is LogFormat.CSV:
         header = b"" if after else csv_rows([], header=True)
         data, next_key = _collect(log, query.wanted(), after, csv_rows, deps.reads)
-        return Export(header + data, CSV_TYPE, f"{log}.csv", cursors.encode(next_key))
+        return _file(header + data, CSV_TYPE, f"{log}.csv", cursors.encode(next_key))
     data, next_key = _collect(log, query.wanted(), after, _ndjson_rows, deps.reads)
-    return Export(data, NDJSON_TYPE, f"{log}.ndjson", cursors.encode(next_key))
+    return _file(data, NDJSON_TYPE, f"{log}.ndjson", cursors.encode(next_key))
 
 
 def csv_rows(events: Sequence[PublicForm], *, header: bool = False) -> bytes:
@@ -110,10 +108,15 @@ def _collect(
     return b"".join(parts), after
 
 
-def _proof(log: str, cursor: str | None, seals: AuditSeals) -> Export:
+def _proof(log: str, cursor: str | None, seals: AuditSeals) -> LogAnswer:
     position = (cursors.decode(cursor, SEAL_CURSOR) or SEAL_CURSOR + "0").removeprefix(SEAL_CURSOR)
     if not position.isascii() or not position.isdecimal() or len(position) > 12:
         raise ValidationFailed([{"path": "query.cursor", "message": "is not a cursor of this list"}])
     sealed, last = build_proof(log, int(position), reads=seals, bytes_max=BYTES_MAX)
     next_cursor = cursors.encode(f"{SEAL_CURSOR}{last}" if last else None)
-    return Export(proof_lines(log, sealed, next_cursor), NDJSON_TYPE, f"{log}.proof.ndjson", next_cursor)
+    return _file(proof_lines(log, sealed, next_cursor), NDJSON_TYPE, f"{log}.proof.ndjson", next_cursor)
+
+
+def _file(data: bytes, content_type: str, name: str, next_cursor: str | None) -> LogAnswer:
+    headers = {"Content-Type": content_type, "Content-Disposition": f'attachment; filename="{name}"'}
+    return LogAnswer(data, headers | ({"Atelier-Next-Cursor": next_cursor} if next_cursor else {}))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from atelier.adapters.aws.dynamodb.audit_log import DynamoAuditLog
     from atelier.adapters.aws.dynamodb.audit_seals import DynamoAuditReads, DynamoAuditSeals
     from atelier.audit_log.archive import ArchiveDeps
-    from atelier.audit_log.read_log import ReadDeps
+    from atelier.audit_log.read_log import LogReadDeps
     from atelier.audit_log.seal_events import SealEventsDeps
     from atelier.audit_log.seals import PublicForm
 
@@ -53,11 +53,11 @@ def seals() -> DynamoAuditSeals:
     return DynamoAuditSeals()
 
 
-def read_deps() -> ReadDeps:
+def read_deps() -> LogReadDeps:
     """The dependencies of reading a log."""
-    from atelier.audit_log.read_log import ReadDeps
+    from atelier.audit_log.read_log import LogReadDeps
 
-    return ReadDeps(reads(), seals())
+    return LogReadDeps(reads(), seals())
 
 
 def seal_deps() -> SealEventsDeps:
