@@ -49,6 +49,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _options(arguments: argparse.Namespace, simulators: Simulators | None, payments: Payments) -> StackOptions:
+    from infra.local.identity_providers import SimulatedIdentityProviders
     from infra.local.stack import StackOptions
 
     parameters: dict[str, str] = dict(pair.split("=", 1) for pair in arguments.parameter)
@@ -70,6 +71,7 @@ def _options(arguments: argparse.Namespace, simulators: Simulators | None, payme
         provider_secrets=secrets,
         enforce_policies=not arguments.no_policies,
         payments=payments,
+        identity_providers=SimulatedIdentityProviders(),
     )
 
 

@@ -19,9 +19,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-import aiohttp
 from aiohttp import web
-from yarl import URL
+
+from infra.local.forwarding import forward
 
 if TYPE_CHECKING:
     from infra.local.emulator import Emulator
@@ -42,9 +42,6 @@ SENDS_AGAIN_AFTER_SECONDS = 5.0
 COPY_SECONDS_MAX = 5.0
 # How long a webhook may be on its way through stream and queue after it was accepted.
 HANDLING_SECONDS_MAX = 60.0
-_NOT_FORWARDED = frozenset(
-    {"connection", "content-length", "date", "host", "keep-alive", "server", "transfer-encoding"}
-)
 
 
 class PaymentsError(Exception):
@@ -251,27 +248,7 @@ class Simulation:
         """Forwards a request below PATH to the simulator."""
         if not self.url:
             return web.Response(status=503, text="The stack is starting. Load this again in a moment.\n")
-        if request.method not in ("GET", "HEAD") and request.headers.get("sec-fetch-site") in (
-            "cross-site",
-            "same-site",
-        ):
-            return web.Response(status=403, text="A page of another origin cannot press buttons here.\n")
-        target = request.raw_path.removeprefix(PATH)
-        target = target if target.startswith("/") else f"/{target}"
-        headers = {name: value for name, value in request.headers.items() if name.lower() not in _NOT_FORWARDED}
-        # A session for each request: these pages are few, and the edge's own session belongs to its own origins.
-        async with (
-            aiohttp.ClientSession(auto_decompress=False) as session,
-            session.request(
-                request.method,
-                URL(self.url + target, encoded=True),
-                headers=headers,
-                data=await request.read(),
-                allow_redirects=False,
-            ) as answer,
-        ):
-            kept = {name: value for name, value in answer.headers.items() if name.lower() not in _NOT_FORWARDED}
-            return web.Response(status=answer.status, body=await answer.read(), headers=kept)
+        return await forward(request, PATH, self.url)
 
 
 def choose_payments(folder: Path, environment: Mapping[str, str]) -> TestMode | Simulation:

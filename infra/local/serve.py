@@ -78,6 +78,8 @@ async def _serve(serving: ServeOptions) -> None:
     pages[mail.PATH] = LocalMail(lambda: stack.emulator.endpoint).answer
     if isinstance(options.payments, payments.Simulation):
         pages[payments.PATH] = options.payments.answer
+    if options.identity_providers:
+        pages |= options.identity_providers.pages
     edge = Edge(
         read_distribution(options.root / "infra/edge.yaml", stack.parameters["FrontendOrigins"]), local_pages=pages
     )

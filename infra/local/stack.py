@@ -15,6 +15,7 @@ from infra.local.artifacts import BrokenSource
 from infra.local.deploy import Aws, DeployedStack, DeploymentError, deploy
 from infra.local.edge import Origins
 from infra.local.emulator import Emulator, StateNotSaved
+from infra.local.identity_providers import SimulatedIdentityProviders
 from infra.local.mail import DOMAIN as MAIL_DOMAIN
 from infra.local.mail import PARAMETERS as MAIL_PARAMETERS
 from infra.local.payments import Payments
@@ -24,6 +25,7 @@ HANDLES_FILE = "stack.json"
 EDGE_SECRET = "DataEdgeSecret"
 PROVIDERS_SECRET = "DataProvidersSecret"
 STRIPE_SECRET = "DataStripeSecret"
+OAUTH_SECRET = "DataOAuthSecret"
 SYNC_PRICES, RECONCILE_BILLING = "TasksSyncPricesFunction", "SchedulesReconcileBillingFunction"
 PRICE_LIST = "layers/atelier/python/atelier/catalogue/tiers.yaml"
 # What of the price list is at which account of Stripe.
@@ -45,7 +47,8 @@ class DataInUse(Exception):
 @dataclass(frozen=True, slots=True)
 class StackOptions:
     """What to run. parameters: of template.yaml; they override the local defaults. provider_secrets: the platform's
-    credentials by provider, added to those already stored. payments: None = none can be made."""
+    credentials by provider, added to those already stored. payments: None = none can be made.
+    identity_providers: None = people sign in by password only."""
 
     root: Path
     data: Path
@@ -53,6 +56,7 @@ class StackOptions:
     provider_secrets: Mapping[str, object] = field(default_factory=dict[str, object])
     enforce_policies: bool = True
     payments: Payments | None = None
+    identity_providers: SimulatedIdentityProviders | None = None
 
 
 class Stack:
@@ -79,6 +83,7 @@ class Stack:
             **GENEROUS_PARAMETERS,
             **MAIL_PARAMETERS,
             **(self._options.payments.parameters if self._options.payments else {}),
+            **(self._options.identity_providers.parameters if self._options.identity_providers else {}),
             **self._options.parameters,
         }
 
@@ -101,6 +106,8 @@ class Stack:
         self.emulator.start()
         if self._options.payments:
             self._options.payments.start(public_url, self.emulator)
+        if self._options.identity_providers:
+            self._options.identity_providers.start(public_url)
         self._aws = Aws(self.emulator.endpoint)
         # On AWS an operator verifies the sender's domain.
         self._aws.client("sesv2").create_email_identity(EmailIdentity=MAIL_DOMAIN)
@@ -119,6 +126,8 @@ class Stack:
         deployed = deploy(self._options.root, self._options.data, self._aws, parameters)
         if self._options.provider_secrets:
             self._add_to_secret(deployed.resources[PROVIDERS_SECRET], self._options.provider_secrets)
+        if self._options.identity_providers:
+            self._add_to_secret(deployed.resources[OAUTH_SECRET], self._options.identity_providers.secret)
         if self._options.payments:
             self._add_to_secret(deployed.resources[STRIPE_SECRET], self._options.payments.secret)
             self._sync_prices(deployed, self._options.payments)
@@ -193,6 +202,8 @@ class Stack:
         stop first, so that the embedded AWS writes whatever webhook it has accepted."""
         if self._options.payments:
             self._options.payments.stop()
+        if self._options.identity_providers:
+            self._options.identity_providers.stop()
         waited = self._serves and self._deploying.acquire(timeout=REDEPLOYMENT_SECONDS_MAX)
         try:
             self.emulator.stop()

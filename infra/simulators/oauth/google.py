@@ -65,7 +65,8 @@ class GoogleSimulator(IdentityProviderSimulator):
     }
 
     def __init__(self, port: int = 0, **options: Any) -> None:
-        self._keys = [_SigningKey()]
+        # Made at first use: it takes a tenth of a second, and most people never sign in with Google here.
+        self._made_keys: list[_SigningKey] = []
         super().__init__(port, **options)
 
     def routes(self) -> list[Route]:
@@ -75,6 +76,13 @@ class GoogleSimulator(IdentityProviderSimulator):
             ("GET", "/jwks", self._jwks),
             ("POST", "/token", self._token),
         ]
+
+    @property
+    def _keys(self) -> list[_SigningKey]:
+        """The keys, newest first."""
+        with self.lock:
+            self._made_keys = self._made_keys or [_SigningKey()]
+            return self._made_keys
 
     def _discovery(self, _request: Request) -> Response:
         return Response(
@@ -107,7 +115,7 @@ class GoogleSimulator(IdentityProviderSimulator):
 
     def _id_token(self, grant: Grant) -> str:
         if grant.fault == "rotate":
-            self._keys = [_SigningKey(), *self._keys[:1]]
+            self._made_keys = [_SigningKey(), *self._keys[:1]]
         claims, key = self._claims(grant), self._keys[0]
         match grant.fault:
             case "alg_none":
