@@ -8,6 +8,8 @@ PAGES: Mapping[str, str] = {
     "welcome": "/welcome",
     "sign_in": "/sign-in",
     "sign_up": "/sign-up",
+    "oauth_failed": "/oauth/callback?error=expired",
+    "identities": "/identities",
     "create": "/create",
     "generation": "/generations/{generation}",
     "library": "/library",

@@ -19,7 +19,9 @@ from studio.pages import (
     credits,
     docs,
     generations,
+    identities,
     library,
+    oauth,
     plan,
     projects,
     providers,
@@ -62,6 +64,8 @@ application = Starlette(
         # The distribution asks for this page when a browser asks for `/`.
         route("/start", _home),
         *account.routes,
+        *oauth.routes,
+        *identities.routes,
         *create.routes,
         *generations.routes,
         *library.routes,

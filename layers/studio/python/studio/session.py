@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import quote, unquote
 
-from studio.api_client import Answer, ApiClient, ApiError
+from studio.api_client import Answer, ApiClient, ApiError, Json
 
 REFRESH_COOKIE = "__Host-atelier-refresh"
 ACCESS_COOKIE = "__Host-studio-access"
@@ -58,6 +58,17 @@ class Session:
         self._keep(answer)
         self.name = str(answer.data["user"]["name"])
         self.set_cookies.append(_cookie(NAME_COOKIE, quote(self.name), NAME_SECONDS))
+
+    def exchange(self, path: str, body: Mapping[str, str], headers: Mapping[str, str]) -> Json:
+        """Signs in by what another service has confirmed. Returns the answer's data, which has no session if something
+        is still missing. Raises ApiError."""
+        self._api.access_token = ""
+        answer = self._api.call("POST", path, body, headers=headers)
+        if "access_token" in answer.data:
+            self._keep(answer)
+            self.name = str(answer.data["user"]["name"])
+            self.set_cookies.append(_cookie(NAME_COOKIE, quote(self.name), NAME_SECONDS))
+        return answer.data
 
     def end(self) -> None:
         """Signs out here, and at the API if it answers: a person who signs out is out of this browser in any case."""

@@ -7,18 +7,14 @@ from starlette.responses import Response
 from studio.api_client import ApiError
 from studio.csrf import FIELD
 from studio.endpoints import route
+from studio.external_logins import offered_providers
+from studio.paths import own_path
 from studio.strings import LANGUAGES
 from studio.visit import LANGUAGE_COOKIE, Visit
 
 LANGUAGE_SECONDS = 400 * 86400
 # Refusals that the form itself shows, beside what was written.
 SHOWN_IN_FORM = (400, 401, 403, 409, 422, 429)
-
-
-def own_path(target: str) -> str:
-    """A path of Studio to go on to; `/` for anything that a browser could read as another site."""
-    plain = target.startswith("/") and not target.startswith("//") and "\\" not in target
-    return target if plain and target.isprintable() else "/"
 
 
 def welcome(visit: Visit) -> Response:
@@ -28,7 +24,8 @@ def welcome(visit: Visit) -> Response:
 
 def show_sign_in(visit: Visit) -> Response:
     """The sign-in form."""
-    return visit.page("sign_in.html", next=own_path(visit.query.get("next", "/")), kept=[], error=None, email="")
+    target, providers = own_path(visit.query.get("next", "/")), offered_providers(visit)
+    return visit.page("sign_in.html", next=target, kept=[], error=None, email="", providers=providers)
 
 
 def sign_in(visit: Visit) -> Response:
@@ -48,7 +45,7 @@ def sign_in(visit: Visit) -> Response:
 
 def show_sign_up(visit: Visit) -> Response:
     """The sign-up form."""
-    return visit.page("sign_up.html", error=None, email="", name="")
+    return visit.page("sign_up.html", error=None, email="", name="", providers=offered_providers(visit))
 
 
 def sign_up(visit: Visit) -> Response:
