@@ -2,57 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
 from types import ModuleType
-from typing import Any
 
 import pytest
 
 from atelier.clock import system_clock
-from atelier.identity.model import Credentials, Device, new_user, open_session
-from atelier.identity.opening import Opening
-from atelier.wiring import identity, ledger
+from atelier.wiring import ledger
 from tests.functions.conftest import AwsResources
-from tests.functions.responses import Reply, error_of, invoke_app, success_data
-from tests.invoke import EVENTS, complete_event, load_function, with_request
-
-
-@dataclass(frozen=True)
-class Person:
-    """A person with an account and an open session."""
-
-    email: str
-    user_id: str
-    session_id: str
-    workspace_id: str
-
-    @property
-    def claims(self) -> dict[str, Any]:
-        """What the authorizer says of the person's access token."""
-        return {
-            "user_id": self.user_id,
-            "session_id": self.session_id,
-            "workspace_id": self.workspace_id,
-            "expires_at": 2**40,
-        }
-
-
-def create_person(name: str) -> Person:
-    """Creates an account; the e-mail address is not verified."""
-    now = system_clock()
-    ledger.wallets()
-    user, workspace = new_user(f"{name}@example.com", name.title(), now)
-    session, _ = open_session(user.id, workspace.id, Device("tests", "203.0.113.7"), now)
-    credentials = Credentials(user.email, user.id, workspace.id, "no hash")
-    identity.accounts().create(credentials, user, workspace, Opening(session))
-    return Person(user.email, user.id, session.id, workspace.id)
-
-
-def call(app: ModuleType, person: Person, request: str, body: Any = None, **headers: str) -> Reply:
-    """Sends a request as a person."""
-    sent = with_request(complete_event(EVENTS / "api/workspaces"), request, body=body, headers=headers)
-    sent["requestContext"]["authorizer"] = {"lambda": person.claims}
-    return invoke_app(app, sent)
+from tests.functions.people import Person, call, create_organization, create_person, join, set_tier
+from tests.functions.responses import error_of, success_data
+from tests.invoke import load_function
 
 
 @pytest.fixture
@@ -68,11 +28,6 @@ def ada(cloud: AwsResources) -> Person:
 @pytest.fixture
 def eve(cloud: AwsResources) -> Person:
     return create_person("eve")
-
-
-def create_organization(app: ModuleType, owner: Person, name: str = "Atlas Films", **fields: Any) -> dict[str, Any]:
-    """Creates an organisation; returns its view."""
-    return success_data(call(app, owner, "POST /api/workspaces", {"name": name, **fields}))["workspace"]
 
 
 def test_an_organization_is_created_with_its_owner_and_wallet(app: ModuleType, ada: Person) -> None:
@@ -159,3 +114,22 @@ def test_a_foreign_organization_gets_the_response_of_a_missing_one(app: ModuleTy
             # The header does not open another door: the path names the workspace.
             headers = {"atelier-workspace": eve.workspace_id}
             assert error_of(call(app, eve, request, **headers)) == (404, "NOT_FOUND")
+
+
+def test_whoever_requires_a_second_factor_has_one_and_members_without_are_refused(app: ModuleType, ada: Person) -> None:
+    made = create_organization(app, ada)
+    path, strict = f"/api/workspaces/{made['id']}", {"settings": {"require_mfa": True}}
+    refused = call(app, ada, f"PUT {path}", strict)
+    assert (error_of(refused), json.loads(refused["body"])["details"]["reason"]) == ((403, "FORBIDDEN"), "mfa_required")
+    max_ = create_person("max", mfa=True)
+    set_tier(made["id"], "starter@1")
+    join(app, ada, made["id"], max_, "admin")
+    assert success_data(call(app, max_, f"PUT {path}", strict))["workspace"]["settings"]["require_mfa"] is True
+    for request in (f"GET {path}", f"DELETE {path}"):
+        assert error_of(call(app, ada, request)) == (403, "FORBIDDEN")
+    assert success_data(call(app, max_, f"GET {path}"))["workspace"]["role"] == "admin"
+    # Elsewhere nothing changes.
+    assert [each["kind"] for each in success_data(call(app, ada, "GET /api/workspaces"))["items"]] == [
+        "personal",
+        "organization",
+    ]

@@ -13,6 +13,7 @@ from atelier.events.catalogue import (
     Event,
     GenerationEnded,
     InvoicePaid,
+    MemberChanged,
     StageEnded,
     SubscriptionChanged,
     payload,
@@ -26,6 +27,7 @@ EXAMPLES: list[Event] = [
     BudgetAlert("alr_0D", "wsp_A", "workspace", "threshold_reached", 80, 1000, 900, None, AT),
     SubscriptionChanged("wsp_A", "sub_B", 1, "started", "pro@1", "active", AT, AT),
     InvoicePaid("wsp_A", "in_C", "usd", 2900, 0, 3300, AT),
+    MemberChanged("1", "wsp_A", "joined", "usr_B", None, "editor", AT),
 ]
 DOCUMENT: dict[str, Any] = json.loads(TARGET.read_text())
 JSON_TYPES = {"string": str, "integer": int, "null": type(None)}

@@ -166,9 +166,12 @@ def test_the_permission_table_lists_each_roles_permissions() -> None:
     others = ("api-keys", "billing", "tokens")
     reading = sorted(name for name in WEAKEST if name.endswith(".read") and not name.startswith(others))
     # Everybody manages the own account.
-    own = sorted(["account.manage", *reading])
-    owning = {"billing.manage", "workspace.delete", "workspace.restore"}
-    administering = {"api-keys.manage", "billing.read", "budgets.manage", "providers.manage", "workspace.manage"}
+    own = sorted(["account.manage", "members.leave", *reading])
+    owning = {"billing.manage", "workspace.delete", "workspace.restore", "workspace.transfer"}
+    administering = {"api-keys.manage", "billing.read", "budgets.manage", "providers.manage"} | {
+        "members.manage",
+        "workspace.manage",
+    }
     assert {role: sorted(name for name in WEAKEST if permits(role, name)) for role in Role} == {
         Role.OWNER: sorted(WEAKEST),
         Role.ADMIN: sorted(WEAKEST.keys() - owning),

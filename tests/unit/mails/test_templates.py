@@ -21,6 +21,7 @@ from atelier.mails.mail import (
     supported_locale,
 )
 from atelier.mails.render import PAGES, Templates
+from atelier.workspaces import invitations
 
 NOW = datetime(2026, 11, 29, 2, tzinfo=UTC)
 URL = "https://media.example.com"
@@ -38,8 +39,16 @@ FACTS: dict[MailKind, dict[str, str | int | None]] = {
     MailKind.EMAIL_CHANGE_NOTICE: CHANGED | {"new_email": "new@example.com"},
     MailKind.EMAIL_CHANGED: {"old_email": "old@example.com"},
     MailKind.EMAIL_CHANGE_UNDONE: {"other_email": "new@example.com"},
+    MailKind.INVITATION: {
+        "workspace": MARKUP,
+        "inviter": MARKUP,
+        "inviter_email": "bob@example.com",
+        "role": "editor",
+    },
 }
-PURPOSES = {kind: purpose for purpose, kind in KINDS.items()}
+PURPOSES: dict[MailKind, str] = {kind: purpose for purpose, kind in KINDS.items()} | {
+    MailKind.INVITATION: invitations.PURPOSE
+}
 EACH = [pytest.param(kind, locale, id=f"{kind}-{locale}") for kind in MailKind for locale in LOCALES]
 
 

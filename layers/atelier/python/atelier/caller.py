@@ -33,6 +33,8 @@ class Caller:
     scopes: tuple[str, ...] | None = None
     # On routes that spend credits: the workspace's wallet, which the gate reads in the same request as the membership.
     wallet: Wallet | None = None
+    # Whether the session has proven a second factor; known only of a request that changes something.
+    has_mfa: bool = False
 
     def has_permission(self, permission: str) -> bool:
         """Whether the caller has a permission in addition to the one that the route requires."""
@@ -70,4 +72,5 @@ class CallerGate(Generic[ReadsT]):
             found.token_id,
             found.scopes,
             self.wallet_of(reads),
+            found.has_mfa,
         )

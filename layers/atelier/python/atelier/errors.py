@@ -105,8 +105,8 @@ class PaymentRequired(AtelierError):
 
 
 class QuotaExceeded(AtelierError):
-    """The workspace has as much of something as its tier allows, or would have more. quota: what is limited, `projects`
-    or `storage_bytes`. used: how much there is. tiers: the ids of the tiers on sale that allow more."""
+    """The workspace has as much of something as its tier allows, or would have more. quota: what is limited, such
+    as `projects`. used: how much there is. tiers: the ids of the tiers on sale that allow more."""
 
     code, status = "QUOTA_EXCEEDED", 403
 

@@ -10,15 +10,17 @@ from atelier.catalogue.tiers import Tier
 from atelier.dataclass import dataclass
 from atelier.errors import QuotaExceeded
 
-QuotaName = Literal["projects", "storage_bytes"]
+QuotaName = Literal["projects", "storage_bytes", "members"]
 LIMITS: dict[QuotaName, Callable[[Tier], int]] = {
     "projects": lambda tier: tier.projects_max,
     "storage_bytes": lambda tier: tier.storage_bytes_max,
+    "members": lambda tier: tier.members_max,
 }
 EXPLANATIONS: dict[QuotaName, str] = {
     "projects": "The tier {tier} allows {limit} projects. Archive one, or change to a larger tier.",
     "storage_bytes": "The tier {tier} stores {limit} bytes of files, of which {used} are used. Delete some, or change "
     "to a larger tier.",
+    "members": "The tier {tier} allows {limit} members. Remove one, or change to a larger tier.",
 }
 
 

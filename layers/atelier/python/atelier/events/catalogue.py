@@ -199,7 +199,41 @@ class InvoicePaid:
         return self.paid_at
 
 
-EVENTS: tuple[type[Event], ...] = (GenerationEnded, StageEnded, BudgetAlert, SubscriptionChanged, InvoicePaid)
+@dataclass(frozen=True, slots=True)
+class MemberChanged:
+    """Somebody was invited to an organisation, joined it (its founder too), got another role, left or was removed."""
+
+    source: ClassVar[str] = "atelier.workspaces"
+    version: ClassVar[int] = 1
+    types: ClassVar[tuple[str, ...]] = tuple(
+        f"member.{change}" for change in ("invited", "joined", "role_changed", "removed")
+    )
+
+    id: Annotated[str, "the change"]
+    workspace_id: Workspace
+    change: Annotated[str, "`invited`, `joined`, `role_changed` or `removed`"]
+    user_id: Annotated[str | None, "the member; null for `invited`"]
+    invitation_id: Annotated[str | None, "the invitation; null for the other changes"]
+    role: Annotated[str, "the role after the change; for `removed` the one before it"]
+    changed_at: Instant
+
+    @property
+    def type(self) -> str:
+        return f"member.{self.change}"
+
+    @property
+    def occurred_at(self) -> str:
+        return self.changed_at
+
+
+EVENTS: tuple[type[Event], ...] = (
+    GenerationEnded,
+    StageEnded,
+    BudgetAlert,
+    SubscriptionChanged,
+    InvoicePaid,
+    MemberChanged,
+)
 
 
 class UnknownEvent(Exception):

@@ -29,6 +29,8 @@ class Authorized:
     # Only of a program: the id of its API token, and the scopes that restrict the role.
     token_id: str | None = None
     scopes: tuple[str, ...] | None = None
+    # Whether the session has proven a second factor; not known of a request that reads no session.
+    has_mfa: bool = False
 
 
 def authorize(
@@ -79,7 +81,7 @@ def authorize(
     _require_mfa(access, has_second_factor=session.mfa_at is not None)
     if user is not None:
         require_step_up(session, user, step_up, now)
-    return Authorized(user_id, session_id, workspace_id, access.role)
+    return Authorized(user_id, session_id, workspace_id, access.role, has_mfa=session.mfa_at is not None)
 
 
 def _require_permission(role: Role, permission: str) -> None:

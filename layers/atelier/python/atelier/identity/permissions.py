@@ -35,6 +35,8 @@ WEAKEST: dict[str, Role] = {
     "credits.read": Role.VIEWER,
     "generations.read": Role.VIEWER,
     "generations.create": Role.EDITOR,
+    "members.leave": Role.VIEWER,
+    "members.manage": Role.ADMIN,
     "members.read": Role.VIEWER,
     "models.read": Role.VIEWER,
     "projects.manage": Role.EDITOR,
@@ -49,6 +51,7 @@ WEAKEST: dict[str, Role] = {
     "workspace.manage": Role.ADMIN,
     "workspace.read": Role.VIEWER,
     "workspace.restore": Role.OWNER,
+    "workspace.transfer": Role.OWNER,
 }
 _STRENGTH = {role: -place for place, role in enumerate(Role)}
 

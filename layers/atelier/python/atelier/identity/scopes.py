@@ -22,12 +22,15 @@ EXCLUDED_PERMISSIONS = frozenset(
         "account.read",
         "audit.read",
         "billing.manage",
+        "members.leave",
+        "members.manage",
         "tokens.manage",
         "tokens.read",
         "workspace.delete",
         "workspace.manage",
         "workspace.read",
         "workspace.restore",
+        "workspace.transfer",
     }
 )
 SCOPES = (*GROUPS, *sorted(WEAKEST.keys() - EXCLUDED_PERMISSIONS))

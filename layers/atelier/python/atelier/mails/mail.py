@@ -27,6 +27,7 @@ class MailKind(StrEnum):
     EMAIL_CHANGE_NOTICE = "email_change_notice"
     EMAIL_CHANGED = "email_changed"
     EMAIL_CHANGE_UNDONE = "email_change_undone"
+    INVITATION = "invitation"
 
 
 class InvalidMessage(ValueError):

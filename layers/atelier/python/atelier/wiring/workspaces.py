@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 
+from atelier.adapters.aws.dynamodb.request_rates import DynamoRequestRates
+from atelier.adapters.aws.dynamodb.workspaces.invitations import DynamoInvitations
 from atelier.adapters.aws.dynamodb.workspaces.members import DynamoMembers
 from atelier.adapters.aws.dynamodb.workspaces.store import DynamoWorkspaces
-from atelier.settings import IdentityTable
+from atelier.audit_log.model import Origin
+from atelier.caller import Caller
+from atelier.identity.permissions import Role
+from atelier.settings import IdentityTable, RequestsTable
+from atelier.wiring.audit_log import bind_events
 from atelier.wiring.idempotency import idempotency_keys
-from atelier.wiring.ledger import wallets
+from atelier.wiring.ledger import quota_of, wallets
 from atelier.wiring.library import assets
+from atelier.wiring.mails import link_key
+from atelier.workspaces.invitation_limits import InvitationLimits
+from atelier.workspaces.invitations import InvitationDeps
 from atelier.workspaces.manage import ManageDeps
+from atelier.workspaces.model import Actor
 
 
 @cache
@@ -18,6 +28,7 @@ def workspaces() -> DynamoWorkspaces:
     """The workspaces of this deployment."""
     wallets()  # Binds the wallet's items to their table: an organisation is created with its wallet.
     DynamoWorkspaces.bind(IdentityTable.read().name)
+    bind_events()
     return DynamoWorkspaces()
 
 
@@ -25,7 +36,35 @@ def workspaces() -> DynamoWorkspaces:
 def members() -> DynamoMembers:
     """The members of this deployment's organisations."""
     DynamoMembers.bind(IdentityTable.read().name)
+    bind_events()
     return DynamoMembers()
+
+
+@cache
+def invitations() -> DynamoInvitations:
+    """The invitations of this deployment's organisations."""
+    DynamoInvitations.bind(IdentityTable.read().name)
+    bind_events()
+    return DynamoInvitations()
+
+
+def actor(caller: Caller, origin: Origin) -> Actor:
+    """The verified caller as somebody who changes members."""
+    return Actor(caller.user_id, Role(caller.role), origin)
+
+
+@cache
+def invitation_deps() -> InvitationDeps:
+    """The dependencies of inviting and accepting."""
+    DynamoRequestRates.bind(RequestsTable.read().name)
+    return InvitationDeps(
+        store=invitations(),
+        members=members(),
+        workspaces=workspaces(),
+        key=link_key(),
+        limits=InvitationLimits(DynamoRequestRates()),
+        quota=partial(quota_of, "members"),
+    )
 
 
 @cache

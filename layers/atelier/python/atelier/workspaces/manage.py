@@ -6,9 +6,11 @@ import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
+from atelier.audit_log.model import Origin, audit_event, audit_events
 from atelier.dataclass import dataclass
-from atelier.errors import Conflict, NotFound, ValidationFailed
+from atelier.errors import Conflict, Forbidden, NotFound, ValidationFailed
 from atelier.idempotency import IdempotencyKeys, fingerprint
 from atelier.identity.permissions import Role
 from atelier.ids import new_id
@@ -41,7 +43,9 @@ class ManageDeps:
     assets: AvatarAssets
 
 
-def create_organization(new: NewOrganization, *, deps: ManageDeps, now: datetime) -> tuple[WorkspaceProfile, bool]:
+def create_organization(
+    new: NewOrganization, origin: Origin, *, deps: ManageDeps, now: datetime
+) -> tuple[WorkspaceProfile, bool]:
     """Create an organisation whose only member and owner is the caller. Returns it, and whether the same request
     created it before. Raises SlugTaken for a chosen slug, TooManyOrganizations, IdempotencyMismatch, Unavailable."""
     workspace_id = new_id("wsp", now)
@@ -51,7 +55,9 @@ def create_organization(new: NewOrganization, *, deps: ManageDeps, now: datetime
 
     def attempt(slug: str) -> WorkspaceProfile:
         workspace = WorkspaceProfile(workspace_id, "organization", new.name, new.user_id, now, now, slug)
-        deps.store.create(workspace)
+        facts: dict[str, Any] = {"name": new.name, "slug": slug, "workspace_id": workspace_id}
+        logs = workspace_id, new.user_id
+        deps.store.create(workspace, audit_events(logs, "workspace.created", origin, now, target=workspace_id, **facts))
         return workspace
 
     try:
@@ -80,27 +86,35 @@ def list_workspaces(user_id: str, *, store: WorkspaceStore, now: datetime) -> li
 def change_workspace(
     workspace_id: str,
     apply_change: Callable[[WorkspaceProfile], WorkspaceProfile],
+    origin: Origin,
     *,
+    has_mfa: bool,
     deps: ManageDeps,
     now: datetime,
 ) -> WorkspaceProfile:
-    """Change a workspace by a function, which is called again when a parallel request changed it first. Raises
-    NotFound, SlugTaken, Unavailable, Conflict for a slug or settings of a personal workspace, and ValidationFailed for
-    an avatar that is no asset of the workspace."""
+    """Change a workspace by a function, which is called again when a parallel request changed it first. has_mfa:
+    whether the caller has signed in with a second factor.
+
+    Raises NotFound, SlugTaken, Unavailable; Forbidden when a caller without a second factor requires one of the
+    members; Conflict for a slug or settings of a personal workspace; ValidationFailed for an avatar that is no asset of
+    the workspace."""
 
     def check(before: WorkspaceProfile, after: WorkspaceProfile) -> None:
         if before.deleted_at is not None:
             raise NotFound
         if before.kind == "personal" and (after.slug, after.settings) != (before.slug, before.settings):
             raise Conflict("A personal workspace has neither a short name nor settings.")
+        if after.settings.require_mfa and not before.settings.require_mfa and not has_mfa:
+            raise Forbidden("Sign in with a second factor first: you would lock yourself out.", reason="mfa_required")
         asset_id = after.avatar_asset_id
         if asset_id not in (None, before.avatar_asset_id) and not deps.assets.is_kept(workspace_id, asset_id):
             raise ValidationFailed([{"path": "avatar_asset_id", "message": "is no asset of this workspace"}])
 
-    return _change(workspace_id, apply_change, check, store=deps.store, now=now)
+    change = _Change("workspace.changed", apply_change, check, origin)
+    return _change(workspace_id, change, store=deps.store, now=now)
 
 
-def delete_organization(workspace_id: str, *, store: WorkspaceStore, now: datetime) -> WorkspaceProfile:
+def delete_organization(workspace_id: str, origin: Origin, *, store: WorkspaceStore, now: datetime) -> WorkspaceProfile:
     """Delete an organisation: from now on it does not exist, but for its owner, who can restore it within UNDO_TIME.
     Raises Conflict for a personal workspace, Unavailable."""
 
@@ -110,10 +124,13 @@ def delete_organization(workspace_id: str, *, store: WorkspaceStore, now: dateti
         if before.deleted_at is not None:
             raise NotFound
 
-    return _change(workspace_id, lambda before: replace(before, deleted_at=now), check, store=store, now=now)
+    change = _Change("workspace.deleted", lambda before: replace(before, deleted_at=now), check, origin)
+    return _change(workspace_id, change, store=store, now=now)
 
 
-def restore_organization(workspace_id: str, *, store: WorkspaceStore, now: datetime) -> WorkspaceProfile:
+def restore_organization(
+    workspace_id: str, origin: Origin, *, store: WorkspaceStore, now: datetime
+) -> WorkspaceProfile:
     """Undo the deletion of an organisation. Does nothing to one that is not deleted. Raises NotFound after UNDO_TIME,
     Unavailable."""
 
@@ -121,30 +138,50 @@ def restore_organization(workspace_id: str, *, store: WorkspaceStore, now: datet
         if not _can_restore(before, now):
             raise NotFound
 
-    return _change(workspace_id, lambda before: replace(before, deleted_at=None), check, store=store, now=now)
+    change = _Change("workspace.restored", lambda before: replace(before, deleted_at=None), check, origin)
+    return _change(workspace_id, change, store=store, now=now)
 
 
 def _can_restore(workspace: WorkspaceProfile, now: datetime) -> bool:
     return workspace.restorable_until is None or now < workspace.restorable_until
 
 
-def _change(
-    workspace_id: str,
-    apply_change: Callable[[WorkspaceProfile], WorkspaceProfile],
-    check: Callable[[WorkspaceProfile, WorkspaceProfile], None],
-    *,
-    store: WorkspaceStore,
-    now: datetime,
-) -> WorkspaceProfile:
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A change of a workspace. action: of its audit event. check: raises when the workspace must not become so."""
+
+    action: str
+    apply: Callable[[WorkspaceProfile], WorkspaceProfile]
+    check: Callable[[WorkspaceProfile, WorkspaceProfile], None]
+    origin: Origin
+
+
+def _change(workspace_id: str, change: _Change, *, store: WorkspaceStore, now: datetime) -> WorkspaceProfile:
     def attempt() -> WorkspaceProfile:
         before = store.profile(workspace_id)
-        after = apply_change(before)
-        check(before, after)
+        after = change.apply(before)
+        change.check(before, after)
         if after == before:
             return before
         # Each change has a later `updated_at` than the one before: the store's condition compares that time.
         after = replace(after, updated_at=max(now, before.updated_at + timedelta(milliseconds=1)))
-        store.change(before, after)
+        facts: dict[str, Any] = {"before": _facts(before, after), "after": _facts(after, before)}
+        store.change(before, after, [audit_event(workspace_id, change.action, change.origin, now, **facts)])
         return after
 
     return retrying(attempt, on=StaleWorkspace, busy=BUSY, tries_max=TRIES_MAX)
+
+
+def _facts(workspace: WorkspaceProfile, other: WorkspaceProfile) -> dict[str, Any]:
+    """The values that differ between the two, as an audit event shows them."""
+    values, others = (
+        {
+            "name": each.name,
+            "slug": each.slug,
+            "avatar_asset_id": each.avatar_asset_id,
+            "require_mfa": each.settings.require_mfa,
+            "open_invitations": each.settings.open_invitations,
+        }
+        for each in (workspace, other)
+    )
+    return {name: value for name, value in values.items() if value != others[name]}

@@ -11,11 +11,15 @@ import unicodedata
 from datetime import datetime, timedelta
 from typing import Literal
 
+from atelier.audit_log.model import Origin
 from atelier.dataclass import dataclass
+from atelier.errors import Conflict
 from atelier.identity.permissions import Role
 
 # For how long a deleted organisation can be restored.
 UNDO_TIME = timedelta(days=14)
+# For how long an invitation can be accepted.
+INVITATION_LIFETIME = timedelta(days=7)
 # Of how many organisations one person may be a member, deleted ones included.
 ORGANIZATIONS_PER_USER_MAX = 50
 SLUG_LENGTH_MIN, SLUG_LENGTH_MAX = 3, 40
@@ -76,6 +80,47 @@ class MemberDetails:
     name: str
     email: str
     avatar_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who changes members: a member with the role that the request was authorised by, and where the request came
+    from."""
+
+    user_id: str
+    role: Role
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """An invitation of an e-mail address to an organisation. It is accepted once, until `expires_at`. locale: of its
+    mail. request_key: a digest of the idempotency key of the request that made it."""
+
+    id: str
+    workspace_id: str
+    email: str
+    role: Role
+    invited_by: str
+    created_at: datetime
+    sent_at: datetime
+    expires_at: datetime
+    locale: str | None = None
+    request_key: str | None = None
+    accepted_at: datetime | None = None
+    accepted_by: str | None = None
+
+    def is_open(self, now: datetime) -> bool:
+        """Whether it can be accepted."""
+        return self.accepted_at is None and now < self.expires_at
+
+
+class LastOwner(Conflict):
+    """The change would leave an organisation without an owner."""
+
+    def __init__(self, *workspace_ids: str) -> None:
+        facts = {"workspace_ids": list(workspace_ids)} if workspace_ids else {}
+        super().__init__("An organisation needs an owner. Make somebody else an owner first.", **facts)
 
 
 def slug_from_name(name: str) -> str:

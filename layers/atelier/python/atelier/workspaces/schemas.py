@@ -10,12 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from atelier.errors import ValidationFailed
 from atelier.identity.permissions import Role
+from atelier.identity.schemas import Email
 from atelier.ids import is_id
+from atelier.workspaces.invitations import NewInvitation, OpenedInvitation
 from atelier.workspaces.manage import NewOrganization
 from atelier.workspaces.model import (
     SLUG_LENGTH_MAX,
     SLUG_LENGTH_MIN,
     SLUG_PATTERN,
+    Invitation,
+    Member,
     MemberDetails,
     WorkspaceProfile,
     WorkspaceSettings,
@@ -82,6 +86,35 @@ class ChangeWorkspaceRequest(BaseModel):
         return replace(before, **fields, settings=settings)
 
 
+class ChangeMemberRequest(BaseModel):
+    """Another role for a member."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    role: RoleName
+
+
+class TransferRequest(BaseModel):
+    """The member who becomes the owner."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user_id: Annotated[str, Field(max_length=30)]
+
+
+class InviteRequest(BaseModel):
+    """An invitation by mail."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    email: Email
+    role: RoleName = "editor"
+
+    def new(self, workspace_id: str, idempotency_key: str | None) -> NewInvitation:
+        """The command for the use case."""
+        return NewInvitation(workspace_id, self.email, Role(self.role), idempotency_key)
+
+
 class SettingsView(BaseModel):
     """The settings of an organisation."""
 
@@ -135,6 +168,60 @@ class MemberList(BaseModel):
     items: list[MemberView]
 
 
+class MemberRoleView(BaseModel):
+    """A member's role."""
+
+    user_id: str
+    role: RoleName
+    joined_at: datetime
+
+
+class MemberEnvelope(BaseModel):
+    """One member."""
+
+    member: MemberRoleView
+
+
+class InvitationView(BaseModel):
+    """An invitation that has not been accepted."""
+
+    id: str
+    email: str
+    role: RoleName
+    invited_by: str
+    created_at: datetime
+    sent_at: datetime
+    expires_at: datetime
+
+
+class InvitationEnvelope(BaseModel):
+    """One invitation."""
+
+    invitation: InvitationView
+
+
+class InvitationList(BaseModel):
+    """The open invitations, newest first."""
+
+    items: list[InvitationView]
+
+
+class OpenedInvitationView(BaseModel):
+    """An invitation as whoever holds its link sees it."""
+
+    workspace_name: str
+    inviter_name: str
+    role: RoleName
+    expires_at: datetime
+    for_you: bool = Field(description="Whether you may accept it; otherwise it is for another e-mail address.")
+
+
+class OpenedInvitationEnvelope(BaseModel):
+    """One invitation, read by its link."""
+
+    invitation: OpenedInvitationView
+
+
 def workspace_details(workspace: WorkspaceProfile, role: str) -> WorkspaceDetailsView:
     """The response model of a workspace."""
     settings: WorkspaceSettings = workspace.settings
@@ -164,6 +251,34 @@ def workspace_envelope(workspace: WorkspaceProfile, role: str) -> WorkspaceEnvel
 def workspace_list(found: list[tuple[WorkspaceProfile, Role]]) -> WorkspaceList:
     """The response with the caller's workspaces."""
     return WorkspaceList(items=[workspace_details(workspace, role.value) for workspace, role in found])
+
+
+def member_envelope(member: Member) -> MemberEnvelope:
+    """The response with one member's role."""
+    view = {"user_id": member.user_id, "role": member.role.value, "joined_at": member.joined_at}
+    return MemberEnvelope.model_validate({"member": view})
+
+
+def invitation_view(invitation: Invitation) -> InvitationView:
+    """The response model of an invitation."""
+    return InvitationView.model_validate(invitation, from_attributes=True)
+
+
+def invitation_list(found: tuple[Invitation, ...]) -> InvitationList:
+    """The response with the open invitations."""
+    return InvitationList(items=list(map(invitation_view, found)))
+
+
+def opened_invitation(opened: OpenedInvitation) -> OpenedInvitationEnvelope:
+    """The response to the link of an invitation."""
+    view = {
+        "workspace_name": opened.workspace.name,
+        "inviter_name": opened.inviter.name,
+        "role": opened.invitation.role.value,
+        "expires_at": opened.invitation.expires_at,
+        "for_you": opened.for_you,
+    }
+    return OpenedInvitationEnvelope.model_validate({"invitation": view})
 
 
 def member_list(members: tuple[MemberDetails, ...]) -> MemberList:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from atelier.adapters.aws.dynamodb import (
     retry_conflicts,
     transaction,
 )
+from atelier.adapters.aws.dynamodb.audit_log import save_events
 from atelier.adapters.aws.dynamodb.identity.items import (
     PROFILE,
     IdentityItem,
@@ -33,6 +35,7 @@ from atelier.adapters.aws.dynamodb.workspaces.items import (
     profile_item,
     slug_item,
 )
+from atelier.audit_log.model import AuditEvent
 from atelier.clock import rfc3339
 from atelier.errors import NotFound
 from atelier.identity.model import FREE_TIER
@@ -53,7 +56,7 @@ class DynamoWorkspaces:
         """Set the table of these items."""
         IdentityItem.bind(table_name)
 
-    def create(self, workspace: WorkspaceProfile) -> None:
+    def create(self, workspace: WorkspaceProfile, events: Sequence[AuditEvent] = ()) -> None:
         assert workspace.slug is not None, "an organisation has a slug"
         owner = Member(workspace.id, workspace.owner_id, Role.OWNER, workspace.created_at)
         # Daily credits belong to a mailbox, and an organisation has none.
@@ -66,6 +69,7 @@ class DynamoWorkspaces:
                 write.save(slug, SlugItem.pk.does_not_exist(), part="slug")
                 put_new_wallet(write, wallet)
                 put_membership(write, owner)
+                save_events(write, events)
 
         try:
             retry_conflicts(write_all, busy=BUSY, tries_max=TRIES_MAX)
@@ -89,7 +93,7 @@ class DynamoWorkspaces:
         profiles = [decode_profile(item) for item in items.values() if isinstance(item, WorkspaceItem)]
         return tuple((each, roles[each.id]) for each in sorted(profiles, key=lambda each: each.id))
 
-    def change(self, before: WorkspaceProfile, after: WorkspaceProfile) -> None:
+    def change(self, before: WorkspaceProfile, after: WorkspaceProfile, events: Sequence[AuditEvent] = ()) -> None:
         unchanged = (WorkspaceItem.updated_at == rfc3339(before.updated_at)) | WorkspaceItem.updated_at.does_not_exist()
         settings = after.settings
         actions = [
@@ -107,6 +111,7 @@ class DynamoWorkspaces:
                 if after.slug != before.slug and after.slug is not None:
                     write.save(slug_item(after.slug, after.id), SlugItem.pk.does_not_exist(), part="slug")
                     write.delete(slug_item(str(before.slug)), SlugItem.workspace_id == before.id, part="workspace")
+                save_events(write, events)
         except ConditionsFailed as error:
             if "workspace" in error.parts:
                 raise StaleWorkspace from error
@@ -115,18 +120,20 @@ class DynamoWorkspaces:
             raise StaleWorkspace from error
 
 
-def put_membership(write: Transaction, member: Member) -> None:
-    """Add a new membership to a transaction: both of its items, and the count of the user's organisations. Parts:
-    "member" when the user is a member already, "user" when the user has ORGANIZATIONS_PER_USER_MAX."""
+def put_membership(write: Transaction, member: Member, email: str | None = None) -> None:
+    """Add a new membership to a transaction: both of its items, and the count of the user's organisations. email: the
+    address that the user must still have. Parts: "member" when the user is a member already, "user" when the user has
+    ORGANIZATIONS_PER_USER_MAX, or another address."""
     membership = MembershipItem(
         member.user_id, member_sk(member.workspace_id), role=member.role.value, created_at=rfc3339(member.joined_at)
     )
     few = UserItem.organizations.does_not_exist() | (UserItem.organizations < ORGANIZATIONS_PER_USER_MAX)
+    may_join = UserItem.pk.exists() & few
+    if email is not None:
+        may_join &= UserItem.email == email
     write.save(membership, MembershipItem.pk.does_not_exist(), part="member")
     write.save(member_item(member))
-    write.update(
-        UserItem(member.user_id, PROFILE), [UserItem.organizations.add(1)], UserItem.pk.exists() & few, part="user"
-    )
+    write.update(UserItem(member.user_id, PROFILE), [UserItem.organizations.add(1)], may_join, part="user")
 
 
 def _set(attribute: Attribute[Any], value: Any) -> Any:
