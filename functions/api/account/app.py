@@ -5,10 +5,12 @@ from __future__ import annotations
 from atelier.http.api import Api
 from atelier.http.request import Empty, Request
 from atelier.http.response import Response, created
+from atelier.identity import refresh_cookie
 from atelier.identity.permissions import Role
-from atelier.identity.schemas import AccountView, SessionList, account_view, session_list
+from atelier.identity.profile_schemas import DeletionView, ProfileRequest, ProfileView, RestoreRequest, profile_view
+from atelier.identity.schemas import AccountView, SessionList, SignInView, account_view, session_list, sign_in_view
 from atelier.identity.token_schemas import IssuedTokenView, IssueTokenRequest, TokenList, TokenQuery, issued_token_view
-from atelier.wiring import identity, tokens
+from atelier.wiring import identity, profiles, tokens
 from atelier.wiring.auth import gate, limiter
 
 api = Api("account", gate=gate, limiter=limiter)
@@ -19,6 +21,36 @@ handler = api.handler
 def me(request: Request[object]) -> Response:
     """The caller's account, and the workspaces of which it is a member."""
     return Response(account_view(identity.account(request.caller.user_id, request.now)))
+
+
+@api.route("GET", "/api/users/me", permission="account.read", answer=ProfileView)
+def get_profile(request: Request[Empty]) -> Response:
+    """The caller's profile."""
+    return Response(profile_view(profiles.user(request.caller.user_id)))
+
+
+@api.route("PUT", "/api/users/me", permission="account.manage", body=ProfileRequest, answer=ProfileView)
+def change_profile(request: Request[ProfileRequest]) -> Response:
+    """Change the fields of the profile that the body names."""
+    personal, changes = str(request.claims["workspace_id"]), request.body.changes
+    user = profiles.change(request.caller.user_id, personal, changes, request.origin, request.now)
+    return Response(profile_view(user))
+
+
+@api.route("DELETE", "/api/users/me", permission="account.manage", step_up="always", answer=DeletionView, errors=(409,))
+def delete_account(request: Request[Empty]) -> Response:
+    """Request the deletion of the account: all its sessions end, and in 14 days it is erased, unless it is restored."""
+    due_at = profiles.request_deletion(request.caller.user_id, request.origin, request.now)
+    return Response(DeletionView(deletion_due_at=due_at), cookies=(refresh_cookie.expired_cookie(),))
+
+
+@api.route("POST", "/api/users/me/restore", body=RestoreRequest, answer=SignInView, errors=(401, 403))
+def restore_account(request: Request[RestoreRequest]) -> Response:
+    """Take back the account's deletion by the ticket of a log-in, and open its session."""
+    refresh_cookie.require_own_origin(request.headers.get("origin"), identity.allows_origin)
+    result = profiles.restore(request.body.restore_ticket, request.origin, request.now)
+    delivery = request.body.token_delivery
+    return Response(sign_in_view(result, delivery), cookies=refresh_cookie.cookies_of(result, delivery))
 
 
 @api.route("GET", "/api/auth/sessions", permission="account.read", answer=SessionList)

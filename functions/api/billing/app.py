@@ -50,6 +50,7 @@ def get_subscription(request: Request[Empty]) -> Response:
     "POST",
     "/api/billing/checkout",
     permission="billing.manage",
+    step_up=True,
     body=CheckoutRequest,
     answer=CheckoutView,
     statuses=(201,),
@@ -77,7 +78,13 @@ def get_checkout(request: Request[Empty]) -> Response:
 
 
 @api.route(
-    "POST", "/api/billing/portal", permission="billing.manage", body=PortalRequest, answer=PortalView, errors=(503,)
+    "POST",
+    "/api/billing/portal",
+    permission="billing.manage",
+    step_up=True,
+    body=PortalRequest,
+    answer=PortalView,
+    errors=(503,),
 )
 def open_portal(request: Request[PortalRequest]) -> Response:
     """Open Stripe's page for cards, address, tax id and invoices."""
@@ -103,6 +110,7 @@ def preview_change(request: Request[PreviewChangeRequest]) -> Response:
     "POST",
     "/api/billing/change",
     permission="billing.manage",
+    step_up=True,
     body=ChangePlanRequest,
     answer=SubscriptionView,
     errors=(402, 409, 503),
@@ -114,14 +122,23 @@ def change_plan(request: Request[ChangePlanRequest]) -> Response:
     return Response(subscription_view(record, request.now))
 
 
-@api.route("POST", "/api/billing/cancel", permission="billing.manage", answer=SubscriptionView, errors=(409, 503))
+@api.route(
+    "POST", "/api/billing/cancel", permission="billing.manage", step_up=True, answer=SubscriptionView, errors=(409, 503)
+)
 def cancel_plan(request: Request[Empty]) -> Response:
     """End the plan with its period. Bought credits stay."""
     record = plans.cancel(request.caller.workspace_id, request.origin, request.now)
     return Response(subscription_view(record, request.now))
 
 
-@api.route("POST", "/api/billing/resume", permission="billing.manage", answer=SubscriptionView, errors=(402, 409, 503))
+@api.route(
+    "POST",
+    "/api/billing/resume",
+    permission="billing.manage",
+    step_up=True,
+    answer=SubscriptionView,
+    errors=(402, 409, 503),
+)
 def resume_plan(request: Request[Empty]) -> Response:
     """Go on after all: withdraw a cancellation, or end a pause."""
     record = plans.resume(request.caller.workspace_id, request.origin, request.now)
@@ -132,6 +149,7 @@ def resume_plan(request: Request[Empty]) -> Response:
     "POST",
     "/api/billing/pause",
     permission="billing.manage",
+    step_up=True,
     body=PausePlanRequest,
     answer=SubscriptionView,
     errors=(409, 503),

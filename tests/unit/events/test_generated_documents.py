@@ -9,6 +9,7 @@ import pytest
 
 from atelier.events.catalogue import (
     EVENTS,
+    AccountChanged,
     BudgetAlert,
     Event,
     GenerationEnded,
@@ -28,6 +29,7 @@ EXAMPLES: list[Event] = [
     SubscriptionChanged("wsp_A", "sub_B", 1, "started", "pro@1", "active", AT, AT),
     InvoicePaid("wsp_A", "in_C", "usd", 2900, 0, 3300, AT),
     MemberChanged("1", "wsp_A", "joined", "usr_B", None, "editor", AT),
+    AccountChanged("usr_A", "wsp_B", "restored", AT, AT),
 ]
 DOCUMENT: dict[str, Any] = json.loads(TARGET.read_text())
 JSON_TYPES = {"string": str, "integer": int, "null": type(None)}

@@ -29,6 +29,11 @@ USER = "usr_01M7XCN60QCB8JGMC722TFVM7C"
 FOLDER = Path(render.__file__).with_name("templates")
 # What a mail of a kind shows, with markup in each text that a person may choose.
 MARKUP = "<b>Ada & Bob</b>"
+WHERE: dict[str, str | int | None] = {
+    "at": "2026-11-29 02:00 UTC",
+    "device": "Firefox on Windows",
+    "network": "203.0.113.0/24",
+}
 CHANGED: dict[str, str | int | None] = {"device": MARKUP, "at": "2026-11-29 02:00 UTC"}
 FACTS: dict[MailKind, dict[str, str | int | None]] = {
     MailKind.WELCOME: {"name": MARKUP},
@@ -45,6 +50,10 @@ FACTS: dict[MailKind, dict[str, str | int | None]] = {
         "inviter_email": "bob@example.com",
         "role": "editor",
     },
+    MailKind.NEW_DEVICE: WHERE,
+    MailKind.FACTOR_ADDED: WHERE | {"factor": "passkey", "name": MARKUP},
+    MailKind.FACTOR_REMOVED: WHERE | {"factor": "passkey", "name": MARKUP},
+    MailKind.ACCOUNT_DELETION: WHERE | {"due_at": "2026-12-13 02:00 UTC"},
 }
 PURPOSES: dict[MailKind, str] = {kind: purpose for purpose, kind in KINDS.items()} | {
     MailKind.INVITATION: invitations.PURPOSE

@@ -226,6 +226,34 @@ class MemberChanged:
         return self.changed_at
 
 
+@dataclass(frozen=True, slots=True)
+class AccountChanged:
+    """A person asked for the deletion of their account, which is erased when it is due; or took that back by signing
+    in."""
+
+    source: ClassVar[str] = "atelier.identity"
+    version: ClassVar[int] = 1
+    types: ClassVar[tuple[str, ...]] = ("user.deletion_requested", "user.restored")
+
+    user_id: Annotated[str, "the person"]
+    workspace_id: Annotated[str, "their personal workspace"]
+    change: Annotated[str, "`deletion_requested` or `restored`"]
+    due_at: Annotated[str, "when the account is or would have been erased; RFC 3339, UTC"]
+    changed_at: Instant
+
+    @property
+    def type(self) -> str:
+        return f"user.{self.change}"
+
+    @property
+    def id(self) -> str:
+        return f"{self.user_id}#{self.change}#{self.due_at}"
+
+    @property
+    def occurred_at(self) -> str:
+        return self.changed_at
+
+
 EVENTS: tuple[type[Event], ...] = (
     GenerationEnded,
     StageEnded,
@@ -233,6 +261,7 @@ EVENTS: tuple[type[Event], ...] = (
     SubscriptionChanged,
     InvoicePaid,
     MemberChanged,
+    AccountChanged,
 )
 
 

@@ -11,12 +11,14 @@ from atelier.audit_log.model import AuditEvent, Origin, audit_event
 from atelier.dataclass import dataclass
 from atelier.errors import NotFound, Unauthenticated
 from atelier.identity.model import Session, User
+from atelier.identity.notices import notice
 from atelier.identity.passkeys import PasskeyRefused, registered_passkey, registration_options
 from atelier.identity.prove_factor import WRONG_CODE, FactorDeps, count_try
 from atelier.identity.recovery_codes import new_recovery_codes
 from atelier.identity.second_factor import PASSKEY, TOTP, Factors, Passkey, Totp, TotpUse
 from atelier.identity.totp import matching_step, new_secret, otpauth_url
 from atelier.ids import new_id
+from atelier.mails.mail import MailKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,8 @@ def confirm_totp(owner: FactorOwner, code: str, *, deps: FactorDeps, now: dateti
     codes, texts = new_recovery_codes(now)
     events = owner.event("factor.added", now, target=totp.id, factor=TOTP), owner.event("recovery_codes.made", now)
     session = _proven(owner, deps, now)
-    deps.second_factors.confirm_totp(owner.user_id, TotpUse(totp.id, step), codes, session, events)
+    mail = notice(MailKind.FACTOR_ADDED, _user(owner, deps), owner.origin, now, factor=TOTP)
+    deps.second_factors.confirm_totp(owner.user_id, TotpUse(totp.id, step), codes, session, events, mail)
     return texts
 
 
@@ -84,7 +87,8 @@ def remove_totp(owner: FactorOwner, *, deps: FactorDeps, now: datetime) -> None:
     if totp is None:
         raise NotFound("There is no authenticator.")
     events = (owner.event("factor.removed", now, target=totp.id, factor=TOTP),)
-    deps.second_factors.remove_totp(owner.user_id, totp, with_codes=not factors.passkeys, events=events)
+    mail = notice(MailKind.FACTOR_REMOVED, _user(owner, deps), owner.origin, now, factor=TOTP)
+    deps.second_factors.remove_totp(owner.user_id, totp, with_codes=not factors.passkeys, events=events, mail=mail)
 
 
 def new_codes(owner: FactorOwner, *, deps: FactorDeps, now: datetime) -> tuple[str, ...]:
@@ -134,7 +138,8 @@ def add_passkey(
     if not deps.second_factors.factors(owner.user_id).any:
         codes, texts = new_recovery_codes(now)
         events.append(owner.event("recovery_codes.made", now))
-    deps.second_factors.add_passkey(owner.user_id, passkey, codes, _proven(owner, deps, now), events)
+    mail = notice(MailKind.FACTOR_ADDED, _user(owner, deps), owner.origin, now, factor=PASSKEY, name=name)
+    deps.second_factors.add_passkey(owner.user_id, passkey, codes, _proven(owner, deps, now), events, mail)
     return AddedPasskey(passkey, texts)
 
 
@@ -144,7 +149,8 @@ def remove_passkey(owner: FactorOwner, passkey_id: str, *, deps: FactorDeps, now
     passkey = factors.passkey(passkey_id)
     events = (owner.event("factor.removed", now, target=passkey.id, factor=PASSKEY, name=passkey.name),)
     is_last = len(factors.passkeys) == 1 and factors.confirmed_totp is None
-    deps.second_factors.remove_passkey(owner.user_id, passkey, with_codes=is_last, events=events)
+    mail = notice(MailKind.FACTOR_REMOVED, _user(owner, deps), owner.origin, now, factor=PASSKEY, name=passkey.name)
+    deps.second_factors.remove_passkey(owner.user_id, passkey, with_codes=is_last, events=events, mail=mail)
 
 
 def factors_of(user_id: str, *, deps: FactorDeps) -> Factors:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from atelier.audit_log.model import AuditEvent
 from atelier.dataclass import dataclass
 from atelier.identity.model import Session, User, Workspace
+from atelier.mails.mail import MailRequest
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
     """A session with everything that is written in its transaction. device: the digest by which its device is known
-    from now on; empty = none."""
+    from now on; empty = none. mail: that tells of a new device."""
 
     session: Session
     device: str = ""
     events: tuple[AuditEvent, ...] = ()
+    mail: MailRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)

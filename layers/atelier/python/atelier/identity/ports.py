@@ -12,6 +12,7 @@ from atelier.identity.api_tokens import ApiToken, TokenPage
 from atelier.identity.model import Credentials, Session, SignInTicket, User, UserAccount, Workspace
 from atelier.identity.opening import Opening, SignInAccount
 from atelier.identity.second_factor import Challenge, Factors, FactorUse, Passkey, RecoveryCodes, Totp, TotpUse
+from atelier.mails.mail import MailRequest
 
 if TYPE_CHECKING:
     from atelier.identity.account_changes import EmailMove, PasswordChange
@@ -106,6 +107,31 @@ class SignIns(Protocol):
         ...
 
 
+class Profiles(Protocol):
+    """What a person says about themselves, and whether their account is to be deleted. Each change is one transaction,
+    with its events."""
+
+    def user(self, user_id: str) -> User:
+        """A user by a consistent read; raises NotFound."""
+        ...
+
+    def save_profile(self, after: User, *, events: Sequence[AuditEvent]) -> None:
+        """Store name, avatar, persona, locale and time zone. Raises NotFound."""
+        ...
+
+    def request_deletion(
+        self, user: User, due_at: datetime, *, events: Sequence[AuditEvent], mail: MailRequest
+    ) -> None:
+        """Store when the account is due. The user then no longer counts as an owner of organisations. Raises SoleOwner
+        when that would leave one with members but without an owner, and Conflict when the deletion was requested
+        meanwhile."""
+        ...
+
+    def restore(self, user: User, *, events: Sequence[AuditEvent]) -> None:
+        """Take back what `request_deletion` stored. Does nothing when that was done already."""
+        ...
+
+
 class SecondFactors(Protocol):
     """The second factors of accounts, and the challenges of passkeys. Each change is one transaction, with its events.
 
@@ -122,12 +148,20 @@ class SecondFactors(Protocol):
         ...
 
     def confirm_totp(
-        self, user_id: str, use: TotpUse, codes: RecoveryCodes, session: Session, events: Sequence[AuditEvent]
+        self,
+        user_id: str,
+        use: TotpUse,
+        codes: RecoveryCodes,
+        session: Session,
+        events: Sequence[AuditEvent],
+        mail: MailRequest,
     ) -> None:
         """Make the authenticator count, with new recovery codes. Raises FactorsChanged."""
         ...
 
-    def remove_totp(self, user_id: str, totp: Totp, *, with_codes: bool, events: Sequence[AuditEvent]) -> None:
+    def remove_totp(
+        self, user_id: str, totp: Totp, *, with_codes: bool, events: Sequence[AuditEvent], mail: MailRequest
+    ) -> None:
         """Remove a confirmed authenticator; with_codes: the recovery codes too, since it was the last factor. Raises
         FactorsChanged."""
         ...
@@ -143,12 +177,15 @@ class SecondFactors(Protocol):
         codes: RecoveryCodes | None,
         session: Session,
         events: Sequence[AuditEvent],
+        mail: MailRequest,
     ) -> None:
         """Add a passkey, which is one more way in, and recovery codes where it is the first factor. Raises
         TooManyPasskeys, and FactorsChanged for a credential that is stored already."""
         ...
 
-    def remove_passkey(self, user_id: str, passkey: Passkey, *, with_codes: bool, events: Sequence[AuditEvent]) -> None:
+    def remove_passkey(
+        self, user_id: str, passkey: Passkey, *, with_codes: bool, events: Sequence[AuditEvent], mail: MailRequest
+    ) -> None:
         """Remove a passkey. Raises LastWayIn, FactorsChanged."""
         ...
 

@@ -40,6 +40,9 @@ Email = Annotated[
     Field(max_length=EMAIL_BYTES_MAX, json_schema_extra={"format": "email"}, examples=["ada@example.com"]),
     AfterValidator(normalize_email),
 ]
+UserName = Annotated[
+    str, Field(max_length=100, pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$", examples=["Ada"])
+]
 Password = Annotated[str, Field(min_length=1, max_length=PASSWORD_LENGTH_MAX), AfterValidator(normalize_password)]
 Delivery = Annotated[
     Literal["cookie", "body"],
@@ -62,9 +65,7 @@ class SignUpRequest(BaseModel):
 
     # E-mail and name stand before the password, whose validator compares it with both.
     email: Email
-    name: Annotated[
-        str, Field(max_length=100, pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$", examples=["Ada"])
-    ]
+    name: UserName
     password: NewPassword = Field(repr=False)
     token_delivery: Delivery = "cookie"
 

@@ -35,9 +35,11 @@ from atelier.identity.model import (
     new_ticket,
     open_session,
 )
+from atelier.identity.notices import notice
 from atelier.identity.opening import Opening
 from atelier.identity.ports import SignIns
 from atelier.identity.second_factor import FactorUse
+from atelier.mails.mail import MailKind
 
 # Who signs in where no account is known: reading them finds nothing, and takes as long as reading an account.
 NOBODY = "usr_00000000000000000000000000", "wsp_00000000000000000000000000"
@@ -115,9 +117,11 @@ def open_for(
     facts = _facts(session)
     mine = origin.of_user(user.id)
     events = [audit_event(user.id, "session.opened", mine, now, target=session.id, **facts)]
+    mail = None
     if not known:
         events.append(audit_event(user.id, "device.new", mine, now, target=session.id, **facts))
-    return Opening(session, device_digest(device), tuple(events)), token
+        mail = notice(MailKind.NEW_DEVICE, user, mine, now)
+    return Opening(session, device_digest(device), tuple(events), mail), token
 
 
 def audited_refusal(

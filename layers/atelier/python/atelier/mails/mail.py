@@ -28,6 +28,10 @@ class MailKind(StrEnum):
     EMAIL_CHANGED = "email_changed"
     EMAIL_CHANGE_UNDONE = "email_change_undone"
     INVITATION = "invitation"
+    NEW_DEVICE = "new_device"
+    FACTOR_ADDED = "factor_added"
+    FACTOR_REMOVED = "factor_removed"
+    ACCOUNT_DELETION = "account_deletion"
 
 
 class InvalidMessage(ValueError):

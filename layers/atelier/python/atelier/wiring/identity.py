@@ -38,6 +38,7 @@ from atelier.wiring.audit_log import bind_events
 if TYPE_CHECKING:
     from atelier.adapters.aws.dynamodb.identity.accounts import DynamoAccounts
     from atelier.adapters.aws.dynamodb.identity.api_tokens import DynamoApiTokens
+    from atelier.adapters.aws.dynamodb.identity.profiles import DynamoProfiles
     from atelier.adapters.aws.dynamodb.identity.sessions import DynamoSessions
     from atelier.adapters.aws.secrets import Secret
 
@@ -132,6 +133,16 @@ def sign_in_deps() -> SignInDeps:
 
     DynamoSignIns.bind(IdentityTable.read().name)
     return SignInDeps(DynamoSignIns(), audit_log.events(), access_tokens())
+
+
+@cache
+def profiles() -> DynamoProfiles:
+    """The profiles of this deployment's users."""
+    from atelier.adapters.aws.dynamodb.identity.profiles import DynamoProfiles
+
+    DynamoProfiles.bind(IdentityTable.read().name)
+    bind_events()
+    return DynamoProfiles()
 
 
 @cache

@@ -120,6 +120,10 @@ class DynamoAssets:
         except NotFound:
             return False
 
+    def is_image(self, workspace_id: str, asset_id: str) -> bool:
+        """Whether the workspace has this asset, and it is an image that is neither deleted nor archived."""
+        return self.is_kept(workspace_id, asset_id) and self.get(workspace_id, asset_id).type == "image"
+
     def get(self, workspace_id: str, asset_id: str) -> Asset:
         item = self._item(workspace_id, asset_id)
         if item.deleted_at:

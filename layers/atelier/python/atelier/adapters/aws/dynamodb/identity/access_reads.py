@@ -62,7 +62,7 @@ class DynamoAccessReads:
         user_key, workspace_key = (user_id, PROFILE), (workspace_id, PROFILE)
         items = self._read_with_prefetch(workspace_id, [token_key, member_key, user_key, workspace_key])
         token, membership, user = items.get(token_key), items.get(member_key), items.get(user_key)
-        is_active = isinstance(user, UserItem) and user.status == UserStatus.ACTIVE
+        is_active = isinstance(user, UserItem) and user.status == UserStatus.ACTIVE and not user.deletion_due_at
         return Access(
             role=Role(membership.role) if is_active and isinstance(membership, MembershipItem) else None,
             token=decode_token(token) if isinstance(token, TokenItem) else None,

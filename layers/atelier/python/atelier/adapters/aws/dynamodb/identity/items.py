@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from pynamodb.attributes import (
+    Attribute,
     BooleanAttribute,
     DiscriminatorAttribute,
     JSONAttribute,
     NumberAttribute,
     UnicodeAttribute,
+    UnicodeSetAttribute,
 )
 
 from atelier.adapters.aws.dynamodb import Item, conditional
@@ -74,6 +76,8 @@ class UserItem(IdentityItem, discriminator="user"):
     # The number of ways to sign in: a password, passkeys, external logins. Missing = one, of an account from before.
     ways_in = NumberAttribute(null=True)
     deletion_due_at = UnicodeAttribute(null=True)
+    # The organisations in whose counters of owners the user is left out until the account is restored.
+    released = UnicodeSetAttribute(null=True)
     # The number of organisations of which the user is a member.
     organizations = NumberAttribute(null=True)
 
@@ -290,6 +294,11 @@ def rotations_data(session: Session) -> list[dict[str, str]]:
         {"digest": rotation.digest, "nonce": rotation.nonce, "at": rfc3339(rotation.at)}
         for rotation in session.rotations
     ]
+
+
+def set_or_remove(attribute: Attribute[Any], value: Any) -> Any:
+    """The action that stores a value, or removes the attribute for None."""
+    return attribute.remove() if value is None else attribute.set(value)
 
 
 def read_items(keys: list[tuple[str, str]], *, consistent: bool) -> dict[tuple[str, str], Item]:

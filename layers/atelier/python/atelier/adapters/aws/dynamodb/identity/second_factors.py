@@ -49,6 +49,7 @@ from atelier.identity.second_factor import (
     Totp,
     TotpUse,
 )
+from atelier.mails.mail import MailRequest
 
 BUSY = "The second factors are busy just now. Try again."
 CHALLENGE_SK = "challenge"
@@ -76,7 +77,13 @@ class DynamoSecondFactors:
             raise FactorsChanged
 
     def confirm_totp(
-        self, user_id: str, use: TotpUse, codes: RecoveryCodes, session: Session, events: Sequence[AuditEvent]
+        self,
+        user_id: str,
+        use: TotpUse,
+        codes: RecoveryCodes,
+        session: Session,
+        events: Sequence[AuditEvent],
+        mail: MailRequest,
     ) -> None:
         def add_writes(write: Transaction) -> None:
             write.update(
@@ -93,7 +100,9 @@ class DynamoSecondFactors:
 
         _write(add_writes)
 
-    def remove_totp(self, user_id: str, totp: Totp, *, with_codes: bool, events: Sequence[AuditEvent]) -> None:
+    def remove_totp(
+        self, user_id: str, totp: Totp, *, with_codes: bool, events: Sequence[AuditEvent], mail: MailRequest
+    ) -> None:
         def add_writes(write: Transaction) -> None:
             write.delete(TotpItem(user_id, TOTP_SK), TotpItem.factor_id == totp.id, part="totp")
             mine = UserItem.totp == totp.id
@@ -120,6 +129,7 @@ class DynamoSecondFactors:
         codes: RecoveryCodes | None,
         session: Session,
         events: Sequence[AuditEvent],
+        mail: MailRequest,
     ) -> None:
         def add_writes(write: Transaction) -> None:
             write.save(_passkey_item(user_id, passkey), PasskeyItem.pk.does_not_exist(), part="passkey")
@@ -136,7 +146,9 @@ class DynamoSecondFactors:
 
         _write(add_writes, {"number": TooManyPasskeys})
 
-    def remove_passkey(self, user_id: str, passkey: Passkey, *, with_codes: bool, events: Sequence[AuditEvent]) -> None:
+    def remove_passkey(
+        self, user_id: str, passkey: Passkey, *, with_codes: bool, events: Sequence[AuditEvent], mail: MailRequest
+    ) -> None:
         def add_writes(write: Transaction) -> None:
             item = PasskeyItem(user_id, PASSKEY_PREFIX + passkey.credential)
             write.delete(item, PasskeyItem.passkey_id == passkey.id, part="passkey")

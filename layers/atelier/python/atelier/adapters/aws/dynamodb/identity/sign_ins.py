@@ -26,6 +26,7 @@ from atelier.adapters.aws.dynamodb.identity.items import (
     read_items,
     session_item,
 )
+from atelier.adapters.aws.dynamodb.identity.mails import save_mail
 from atelier.clock import rfc3339
 from atelier.identity.model import Session, SignInTicket, TicketPurpose, UserStatus
 from atelier.identity.opening import Opening, SignInAccount
@@ -97,7 +98,7 @@ class DynamoSignIns:
             write.update(
                 UserItem(session.user_id, PROFILE),
                 [UserItem.last_login_at.set(rfc3339(session.created_at))],
-                UserItem.status == UserStatus.ACTIVE.value,
+                (UserItem.status == UserStatus.ACTIVE.value) & UserItem.deletion_due_at.does_not_exist(),
                 part="user",
             )
             spend(write, session.user_id, spent, use)
@@ -112,6 +113,8 @@ def save_opening(write: Transaction, opening: Opening) -> None:
     if opening.device:
         write.save(_device_item(session, opening.device))
     save_events(write, opening.events)
+    if opening.mail is not None:
+        save_mail(write, opening.mail)
 
 
 def spend(write: Transaction, user_id: str, ticket: SignInTicket | None, use: FactorUse | None) -> None:
