@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 from datetime import timedelta
 from types import ModuleType
 from typing import Any
@@ -15,12 +14,11 @@ import pytest
 from atelier.adapters.aws.clients import client
 from atelier.clock import parse_rfc3339, system_clock
 from atelier.identity.api_tokens import TOKEN_LIFETIME_MAX
-from atelier.identity.scopes import EXCLUDED_PERMISSIONS, SCOPES
 from atelier.wiring import identity
 from tests.functions.conftest import AwsResources
 from tests.functions.example_data import PROJECT, TOKEN, TOKEN_TEXT, USER, WORKSPACE, add_api_token, create_project
 from tests.functions.responses import Reply, authorized_event, error_of, foreign_event, invoke_app, success_data
-from tests.invoke import EVENTS, calls, event, example_event, load_function
+from tests.invoke import event, example_event, load_function
 
 ROUTES = ["list_tokens", "issue_token", "revoke_token"]
 ASK = {"name": "n8n", "scopes": ["all"]}
@@ -71,43 +69,6 @@ def change_item(cloud: AwsResources, pk: str, sk: str, **attributes: str) -> Non
             ExpressionAttributeNames={"#name": name},
             ExpressionAttributeValues={":value": {"S": value}},
         )
-
-
-def examples_with_caller() -> dict[str, str]:
-    """The examples that have a caller → the permission that their route needs."""
-    found: dict[str, str] = {}
-    complete = [str(path.relative_to(EVENTS).with_suffix("")) for path in EVENTS.rglob("*.json")]
-    for name in sorted((*complete, *calls())):
-        gateway_context = example_event(name).get("requestContext", {})
-        if gateway_context.get("authorizer"):
-            api = load_function(name.rpartition("/")[0]).api
-            method, at = gateway_context["http"]["method"], gateway_context["http"]["path"]
-            paths = ((route, re.sub(r"<\w+\+?>", ".+", route.path)) for route in api.routes if route.method == method)
-            permission = next(route.permission for route, path in paths if re.fullmatch(path, at))
-            found[name] = permission
-    return found
-
-
-def test_every_route_accepts_a_token_only_with_the_routes_scope(
-    authorizer: ModuleType, cloud: AwsResources, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ATELIER_RATE_REQUESTS_PER_MINUTE", "100000")
-    add_api_token(*(scope for scope in SCOPES if scope not in ("all", "read")))
-    claims, key = context(authorizer, TOKEN_TEXT), f"token#{TOKEN}"
-    examples = examples_with_caller()
-    assert len(examples) > 30
-    for name, permission in examples.items():
-        others = set(SCOPES) - {"all", "read", permission}
-        change_item(cloud, WORKSPACE, key, scopes=" ".join(sorted(others)))
-        without = call(name, claims)
-        assert (without["statusCode"], "scopes" in without["body"]) == (403, True), name
-        if permission in EXCLUDED_PERMISSIONS:
-            continue
-        change_item(cloud, WORKSPACE, key, scopes=permission)
-        having = call(name, claims)
-        assert having["statusCode"] != 401, name
-        # A budget that is set with a project needs a second scope.
-        assert "scopes" not in having["body"], name
 
 
 def test_a_token_is_shown_once(app: ModuleType, kept_secret: list[str]) -> None:

@@ -56,6 +56,7 @@ def archive_all(*, deps: ArchiveDeps, now: datetime, context: LambdaContext | No
             failed.append(archive_key(due))
             continue
         archived += 1
+    logger.info("archived", months=archived, failed=len(failed))
     if failed:
         raise ArchiveIncomplete(f"not archived: {', '.join(failed)}")
     return archived
