@@ -70,7 +70,7 @@ def create_account() -> None:
     session, _ = open_session(USER, WORKSPACE, Device("tests", "203.0.113.7"), now)
     identity.accounts().create(
         Credentials(user.email, USER, WORKSPACE, "no hash"),
-        replace(user, id=USER, workspace_id=WORKSPACE),
+        replace(user, id=USER, workspace_id=WORKSPACE, email_verified=True, email_verified_at=now),
         replace(workspace, id=WORKSPACE, owner_id=USER),
         Opening(replace(session, id=SESSION)),
     )

@@ -38,6 +38,8 @@ EXAMPLES = {
 REFUSED = {
     "api/auth/login": 401,
     "api/auth/refresh": 401,
+    # The address of the examples' account is verified.
+    "api/mailbox/send_verification": 409,
     # There is no subscription, no checkout, and no Stripe.
     "api/billing/cancel_plan": 409,
     "api/billing/change_plan": 409,

@@ -74,7 +74,7 @@ class BillingWorld:
 
     def buyer(self, workspace_id: str) -> Buyer:
         mailbox = self.mailboxes.get(workspace_id, f"mailbox of {workspace_id}")
-        return Buyer("usr_1", f"{workspace_id}@example.com", "Ada", mailbox)
+        return Buyer("usr_1", f"{workspace_id}@example.com", "Ada", mailbox, email_verified=True)
 
     def customer(self, workspace_id: str, card: str | None = "pm_card_visa") -> Customer:
         """The workspace's customer, with a card that later payments are charged to."""

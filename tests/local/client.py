@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from collections.abc import Callable
@@ -13,6 +14,31 @@ import httpx
 T = TypeVar("T")
 TIMEOUT_SECONDS = 60
 PASSWORD = "a long enough passphrase 27"
+
+
+def mails_to(base_url: str, email: str) -> list[dict[str, Any]]:
+    """The mails to an address, newest first, from the stack's page of mails."""
+    found: list[dict[str, Any]] = httpx.get(f"{base_url}/local/mail/messages", timeout=40).json()
+    return [mail for mail in found if email in mail["to"]]
+
+
+def link_in_mail(base_url: str, email: str, path: str) -> str:
+    """The newest link to a page of Studio in the mails to an address; waits for it."""
+
+    def newest() -> str | None:
+        found = (re.search(rf"https?://\S+{path}\?token=[\w.-]+", mail["text"]) for mail in mails_to(base_url, email))
+        return next((match[0] for match in found if match), None)
+
+    link = poll_until(newest, lambda found: found is not None)
+    assert link is not None
+    return link
+
+
+def verify_email(base_url: str, email: str) -> None:
+    """Verifies an address by the mail that its account was sent."""
+    token = link_in_mail(base_url, email, "/verify").partition("?token=")[2]
+    answer = httpx.post(f"{base_url}/api/auth/verify-email", json={"token": token}, timeout=40)
+    assert answer.status_code == 200, answer.text
 
 
 class AccountClient:

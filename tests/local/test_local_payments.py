@@ -17,11 +17,12 @@ from playwright.sync_api import sync_playwright
 
 from infra.local.stack_process import ROOT, RunningStack
 from tests.local.chromium import find_browser
-from tests.local.client import AccountClient, poll_until
+from tests.local.client import AccountClient, mails_to, poll_until, verify_email
 from tests.local.conftest import Stack
 from tests.simulators.stripe.flows import Browser, card, new_checkout, new_price
 
 NARROWEST = 360
+URLS = ("success_url", "cancel_url")
 
 
 def kept_keys(running: RunningStack) -> dict[str, str]:
@@ -86,7 +87,7 @@ def test_the_price_list_is_there_from_the_start(stack: Stack, account: stripe.St
 
 def bought(person: AccountClient, **order: object) -> str:
     """The page on which an order is paid."""
-    urls = dict.fromkeys(("success_url", "cancel_url"), f"{person.http.base_url}/")
+    urls = dict.fromkeys(URLS, f"{person.http.base_url}/")
     answer = person.http.post("/api/billing/checkout", json={**order, **urls})
     assert answer.status_code == 201, answer.text
     return answer.json()["data"]["url"]
@@ -99,6 +100,9 @@ def plan(person: AccountClient) -> tuple[str, str]:
 
 def test_a_creator_upgrades_buys_fails_to_pay_and_months_go_by(stack: Stack, account: stripe.StripeClient) -> None:
     person = AccountClient(stack.base_url)
+    refused = person.http.post("/api/billing/checkout", json={"pack": "small", **dict.fromkeys(URLS, stack.base_url)})
+    assert (refused.status_code, refused.json()["details"]) == (403, {"reason": "email_not_verified"})
+    verify_email(stack.base_url, person.email)
     Browser(bought(person, pack="small")).press("Pay", **card())
     bonus = poll_until(lambda: person.balance()["available"], lambda credits: credits > 50)
     Browser(bought(person, tier="pro", interval="month")).press("Subscribe", **card())
@@ -110,6 +114,12 @@ def test_a_creator_upgrades_buys_fails_to_pay_and_months_go_by(stack: Stack, acc
     httpx.post(clock, data={"action": "month"})
     poll_until(lambda: plan(person), lambda found: found == ("pro", "active"))
     paid = poll_until(lambda: person.balance()["available"], lambda credits: credits > bonus + 1000)
+    # The trial's invoice was of nothing, and has none.
+    receipts = poll_until(
+        lambda: [mail["text"] for mail in mails_to(stack.base_url, person.email) if "receipt" in mail["subject"]], bool
+    )
+    assert len(receipts) == 1
+    assert " USD" in receipts[0]
     Browser(portal).press("Use this card", **card("4000000000000341"))
     httpx.post(clock, data={"action": "month"})
     poll_until(lambda: plan(person), lambda found: found == ("free", "ended"))

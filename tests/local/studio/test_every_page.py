@@ -16,7 +16,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from studio.application import application
-from tests.local.client import PASSWORD, AccountClient
+from tests.local.client import PASSWORD, AccountClient, verify_email
 from tests.local.conftest import Stack
 from tests.local.studio.pages import PAGES
 
@@ -75,6 +75,7 @@ def _furnish(account: AccountClient) -> dict[str, str]:
         "kind": "image",
         "prompt": "a {{thing}} " + MARKER.replace("{{7*7}}", ""),
     }
+    verify_email(str(account.http.base_url).rstrip("/"), account.email)
     plan_url = str(account.http.base_url.join("/plan"))
     urls = {"success_url": plan_url, "cancel_url": plan_url}
     return {

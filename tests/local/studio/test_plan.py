@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
+from tests.local.client import verify_email
+from tests.local.conftest import Stack
+
 
 def fill_card(page: Page, button: str, number: str = "4242424242424242") -> None:
     """Pay on the simulator's page."""
@@ -17,9 +20,9 @@ def fill_card(page: Page, button: str, number: str = "4242424242424242") -> None
 
 
 def test_a_plan_and_credits_are_bought_on_stripes_page_and_are_there_on_the_way_back(
-    page: Page, sign_up: Callable[[], str]
+    page: Page, sign_up: Callable[[], str], stack: Stack
 ) -> None:
-    sign_up()
+    verify_email(stack.base_url, sign_up())
     page.goto("/plan")
     expect(page.locator("#plan-status")).to_have_text("You pay nothing.")
     page.get_by_role("button", name="Get Studio for a month at a time").click()

@@ -164,6 +164,10 @@ class InMemoryIdentity:
         self.reads += 1
         return self.users.get(user_id)
 
+    def owner_of(self, workspace_id: str) -> User | None:
+        workspace = self.workspaces.get(workspace_id)
+        return self.users.get(workspace.owner_id) if workspace else None
+
     def change_password(self, change: PasswordChange) -> None:
         if change.link:
             self._use(change.link, change.at)

@@ -44,6 +44,13 @@ FACTS: dict[MailKind, dict[str, str | int | None]] = {
     MailKind.EMAIL_CHANGE_NOTICE: CHANGED | {"new_email": "new@example.com"},
     MailKind.EMAIL_CHANGED: {"old_email": "old@example.com"},
     MailKind.EMAIL_CHANGE_UNDONE: {"other_email": "new@example.com"},
+    MailKind.RECEIPT: {
+        "invoice": "in_1",
+        "total": "22.61 USD",
+        "tax": "3.61 USD",
+        "credits": 3000,
+        "day": "2026-11-29",
+    },
     MailKind.INVITATION: {
         "workspace": MARKUP,
         "inviter": MARKUP,

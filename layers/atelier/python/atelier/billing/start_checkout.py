@@ -16,6 +16,7 @@ from atelier.catalogue.tiers import Interval
 from atelier.dataclass import dataclass
 from atelier.errors import Conflict, Unavailable, ValidationFailed
 from atelier.idempotency import IdempotencyKeys, fingerprint
+from atelier.identity.require_verified import require_verified
 from atelier.ids import new_id
 from atelier.telemetry import put_count
 
@@ -25,12 +26,14 @@ CHECKOUT_ID_PLACE = "{checkout_id}"
 
 @dataclass(frozen=True, slots=True)
 class Buyer:
-    """Who buys. `mailbox`: the digest of the mailbox behind the e-mail address."""
+    """Who buys. `mailbox`: the digest of the mailbox behind the e-mail address. `email_verified`: nobody buys without:
+    receipts and news of failed payments go to that address."""
 
     user_id: str
     email: str
     name: str
     mailbox: str
+    email_verified: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,8 @@ def start_checkout(order: CheckoutOrder, *, deps: CheckoutDeps, now: datetime) -
     """The checkout, with the URL of its page. Repeated with its idempotency key it is the same one.
 
     Raises AlreadySubscribed for a tier when the workspace has a subscription, ValidationFailed for what is not sold or
-    a URL of others, Unavailable when Stripe does not answer or its prices are not those of the list."""
+    a URL of others, Forbidden for a buyer whose address is not verified, Unavailable when Stripe does not answer or its
+    prices are not those of the list."""
     _check_urls({"success_url": order.success_url, "cancel_url": order.cancel_url}, deps.allows_url)
     id = new_id("chk", now)
     if order.idempotency_key is not None:
@@ -72,6 +76,7 @@ def start_checkout(order: CheckoutOrder, *, deps: CheckoutDeps, now: datetime) -
         stored = deps.plans.billing.store.checkout(order.workspace_id, id)
         if stored is not None and stored.url is not None:
             return stored
+    require_verified(deps.buyer())
     what = {"tier": order.tier, "interval": order.interval} if order.tier else {"pack": order.pack}
     deps.plans.record("billing.checkout_requested", target=id, quantity=order.quantity, **what)
     checkout = deps.plans.billing.store.add_checkout(_checkout(id, order, deps, now))
@@ -88,8 +93,9 @@ def open_portal(
     now: datetime,
 ) -> str:
     """The URL of Stripe's page on which the workspace changes its card, address and tax id. Raises ValidationFailed for
-    a URL of others."""
+    a URL of others, and Forbidden for a buyer whose address is not verified."""
     _check_urls({"return_url": return_url}, allows_url)
+    require_verified(buyer())
     deps.record("billing.portal_requested")
     customer = ensure_customer(workspace_id, buyer, deps=deps, now=now)
     try:

@@ -74,6 +74,10 @@ class Accounts(Protocol):
         """A user by a consistent read; None if there is none."""
         ...
 
+    def owner_of(self, workspace_id: str) -> User | None:
+        """The owner of a workspace; None if there is none."""
+        ...
+
     def user_with_workspace(self, user_id: str, workspace_id: str) -> tuple[User, Workspace]:
         """A user and the user's personal workspace, by a consistent read; raises NotFound."""
         ...

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from atelier.errors import Forbidden
-from atelier.identity.model import User
 
 REASON = "email_not_verified"
 
 
-def require_verified(user: User) -> None:
+class HasAddress(Protocol):
+    """A user, or what is known of one."""
+
+    @property
+    def email_verified(self) -> bool: ...
+
+
+def require_verified(user: HasAddress) -> None:
     """Raises Forbidden with `reason: email_not_verified`."""
     if not user.email_verified:
         raise Forbidden("Verify your e-mail address first.", reason=REASON)

@@ -32,6 +32,7 @@ class MailKind(StrEnum):
     FACTOR_ADDED = "factor_added"
     FACTOR_REMOVED = "factor_removed"
     ACCOUNT_DELETION = "account_deletion"
+    RECEIPT = "receipt"
 
 
 class InvalidMessage(ValueError):

@@ -98,4 +98,4 @@ def _billing() -> tuple[BillingDeps, Catalogue]:
 
 def _buyer(caller: Caller, now: datetime) -> start_checkout.Buyer:
     user = identity.account(caller.user_id, now).user
-    return start_checkout.Buyer(user.id, user.email, user.name, mailbox_digest(user.email))
+    return start_checkout.Buyer(user.id, user.email, user.name, mailbox_digest(user.email), user.email_verified)

@@ -192,6 +192,13 @@ class DynamoAccounts:
         except DoesNotExist:
             return None
 
+    def owner_of(self, workspace_id: str) -> User | None:
+        try:
+            item = IdentityItem.get(workspace_id, PROFILE)
+        except DoesNotExist:
+            return None
+        return self.user(item.owner_id) if isinstance(item, WorkspaceItem) else None
+
     def user_with_workspace(self, user_id: str, workspace_id: str) -> tuple[User, Workspace]:
         items = read_items([(user_id, PROFILE), (workspace_id, PROFILE)], consistent=True)
         user, workspace = items.get((user_id, PROFILE)), items.get((workspace_id, PROFILE))

@@ -13,6 +13,7 @@ from pynamodb.exceptions import DoesNotExist
 from atelier.adapters.aws.dynamodb import Transaction, conditional
 from atelier.adapters.aws.dynamodb.identity.items import IdentityItem, update_if
 from atelier.clock import parse_rfc3339, rfc3339
+from atelier.mails.feedback import SuppressionReason
 from atelier.mails.links import Link
 from atelier.mails.mail import MailKind, MailRequest
 from atelier.mails.ports import MailOutcome, QueuedMail
@@ -56,7 +57,7 @@ def mail_addresses(records: Sequence[Mapping[str, Any]]) -> Iterator[MailAddress
 
 
 class DynamoMails:
-    """Mails and MailQueue on DynamoDB."""
+    """Mails, MailQueue and Suppressions on DynamoDB."""
 
     @staticmethod
     def bind(table_name: str) -> None:
@@ -80,6 +81,10 @@ class DynamoMails:
             [MailItem.outcome.set(outcome.value), MailItem.done_at.set(rfc3339(at))],
             MailItem.pk.exists(),
         )
+
+    def suppress(self, address: str, reason: SuppressionReason, at: datetime) -> None:
+        item = SuppressionItem(suppression_pk(address), SUPPRESSION, reason=reason.value, at=rfc3339(at))
+        conditional(lambda: item.save(condition=SuppressionItem.pk.does_not_exist()))
 
 
 def _mail_item(mail: MailRequest) -> MailItem:
