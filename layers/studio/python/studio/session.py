@@ -13,6 +13,8 @@ from studio.api_client import Answer, ApiClient, ApiError, Json
 REFRESH_COOKIE = "__Host-atelier-refresh"
 ACCESS_COOKIE = "__Host-studio-access"
 NAME_COOKIE = "__Host-studio-name"
+# There while the account's address is not verified, as far as this browser knows.
+UNVERIFIED_COOKIE = "__Host-studio-unverified"
 # The access cookie ends a little before its token does, so that a page's calls do not meet an expired one.
 SPARE_SECONDS = 20
 NAME_SECONDS = 30 * 86400
@@ -30,6 +32,7 @@ class Session:
         self._cookies = cookies
         self.set_cookies: list[str] = []
         self.name = unquote(cookies.get(NAME_COOKIE, ""))
+        self.is_unverified = UNVERIFIED_COOKIE in cookies
         api.access_token = cookies.get(ACCESS_COOKIE, "")
 
     def require(self) -> None:
@@ -70,6 +73,13 @@ class Session:
             self.set_cookies.append(_cookie(NAME_COOKIE, quote(self.name), NAME_SECONDS))
         return answer.data
 
+    def set_unverified(self, is_unverified: bool) -> None:
+        """Remembers whether the account's address is yet to be verified, so that pages can ask for its code."""
+        if is_unverified != self.is_unverified:
+            self.is_unverified = is_unverified
+            seconds = NAME_SECONDS if is_unverified else 0
+            self.set_cookies.append(_cookie(UNVERIFIED_COOKIE, "1" if is_unverified else "", seconds))
+
     def end(self) -> None:
         """Signs out here, and at the API if it answers: a person who signs out is out of this browser in any case."""
         token = self._cookies.get(REFRESH_COOKIE)
@@ -78,12 +88,16 @@ class Session:
             self._api.call("POST", "/api/auth/logout", {}, headers=headers)
         except ApiError:
             pass
-        self.set_cookies += [_cookie(name, "", 0) for name in (REFRESH_COOKIE, ACCESS_COOKIE, NAME_COOKIE)]
+        self.set_cookies += [
+            _cookie(name, "", 0) for name in (REFRESH_COOKIE, ACCESS_COOKIE, NAME_COOKIE, UNVERIFIED_COOKIE)
+        ]
 
     def _keep(self, answer: Answer) -> None:
         self._api.access_token = str(answer.data["access_token"])
         seconds = max(1, int(answer.data["expires_in"]) - SPARE_SECONDS)
         self.set_cookies += [*answer.cookies, _cookie(ACCESS_COOKIE, self._api.access_token, seconds)]
+        if "user" in answer.data:
+            self.set_unverified(answer.data["user"]["email_verified"] is False)
 
 
 def _cookie(name: str, value: str, seconds: int) -> str:
