@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.local.client import AccountClient
+from tests.local.client import AccountClient, link_in_mail
 from tests.local.conftest import Stack
 
 ROOT = Path(__file__).parents[2]
 COMMAND = re.compile(r"^(?:curl|TOKEN=|PYTHONPATH=)(?:.*\\\n)*.*$", re.MULTILINE)
-# The README's generation has finished when it is cancelled.
-REFUSED = ("/cancel",)
+# The README's generation has finished when it is cancelled, and its organisation has no plan for a second member.
+REFUSED = ("/cancel", "/invitations")
 
 
 def commands() -> list[str]:
@@ -25,8 +25,8 @@ def commands() -> list[str]:
 
 
 class Shell:
-    """Types the README's commands: `$TOKEN` and `proof.json` stay from one to the next; `gen_…` and `ast_…` are the
-    newest generation and image of the account."""
+    """Types the README's commands: `$TOKEN` and files stay from one to the next; `gen_…`, `ast_…` and `wsp_…` are the
+    newest generation, image and organisation of the account, and `usr_…` begins the token in its mail."""
 
     def __init__(self, account: AccountClient, base_url: str, folder: Path) -> None:
         self._account, self._host, self._folder = account, base_url.removeprefix("http://"), folder
@@ -38,6 +38,12 @@ class Shell:
         typed = typed.replace("you@example.com", f"readme.{self._account.email}")
         # The stack's only other provider is a simulator, so that no request leaves this machine.
         typed = typed.replace('"openai"', '"replicate"').replace("sk-…", "r8-some-key")
+        if "usr_…" in typed:
+            link = link_in_mail(str(self._account.http.base_url).rstrip("/"), self._account.email, "/verify")
+            typed = typed.replace("usr_…", link.partition("?token=")[2])
+        if "wsp_…" in typed:
+            [newest, *_] = reversed(self._account.get("/api/workspaces").json()["data"]["items"])
+            typed = typed.replace("wsp_…", newest["id"])
         if "gen_…" in typed:
             [newest, *_] = self._account.get("/api/generations").json()["data"]["items"]
             typed = typed.replace("gen_…", newest["id"])
