@@ -17,10 +17,10 @@ LIMITS: dict[QuotaName, Callable[[Tier], int]] = {
     "members": lambda tier: tier.members_max,
 }
 EXPLANATIONS: dict[QuotaName, str] = {
-    "projects": "The tier {tier} allows {limit} projects. Archive one, or change to a larger tier.",
+    "projects": "The limit of projects on the tier {tier} is {limit}. Archive one, or change to a larger tier.",
     "storage_bytes": "The tier {tier} stores {limit} bytes of files, of which {used} are used. Delete some, or change "
     "to a larger tier.",
-    "members": "The tier {tier} allows {limit} members. Remove one, or change to a larger tier.",
+    "members": "The limit of members on the tier {tier} is {limit}. Remove one, or change to a larger tier.",
 }
 
 
