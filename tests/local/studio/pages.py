@@ -51,4 +51,7 @@ PAGES: Mapping[str, str] = {
     "provider_models": "/providers/{provider}/models",
     "tokens": "/tokens",
     "docs": "/docs",
+    "security": "/security",
+    "profile": "/profile",
+    "step_up": "/step-up",
 }

@@ -77,7 +77,7 @@ def _page_or_error(page: Page, visit: Visit, public: bool, checked: bool) -> Res
     except ForeignForm:
         return visit.page("error.html", status=403, title=visit.t("error.form_title"), text=visit.t("error.form_text"))
     except ApiError as error:
-        return error_page(visit, error)
+        return step_up_needed(visit, error) if error.code == "STEP_UP_REQUIRED" else error_page(visit, error)
     except Exception as error:
         # Answered here, so that a session that was just renewed reaches the browser: its old token is used up.
         failure = "".join(traceback.format_exception(error))
@@ -102,6 +102,21 @@ def sign_in_needed(visit: Visit) -> Response:
     sent = visit.form.multi_items()
     kept = [(name, value) for name, value in sent if name != FIELD and not name.startswith(SECRET_PREFIX)]
     return visit.page("sign_in.html", status=401, next=visit.path, kept=kept, error=None, email="")
+
+
+def step_up_needed(visit: Visit, error: ApiError) -> Response:
+    """Asks for a factor, because the API wants a fresh proof of who this is. The fields of the form that met this go
+    along, but for secrets, to be sent again after it."""
+    if visit.is_partial:
+        response = visit.page("step_up_notice.html", status=403, next=_page_path(visit))
+        response.headers.update(IN_NOTICES)
+        return response
+    kept: list[tuple[str, str]] = []
+    if visit.request.method not in ("GET", "HEAD"):
+        sent = visit.form.multi_items()
+        kept = [(name, value) for name, value in sent if name != FIELD and not name.startswith(SECRET_PREFIX)]
+    factor, target = error.details.get("factor"), visit.target
+    return visit.page("step_up.html", status=403, next=target, kept=kept, sent=bool(kept), factor=factor, error=None)
 
 
 def _page_path(visit: Visit) -> str:

@@ -6,6 +6,7 @@ adds a cookie with the access token, so that most pages need no call to refresh.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote, unquote
 
 from studio.api_client import Answer, ApiClient, ApiError, Json
@@ -54,17 +55,9 @@ class Session:
             raise
         self._keep(answer)
 
-    def open(self, path: str, account: Mapping[str, str]) -> None:
-        """Signs in (`/api/auth/login`) or up (`/api/auth/signup`) with the account's fields. Raises ApiError."""
-        self._api.access_token = ""
-        answer = self._api.call("POST", path, account)
-        self._keep(answer)
-        self.name = str(answer.data["user"]["name"])
-        self.set_cookies.append(_cookie(NAME_COOKIE, quote(self.name), NAME_SECONDS))
-
-    def exchange(self, path: str, body: Mapping[str, str], headers: Mapping[str, str]) -> Json:
-        """Signs in by what another service has confirmed. Returns the answer's data, which has no session if something
-        is still missing. Raises ApiError."""
+    def open(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Json:
+        """Signs in or up, in whichever way the path takes. Returns the answer's data, which has no session if something
+        is still missing (`sign_in_steps.py`). Raises ApiError."""
         self._api.access_token = ""
         answer = self._api.call("POST", path, body, headers=headers)
         if "access_token" in answer.data:

@@ -36,7 +36,9 @@ class ProfileRequest(BaseModel):
         default=None, description="An image of your personal workspace."
     )
     persona: Literal["artist", "educator", "partner", "none"] = "none"
-    locale: Literal["en", "de"] | None = Field(default=None, description="The language of mails.")
+    locale: Annotated[str, Field(max_length=35, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = Field(
+        default=None, description="A language tag (BCP 47): the language of mails.", examples=["de"]
+    )
     time_zone: Annotated[str, Field(max_length=64), AfterValidator(valid_time_zone)] | None = Field(
         default=None, description="A name of the IANA database.", examples=["Europe/Berlin"]
     )
@@ -51,7 +53,7 @@ class ProfileView(UserView):
     """A person's profile."""
 
     avatar_asset_id: str | None
-    locale: Literal["en", "de"] | None
+    locale: str | None
     time_zone: str | None
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from studio.api_client import ApiError
-from studio.csrf import FIELD
 from studio.endpoints import route
 from studio.external_logins import offered_providers
 from studio.paths import own_path
+from studio.sign_in_steps import entered, kept_fields, next_step
 from studio.strings import LANGUAGES
 from studio.visit import LANGUAGE_COOKIE, Visit
 
@@ -33,14 +33,14 @@ def sign_in(visit: Visit) -> Response:
     email = str(visit.form.get("email", ""))
     account = {"email": email, "password": str(visit.form.get("password", ""))}
     target = own_path(str(visit.form.get("next", "/")))
-    kept = _kept_fields(visit)
+    kept = kept_fields(visit)
     try:
-        visit.session.open("/api/auth/login", account)
+        data = visit.session.open("/api/auth/login", account)
     except ApiError as error:
         if error.status not in SHOWN_IN_FORM:
             raise
         return visit.page("sign_in.html", status=error.status, next=target, kept=kept, error=error, email=email)
-    return visit.page("go_on.html", next=target, kept=kept) if kept else visit.go(target)
+    return next_step(visit, data, target, kept) or entered(visit, target, kept)
 
 
 def show_sign_up(visit: Visit) -> Response:
@@ -53,13 +53,13 @@ def sign_up(visit: Visit) -> Response:
     names = ("email", "password", "name")
     account = {name: str(visit.form.get(name, "")) for name in names}
     try:
-        visit.session.open("/api/auth/signup", account)
+        data = visit.session.open("/api/auth/signup", account)
     except ApiError as error:
         if error.status not in SHOWN_IN_FORM:
             raise
         shown = {name: account[name] for name in ("email", "name")}
         return visit.page("sign_up.html", status=error.status, error=error, **shown)
-    return visit.go("/create")
+    return next_step(visit, data, "/create", []) or visit.go("/create")
 
 
 def sign_out(visit: Visit) -> Response:
@@ -76,15 +76,6 @@ def choose_language(visit: Visit) -> Response:
             f"{LANGUAGE_COOKIE}={language}; Path=/; Max-Age={LANGUAGE_SECONDS}; Secure; HttpOnly; SameSite=Lax"
         )
     return visit.go(own_path(str(visit.form.get("next", "/"))))
-
-
-def _kept_fields(visit: Visit) -> list[tuple[str, str]]:
-    """The fields of the form that was interrupted, which the sign-in form carries as `kept:<name>`."""
-    return [
-        (name.removeprefix("kept:"), value)
-        for name, value in visit.form.multi_items()
-        if name.startswith("kept:") and name != f"kept:{FIELD}"
-    ]
 
 
 routes = [

@@ -10,6 +10,7 @@ from studio.api_client import ApiError
 from studio.endpoints import route
 from studio.external_logins import binding, offered_providers
 from studio.paths import own_path
+from studio.sign_in_steps import next_step
 from studio.visit import Visit
 
 # What the API adds to the address when nobody was signed in, and what went wrong.
@@ -24,7 +25,7 @@ def callback(visit: Visit) -> Response:
         error = visit.query.get("error", "")
         return _sign_in(visit, target, visit.t(f"oauth.{error}" if error in ERRORS else "oauth.invalid_response"))
     try:
-        data = visit.session.exchange("/api/auth/oauth/exchange", {"code": visit.query["code"]}, binding(visit))
+        data = visit.session.open("/api/auth/oauth/exchange", {"code": visit.query["code"]}, binding(visit))
     except ApiError as error:
         if error.status not in SHOWN_HERE:
             raise
@@ -37,7 +38,7 @@ def link_by_password(visit: Visit) -> Response:
     ticket, target = str(visit.form.get("secret_ticket", "")), own_path(str(visit.form.get("next", "/")))
     body = {"link_ticket": ticket, "password": str(visit.form.get("secret_password", ""))}
     try:
-        data = visit.session.exchange("/api/auth/oauth/link", body, binding(visit))
+        data = visit.session.open("/api/auth/oauth/link", body, binding(visit))
     except ApiError as error:
         if error.status not in SHOWN_HERE:
             raise
@@ -48,6 +49,9 @@ def link_by_password(visit: Visit) -> Response:
 def _entered(visit: Visit, data: dict[str, Any], target: str) -> Response:
     if "link_ticket" in data:
         return _link_page(visit, target, data=data)
+    unfinished = next_step(visit, data, target, [])
+    if unfinished is not None:
+        return unfinished
     # The browser comes from another site, and leaves the new cookies out until it comes from our own page.
     return visit.page("arrive.html", here=target)
 
