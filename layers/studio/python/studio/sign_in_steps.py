@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,3 +46,12 @@ def kept_fields(visit: Visit) -> list[tuple[str, str]]:
         for name, value in visit.form.multi_items()
         if name.startswith("kept:") and name != f"kept:{FIELD}"
     ]
+
+
+def credential_of(visit: Visit) -> Json:
+    """What the browser's script has put into the form: a passkey's answer. {} if it is none."""
+    try:
+        found: Any = json.loads(str(visit.form.get("secret_credential", "")))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

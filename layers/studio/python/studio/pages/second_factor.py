@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from starlette.responses import Response
 
-from studio.api_client import ApiError, Json
+from studio.api_client import ApiError
 from studio.endpoints import route
 from studio.paths import own_path
-from studio.sign_in_steps import entered, kept_fields, next_step, second_factor_page
+from studio.sign_in_steps import credential_of, entered, kept_fields, next_step, second_factor_page
 from studio.visit import Visit
 
 # Refusals that the form itself shows.
 SHOWN_IN_FORM = (401, 403, 422, 429)
 FACTORS = ("totp", "passkey")
-
-
-def credential_of(visit: Visit) -> Json:
-    """What the browser's script has put into the form: a passkey's answer. {} if it is none."""
-    try:
-        found: Any = json.loads(str(visit.form.get("secret_credential", "")))
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def code_fields(visit: Visit) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from studio.api_client import ApiError
 from studio.endpoints import route
-from studio.pages.second_factor import credential_of
+from studio.sign_in_steps import credential_of
 from studio.visit import Visit
 
 PAGE = "/security"
