@@ -63,7 +63,7 @@ def ours() -> Callable[[], dict[str, Any]]:
         def add(self, *_: Any) -> int:
             return 1
 
-    def gate(claims: Any, workspace_id: str | None, permission: str, *, fresh: bool, now: Any) -> Caller:
+    def gate(claims: Any, workspace_id: str | None, permission: str, *, fresh: bool, step_up: Any, now: Any) -> Caller:
         found = authorize(claims, workspace_id, permission, fresh=fresh, access_reads=None, now=now)  # pyright: ignore
         return Caller(found.user_id, found.workspace_id, found.role.value, found.session_id)
 
