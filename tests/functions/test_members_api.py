@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from atelier.clock import system_clock
+from atelier.identity.api_calls import month_of_calls
 from atelier.identity.permissions import Role
+from atelier.wiring import auth
 from tests.functions.conftest import AwsResources
 from tests.functions.people import (
     Person,
@@ -21,8 +24,8 @@ from tests.functions.people import (
     roles,
     set_tier,
 )
-from tests.functions.responses import Reply, error_of, success_data
-from tests.invoke import load_function
+from tests.functions.responses import Reply, error_of, invoke_app, success_data
+from tests.invoke import EVENTS, complete_event, load_function, with_request
 
 
 @pytest.fixture
@@ -256,3 +259,84 @@ def test_a_personal_workspace_has_no_members_to_change(app: ModuleType, ada: Per
     assert error_of(call(app, ada, f"POST {path}/leave")) == (409, "CONFLICT")
     assert error_of(call(app, ada, f"PUT {path}/members/{ada.user_id}", {"role": "viewer"})) == (404, "NOT_FOUND")
     assert error_of(call(app, ada, f"POST {path}/transfer", {"user_id": eve.user_id})) == (404, "NOT_FOUND")
+
+
+def test_usage_shows_each_quota_and_its_use(app: ModuleType, ada: Person, eve: Person, atlas: str) -> None:
+    join(app, ada, atlas, eve)
+    create_project_in(atlas, ada)
+    usage = success_data(call(app, eve, f"GET /api/workspaces/{atlas}/usage"))["quotas"]
+    assert usage == [
+        {"name": "storage_bytes", "limit": 50_000_000_000, "used": 0},
+        {"name": "projects", "limit": 200, "used": 1},
+        {"name": "members", "limit": 3, "used": 2},
+        {"name": "api_calls", "limit": 500_000, "used": 0},
+    ]
+
+
+def create_project_in(workspace_id: str, person: Person) -> None:
+    """Creates a project over HTTP."""
+    request = with_request(complete_event(EVENTS / "api/projects"), "POST /api/projects", body={"name": "Boats"})
+    request["headers"]["atelier-workspace"] = workspace_id
+    request["requestContext"]["authorizer"] = {"lambda": person.claims}
+    assert invoke_app(load_function("api/projects"), request)["statusCode"] == 201
+
+
+def issue_token(workspace_id: str, person: Person) -> str:
+    """Issues an API token over HTTP; returns its id."""
+    request = with_request(
+        complete_event(EVENTS / "api/account"), "POST /api/tokens", body={"name": "n8n", "scopes": ["read"]}
+    )
+    request["headers"]["atelier-workspace"] = workspace_id
+    request["requestContext"]["authorizer"] = {"lambda": person.claims}
+    token_id: str = success_data(invoke_app(load_function("api/account"), request))["id"]
+    return token_id
+
+
+def list_members_by_token(app: ModuleType, workspace_id: str, person: Person, token_id: str) -> Reply:
+    request = with_request(complete_event(EVENTS / "api/workspaces"), f"GET /api/workspaces/{workspace_id}/members")
+    claims = {"user_id": person.user_id, "token_id": token_id, "workspace_id": workspace_id, "expires_at": 2**40}
+    request["requestContext"]["authorizer"] = {"lambda": claims}
+    return invoke_app(app, request)
+
+
+def test_a_token_ends_with_its_members_membership_for_good(
+    app: ModuleType, ada: Person, eve: Person, atlas: str
+) -> None:
+    path = f"/api/workspaces/{atlas}"
+    join(app, ada, atlas, eve)
+    token_id = issue_token(atlas, eve)
+    assert list_members_by_token(app, atlas, eve, token_id)["statusCode"] == 200
+    call(app, ada, f"DELETE {path}/members/{eve.user_id}")
+    assert error_of(list_members_by_token(app, atlas, eve, token_id)) == (401, "UNAUTHENTICATED")
+    # Whoever joins again has none of the tokens from before.
+    join(app, ada, atlas, eve)
+    assert error_of(list_members_by_token(app, atlas, eve, token_id)) == (401, "UNAUTHENTICATED")
+    again = issue_token(atlas, eve)
+    assert list_members_by_token(app, atlas, eve, again)["statusCode"] == 200
+    # A deleted organisation ends them all.
+    call(app, ada, f"DELETE {path}")
+    assert error_of(list_members_by_token(app, atlas, eve, again)) == (401, "UNAUTHENTICATED")
+
+
+def test_calls_with_tokens_are_counted_and_refused_above_the_tiers_limit(
+    app: ModuleType, ada: Person, atlas: str
+) -> None:
+    token_id = issue_token(atlas, ada)
+    share = auth.limiter().share
+    statuses = [list_members_by_token(app, atlas, ada, token_id)["statusCode"] for _ in range(share + 1)]
+    assert statuses == [200] * (share + 1)
+    usage = success_data(call(app, ada, f"GET /api/workspaces/{atlas}/usage"))["quotas"]
+    assert usage[-1] == {"name": "api_calls", "limit": 500_000, "used": share}
+
+    auth.call_counters().add(atlas, month_of_calls(system_clock()), 500_000)
+    answers = [list_members_by_token(app, atlas, ada, token_id) for _ in range(share)]
+    assert [answer["statusCode"] for answer in answers] == [200] * (share - 2) + [403] * 2
+    assert error_of(answers[-1]) == (403, "QUOTA_EXCEEDED")
+    assert details(answers[-1]) == {
+        "quota": "api_calls",
+        "limit": 500_000,
+        "used": 500_000 + 2 * share,
+        "tiers": ["pro@1", "studio@1"],
+    }
+    # People are not concerned.
+    assert call(app, ada, f"GET /api/workspaces/{atlas}")["statusCode"] == 200

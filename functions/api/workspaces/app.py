@@ -9,7 +9,7 @@ from atelier.http.request import Empty, Request
 from atelier.http.response import Response, created
 from atelier.identity.permissions import Role
 from atelier.wiring import auth
-from atelier.wiring.workspaces import actor, invitation_deps, manage_deps, workspaces
+from atelier.wiring.workspaces import actor, invitation_deps, manage_deps, usage_deps, workspaces
 from atelier.wiring.workspaces import invitations as invitation_store
 from atelier.wiring.workspaces import members as member_store
 from atelier.workspaces import invitations, manage, members
@@ -23,6 +23,7 @@ from atelier.workspaces.schemas import (
     MemberEnvelope,
     MemberList,
     OpenedInvitationEnvelope,
+    QuotasView,
     TransferRequest,
     WorkspaceEnvelope,
     WorkspaceList,
@@ -31,9 +32,11 @@ from atelier.workspaces.schemas import (
     member_envelope,
     member_list,
     opened_invitation,
+    usage_view,
     workspace_envelope,
     workspace_list,
 )
+from atelier.workspaces.usage import read_usage
 
 api = Api("workspaces", gate=auth.gate, limiter=auth.limiter)
 handler = api.handler
@@ -106,6 +109,12 @@ def restore_workspace(request: Request[Empty]) -> Response:
     caller = request.caller
     restored = manage.restore_organization(caller.workspace_id, request.origin, store=workspaces(), now=request.now)
     return Response(workspace_envelope(restored, caller.role))
+
+
+@read("/api/workspaces/<workspace_id>/usage", permission="workspace.read", answer=QuotasView)
+def get_usage(request: Request[Empty]) -> Response:
+    """Get the quotas of the workspace's tier, and how much of each is used."""
+    return Response(usage_view(read_usage(request.caller.workspace_id, deps=usage_deps(), now=request.now)))
 
 
 @read("/api/workspaces/<workspace_id>/members", permission="members.read", answer=MemberList)

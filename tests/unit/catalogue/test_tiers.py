@@ -60,6 +60,7 @@ def test_a_higher_tier_costs_more_and_gives_no_less(shipped: Catalogue) -> None:
         for limit in ("daily_credits", "monthly_credits", "generations_open_max", "projects_max", "storage_bytes_max"):
             assert getattr(higher, limit) >= getattr(lower, limit)
         assert higher.members_max > lower.members_max
+        assert higher.api_calls_max > lower.api_calls_max
         assert 12 * higher.price_month > higher.price_year
 
 

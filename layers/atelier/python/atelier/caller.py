@@ -45,11 +45,12 @@ class Caller:
 class CallerGate(Generic[ReadsT]):
     """Authorises callers. reads: opens the reads of sessions, tokens and memberships. fresh_reads: the same for a
     request that changes something; they may read the wallet along. wallet_of: the wallet that they have read, None =
-    they have read none."""
+    they have read none. count_call: counts the calls of a workspace's API tokens, and raises QuotaExceeded."""
 
     reads: Callable[[], ReadsT]
     fresh_reads: Callable[[], ReadsT]
     wallet_of: Callable[[ReadsT], Wallet | None]
+    count_call: Callable[[str, datetime], None] | None = None
 
     def __call__(
         self,
@@ -61,9 +62,11 @@ class CallerGate(Generic[ReadsT]):
         step_up: StepUp = False,
         now: datetime,
     ) -> Caller:
-        """The caller, if it has `permission`. Raises what `authorize` raises."""
+        """The caller, if it has `permission`. Raises what `authorize` raises, and QuotaExceeded."""
         reads = self.fresh_reads() if fresh else self.reads()
         found = authorize(claims, workspace_id, permission, fresh=fresh, step_up=step_up, access_reads=reads, now=now)
+        if self.count_call is not None and found.token_id is not None:
+            self.count_call(found.workspace_id, now)
         return Caller(
             found.user_id,
             found.workspace_id,

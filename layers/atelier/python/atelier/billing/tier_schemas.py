@@ -23,6 +23,7 @@ class TierLimits(BaseModel):
     projects_max: int
     storage_bytes_max: int = Field(description="Bytes of stored files.")
     members_max: int
+    api_calls_max: int = Field(description="Calls with API tokens in a calendar month.")
 
 
 class TierView(BaseModel):
@@ -99,6 +100,7 @@ def tier_view(tier: Tier) -> TierView:
             projects_max=tier.projects_max,
             storage_bytes_max=tier.storage_bytes_max,
             members_max=tier.members_max,
+            api_calls_max=tier.api_calls_max,
         ),
     )
 

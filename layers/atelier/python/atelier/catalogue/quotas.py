@@ -10,17 +10,20 @@ from atelier.catalogue.tiers import Tier
 from atelier.dataclass import dataclass
 from atelier.errors import QuotaExceeded
 
-QuotaName = Literal["projects", "storage_bytes", "members"]
+QuotaName = Literal["projects", "storage_bytes", "members", "api_calls"]
 LIMITS: dict[QuotaName, Callable[[Tier], int]] = {
     "projects": lambda tier: tier.projects_max,
     "storage_bytes": lambda tier: tier.storage_bytes_max,
     "members": lambda tier: tier.members_max,
+    "api_calls": lambda tier: tier.api_calls_max,
 }
 EXPLANATIONS: dict[QuotaName, str] = {
     "projects": "The limit of projects on the tier {tier} is {limit}. Archive one, or change to a larger tier.",
     "storage_bytes": "The tier {tier} stores {limit} bytes of files, of which {used} are used. Delete some, or change "
     "to a larger tier.",
     "members": "The limit of members on the tier {tier} is {limit}. Remove one, or change to a larger tier.",
+    "api_calls": "The limit of calls with API tokens in a month on the tier {tier} is {limit}. Change to a larger tier, "
+    "or wait for the next month.",
 }
 
 

@@ -65,6 +65,7 @@ class Tier:
     projects_max: Positive
     storage_bytes_max: Positive
     members_max: Positive
+    api_calls_max: Positive
     features: tuple[str, ...]
 
     @property

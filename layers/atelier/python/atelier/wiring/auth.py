@@ -10,12 +10,17 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from atelier.caller import CallerGate
+from atelier.identity.api_calls import MonthlyCalls
 from atelier.identity.rate_limit import SparseLimiter
 from atelier.settings import CallerRateLimits, IdentityTable, RequestsTable
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from atelier.adapters.aws.dynamodb.api_calls import DynamoApiCalls
     from atelier.adapters.aws.dynamodb.identity.access_reads import DynamoAccessReads
     from atelier.adapters.aws.dynamodb.request_rates import DynamoRequestRates
+    from atelier.catalogue.quotas import Quota
 
 
 @cache
@@ -24,7 +29,7 @@ def gate() -> CallerGate[DynamoAccessReads]:
     from atelier.adapters.aws.dynamodb.identity.access_reads import DynamoAccessReads
 
     DynamoAccessReads.bind(IdentityTable.read().name)
-    return CallerGate(DynamoAccessReads, DynamoAccessReads, lambda reads: None)
+    return CallerGate(DynamoAccessReads, DynamoAccessReads, lambda reads: None, api_calls())
 
 
 @cache
@@ -38,8 +43,33 @@ def spending_gate() -> CallerGate[DynamoAccessReads]:
     DynamoAccessReads.bind(IdentityTable.read().name)
     wallets()  # Binds the wallet's items to their table.
     return CallerGate(
-        DynamoAccessReads, partial(DynamoAccessReads, wallet_address), lambda reads: wallet_from_item(reads.prefetched)
+        DynamoAccessReads,
+        partial(DynamoAccessReads, wallet_address),
+        lambda reads: wallet_from_item(reads.prefetched),
+        api_calls(),
     )
+
+
+@cache
+def api_calls() -> MonthlyCalls:
+    """The counter of the calls of workspaces' API tokens."""
+    return MonthlyCalls(call_counters, _calls_quota, limiter().share)
+
+
+@cache
+def call_counters() -> DynamoApiCalls:
+    """The shared counters of calls; needs ATELIER_TABLE_REQUESTS."""
+    from atelier.adapters.aws.dynamodb.api_calls import DynamoApiCalls
+
+    DynamoApiCalls.bind(RequestsTable.read().name)
+    return DynamoApiCalls()
+
+
+def _calls_quota(workspace_id: str, now: datetime) -> Quota:
+    # Imported here, because few requests read it, and most functions need no price list.
+    from atelier.wiring.ledger import quota_of
+
+    return quota_of("api_calls", workspace_id, now)
 
 
 @cache

@@ -10,17 +10,21 @@ from atelier.adapters.aws.dynamodb.workspaces.members import DynamoMembers
 from atelier.adapters.aws.dynamodb.workspaces.store import DynamoWorkspaces
 from atelier.audit_log.model import Origin
 from atelier.caller import Caller
+from atelier.identity.api_calls import month_of_calls
 from atelier.identity.permissions import Role
 from atelier.settings import IdentityTable, RequestsTable
 from atelier.wiring.audit_log import bind_events
+from atelier.wiring.auth import call_counters
 from atelier.wiring.idempotency import idempotency_keys
 from atelier.wiring.ledger import quota_of, wallets
 from atelier.wiring.library import assets
 from atelier.wiring.mails import link_key
+from atelier.wiring.projects import projects
 from atelier.workspaces.invitation_limits import InvitationLimits
 from atelier.workspaces.invitations import InvitationDeps
 from atelier.workspaces.manage import ManageDeps
 from atelier.workspaces.model import Actor
+from atelier.workspaces.usage import UsageDeps
 
 
 @cache
@@ -64,6 +68,20 @@ def invitation_deps() -> InvitationDeps:
         key=link_key(),
         limits=InvitationLimits(DynamoRequestRates()),
         quota=partial(quota_of, "members"),
+    )
+
+
+@cache
+def usage_deps() -> UsageDeps:
+    """The dependencies of reading how much a workspace uses."""
+    return UsageDeps(
+        {
+            "storage_bytes": lambda workspace_id, now: assets().count_stored_bytes(workspace_id),
+            "projects": lambda workspace_id, now: projects().count(workspace_id),
+            "members": lambda workspace_id, now: workspaces().profile(workspace_id).members,
+            "api_calls": lambda workspace_id, now: call_counters().used(workspace_id, month_of_calls(now)),
+        },
+        quota_of,
     )
 
 

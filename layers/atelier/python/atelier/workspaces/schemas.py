@@ -24,6 +24,7 @@ from atelier.workspaces.model import (
     WorkspaceProfile,
     WorkspaceSettings,
 )
+from atelier.workspaces.usage import QuotaUsage
 
 RoleName = Literal["owner", "admin", "editor", "member", "viewer"]
 Name = Annotated[
@@ -206,6 +207,20 @@ class InvitationList(BaseModel):
     items: list[InvitationView]
 
 
+class QuotaUsageView(BaseModel):
+    """One quota of the workspace's tier."""
+
+    name: Literal["storage_bytes", "projects", "members", "api_calls"]
+    limit: int
+    used: int
+
+
+class QuotasView(BaseModel):
+    """How much the workspace has of what its tier limits; `api_calls` are those of this month, UTC."""
+
+    quotas: list[QuotaUsageView]
+
+
 class OpenedInvitationView(BaseModel):
     """An invitation as whoever holds its link sees it."""
 
@@ -267,6 +282,11 @@ def invitation_view(invitation: Invitation) -> InvitationView:
 def invitation_list(found: tuple[Invitation, ...]) -> InvitationList:
     """The response with the open invitations."""
     return InvitationList(items=list(map(invitation_view, found)))
+
+
+def usage_view(found: list[QuotaUsage]) -> QuotasView:
+    """The response with the quotas."""
+    return QuotasView(quotas=[QuotaUsageView.model_validate(each, from_attributes=True) for each in found])
 
 
 def opened_invitation(opened: OpenedInvitation) -> OpenedInvitationEnvelope:

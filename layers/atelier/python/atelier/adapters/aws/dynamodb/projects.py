@@ -133,6 +133,11 @@ class DynamoProjects:
         """Name the library's table."""
         bind(table_name)
 
+    def count(self, workspace_id: str) -> int:
+        """How many projects of a workspace are not archived."""
+        _complete_count(workspace_id)
+        return read_usage(workspace_id, PROJECTS).used
+
     def budget(self, workspace_id: str, name: str) -> Budget | None:
         try:
             return _budget(BudgetItem.get(workspace_id, f"budget#{name}", consistent_read=True))
