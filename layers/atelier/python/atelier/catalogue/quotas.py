@@ -22,7 +22,7 @@ EXPLANATIONS: dict[QuotaName, str] = {
     "storage_bytes": "The tier {tier} stores {limit} bytes of files, of which {used} are used. Delete some, or change "
     "to a larger tier.",
     "members": "The limit of members on the tier {tier} is {limit}. Remove one, or change to a larger tier.",
-    "api_calls": "The limit of calls with API tokens in a month on the tier {tier} is {limit}. Change to a larger tier, "
+    "api_calls": "The limit of API calls in a month on the tier {tier} is {limit}. Change to a larger tier, "
     "or wait for the next month.",
 }
 
