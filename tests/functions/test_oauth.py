@@ -15,18 +15,21 @@ import botocore.session
 import pytest
 
 from atelier.adapters.aws.clients import client
+from atelier.adapters.aws.dynamodb.identity.external_logins import DynamoExternalLogins
+from atelier.adapters.aws.dynamodb.identity.pending_links import DynamoPendingLinks
 from atelier.adapters.oauth._http import OAuthHttp
 from atelier.audit_log.model import Origin
 from atelier.clock import system_clock
 from atelier.identity.issue_token import NewToken
 from atelier.identity.oauth.model import ProviderRefused, ProviderUnavailable, s256_challenge
 from atelier.identity.permissions import Role
+from atelier.mails.links import Link, LinkKey
 from atelier.wiring import identity, tokens
 from infra.simulators.oauth.github import GitHubSimulator
 from infra.simulators.oauth.google import GoogleSimulator
 from infra.simulators.oauth.identity_provider import CLIENT_ID
 from tests.embedded_aws import Tables, clear_wiring_caches
-from tests.functions.conftest import PUBLIC_URL
+from tests.functions.conftest import LINKS_KEY, PUBLIC_URL
 from tests.functions.oauth_browser import EMAIL, Browser, provider_urls, query_of
 from tests.functions.responses import Reply, error_of, invoke_app, success_data
 from tests.invoke import event, load_function
@@ -513,7 +516,7 @@ def test_a_login_with_the_address_of_an_account_is_not_linked_silently(
         verify()
     reply = browser.exchange(browser.code())
     data = success_data(reply)
-    assert set(data) == {"link_required", "link_ticket", "provider", "email", "has_password"}
+    assert set(data) == {"link_required", "link_ticket", "provider", "email", "has_password", "by_mail"}
     assert (data["email"], data["has_password"]) == (EMAIL, True)
     assert reply["cookies"] == []
     assert not [item for item in items(deployed) if "login#" in item["pk"]["S"] + item["sk"]["S"]]
@@ -578,6 +581,136 @@ def test_a_suspended_account_is_refused_whatever_the_way(browser: Browser, deplo
     )
     assert error_of(browser.exchange(browser.code())) == (401, "UNAUTHENTICATED")
     assert error_of(by_password(browser, link_ticket(browser, "github"))) == (401, "UNAUTHENTICATED")
+
+
+def mail_token(tables: Tables, user_id: str) -> str:
+    """The token of the link in the last mail; the test knows the deployment's key."""
+    sent = [each for each in items(tables) if each.get("mail_kind", {}).get("S") == "link_login"]
+    last = max(sent, key=lambda each: each["link_id"]["S"])
+    assert last["pk"]["S"] == user_id
+    assert last["to"]["S"] == EMAIL
+    return LinkKey(bytes.fromhex(LINKS_KEY)).token(Link("link_login", user_id, last["link_id"]["S"]))
+
+
+def ask_for_mail(browser: Browser, ticket: str) -> int:
+    return int(browser.call("POST /api/auth/oauth/link/mail", {"link_ticket": ticket})["statusCode"])
+
+
+def confirm(browser: Browser, token: str, **more: str) -> Reply:
+    body = {"token": token, "token_delivery": "body", **more}
+    return browser.call("POST /api/auth/oauth/link/confirm", body)
+
+
+def test_a_link_in_a_mail_links_the_login_of_a_verified_account(browser: Browser, deployed: Tables) -> None:
+    user_id = sign_up()["user"]["id"]
+    verify()
+    ticket = link_ticket(browser)
+    assert ask_for_mail(browser, ticket) == 202
+    token = mail_token(deployed, user_id)
+    assert success_data(confirm(browser, token))["user"]["id"] == user_id
+    assert error_of(confirm(browser, token)) == (422, "VALIDATION_FAILED")
+    assert Browser(browser.app).sign_in()["user"]["id"] == user_id
+    # The account was its owner's: nothing of it has ended.
+    assert log_in() == 200
+
+
+def test_a_link_in_a_mail_works_in_the_browser_that_began_alone(app: ModuleType, deployed: Tables) -> None:
+    """The attacker has a login with the owner's address, and lets the owner press the link."""
+    user_id = sign_up()["user"]["id"]
+    verify()
+    attacker, owner = Browser(app), Browser(app)
+    ticket = link_ticket(attacker)
+    ask_for_mail(attacker, ticket)
+    token = mail_token(deployed, user_id)
+    assert error_of(confirm(owner, token)) == (401, "UNAUTHENTICATED")
+    owner.start()
+    assert error_of(confirm(owner, token)) == (401, "UNAUTHENTICATED")
+    assert error_of(confirm(owner, token, link_ticket="A" * 43)) == (401, "UNAUTHENTICATED")
+    own_ticket = link_ticket(owner)
+    assert error_of(confirm(owner, token, link_ticket=own_ticket)) == (401, "UNAUTHENTICATED")
+    # A frontend of another site sends no cookie; it shows its ticket.
+    assert "access_token" in success_data(confirm(Browser(app), token, link_ticket=ticket))
+
+
+def test_a_pre_registered_account_is_taken_over_only_after_all_ways_in_have_ended(
+    app: ModuleType, deployed: Tables
+) -> None:
+    """Pre-registration: the attacker has signed up with the owner's address; there are a session, a token, a factor."""
+    attacker = Browser(app)
+    attacker.remember(sign_up(name="Mallory"))
+    assert attacker.claims is not None
+    user_id, workspace_id = attacker.claims["user_id"], attacker.claims["workspace_id"]
+    new = NewToken(workspace_id, user_id, Role.OWNER, "all", ("all",), None)
+    issued = tokens.issue(new, Origin(), system_clock())
+    with_second_factor(deployed, user_id)
+    owner = Browser(app)
+    ticket = link_ticket(owner)
+    assert ask_for_mail(owner, ticket) == 202
+    data = success_data(confirm(owner, mail_token(deployed, user_id)))
+    assert (data["user"]["id"], data["user"]["email_verified"]) == (user_id, True)
+
+    assert log_in() == 401
+    assert error_of(attacker.call("POST /api/auth/identities/google", {})) == (401, "UNAUTHENTICATED")
+    token_claims = {**attacker.claims, "token_id": issued.token.id}
+    del token_claims["session_id"]
+    program = Browser(app, claims=token_claims)
+    assert error_of(program.call("GET /api/auth/identities")) == (401, "UNAUTHENTICATED")
+    owner.remember(data)
+    [link] = success_data(owner.call("GET /api/auth/identities"))["items"]
+    assert link["provider"] == "google"
+    assert error_of(owner.call("DELETE /api/auth/identities/google")) == (409, "CONFLICT")
+    assert Browser(app).sign_in()["user"]["id"] == user_id
+
+
+def test_a_take_over_that_was_interrupted_is_finished_by_the_next_link(browser: Browser, deployed: Tables) -> None:
+    user_id = sign_up()["user"]["id"]
+    ticket = link_ticket(browser)
+    ask_for_mail(browser, ticket)
+    token = mail_token(deployed, user_id)
+    user, pending = identity.accounts().user(user_id), DynamoPendingLinks().pending(user_id, "link_login")
+    assert user is not None
+    assert pending is not None
+    DynamoExternalLogins().remove_ways_in(user, pending, system_clock())
+    assert log_in() == 401
+    assert error_of(confirm(browser, token)) == (422, "VALIDATION_FAILED")
+    ask_for_mail(browser, ticket)
+    assert success_data(confirm(browser, mail_token(deployed, user_id)))["user"]["id"] == user_id
+
+
+INVENTED = "usr_01M7XCN60QCB8JGMC722TFVM7C.lnk_01M7XCN60QCB8JGMC722TFVM7C." + "A" * 43
+
+
+@pytest.mark.parametrize("token", ["", "x", INVENTED])
+def test_an_invented_link_is_refused(browser: Browser, token: str) -> None:
+    browser.start()
+    assert error_of(confirm(browser, token)) == (422, "VALIDATION_FAILED")
+
+
+def test_a_link_of_another_purpose_or_an_ended_one_links_nothing(browser: Browser, deployed: Tables) -> None:
+    user_id = sign_up()["user"]["id"]
+    ask_for_mail(browser, link_ticket(browser))
+    token = mail_token(deployed, user_id)
+    link_id = token.split(".")[1]
+    other = LinkKey(bytes.fromhex(LINKS_KEY)).token(Link("verify_email", user_id, link_id))
+    assert error_of(confirm(browser, other)) == (422, "VALIDATION_FAILED")
+    turn_clock(browser.app, minutes=30)
+    assert error_of(confirm(browser, token)) == (422, "VALIDATION_FAILED")
+
+
+@pytest.mark.parametrize("verified", [True, False])
+def test_two_confirmations_at_once_link_once(browser: Browser, deployed: Tables, verified: bool) -> None:
+    user_id = sign_up()["user"]["id"]
+    if verified:
+        verify()
+    ask_for_mail(browser, link_ticket(browser))
+    token = mail_token(deployed, user_id)
+    with ThreadPoolExecutor(3) as pool:
+        statuses = [reply["statusCode"] for reply in pool.map(confirm, [browser] * 3, [token] * 3)]
+    assert 200 in statuses
+    assert set(statuses) <= {200, 422}
+    events = [item["action"]["S"] for item in items(deployed, "audit") if item["pk"]["S"] == user_id]
+    assert events.count("identity.linked") == 1
+    assert Browser(browser.app).sign_in()["user"]["id"] == user_id
 
 
 def with_second_factor(tables: Tables, user_id: str) -> None:

@@ -15,12 +15,14 @@ from atelier.identity.oauth.link import Presented
 from atelier.identity.oauth.schemas import (
     CallbackQuery,
     CompleteLinkRequest,
+    ConfirmLinkRequest,
     ExchangeRequest,
     IdentityProvidersView,
     LinkByPasswordRequest,
     LinkedLoginList,
     LinkedLoginView,
     LinkRequiredView,
+    MailLinkRequest,
     StartedLinkView,
     StartLinkRequest,
     StartQuery,
@@ -90,6 +92,24 @@ def link_by_password(request: Request[LinkByPasswordRequest]) -> Response:
     signed_in = oauth.link_by_password(body.link_ticket, body.password, _holder(request, None), request.now)
     view = exchanged_view(signed_in, body.token_delivery)
     return Response(view, cookies=session_cookies(signed_in, body.token_delivery))
+
+
+@api.route("POST", "/api/auth/oauth/link/mail", body=MailLinkRequest, statuses=(202,), errors=(401, 403))
+def send_link(request: Request[MailLinkRequest]) -> Response:
+    """Send a mail to the login's address, with a link that links it to the account there."""
+    _require_own_origin(request)
+    oauth.send_link(request.body.link_ticket, _holder(request, None), request.now)
+    return Response(status=202)
+
+
+@api.route("POST", "/api/auth/oauth/link/confirm", body=ConfirmLinkRequest, answer=SignInView, errors=(401, 403, 409))
+def confirm_link(request: Request[ConfirmLinkRequest]) -> Response:
+    """Link a login by the token of a mail, and sign in; in the browser that began it."""
+    _require_own_origin(request)
+    body = request.body
+    result = oauth.confirm_link(body.token, body.link_ticket, _holder(request, None), request.now)
+    view = exchanged_view(result, body.token_delivery)
+    return Response(view, cookies=session_cookies(result, body.token_delivery))
 
 
 @api.route("GET", "/api/auth/identities", permission="account.read", answer=LinkedLoginList)

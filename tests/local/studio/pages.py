@@ -9,6 +9,7 @@ PAGES: Mapping[str, str] = {
     "sign_in": "/sign-in",
     "sign_up": "/sign-up",
     "oauth_failed": "/oauth/callback?error=expired",
+    "oauth_confirm": "/oauth/confirm?token=none",
     "identities": "/identities",
     "verify": "/verify?token=none",
     "confirm_email": "/confirm-email?token=none",

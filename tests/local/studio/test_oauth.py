@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
+import urllib.request
 import uuid
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from infra.local.mail import MESSAGES_PATH
 from tests.local.client import PASSWORD
 from tests.local.conftest import Stack
+from tests.polling import wait_until
 
 
 def new_email() -> str:
@@ -22,6 +27,14 @@ def choose(page: Page, email: str, fault: str = "") -> None:
     page.get_by_label("E-mail address").fill(email)
     page.get_by_label("Then").select_option(fault)
     page.get_by_role("button", name="Go on").click()
+
+
+def link_in_mail(stack: Stack, email: str) -> str | None:
+    """The link of the mail that links a login, if it has come."""
+    with urllib.request.urlopen(f"{stack.base_url}{MESSAGES_PATH}", timeout=10) as answer:
+        texts = [each["text"] for each in json.load(answer) if email in each["to"]]
+    found = (re.search(r"https?://\S+/oauth/confirm\?token=\S+", text) for text in texts)
+    return next((match[0] for match in found if match), None)
 
 
 def sign_out(page: Page) -> None:
@@ -64,6 +77,25 @@ def test_an_account_with_that_address_is_linked_by_its_password(page: Page, sign
     page.wait_for_url("**/projects")
     page.goto("/identities")
     expect(page.get_by_text(email)).to_be_visible()
+
+
+def test_an_account_without_a_password_is_linked_by_a_mail(page: Page, stack: Stack) -> None:
+    email = new_email()
+    page.goto("/sign-up")
+    page.get_by_role("link", name="Go on with Google").click()
+    choose(page, email)
+    page.wait_for_url("**/create")
+    sign_out(page)
+    page.goto("/sign-in")
+    page.get_by_role("link", name="Go on with GitHub").click()
+    choose(page, email)
+    page.get_by_role("button", name="Send a link").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Look into your mailbox")
+    page.goto(wait_until(lambda: link_in_mail(stack, email)))
+    page.get_by_role("button", name="Link and sign in").click()
+    page.wait_for_url("**/identities")
+    expect(page.get_by_role("button", name="Unlink GitHub")).to_be_visible()
+    expect(page.get_by_role("button", name="Unlink Google")).to_be_visible()
 
 
 def test_a_signed_in_person_links_and_unlinks_a_login(page: Page) -> None:

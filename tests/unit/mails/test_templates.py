@@ -43,6 +43,7 @@ FACTS: dict[MailKind, dict[str, str | int | None]] = {
     MailKind.EMAIL_CHANGE_CONFIRM: {},
     MailKind.EMAIL_CHANGE_NOTICE: CHANGED | {"new_email": "new@example.com"},
     MailKind.EMAIL_CHANGED: {"old_email": "old@example.com"},
+    MailKind.LINK_LOGIN: {"provider": "Google", "login": MARKUP},
     MailKind.EMAIL_CHANGE_UNDONE: {"other_email": "new@example.com"},
     MailKind.RECEIPT: {
         "invoice": "in_1",

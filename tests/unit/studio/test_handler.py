@@ -46,7 +46,9 @@ def test_a_page_is_answered_compressed_with_its_policy_and_a_token() -> None:
 
 
 def test_a_request_writes_one_line_without_its_query(capsys: pytest.CaptureFixture[str]) -> None:
-    answer(rawQueryString="next=%2Fcreate%3Fprompt%3Dsecret")
+    context = json.loads(EVENT.read_text())["requestContext"]
+    context["http"]["path"] = "/studio/welcome"
+    answer(rawPath="/studio/welcome", requestContext=context, rawQueryString="next=%2Fcreate%3Fprompt%3Dsecret")
     [line] = [json.loads(each) for each in capsys.readouterr().out.splitlines()]
     facts = {name: line[name] for name in ("level", "message", "service", "method", "path", "status", "api_calls")}
     assert facts == {
@@ -54,7 +56,7 @@ def test_a_request_writes_one_line_without_its_query(capsys: pytest.CaptureFixtu
         "message": "page",
         "service": "studio",
         "method": "GET",
-        "path": "/sign-in",
+        "path": "/welcome",
         "status": 200,
         "api_calls": 0,
     }

@@ -21,6 +21,7 @@ class Purpose(StrEnum):
     RESET_PASSWORD = "reset_password"  # nosec B105 - the name of a purpose
     CHANGE_EMAIL = "change_email"
     UNDO_EMAIL_CHANGE = "undo_email_change"
+    LINK_LOGIN = "link_login"
 
 
 LIFETIMES = {
@@ -28,12 +29,14 @@ LIFETIMES = {
     Purpose.RESET_PASSWORD: timedelta(minutes=30),
     Purpose.CHANGE_EMAIL: timedelta(minutes=30),
     Purpose.UNDO_EMAIL_CHANGE: timedelta(hours=72),
+    Purpose.LINK_LOGIN: timedelta(minutes=30),
 }
 KINDS = {
     Purpose.VERIFY_EMAIL: MailKind.VERIFY_EMAIL,
     Purpose.RESET_PASSWORD: MailKind.RESET_PASSWORD,
     Purpose.CHANGE_EMAIL: MailKind.EMAIL_CHANGE_CONFIRM,
     Purpose.UNDO_EMAIL_CHANGE: MailKind.EMAIL_CHANGE_NOTICE,
+    Purpose.LINK_LOGIN: MailKind.LINK_LOGIN,
 }
 
 

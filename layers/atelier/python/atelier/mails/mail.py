@@ -27,6 +27,7 @@ class MailKind(StrEnum):
     EMAIL_CHANGE_NOTICE = "email_change_notice"
     EMAIL_CHANGED = "email_changed"
     EMAIL_CHANGE_UNDONE = "email_change_undone"
+    LINK_LOGIN = "link_login"
     INVITATION = "invitation"
     NEW_DEVICE = "new_device"
     FACTOR_ADDED = "factor_added"

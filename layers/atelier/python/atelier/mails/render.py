@@ -20,6 +20,7 @@ PAGES = {
     "reset_password": "/reset-password",
     "change_email": "/confirm-email",
     "undo_email_change": "/undo-email-change",
+    "link_login": "/oauth/confirm",
     "invitation": "/invitation",
 }
 

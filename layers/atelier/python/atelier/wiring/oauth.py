@@ -8,13 +8,15 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from atelier.audit_log.model import Origin
+from atelier.identity.mail_limits import MailLimits
 from atelier.identity.model import SignInResult
 from atelier.identity.oauth import callback as _callback
 from atelier.identity.oauth import exchange as _exchange
 from atelier.identity.oauth import link as _link
+from atelier.identity.oauth import link_by_mail as _link_by_mail
 from atelier.identity.oauth import start as _start
 from atelier.identity.oauth.model import LinkedLogin
-from atelier.settings import IdentityTable, OAuth
+from atelier.settings import CallerRateLimits, IdentityTable, MailSending, OAuth, RequestsTable
 from atelier.wiring import identity
 from atelier.wiring.audit_log import bind_events
 
@@ -54,6 +56,16 @@ def link_to_account(
     return _link.link_to_account(presented, holder, user_id, workspace_id, deps=_sign_in_deps(), now=now)
 
 
+def send_link(ticket: str, holder: _exchange.Holder, now: datetime) -> None:
+    """Send a mail with a link that links a login."""
+    _link_by_mail.send_link(ticket, holder, deps=_mail_link_deps(), now=now)
+
+
+def confirm_link(token: str, ticket: str | None, holder: _exchange.Holder, now: datetime) -> SignInResult:
+    """Link a login by the token of a mail, and sign in."""
+    return _link_by_mail.confirm_link(token, ticket, holder, deps=_mail_link_deps(), now=now)
+
+
 def list_logins(user_id: str) -> Sequence[LinkedLogin]:
     """The external logins of an account."""
     return _link.list_logins(user_id, deps=_sign_in_deps())
@@ -91,6 +103,25 @@ def _sign_in_deps() -> _exchange.ExternalSignInDeps:
         identity.passwords(),
         identity.sign_in_limits(),
         identity.sign_in_deps(),
+        bool(MailSending.read().sender),
+    )
+
+
+@cache
+def _mail_link_deps() -> _link_by_mail.MailLinkDeps:
+    from atelier.adapters.aws.dynamodb.identity.pending_links import DynamoPendingLinks
+    from atelier.adapters.aws.dynamodb.request_rates import DynamoRequestRates
+    from atelier.wiring.mails import link_key
+
+    DynamoPendingLinks.bind(IdentityTable.read().name)
+    DynamoRequestRates.bind(RequestsTable.read().name)
+    return _link_by_mail.MailLinkDeps(
+        _sign_in_deps(),
+        DynamoPendingLinks(),
+        link_key(),
+        MailLimits(DynamoRequestRates(), CallerRateLimits.read().mails_per_address),
+        identity.sessions(),
+        identity.api_tokens(),
     )
 
 

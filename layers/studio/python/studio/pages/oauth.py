@@ -46,6 +46,35 @@ def link_by_password(visit: Visit) -> Response:
     return _entered(visit, data, target)
 
 
+def send_link(visit: Visit) -> Response:
+    """Has a link sent to the account's address."""
+    ticket = str(visit.form.get("secret_ticket", ""))
+    try:
+        visit.api.call("POST", "/api/auth/oauth/link/mail", {"link_ticket": ticket})
+    except ApiError as error:
+        if error.status not in SHOWN_HERE:
+            raise
+        return _link_page(visit, own_path(str(visit.form.get("next", "/"))), error=error)
+    return visit.page("oauth_sent.html", email=str(visit.form.get("email", "")))
+
+
+def show_confirm(visit: Visit) -> Response:
+    """The page behind the link of the mail. Opening it does nothing: programs that read mails open links too."""
+    return visit.page("oauth_confirm.html", token=visit.query.get("token", ""), error=None)
+
+
+def confirm(visit: Visit) -> Response:
+    """Links the login by the link of the mail."""
+    token = str(visit.form.get("secret_token", ""))
+    try:
+        data = visit.session.exchange("/api/auth/oauth/link/confirm", {"token": token}, binding(visit))
+    except ApiError as error:
+        if error.status not in SHOWN_HERE:
+            raise
+        return visit.page("oauth_confirm.html", status=error.status, token=token, error=error)
+    return _entered(visit, data, "/identities")
+
+
 def _entered(visit: Visit, data: dict[str, Any], target: str) -> Response:
     if "link_ticket" in data:
         return _link_page(visit, target, data=data)
@@ -62,7 +91,8 @@ def _link_page(visit: Visit, target: str, *, data: dict[str, Any] | None = None,
         "link_ticket": form.get("secret_ticket", ""),
         "provider": form.get("provider", ""),
         "email": form.get("email", ""),
-        "has_password": True,
+        "has_password": bool(form.get("has_password")),
+        "by_mail": bool(form.get("by_mail")),
     }
     return visit.page("oauth_link.html", status=error.status if error else 200, next=target, error=error, **shown)
 
@@ -84,4 +114,7 @@ def _sign_in(visit: Visit, target: str, text: str, status: int = 400) -> Respons
 routes = [
     route("/oauth/callback", callback, public=True),
     route("/oauth/link", link_by_password, "POST", public=True),
+    route("/oauth/link-mail", send_link, "POST", public=True),
+    route("/oauth/confirm", show_confirm, public=True),
+    route("/oauth/confirm", confirm, "POST", public=True),
 ]

@@ -31,7 +31,7 @@ TRIES_MAX = 3
 
 @dataclass(frozen=True, slots=True)
 class ExternalSignInDeps:
-    """What a sign-in with an external login needs."""
+    """What a sign-in with an external login needs. sends_mail: whether this deployment sends mails."""
 
     records: OAuthRecords
     logins: ExternalLogins
@@ -39,6 +39,7 @@ class ExternalSignInDeps:
     passwords: Passwords
     limits: SignInLimits
     sign_in: SignInDeps
+    sends_mail: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +60,13 @@ class Holder:
 @dataclass(frozen=True, slots=True)
 class LinkRequired:
     """There is an account with the login's e-mail address, and it is not linked yet: whoever holds the ticket may link
-    it by the account's password, or by a link in a mail."""
+    it by the account's password, or, where mails are sent, by a link in one."""
 
     ticket: str = field(repr=False)
     provider: str
     email: str
     has_password: bool
+    by_mail: bool
 
 
 def exchange_code(code: str, holder: Holder, *, deps: ExternalSignInDeps, now: datetime) -> SignInResult | LinkRequired:
@@ -96,7 +98,7 @@ def _enter(proof: LoginProof, holder: Holder, deps: ExternalSignInDeps, now: dat
         deps.records.add_proof(
             LoginProof(ticket_digest(ticket), login, proof.binding, now + TICKET_LIFETIME, credentials.user_id)
         )
-        return LinkRequired(ticket, login.provider, email, credentials.password_hash is not None)
+        return LinkRequired(ticket, login.provider, email, credentials.password_hash is not None, deps.sends_mail)
 
     mailbox = mailbox_digest(email)
     deps.limits.count_sign_up(mailbox, holder.origin.address, now)

@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from dataclasses import field
 from datetime import datetime
 
-from atelier.audit_log.model import Origin
+from atelier.audit_log.model import Origin, audit_event
 from atelier.dataclass import dataclass
 from atelier.errors import Forbidden, NotFound
 from atelier.identity.mailbox import mailbox_digest
 from atelier.identity.model import SignInResult, User, UserStatus
 from atelier.identity.oauth.exchange import ExternalSignInDeps, Holder, login_event, proceed, taken_proof
 from atelier.identity.oauth.model import ExternalLogin, LinkedLogin, LoginProof, other_browser, ticket_digest
+from atelier.identity.pending_link import PendingLink
 from atelier.identity.sign_in import audited_refusal
 
 WRONG_PASSWORD = "The password is wrong."  # nosec B105 - a message
@@ -37,7 +38,7 @@ def link_by_password(
     """Link the login of a ticket to the account that has its e-mail address, and sign in. An account with a second
     factor is signed in first, and linked by `link_to_account` then. Raises RateLimited (before the password is hashed),
     Unauthenticated for a wrong password or an ended ticket, LoginTaken and ProviderLinked."""
-    proof = _proof_of(ticket, deps, now)
+    proof = proof_of_ticket(ticket, deps, now)
     login, origin = proof.login, holder.origin
     email = login.verified_email()
     deps.limits.count_attempt(email, origin.address, now)
@@ -51,7 +52,7 @@ def link_by_password(
     if not user.second_factors and user.deletion_due_at is None:
         if not deps.records.take_proof(proof):
             raise other_browser()
-        _link(user, login, origin.of_user(user.id), deps, now)
+        link_login(user, login, origin.of_user(user.id), deps, now)
     return proceed(user.id, user.workspace_id, login, holder, deps, now)
 
 
@@ -64,11 +65,11 @@ def link_to_account(
     if presented.ticket is None:
         proof = taken_proof(presented.code or "", holder, user_id, records=deps.records, now=now)
     else:
-        proof = _proof_of(presented.ticket, deps, now)
+        proof = proof_of_ticket(presented.ticket, deps, now)
         if proof.user_id != user_id or not deps.records.take_proof(proof):
             raise other_browser()
     user, _ = deps.accounts.user_with_workspace(user_id, workspace_id)
-    return _link(user, proof.login, holder.origin, deps, now)
+    return link_login(user, proof.login, holder.origin, deps, now)
 
 
 def list_logins(user_id: str, *, deps: ExternalSignInDeps) -> Sequence[LinkedLogin]:
@@ -85,16 +86,28 @@ def unlink(user_id: str, provider: str, origin: Origin, *, deps: ExternalSignInD
     deps.logins.unlink(user_id, provider, [event])
 
 
-def _link(user: User, login: ExternalLogin, origin: Origin, deps: ExternalSignInDeps, now: datetime) -> LinkedLogin:
+def link_login(
+    user: User,
+    login: ExternalLogin,
+    origin: Origin,
+    deps: ExternalSignInDeps,
+    now: datetime,
+    *,
+    pending: PendingLink | None = None,
+) -> LinkedLogin:
+    """Link a login to an account, and verify the account's address if the login proves it. pending: see
+    ExternalLogins. Raises Forbidden, LoginTaken, ProviderLinked and LinkRefused."""
     if not user.email_verified:
         if not login.email_verified or login.email != user.email:
             raise Forbidden("Verify your e-mail address first.", reason="email_not_verified")
-        deps.accounts.verify(user.id, mailbox_digest(user.email), now)
+        verified = audit_event(user.id, "email.verified", origin, now, email=user.email, provider=login.provider)
+        deps.accounts.verify(user.id, mailbox_digest(user.email), now, events=(verified,))
     event = login_event(user.id, "identity.linked", login.provider, login.label, origin, now)
-    return deps.logins.link(user, login, now, [event])
+    return deps.logins.link(user, login, now, [event], pending=pending)
 
 
-def _proof_of(ticket: str, deps: ExternalSignInDeps, now: datetime) -> LoginProof:
+def proof_of_ticket(ticket: str, deps: ExternalSignInDeps, now: datetime) -> LoginProof:
+    """What a ticket proves. Raises Unauthenticated."""
     proof = deps.records.proof(ticket_digest(ticket))
     if proof is None or now >= proof.expires_at:
         raise other_browser()

@@ -88,6 +88,11 @@ def ticket_digest(ticket: str) -> str:
     return secret_digest(f"ticket {ticket}")
 
 
+def link_digest(link_id: str) -> str:
+    """The same for the id of a link in a mail."""
+    return secret_digest(f"link {link_id}")
+
+
 def pkce_verifier(browser_secret: str, state: str) -> str:
     """The PKCE verifier of a transaction (RFC 7636)."""
     return _derive(browser_secret, f"verifier {state}")
@@ -195,7 +200,7 @@ class OAuthTransaction:
 class LoginProof:
     """A login that the identity provider has just confirmed, and what may be done with it once: exchanged for a session
     by a code, or linked to an account by a ticket. `digest`: of the code or ticket. user_id: of a code, who links it
-    (None: it signs in); of a ticket, the account that has the login's e-mail address."""
+    (None: it signs in); of a ticket or a link in a mail, the account that has the login's e-mail address."""
 
     digest: str
     login: ExternalLogin = field(repr=False)

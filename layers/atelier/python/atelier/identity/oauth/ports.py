@@ -9,6 +9,7 @@ from typing import Protocol
 from atelier.audit_log.model import AuditEvent
 from atelier.identity.model import Credentials, User, Workspace
 from atelier.identity.oauth.model import ExternalLogin, LinkedLogin, LoginProof, OAuthTransaction
+from atelier.identity.pending_link import PendingLink
 
 
 class IdentityProvider(Protocol):
@@ -91,9 +92,23 @@ class ExternalLogins(Protocol):
         EmailTaken or LoginTaken."""
         ...
 
-    def link(self, user: User, login: ExternalLogin, now: datetime, events: Sequence[AuditEvent] = ()) -> LinkedLogin:
+    def link(
+        self,
+        user: User,
+        login: ExternalLogin,
+        now: datetime,
+        events: Sequence[AuditEvent] = (),
+        *,
+        pending: PendingLink | None = None,
+    ) -> LinkedLogin:
         """Link a login to an account. Linking it again changes nothing and writes no event. Raises LoginTaken or
-        ProviderLinked."""
+        ProviderLinked. pending: a link of a mail that is used up with it; raises LinkRefused when it was before."""
+        ...
+
+    def remove_ways_in(self, user: User, pending: PendingLink, now: datetime) -> None:
+        """Remove the password of an unverified account, its factors, logins and begun sign-ins, so that nobody can sign
+        in to it. pending: the link of a mail that asks for it, which is used up first, so that of two requests one does
+        it. Raises LinkRefused."""
         ...
 
     def unlink(self, user_id: str, provider: str, events: Sequence[AuditEvent] = ()) -> None:

@@ -81,6 +81,24 @@ class LinkByPasswordRequest(BaseModel):
     token_delivery: Delivery = "cookie"
 
 
+class MailLinkRequest(BaseModel):
+    """Ask for a mail with a link that links the login of a ticket."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    link_ticket: Secret = Field(repr=False)
+
+
+class ConfirmLinkRequest(BaseModel):
+    """Link a login by the token of a mail, in the browser that began: its cookie shows it, or the ticket does."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    token: Secret = Field(repr=False)
+    link_ticket: Secret | None = Field(default=None, repr=False)
+    token_delivery: Delivery = "cookie"
+
+
 class StartLinkRequest(BaseModel):
     """Begin to link a login to your own account."""
 
@@ -127,6 +145,7 @@ class LinkRequiredView(BaseModel):
     provider: Literal["google", "github"]
     email: str
     has_password: bool = Field(description="Whether the account has a password at all.")
+    by_mail: bool = Field(description="Whether a link in a mail can be asked for.")
 
 
 class LinkedLoginView(BaseModel):
@@ -159,6 +178,7 @@ def exchanged_view(result: SignInResult | LinkRequired, delivery: str) -> SignIn
             "provider": result.provider,
             "email": result.email,
             "has_password": result.has_password,
+            "by_mail": result.by_mail,
         }
     )
 

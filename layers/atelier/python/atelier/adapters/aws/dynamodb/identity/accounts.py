@@ -143,7 +143,7 @@ class DynamoAccounts:
                     )
                     if link is not None:
                         use_link(write, link, at, part="link")
-                    save_mail(write, _welcome(user, at))
+                    save_mail(write, welcome_mail(user, at))
                     save_events(write, events)
                     state = MailboxState.ELIGIBLE if wins else MailboxState.SHARED
                     put_mailbox_state(write, user.workspace_id, state, part="wallet")
@@ -232,5 +232,5 @@ class DynamoAccounts:
         return UserAccount(user, memberships, wallet.tier_name_at(now))
 
 
-def _welcome(user: UserItem, at: datetime) -> MailRequest:
+def welcome_mail(user: UserItem, at: datetime) -> MailRequest:
     return mail_request(MailKind.WELCOME, user.pk, user.email, user.locale, at, id="welcome", name=user.name)

@@ -23,10 +23,14 @@ from atelier.adapters.aws.dynamodb import (
     transaction,
 )
 from atelier.adapters.aws.dynamodb.audit_log import save_events
-from atelier.adapters.aws.dynamodb.identity.email_claims import is_available
+from atelier.adapters.aws.dynamodb.identity.accounts import welcome_mail
+from atelier.adapters.aws.dynamodb.identity.email_claims import email_pk, is_available
+from atelier.adapters.aws.dynamodb.identity.factor_items import FACTORS
 from atelier.adapters.aws.dynamodb.identity.items import (
+    CREDENTIALS,
     DAILY_CREDITS,
     PROFILE,
+    CredentialsItem,
     IdentityItem,
     MailboxItem,
     MembershipItem,
@@ -39,6 +43,9 @@ from atelier.adapters.aws.dynamodb.identity.items import (
     workspace_item,
 )
 from atelier.adapters.aws.dynamodb.identity.mailbox_claims import OTHER_WALLET, is_free, save_claim
+from atelier.adapters.aws.dynamodb.identity.mails import save_mail
+from atelier.adapters.aws.dynamodb.identity.pending_links import use_link
+from atelier.adapters.aws.dynamodb.identity.sign_ins import TICKET_PREFIX
 from atelier.audit_log.model import AuditEvent
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound, Unavailable
@@ -49,6 +56,7 @@ from atelier.identity.oauth.model import (
     LoginTaken,
     ProviderLinked,
 )
+from atelier.identity.pending_link import LinkRefused, PendingLink
 from atelier.identity.permissions import Role
 from atelier.identity.second_factor import LastWayIn
 from atelier.retrying import retrying
@@ -125,8 +133,11 @@ class DynamoExternalLogins:
                 with transaction() as write:
                     write.save(credentials_item(credentials), is_available(now), part="credentials")
                     save_login(write, user, login, now)
-                    for item in (user_item(user), workspace_item(workspace), owner):
+                    person = user_item(user)
+                    person.ways_in = 1
+                    for item in (person, workspace_item(workspace), owner):
                         write.save(item)
+                    save_mail(write, welcome_mail(person, now))
                     if wins:
                         mailbox = str(credentials.mailbox)
                         save_claim(write, workspace.id, mailbox, claimed, now, other_account_deleted)
@@ -147,11 +158,21 @@ class DynamoExternalLogins:
                 return
         raise Unavailable(BUSY)
 
-    def link(self, user: User, login: ExternalLogin, now: datetime, events: Sequence[AuditEvent] = ()) -> LinkedLogin:
+    def link(
+        self,
+        user: User,
+        login: ExternalLogin,
+        now: datetime,
+        events: Sequence[AuditEvent] = (),
+        *,
+        pending: PendingLink | None = None,
+    ) -> LinkedLogin:
         def write() -> None:
             with transaction() as parts:
                 save_login(parts, user, login, now)
                 parts.update(UserItem(user.id, PROFILE), [count_way_in(1)], UserItem.pk.exists(), part="user")
+                if pending is not None:
+                    use_link(parts, pending, now, part="pending link")
                 save_events(parts, events)
 
         try:
@@ -168,6 +189,8 @@ class DynamoExternalLogins:
             raise LoginTaken(login.provider) from error
         if "login" in error.parts:
             raise ProviderLinked(login.provider) from error
+        if "pending link" in error.parts:
+            raise LinkRefused("token") from error
         raise NotFound from error
 
     def unlink(self, user_id: str, provider: str, events: Sequence[AuditEvent] = ()) -> None:
@@ -192,6 +215,35 @@ class DynamoExternalLogins:
                 raise
 
         retrying(attempt, on=TransactionFailed, busy=BUSY, tries_max=TRIES_MAX, pause=pause_with_jitter)
+
+    def remove_ways_in(self, user: User, pending: PendingLink, now: datetime) -> None:
+        def remove_password() -> None:
+            with transaction() as write:
+                use_link(write, pending, now, part="pending link")
+                write.update(
+                    CredentialsItem(email_pk(user.email), CREDENTIALS),
+                    [CredentialsItem.password_hash.remove()],
+                    CredentialsItem.user_id == user.id,
+                    part="credentials",
+                )
+                is_unverified = UserItem.email_verified == False  # noqa: E712 - builds a condition
+                write.check(UserItem, user.id, PROFILE, is_unverified, part="user")
+
+        # First, so that nothing new is opened while the rest goes.
+        try:
+            retry_conflicts(remove_password, busy=BUSY, tries_max=TRIES_MAX)
+        except ConditionsFailed as error:
+            raise LinkRefused("token") from error
+        for prefix in (FACTORS, LOGIN_PREFIX, TICKET_PREFIX):
+            for item in IdentityItem.query(user.id, IdentityItem.sk.startswith(prefix), consistent_read=True):
+                if isinstance(item, LoginItem):
+                    LoginClaimItem(claim_pk(item.digest), CLAIM).delete()
+                item.delete()
+        update_if(
+            UserItem(user.id, PROFILE),
+            [UserItem.totp.remove(), UserItem.passkeys.remove(), UserItem.ways_in.set(0)],
+            UserItem.pk.exists(),
+        )
 
     def record_use(self, link: LinkedLogin, at: datetime) -> None:
         item = LoginItem(link.user_id, login_sk(link.provider))

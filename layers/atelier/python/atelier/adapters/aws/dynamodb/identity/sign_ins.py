@@ -34,6 +34,7 @@ from atelier.identity.second_factor import FactorUse
 
 BUSY = "The account is busy just now. Try again."
 TRIES_MAX = 5
+TICKET_PREFIX = "ticket#"
 DEVICE_KNOWN_FOR = timedelta(days=180)
 
 
@@ -125,7 +126,7 @@ def spend(write: Transaction, user_id: str, ticket: SignInTicket | None, use: Fa
 
 
 def ticket_sk(ticket_id: str) -> str:
-    return f"ticket#{ticket_id}"
+    return TICKET_PREFIX + ticket_id
 
 
 def device_sk(digest: str) -> str:
