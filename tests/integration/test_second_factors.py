@@ -417,6 +417,21 @@ def test_damaged_bytes_are_refused(world: World, part: str) -> None:
             world.enter(signed)
 
 
+@pytest.mark.parametrize("value", [None, 7, "", "é", "AA", [], {}], ids=repr)
+def test_values_of_other_types_are_refused(world: World, value: Any) -> None:
+    key = new_key()
+    world.add_passkey(key)
+    for name in ("id", "rawId", "type", "response", "authenticatorData", "signature", "clientDataJSON", "userHandle"):
+        signed = key.sign(world.options())
+        holder = signed if name in signed else signed["response"]
+        holder[name] = value
+        if name == "userHandle" and value is None:
+            # Without a handle nothing names the account.
+            del holder[name]
+        with pytest.raises(PasskeyRefused):
+            world.enter(signed)
+
+
 def test_passkeys_are_removed_but_for_the_last_way_in(world: World) -> None:
     first, second = world.add_passkey(new_key(), "Phone"), world.add_passkey(new_key(), "Laptop", NOW + STEP)
     assert second.recovery_codes is None

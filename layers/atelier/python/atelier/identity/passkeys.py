@@ -121,7 +121,8 @@ def registered_passkey(
             expected_origin=_own_origin(client_data, relying_party),
             require_user_verification=True,
         )
-    except WebAuthnException as error:
+    except (WebAuthnException, TypeError, ValueError) as error:
+        # The library's own errors, and Python's for JSON of other types than WebAuthn has.
         raise PasskeyRefused(type(error).__name__, user_id) from error
     return Passkey(
         new_id("pky", now),
@@ -184,7 +185,8 @@ def prove_passkey(
             credential_current_sign_count=0,
             require_user_verification=True,
         )
-    except WebAuthnException as error:
+    except (WebAuthnException, TypeError, ValueError) as error:
+        # The library's own errors, and Python's for JSON of other types than WebAuthn has.
         raise PasskeyRefused(type(error).__name__, user_id) from error
     # Ours, because the library does not tell this refusal from others: a counter that does not grow means that there
     # are two copies of the key. Authenticators without a counter always say 0.

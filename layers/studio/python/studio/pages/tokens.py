@@ -17,7 +17,7 @@ from studio.visit import Visit
 GROUPS = ("all", "read")
 PERMISSIONS = (
     *("generations.create", "generations.read", "assets.create", "assets.read", "assets.manage"),
-    *("models.read", "credits.read"),
+    *("models.read", "credits.read", "members.read"),
     *("projects.read", "projects.manage", "characters.read", "characters.manage", "templates.read", "templates.manage"),
     *(
         "billing.read",

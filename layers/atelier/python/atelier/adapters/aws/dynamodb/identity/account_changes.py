@@ -60,7 +60,9 @@ class DynamoAccountChanges:
 
     def change_password(self, change: PasswordChange) -> None:
         user = change.user
-        counts_a_way = [UserItem.ways_in.add(1)] if change.credentials.password_hash is None else []
+        counts_a_way = (
+            [UserItem.ways_in.set((UserItem.ways_in | 1) + 1)] if change.credentials.password_hash is None else []
+        )
 
         def write_all() -> None:
             with transaction() as write:
