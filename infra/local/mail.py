@@ -20,7 +20,7 @@ DOMAIN = "atelier.example"
 SENDER = f"atelier@{DOMAIN}"
 PARAMETERS = {"MailFrom": SENDER}
 _INBOX = "/_ministack/ses/messages"
-_LINK = re.compile(r"https?://[^\s<>\"]+")
+_LINK = re.compile(r"https?://[^\s<>\"]*[^\s<>\".,]")
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
 <style>
