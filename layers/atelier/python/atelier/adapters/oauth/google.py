@@ -63,7 +63,7 @@ class Google:
         self._seconds = seconds
         self._found_endpoints: _Endpoints | None = None
         self._endpoints_at = 0.0
-        self._keys: dict[str, Any] = {}
+        self._keys: list[dict[str, Any]] = []
         self._keys_at: float | None = None
 
     def authorization_url(self, *, redirect_uri: str, state: str, nonce: str, challenge: str) -> str:
@@ -128,15 +128,22 @@ class Google:
         """The public key that a token names. An unknown one may be newer than our copy of the set, so the set is read
         once more, but not often. Raises ProviderRefused."""
         key_id = unverified_key_id(id_token)
+        found = self._known_key(key_id)
         age = None if self._keys_at is None else self._seconds() - self._keys_at
-        if age is None or age > (CACHE_SECONDS if key_id in self._keys else FRESH_CACHE_SECONDS):
+        if age is None or age > (FRESH_CACHE_SECONDS if found is None else CACHE_SECONDS):
             self._keys_at = self._seconds()
             keys: Any = as_object(self._http.get(self._endpoints().keys)).get("keys")
-            found = [as_object(key) for key in cast("list[Any]", keys)] if isinstance(keys, list) else []
-            self._keys = {str(key["kid"]): key for key in found if key.get("kid")}
-        if key_id not in self._keys:
+            self._keys = [as_object(key) for key in cast("list[Any]", keys)] if isinstance(keys, list) else []
+            found = self._known_key(key_id)
+        if found is None:
             raise ProviderRefused("the ID token is signed by an unknown key")
-        return self._keys[key_id]
+        return found
+
+    def _known_key(self, key_id: str | None) -> dict[str, Any] | None:
+        """The key of this id; without an id the only key there is (OpenID Connect Core 1.0, §10.1)."""
+        if key_id is None:
+            return self._keys[0] if len(self._keys) == 1 else None
+        return next((key for key in self._keys if key.get("kid") == key_id), None)
 
 
 def as_email(value: Any) -> str | None:

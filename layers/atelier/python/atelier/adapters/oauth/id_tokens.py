@@ -67,16 +67,16 @@ class IdTokens:
             raise ProviderRefused("the ID token is not valid yet")
 
 
-def unverified_key_id(token: str) -> str:
-    """The id of the key that a token says it is signed by. Raises ProviderRefused."""
+def unverified_key_id(token: str) -> str | None:
+    """The id of the key that a token says it is signed by; None when it says none. Raises ProviderRefused."""
     head = token.partition(".")[0]
     try:
         if len(token) > TOKEN_CHARACTERS_MAX:
             raise ValueError
         header: Any = json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))
-        key_id: Any = header["kid"]
-    except (ValueError, TypeError, KeyError) as error:
-        raise ProviderRefused("the ID token names no key") from error
-    if not isinstance(key_id, str) or not key_id:
+        key_id: Any = header.get("kid")
+    except (ValueError, AttributeError) as error:
+        raise ProviderRefused("the ID token has no header") from error
+    if not isinstance(key_id, str | None):
         raise ProviderRefused("the ID token names no key")
     return key_id
