@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pyotp
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.local.client import PASSWORD
+from tests.local.conftest import Stack
 
 
 def sign_out(page: Page) -> None:
@@ -38,15 +39,21 @@ def add_authenticator(page: Page) -> None:
     devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
 
 
+def set_up_app(page: Page) -> list[str]:
+    """Sets up an authenticator app on the page Security; returns the recovery codes. The page then shows them."""
+    main = page.get_by_role("main")
+    main.get_by_role("button", name="Set up an authenticator app").click()
+    app = pyotp.TOTP(page.locator("#totp-key").inner_text().replace(" ", ""))
+    main.get_by_label("Code of your authenticator app").fill(app.now())
+    main.get_by_role("button", name="Confirm", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your recovery codes")
+    return page.locator("#codes li").all_inner_texts()
+
+
 def test_an_authenticator_app_is_set_up_and_asked_for(page: Page, sign_up: Callable[[], str]) -> None:
     email = sign_up()
     page.goto("/security")
-    page.get_by_role("button", name="Set up an authenticator app").click()
-    app = pyotp.TOTP(page.locator("#totp-key").inner_text().replace(" ", ""))
-    page.get_by_label("Code of your authenticator app").fill(app.now())
-    page.get_by_role("button", name="Confirm").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Your recovery codes")
-    codes = page.locator("#codes li").all_inner_texts()
+    codes = set_up_app(page)
     assert len(codes) == 10
     with page.expect_download() as download:
         page.get_by_role("link", name="Download").click()
@@ -62,6 +69,26 @@ def test_an_authenticator_app_is_set_up_and_asked_for(page: Page, sign_up: Calla
     page.wait_for_url("**/security")
     expect(page.get_by_text("9 codes are left")).to_be_visible()
     expect(page.get_by_text("This device")).to_have_count(1)
+
+
+def test_an_older_session_confirms_the_factor_before_it_changes_one(
+    browser: Browser, stack: Stack, page: Page, sign_up: Callable[[], str]
+) -> None:
+    email = sign_up()
+    other = browser.new_context(base_url=stack.base_url, locale="en-GB").new_page()
+    sign_in_by_password(other, email)
+    other.wait_for_url("**/security")
+    codes = set_up_app(other)
+    other.context.close()
+
+    page.goto("/security")
+    page.get_by_role("button", name="Add a passkey").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Is it you?")
+    page.get_by_text("Without the app or the passkey").click()
+    page.get_by_label("Recovery code").fill(codes[0])
+    page.get_by_role("button", name="Confirm", exact=True).last.click()
+    page.get_by_role("button", name="Send it now").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Add a passkey")
 
 
 def test_a_passkey_signs_in_without_a_password(page: Page, sign_up: Callable[[], str]) -> None:
