@@ -57,7 +57,7 @@ def test_schemathesis_finds_no_violation(stack: Stack, tmp_path: Path) -> None:
             f"{stack.base_url}/api/openapi.json",
             f"--header=Authorization: {person.http.headers['Authorization']}",
             f"--exclude-checks={EXCLUDED}",
-            # It ends the session with which all other operations are tried; `tests/local/studio/test_security.py` calls it.
+            # It ends the session with which all others are tried; `tests/local/studio/test_security.py` calls it.
             "--exclude-operation-id=delete_api_users_me",
             "--max-examples=8",
             "--request-timeout=30",

@@ -5,7 +5,7 @@
     pk usr_…            sk profile           the user
     pk usr_…            sk member#wsp_…      the user's role in a workspace
     pk usr_…            sk session#ses_…     a session; deleted by TTL after its end
-    pk usr_…            sk factor#…          the authenticator, the recovery codes and the passkeys (`second_factors.py`)
+    pk usr_…            sk factor#…          the authenticator, the recovery codes, a passkey (`second_factors.py`)
     pk usr_…            sk ticket#tkt_…      a sign-in that has begun; deleted when it is spent, by TTL otherwise
     pk usr_…            sk device#<digest>   a known device; deleted by TTL some time after its last sign-in
     pk challenge#…      sk challenge         a challenge for passkeys; deleted when it is taken, by TTL otherwise
