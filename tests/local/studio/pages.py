@@ -51,6 +51,8 @@ PAGES: Mapping[str, str] = {
     "provider_custom": "/providers/custom",
     "provider_models": "/providers/{provider}/models",
     "tokens": "/tokens",
+    "history": "/history",
+    "history_own": "/history/own?action=session.",
     "docs": "/docs",
     "security": "/security",
     "profile": "/profile",

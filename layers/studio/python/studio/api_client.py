@@ -57,13 +57,17 @@ class ApiError(Exception):
 
 
 class Answer:
-    """A successful answer. `data`: of the envelope; {} when there is no body. `cookies`: its Set-Cookie values."""
+    """A successful answer. `data`: of the envelope; {} when there is no body, or when it is a file, `body`. `cookies`:
+    its Set-Cookie values."""
 
-    def __init__(self, status: int, data: Json, headers: Mapping[str, str], cookies: Sequence[str]) -> None:
+    def __init__(
+        self, status: int, data: Json, headers: Mapping[str, str], cookies: Sequence[str], body: bytes = b""
+    ) -> None:
         self.status = status
         self.data = data
         self.headers = headers
         self.cookies = cookies
+        self.body = body
 
 
 class ApiClient:
@@ -134,7 +138,7 @@ class ApiClient:
         if response.status >= 400:
             raise ApiError(response.status, envelope)
         cookies = response.headers.getlist("set-cookie")
-        return Answer(response.status, envelope.get("data", envelope), response.headers, cookies)
+        return Answer(response.status, envelope.get("data", envelope), response.headers, cookies, response.data)
 
 
 def _parsed(body: bytes) -> Json:
