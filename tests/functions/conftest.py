@@ -186,7 +186,7 @@ def cloud(
         # Results may come from loopback here.
         "STAGE": "local",
         "PROVIDERS": "local,replicate",
-        # Nothing listens on this port; the fixture `replicate` starts a server and sets its address.
+        # Nothing listens on this port; the fixtures `replicate` and `stripe` start servers and set their addresses.
         "PROVIDER_URLS": "replicate=http://127.0.0.1:9",
         "MEDIA_KEY_PAIR_ID": "K2EXAMPLE",
         "AUDIT_BUCKET": f"audit-{deployed.identity}",
@@ -197,7 +197,6 @@ def cloud(
         "RESETS_QUEUE_URL": resets,
         "BILLING_EVENTS_QUEUE_URL": billing,
         "PAYMENTS": "stripe",
-        # Nothing listens on this port; the fixture `stripe` starts a server and sets its address.
         "STRIPE_URL": "http://127.0.0.1:9",
         "ATTEMPT_POLL_SECONDS": "1",
         "EVENT_BUS": bus,

@@ -1,4 +1,4 @@
-"""A new endpoint in a standing context is six files: a copy of the repository gets one, and keeps to the rules."""
+"""A new endpoint in a standing context is seven files: a copy of the repository gets one, and keeps to the rules."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ SCHEMAS = "layers/atelier/python/atelier/library/schemas.py"
 USE_CASE = "layers/atelier/python/atelier/library/list_sources.py"
 DOCUMENT = "layers/atelier/python/atelier/openapi.json"
 CALLS = "events/calls.yaml"
+TABLE = "tests/functions/ROUTES.md"
 TEST = "tests/functions/test_asset_sources.py"
-# What holds the rules of an endpoint: style, permission, the gateway's path, the example call.
+# What holds the rules of an endpoint: style, who may call it, the gateway's path, the example call.
 RULES = (
     "tests/test_tidy.py",
-    "tests/functions/test_authorization.py",
+    "tests/functions/test_route_matrix.py::test_the_table_of_routes_is_up_to_date",
+    "tests/functions/test_route_matrix.py::test_a_route_is_open_to_the_marked_roles_alone[api/library]",
+    "tests/functions/test_route_matrix.py::test_a_foreign_id_is_answered_like_a_missing_one[api/library]",
     "tests/unit/infra/test_template.py::test_the_gateway_sends_each_route_to_the_function_that_declares_it",
     "tests/functions/test_examples.py::test_a_handler_accepts_its_example_event_and_logs_its_ids"
     "[api/library/list_sources]",
@@ -125,7 +128,7 @@ class Copy:
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith(("ATELIER_", "PYTEST_"))
         }
-        environment |= {"PYTHONDONTWRITEBYTECODE": "1"}
+        environment |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": "layers/atelier/python"}
         command = [sys.executable, "-m", *arguments]
         ended = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
         assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -155,10 +158,11 @@ def with_endpoint(tmp_path: Path) -> Copy:
     copy.insert(CALLS, CALL, before="  list_templates:")
     copy.append(TEST, TEST_OF_SOURCES)
     copy.run("infra.openapi")
+    copy.run("tests.functions.route_matrix")
     return copy
 
 
-def test_six_files_make_an_endpoint(with_endpoint: Copy) -> None:
-    assert with_endpoint.changed() == {APP, SCHEMAS, USE_CASE, DOCUMENT, CALLS, TEST}
+def test_seven_files_make_an_endpoint(with_endpoint: Copy) -> None:
+    assert with_endpoint.changed() == {APP, SCHEMAS, USE_CASE, DOCUMENT, CALLS, TABLE, TEST}
     assert '"/api/assets/{asset_id}/sources"' in (with_endpoint.folder / DOCUMENT).read_text()
     with_endpoint.run("pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *RULES, TEST)
