@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote, urlencode
 
@@ -53,6 +54,11 @@ def action_text(visit: Visit, action: str) -> str:
     return visit.t(key) if visit.t.has(key) else action
 
 
+def fact_text(value: object) -> str:
+    """A fact of an event: a text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 def _path(workspace_id: str) -> str:
     own = "/api/users/me/security-log"
     return f"/api/workspaces/{quote(workspace_id, safe='')}/audit" if workspace_id else own
@@ -90,6 +96,7 @@ def _page(visit: Visit, path: str, administered: Sequence[Json] = (), workspace:
         chosen=chosen,
         groups=GROUPS,
         action_text=action_text,
+        fact_text=fact_text,
         exports={form: _link(chosen, workspace, form) for form in FORMATS},
         more=_more(visit.path, chosen, workspace, log["next_cursor"]),
     )
