@@ -77,6 +77,18 @@ def test_a_paid_invoice_has_one_receipt_with_its_amounts(
     assert text in mail["BodyText"]
 
 
+def test_a_paid_pack_has_one_receipt(cloud: AwsResources, emulator: str) -> None:
+    paid = event("events/send_receipt/invoice_paid")
+    number = f"pi_{uuid.uuid4().hex}"
+    facts = {"workspace_id": WORKSPACE, "payment_id": number, "currency": "usd", "amount": 600, "credits": 500}
+    paid |= {"detail-type": "pack.paid", "detail": {"version": 1, "paid_at": "2026-11-29T02:00:00.000Z", **facts}}
+    for _ in range(2):
+        load_function("events/send_receipt").handler(paid, None)
+    send_mails(cloud.tables.identity)
+    [mail] = receipts(emulator, number)
+    assert "6.00 USD.\n\n500 credits were added." in mail["BodyText"]
+
+
 def test_an_invoice_of_nothing_has_no_receipt(cloud: AwsResources, emulator: str) -> None:
     invoice = f"in_{uuid.uuid4().hex}"
     pay(invoice_id=invoice, total=0, tax=0, workspace_id=WORKSPACE)

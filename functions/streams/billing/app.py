@@ -1,4 +1,4 @@
-"""Stream of the billing table, the outbox: changes of plans and paid invoices go to the event bus."""
+"""Stream of the billing table, the outbox: changes of plans, paid invoices and packs go to the event bus."""
 
 from __future__ import annotations
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from atelier.billing.model import Invoice, PlanStatus, Subscription
+from atelier.billing.model import Invoice, Payment, PlanStatus, Subscription
 from atelier.billing.relay import BillingChange, events_of
-from atelier.events.catalogue import InvoicePaid, parse, payload
+from atelier.events.catalogue import InvoicePaid, PackPaid, parse, payload
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 AT = "2026-11-28T00:00:01.000Z"
@@ -71,4 +71,19 @@ def test_an_invoice_is_paid_once() -> None:
     assert (event.id, event.total, event.tax, event.currency, event.credits) == ("in_1#paid", 1600, 100, "jpy", 10)
     assert list(events_of(BillingChange(None, INVOICE, AT))) == [event]
     for change in (BillingChange(INVOICE, INVOICE, AT), BillingChange(None, unpaid, AT)):
+        assert list(events_of(change)) == []
+
+
+def test_a_paid_pack_is_told_once_and_a_payment_with_an_invoice_by_the_invoice() -> None:
+    pack = Payment("pi_1", "wsp_A", "succeeded", 600, "usd", NOW, checkout_id="chk_1", credits=500)
+    (event,) = events_of(BillingChange(replace(pack, status="processing"), pack, AT))
+    assert isinstance(event, PackPaid)
+    assert (event.id, event.amount, event.credits) == ("pi_1#paid", 600, 500)
+    assert list(events_of(BillingChange(None, pack, AT))) == [event]
+    for change in (
+        BillingChange(pack, replace(pack, refunded=600), AT),
+        BillingChange(None, replace(pack, status="processing"), AT),
+        BillingChange(None, replace(pack, invoice_id="in_1"), AT),
+        BillingChange(None, replace(pack, credits=0), AT),
+    ):
         assert list(events_of(change)) == []

@@ -15,6 +15,7 @@ from atelier.events.catalogue import (
     GenerationEnded,
     InvoicePaid,
     MemberChanged,
+    PackPaid,
     StageEnded,
     SubscriptionChanged,
     payload,
@@ -28,6 +29,7 @@ EXAMPLES: list[Event] = [
     BudgetAlert("alr_0D", "wsp_A", "workspace", "threshold_reached", 80, 1000, 900, None, AT),
     SubscriptionChanged("wsp_A", "sub_B", 1, "started", "pro@1", "active", AT, AT),
     InvoicePaid("wsp_A", "in_C", "usd", 2900, 0, 3300, AT),
+    PackPaid("wsp_A", "pi_C", "usd", 600, 500, AT),
     MemberChanged("1", "wsp_A", "joined", "usr_B", None, "editor", AT),
     AccountChanged("usr_A", "wsp_B", "restored", AT, AT),
 ]

@@ -46,7 +46,7 @@ FACTS: dict[MailKind, dict[str, str | int | None]] = {
     MailKind.LINK_LOGIN: {"provider": "Google", "login": MARKUP},
     MailKind.EMAIL_CHANGE_UNDONE: {"other_email": "new@example.com"},
     MailKind.RECEIPT: {
-        "invoice": "in_1",
+        "number": "in_1",
         "total": "22.61 USD",
         "tax": "3.61 USD",
         "credits": 3000,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from atelier.billing.model import Invoice, PlanStatus, Subscription
+from atelier.billing.model import Invoice, Payment, PlanStatus, Subscription
 from atelier.clock import rfc3339
 from atelier.dataclass import dataclass
-from atelier.events.catalogue import Event, InvoicePaid, SubscriptionChanged
+from atelier.events.catalogue import Event, InvoicePaid, PackPaid, SubscriptionChanged
 from atelier.events.ports import EventPublisher
 from atelier.telemetry import logger
 
@@ -16,8 +16,8 @@ from atelier.telemetry import logger
 class BillingChange:
     """A record of billing as it was before a write (None = there was none) and after it. `at`: when it was written."""
 
-    before: Subscription | Invoice | None
-    after: Subscription | Invoice
+    before: Subscription | Invoice | Payment | None
+    after: Subscription | Invoice | Payment
     at: str
 
 
@@ -44,6 +44,16 @@ def events_of(change: BillingChange) -> Iterator[Event]:
             period_end=rfc3339(after.period_end),
             changed_at=change.at,
         )
+    elif isinstance(after, Payment):
+        if _is_paid_pack(after) and not (isinstance(before, Payment) and _is_paid_pack(before)):
+            yield PackPaid(
+                workspace_id=after.workspace_id,
+                payment_id=after.id,
+                currency=after.currency,
+                amount=after.amount,
+                credits=after.credits,
+                paid_at=rfc3339(after.created_at),
+            )
     elif after.status == "paid" and not (isinstance(before, Invoice) and before.status == "paid"):
         yield InvoicePaid(
             workspace_id=after.workspace_id,
@@ -54,6 +64,11 @@ def events_of(change: BillingChange) -> Iterator[Event]:
             credits=after.credits,
             paid_at=rfc3339(after.paid_at or after.created_at),
         )
+
+
+def _is_paid_pack(payment: Payment) -> bool:
+    """Whether credits were bought with it. What has an invoice is told by the invoice."""
+    return payment.status == "succeeded" and payment.invoice_id is None and payment.credits > 0
 
 
 def _change(before: Subscription | None, after: Subscription) -> str:

@@ -200,6 +200,34 @@ class InvoicePaid:
 
 
 @dataclass(frozen=True, slots=True)
+class PackPaid:
+    """A pack of credits was paid, and its credits were granted. It has no invoice."""
+
+    source: ClassVar[str] = "atelier.billing"
+    version: ClassVar[int] = 1
+    types: ClassVar[tuple[str, ...]] = ("pack.paid",)
+
+    workspace_id: Workspace
+    payment_id: Annotated[str, "the payment, Stripe's"]
+    currency: Annotated[str, "ISO 4217, lower case"]
+    amount: Annotated[int, "in the currency's minor unit"]
+    credits: Annotated[int, "granted for it"]
+    paid_at: Instant
+
+    @property
+    def type(self) -> str:
+        return "pack.paid"
+
+    @property
+    def id(self) -> str:
+        return f"{self.payment_id}#paid"
+
+    @property
+    def occurred_at(self) -> str:
+        return self.paid_at
+
+
+@dataclass(frozen=True, slots=True)
 class MemberChanged:
     """Somebody was invited to an organisation, joined it (its founder too), got another role, left or was removed."""
 
@@ -260,6 +288,7 @@ EVENTS: tuple[type[Event], ...] = (
     BudgetAlert,
     SubscriptionChanged,
     InvoicePaid,
+    PackPaid,
     MemberChanged,
     AccountChanged,
 )

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from atelier.adapters.aws.dynamodb.billing.items import BillingItem, decode_invoice, decode_subscription
+from atelier.adapters.aws.dynamodb.billing.items import BillingItem, decode_invoice, decode_payment, decode_subscription
 from atelier.adapters.aws.dynamodb.billing.store import SUBSCRIPTION
-from atelier.billing.model import Invoice, Subscription
+from atelier.billing.model import Invoice, Payment, Subscription
 from atelier.billing.relay import BillingChange
 from atelier.clock import rfc3339
 
@@ -16,7 +16,7 @@ Record = Mapping[str, Any]
 
 
 def billing_changes(records: Sequence[Record]) -> Iterator[BillingChange]:
-    """The subscriptions and invoices that were written, in order. A record has both images."""
+    """The subscriptions, invoices and payments that were written, in order. A record has both images."""
     for record in records:
         images = record["dynamodb"]
         if "NewImage" in images:
@@ -27,8 +27,10 @@ def billing_changes(records: Sequence[Record]) -> Iterator[BillingChange]:
                 yield BillingChange(before, after, rfc3339(at))
 
 
-def _decode(image: dict[str, Any]) -> Subscription | Invoice | None:
+def _decode(image: dict[str, Any]) -> Subscription | Invoice | Payment | None:
     item = BillingItem.from_raw_data(image)
     if item.sk == SUBSCRIPTION:
         return decode_subscription(item)
+    if item.sk.startswith("payment#"):
+        return decode_payment(item)
     return decode_invoice(item) if item.sk.startswith("invoice#") else None
