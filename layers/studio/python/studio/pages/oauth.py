@@ -67,7 +67,7 @@ def confirm(visit: Visit) -> Response:
     """Links the login by the link of the mail."""
     token = str(visit.form.get("secret_token", ""))
     try:
-        data = visit.session.exchange("/api/auth/oauth/link/confirm", {"token": token}, binding(visit))
+        data = visit.session.open("/api/auth/oauth/link/confirm", {"token": token}, binding(visit))
     except ApiError as error:
         if error.status not in SHOWN_HERE:
             raise
