@@ -164,9 +164,7 @@ def cloud(
         "QueueArn"
     ]
     events.create_event_bus(Name=bus)
-    events.put_rule(
-        Name="all", EventBusName=bus, EventPattern=json.dumps({"source": ["atelier.generations", "atelier.billing"]})
-    )
+    events.put_rule(Name="all", EventBusName=bus, EventPattern=json.dumps({"source": [{"prefix": "atelier."}]}))
     events.put_targets(Rule="all", EventBusName=bus, Targets=[{"Id": "told", "Arn": queue_arn}])
 
     contents = {

@@ -269,15 +269,3 @@ def test_an_actor_whose_role_has_changed_meanwhile_changes_nothing(team: Team) -
     ]
     assert [at_once([action])[0] for action in late] == ["FORBIDDEN"] * 3
     team.require_consistent(atlas, {ada: Role.OWNER, bob: Role.EDITOR})
-
-
-def test_a_sole_owner_of_a_shared_organization_is_needed(team: Team) -> None:
-    ada = team.person("ada")
-    atlas, alone = team.organization(ada), team.organization(ada, "alone")
-    members.require_not_needed(ada, store=team.members)
-    eve = team.join(atlas, ada, "eve", Role.EDITOR)
-    assert at_once([lambda: members.require_not_needed(ada, store=team.members)]) == ["CONFLICT"]
-    assert [workspace.id for workspace in team.members.solely_owned(ada)] == [atlas]
-    members.transfer_ownership(atlas, eve, actor=Actor(ada, Role.OWNER, Origin(ada)), store=team.members, now=NOW)
-    members.require_not_needed(ada, store=team.members)
-    assert team.workspaces.profile(alone).owner_id == ada

@@ -50,6 +50,8 @@ PAGES: Mapping[str, str] = {
     "provider": "/providers/{provider}",
     "provider_custom": "/providers/custom",
     "provider_models": "/providers/{provider}/models",
+    "team": "/team",
+    "invitation": "/invitation?token=none",
     "tokens": "/tokens",
     "history": "/history",
     "history_own": "/history/own?action=session.",

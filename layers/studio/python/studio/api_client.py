@@ -78,6 +78,8 @@ class ApiClient:
         self._base_url = base_url
         self._headers = {name: headers[name] for name in FORWARDED if name in headers}
         self.access_token = ""
+        # The workspace in which the person works; empty = the personal one.
+        self.workspace_id = ""
         self.calls = 0
         self.waited_seconds = 0.0
 
@@ -123,6 +125,8 @@ class ApiClient:
         url = self._base_url + path + ("?" + urlencode(chosen, doseq=True) if chosen else "")
         sent = {**self._headers, "accept": "application/json", **(headers or {})}
         sent["authorization"] = f"Bearer {self.access_token}" if self.access_token else "none"
+        if self.workspace_id:
+            sent["atelier-workspace"] = self.workspace_id
         data = None if body is None else json.dumps(body).encode()
         if data is not None:
             sent["content-type"] = "application/json"

@@ -30,6 +30,7 @@ from studio.pages import (
     providers,
     second_factor,
     security,
+    team,
     templates,
     tokens,
 )
@@ -84,6 +85,7 @@ application = Starlette(
         *credits.routes,
         *plan.routes,
         *providers.routes,
+        *team.routes,
         *tokens.routes,
         *docs.routes,
         *history.routes,

@@ -16,6 +16,8 @@ ACCESS_COOKIE = "__Host-studio-access"
 NAME_COOKIE = "__Host-studio-name"
 # There while the account's address is not verified, as far as this browser knows.
 UNVERIFIED_COOKIE = "__Host-studio-unverified"
+# The organisation in which the person works: its id and name. There is none in the personal workspace.
+WORKSPACE_COOKIE = "__Host-studio-workspace"
 # The access cookie ends a little before its token does, so that a page's calls do not meet an expired one.
 SPARE_SECONDS = 20
 NAME_SECONDS = 30 * 86400
@@ -35,6 +37,8 @@ class Session:
         self.name = unquote(cookies.get(NAME_COOKIE, ""))
         self.is_unverified = UNVERIFIED_COOKIE in cookies
         api.access_token = cookies.get(ACCESS_COOKIE, "")
+        api.workspace_id, _, name = cookies.get(WORKSPACE_COOKIE, "").partition(".")
+        self.workspace_name = unquote(name)
 
     def require(self) -> None:
         """Makes sure that there is an access token; raises SignInNeeded, or ApiError when the API does not answer."""
@@ -73,6 +77,11 @@ class Session:
             seconds = NAME_SECONDS if is_unverified else 0
             self.set_cookies.append(_cookie(UNVERIFIED_COOKIE, "1" if is_unverified else "", seconds))
 
+    def work_in(self, workspace_id: str, name: str) -> None:
+        """Chooses the organisation in which the person works; an empty id = the personal workspace."""
+        value = f"{workspace_id}.{quote(name)}" if workspace_id else ""
+        self.set_cookies.append(_cookie(WORKSPACE_COOKIE, value, NAME_SECONDS if workspace_id else 0))
+
     def end(self) -> None:
         """Signs out here, and at the API if it answers: a person who signs out is out of this browser in any case."""
         token = self._cookies.get(REFRESH_COOKIE)
@@ -82,7 +91,8 @@ class Session:
         except ApiError:
             pass
         self.set_cookies += [
-            _cookie(name, "", 0) for name in (REFRESH_COOKIE, ACCESS_COOKIE, NAME_COOKIE, UNVERIFIED_COOKIE)
+            _cookie(name, "", 0)
+            for name in (REFRESH_COOKIE, ACCESS_COOKIE, NAME_COOKIE, UNVERIFIED_COOKIE, WORKSPACE_COOKIE)
         ]
 
     def _keep(self, answer: Answer) -> None:
@@ -90,6 +100,9 @@ class Session:
         seconds = max(1, int(answer.data["expires_in"]) - SPARE_SECONDS)
         self.set_cookies += [*answer.cookies, _cookie(ACCESS_COOKIE, self._api.access_token, seconds)]
         if "user" in answer.data:
+            # Another person may have signed in.
+            self._api.workspace_id = ""
+            self.work_in("", "")
             self.set_unverified(answer.data["user"]["email_verified"] is False)
 
 

@@ -11,7 +11,7 @@ from atelier.audit_log.model import AuditEvent, audit_events
 from atelier.errors import Conflict, Forbidden, NotFound
 from atelier.identity.permissions import Role
 from atelier.retrying import retrying
-from atelier.workspaces.model import Actor, LastOwner, Member
+from atelier.workspaces.model import Actor, Member
 from atelier.workspaces.ports import MemberStore, StaleWorkspace
 
 TRIES_MAX = 20
@@ -72,14 +72,6 @@ def transfer_ownership(workspace_id: str, user_id: str, *, actor: Actor, store: 
         store.transfer(owner, heir, _events("ownership.transferred", heir, actor, now, **facts))
 
     _retrying(attempt)
-
-
-def require_not_needed(user_id: str, *, store: MemberStore) -> None:
-    """Raises LastOwner with the ids of the organisations that a person must hand over, or delete, before the account
-    can be deleted: those with other members and no other owner."""
-    needed = store.solely_owned(user_id)
-    if needed:
-        raise LastOwner(*(workspace.id for workspace in needed))
 
 
 def _member(workspace_id: str, user_id: str, store: MemberStore) -> Member:

@@ -118,9 +118,8 @@ class Invitation:
 class LastOwner(Conflict):
     """The change would leave an organisation without an owner."""
 
-    def __init__(self, *workspace_ids: str) -> None:
-        facts = {"workspace_ids": list(workspace_ids)} if workspace_ids else {}
-        super().__init__("An organisation needs an owner. Make somebody else an owner first.", **facts)
+    def __init__(self) -> None:
+        super().__init__("An organisation needs an owner. Make somebody else an owner first.")
 
 
 def slug_from_name(name: str) -> str:

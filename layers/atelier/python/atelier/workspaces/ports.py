@@ -111,11 +111,6 @@ class MemberStore(Protocol):
         """A user by a consistent read; raises NotFound."""
         ...
 
-    def solely_owned(self, user_id: str) -> tuple[WorkspaceProfile, ...]:
-        """The organisations, deleted ones left out, of which the user is the only owner although there are other
-        members."""
-        ...
-
     def change_role(self, before: Member, role: Role, actor: Actor, events: Sequence[AuditEvent]) -> None:
         """Give a member another role. Raises LastOwner."""
         ...

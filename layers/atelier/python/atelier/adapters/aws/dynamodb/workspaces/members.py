@@ -30,14 +30,13 @@ from atelier.adapters.aws.dynamodb.workspaces.items import (
     MEMBER_PREFIX,
     MemberItem,
     decode_member,
-    decode_profile,
     member_item,
 )
 from atelier.audit_log.model import AuditEvent
 from atelier.errors import Forbidden, NotFound
 from atelier.identity.model import User
 from atelier.identity.permissions import Role
-from atelier.workspaces.model import Actor, LastOwner, Member, MemberDetails, WorkspaceProfile
+from atelier.workspaces.model import Actor, LastOwner, Member, MemberDetails
 from atelier.workspaces.ports import StaleWorkspace
 
 BATCH_MAX = 100
@@ -78,18 +77,6 @@ class DynamoMembers:
             return decode_user(UserItem.get(user_id, PROFILE, consistent_read=True))
         except DoesNotExist:
             raise NotFound from None
-
-    def solely_owned(self, user_id: str) -> tuple[WorkspaceProfile, ...]:
-        memberships = MembershipItem.query(user_id, MembershipItem.sk.startswith(MEMBER_PREFIX), consistent_read=True)
-        owned = [item.sk.removeprefix(MEMBER_PREFIX) for item in memberships if item.role == Role.OWNER]
-        items = batch_read([(WorkspaceItem, workspace_id, PROFILE) for workspace_id in owned]) if owned else {}
-        profiles = [decode_profile(item) for item in items.values() if isinstance(item, WorkspaceItem)]
-        return tuple(
-            sorted(
-                (each for each in profiles if each.owners == 1 and each.members > 1 and each.deleted_at is None),
-                key=lambda each: each.id,
-            )
-        )
 
     def change_role(self, before: Member, role: Role, actor: Actor, events: Sequence[AuditEvent]) -> None:
         owners = (role is Role.OWNER) - (before.role is Role.OWNER)
