@@ -202,7 +202,9 @@ def _success(route: Route, status: int, schemas: Json) -> Json:
         "required": ["success", "data", "message"],
         "properties": {"success": {"const": True}, "data": data, "message": {"type": "string"}},
     }
-    response["content"] = {"application/json": {"schema": data if route.raw else envelope}}
+    # Simplified once more, since `data` itself is null where there is nothing to say.
+    schema = data if route.raw else simplified_schema(envelope)
+    response["content"] = {"application/json": {"schema": schema}}
     response["content"] |= {content_type: {"schema": {"type": "string"}} for content_type in route.files}
     return response
 
