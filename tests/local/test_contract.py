@@ -96,7 +96,16 @@ def test_a_foreign_id_gets_the_response_of_a_missing_one_in_every_route(stack: S
     template_id = person.http.post("/api/templates", json=template).json()["data"]["template"]["id"]
     upload = {"name": "x.png", "content_type": "image/png", "size": 10}
     pending = person.http.post("/api/assets/uploads", json=upload).json()["data"]["asset"]["id"]
+    organization = person.http.post("/api/workspaces", json={"name": "Atlas Films"}).json()["data"]["workspace"]["id"]
     routes = [
+        ("GET", "/api/workspaces/{}", organization),
+        ("PUT", "/api/workspaces/{}", organization),
+        ("DELETE", "/api/workspaces/{}", organization),
+        ("POST", "/api/workspaces/{}/restore", organization),
+        ("GET", "/api/workspaces/{}/members", organization),
+        ("GET", "/api/workspaces/{}/invitations", organization),
+        ("GET", "/api/workspaces/{}/usage", organization),
+        ("POST", "/api/workspaces/{}/leave", organization),
         ("GET", "/api/characters/{}", character_id),
         ("PUT", "/api/characters/{}", character_id),
         ("DELETE", "/api/characters/{}", character_id),
