@@ -153,6 +153,34 @@ def test_no_cell_of_a_csv_is_a_formula(app: ModuleType, begin: str) -> None:
     assert not [cell for cell in row.values() if cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))]
 
 
+# ---- what is recorded ------------------------------------------------------------------------------------------------
+
+
+def recorded(log: str = WORKSPACE) -> list[tuple[str, str | None, dict[str, Any]]]:
+    """(action, actor, facts) of a log's events, oldest first."""
+    found = AuditEventItem.query(log, AuditEventItem.sk.startswith("event#"), consistent_read=True)
+    return [(item.action, item.actor, item.facts or {}) for item in found]
+
+
+def test_a_budget_that_changes_is_told_with_what_it_was_and_one_that_does_not_is_not(cloud: AwsResources) -> None:
+    projects = load_function("api/projects")
+    for budget in (7_000_000, 7_000_000, None):
+        success_data(invoke_app(projects, event("api/projects/put_budget", body={"budget_microusd": budget})))
+    assert [(action, actor) for action, actor, _ in recorded()] == [("budget.changed", USER)] * 2
+    limits = [(facts["before"]["limit_microusd"], facts["after"]["limit_microusd"]) for _, _, facts in recorded()]
+    assert limits == [(None, 7_000_000), (7_000_000, None)]
+
+
+def test_a_token_is_told_to_its_workspace_and_its_user_with_where_the_request_came_from(cloud: AwsResources) -> None:
+    made = success_data(invoke_app(load_function("api/account"), example_event("api/account/issue_token")))
+    for log in (WORKSPACE, USER):
+        [item] = AuditEventItem.query(log, AuditEventItem.sk.startswith("event#"))
+        assert (item.action, item.target, item.actor) == ("token.issued", made["id"], USER)
+        assert (item.address, item.request_id) == ("203.0.113.7", "UVxhzg1BFiAEPLw=")
+        assert "Firefox" in item.user_agent
+        assert made["token"] not in str(item.attribute_values)
+
+
 # ---- the chain -------------------------------------------------------------------------------------------------------
 
 

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from atelier.adapters.aws.dynamodb.audit_log import AuditEventItem
 from atelier.adapters.payments.stripe_client import new_client
 from infra.simulators.stripe.server import StripeSimulator
 from tests.embedded_aws import clear_wiring_caches
 from tests.functions.conftest import PUBLIC_URL, AwsResources
+from tests.functions.example_data import USER, WORKSPACE
 from tests.functions.responses import Reply, error_of, foreign_event, invoke_app, success_data
 from tests.integration.billing_world import sell
 from tests.invoke import event, load_function
@@ -94,6 +96,17 @@ def test_a_plan_is_bought_changed_paused_resumed_and_cancelled(app: ModuleType) 
     assert error_of(call(app, "change_plan", body={"tier": "studio"})) == (409, "CONFLICT")
     assert not success_data(call(app, "resume_plan"))["cancel_at_period_end"]
     assert success_data(call(app, "open_portal"))["url"].startswith("http")
+    found = AuditEventItem.query(WORKSPACE, AuditEventItem.sk.startswith("event#"))
+    events = [(item.action, item.actor) for item in found if item.action.startswith("billing.")]
+    # What the owner asks for is told with the owner, and what Stripe makes of it without a user.
+    assert {action for action, actor in events if actor == USER} == {
+        "billing.checkout_requested",
+        "billing.change_requested",
+        "billing.cancel_requested",
+        "billing.resume_requested",
+        "billing.portal_requested",
+    }
+    assert {(action, actor) for action, actor in events if actor != USER} == {("billing.plan_changed", None)}
 
 
 def test_a_repeated_checkout_is_answered_as_before(app: ModuleType) -> None:
