@@ -89,7 +89,7 @@ def new_link_mail(
     facts: nothing that the user has chosen, such as a name, when the address may belong to somebody else."""
     link = new_link(purpose, user_id, now)
     pending = PendingLink(link, email, account_email or email, now + LIFETIMES[purpose])
-    return LinkMail(pending, mail_request(KINDS[purpose], user_id, email, locale, now, link=link, **facts))
+    return LinkMail(pending, mail_request(KINDS[purpose], user_id, email, locale, now, link=link, id=None, **facts))
 
 
 def open_by_token(text: str, purpose: Purpose, *, links: PendingLinks, key: LinkKey, now: datetime) -> PendingLink:
