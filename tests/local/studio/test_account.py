@@ -22,11 +22,11 @@ def test_a_visitor_signs_up_out_and_in_again(page: Page, sign_up: Callable[[], s
     page.wait_for_url("**/sign-in?next=%2Fcredits")
     page.get_by_label("E-mail address").fill(email)
     page.get_by_label("Password").fill("not the password 1")
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("do not belong together")
     expect(page.get_by_label("E-mail address")).to_have_value(email)
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     page.wait_for_url("**/credits")
 
 
@@ -79,7 +79,7 @@ def test_a_form_that_meets_an_ended_session_is_sent_after_signing_in(
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
     page.get_by_label("E-mail address").fill(email)
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_text("Coast <b>road</b>")).to_be_visible()
     page.get_by_role("button", name="Send it now").click()
     page.goto("/projects")

@@ -127,7 +127,7 @@ def test_a_session_that_ends_in_the_middle_loses_no_text(page: Page, context: Br
     page.get_by_role("button", name="Create", exact=True).click()
     page.get_by_label("E-mail address").fill(email)
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_text("what took me an hour to write, and more")).to_be_visible()
     page.get_by_role("button", name="Send it now").click()
     page.wait_for_url("**/generations/*")

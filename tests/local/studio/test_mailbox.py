@@ -57,10 +57,10 @@ def test_an_address_moves_and_comes_back_and_passwords_are_set_anew(
     page.goto(link_in_mail(stack.base_url, email, "/reset-password"))
     page.get_by_label("New password").fill(NEW_PASSWORD)
     page.get_by_role("button", name="Set a new password").click()
-    page.get_by_role("main").get_by_role("link", name="Sign in").click()
+    page.get_by_role("main").get_by_role("link", name="Sign in", exact=True).click()
     page.get_by_label("E-mail address").fill(email)
-    page.get_by_label("Password").fill(NEW_PASSWORD)
-    page.get_by_role("main").get_by_role("button", name="Sign in").click()
+    page.get_by_label("Password", exact=True).fill(NEW_PASSWORD)
+    page.get_by_role("main").get_by_role("button", name="Sign in", exact=True).click()
 
     page.goto("/mailbox")
     expect(page.locator("#address")).to_have_text(email)
