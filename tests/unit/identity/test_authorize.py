@@ -9,6 +9,8 @@ from itertools import pairwise
 import pytest
 
 from atelier.errors import Forbidden, NotFound, Unauthenticated
+from atelier.identity.access import WorkspaceState
+from atelier.identity.api_tokens import new_token
 from atelier.identity.authenticate import authenticate
 from atelier.identity.authorize import Authorized, authorize
 from atelier.identity.model import Device, SignedIn
@@ -163,12 +165,12 @@ def test_a_stronger_role_has_all_permissions_of_a_weaker_one() -> None:
 
 def test_the_permission_table_lists_each_roles_permissions() -> None:
     # Every read permission, except for the lists of keys and of tokens, and what was paid.
-    others = ("api-keys", "billing", "tokens")
+    others = ("api-keys", "audit", "billing", "tokens")
     reading = sorted(name for name in WEAKEST if name.endswith(".read") and not name.startswith(others))
     # Everybody manages the own account.
     own = sorted(["account.manage", "members.leave", *reading])
     owning = {"billing.manage", "workspace.delete", "workspace.restore", "workspace.transfer"}
-    administering = {"api-keys.manage", "billing.read", "budgets.manage", "providers.manage"} | {
+    administering = {"api-keys.manage", "audit.read", "billing.read", "budgets.manage", "providers.manage"} | {
         "members.manage",
         "workspace.manage",
     }
@@ -221,3 +223,24 @@ def test_an_api_token_passes_no_step_up_route(identity: IdentityFakes) -> None:
     with pytest.raises(Forbidden):
         authorize(claims, None, "projects.manage", fresh=True, step_up=True, access_reads=identity.store, now=NOW)
     assert identity.store.reads == 0
+
+
+def test_a_second_factor_is_wanted_of_sessions_and_of_the_makers_of_tokens(identity: IdentityFakes) -> None:
+    ada, eve = user(identity), user(identity, "eve@example.com")
+    workspace_id, store = ada.workspace.id, identity.store
+    store.roles[eve.user.id, workspace_id] = Role.ADMIN
+    store.states[workspace_id] = WorkspaceState(require_mfa=True)
+    claims = claims_of(identity, eve)
+    with pytest.raises(Forbidden) as refused:
+        let_in(identity, claims, workspace_id, fresh=False)
+    assert refused.value.facts["reason"] == "mfa_required"
+
+    made, _ = new_token(new_id("tok", NOW), workspace_id, eve.user.id, "n8n", ("all",), NOW + timedelta(days=9), NOW)
+    store.add_token(made)
+    by_token = {"user_id": eve.user.id, "token_id": made.id, "workspace_id": workspace_id, "expires_at": 2**40}
+    with pytest.raises(Forbidden):
+        let_in(identity, by_token)
+    store.users[eve.user.id] = replace(store.users[eve.user.id], second_factors=("totp",))
+    assert let_in(identity, by_token).role is Role.ADMIN
+    # The personal workspace is not concerned.
+    assert let_in(identity, claims).role is Role.OWNER
