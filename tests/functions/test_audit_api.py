@@ -171,7 +171,7 @@ def test_a_budget_that_changes_is_told_with_what_it_was_and_one_that_does_not_is
     assert limits == [(None, 7_000_000), (7_000_000, None)]
 
 
-def test_a_token_is_told_to_its_workspace_and_its_user_with_where_the_request_came_from(cloud: AwsResources) -> None:
+def test_a_token_is_told_to_its_workspace_and_its_user_with_its_origin(cloud: AwsResources) -> None:
     made = success_data(invoke_app(load_function("api/account"), example_event("api/account/issue_token")))
     for log in (WORKSPACE, USER):
         [item] = AuditEventItem.query(log, AuditEventItem.sk.startswith("event#"))
