@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from starlette.responses import Response
 
@@ -54,4 +54,4 @@ def credential_of(visit: Visit) -> Json:
         found: Any = json.loads(str(visit.form.get("secret_credential", "")))
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return cast("Json", found) if isinstance(found, dict) else {}

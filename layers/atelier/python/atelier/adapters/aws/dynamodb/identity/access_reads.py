@@ -63,14 +63,12 @@ class DynamoAccessReads:
         items = self._read_with_prefetch(workspace_id, [token_key, member_key, user_key, workspace_key])
         token, membership, user = items.get(token_key), items.get(member_key), items.get(user_key)
         is_active = isinstance(user, UserItem) and user.status == UserStatus.ACTIVE and not user.deletion_due_at
-        is_member = (
-            isinstance(membership, MembershipItem)
-            and isinstance(token, TokenItem)
+        role = None
+        if is_active and isinstance(membership, MembershipItem) and isinstance(token, TokenItem):
             # A token from before its user left stays void when the user joins again.
-            and membership.created_at <= token.created_at
-        )
+            role = Role(membership.role) if membership.created_at <= token.created_at else None
         return Access(
-            role=Role(membership.role) if is_active and is_member else None,
+            role=role,
             token=decode_token(token) if isinstance(token, TokenItem) else None,
             workspace=_workspace_state(items.get(workspace_key)),
             user=_user(user),
