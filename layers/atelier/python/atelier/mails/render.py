@@ -17,7 +17,7 @@ TEMPLATES = Path(__file__).with_name("templates")
 # The page of Studio behind the link of each purpose.
 PAGES = {
     "verify_email": "/verify",
-    "reset_password": "/reset-password",
+    "reset_password": "/reset-password",  # nosec B105 - a path
     "change_email": "/confirm-email",
     "undo_email_change": "/undo-email-change",
     "link_login": "/oauth/confirm",
@@ -35,10 +35,10 @@ class Templates:
     @cached_property
     def _environment(self) -> Environment:
         # Imported here, because importing it takes 45 ms and most functions that know of mails send none.
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
         return Environment(
-            autoescape=lambda name: name is not None and name.endswith(".html"),
+            autoescape=select_autoescape(["html"], default=False),
             loader=FileSystemLoader(TEMPLATES),
             lstrip_blocks=True,
             trim_blocks=True,
