@@ -63,3 +63,5 @@ PAGES: Mapping[str, str] = {
     "profile": "/profile",
     "step_up": "/step-up",
 }
+# The status of a page that says what is wrong; all others answer 200.
+STATUSES: Mapping[str, int] = {"oauth_failed": 400, "invitation": 404}
