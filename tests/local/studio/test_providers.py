@@ -24,7 +24,7 @@ def add_key(page: Page, name: str, key: str) -> None:
     form = page.get_by_role("region", name="Add a key for Replicate")
     form.get_by_label("Name").fill(name)
     form.get_by_label("Key", exact=True).fill(key)
-    form.get_by_role("button", name="Add").click()
+    form.get_by_role("button", name="Add", exact=True).click()
 
 
 def test_an_own_key_is_added_tested_switched_off_and_removed(
@@ -88,7 +88,7 @@ def test_an_endpoint_that_is_refused_keeps_what_was_written(page: Page, sign_up:
     page.get_by_label("Base URL").fill("http://10.0.0.1/v1")
     page.get_by_label("Name of model 1").fill("llama")
     page.get_by_label("Makes").first.select_option("image")
-    page.get_by_role("button", name="Add").click()
+    page.get_by_role("button", name="Add", exact=True).click()
     expect(page.locator("#e-base_url")).to_be_visible()
     expect(page.get_by_label("Base URL")).to_have_value("http://10.0.0.1/v1")
     expect(page.get_by_label("Name of model 1")).to_have_value("llama")
