@@ -109,9 +109,11 @@ class Stack:
         if self._options.identity_providers:
             self._options.identity_providers.start(public_url)
         self._aws = Aws(self.emulator.endpoint)
-        # On AWS an operator verifies the sender's domain.
+        deployed = self.deploy()
+        # On AWS an operator verifies the sender's domain. After the deployment, because this is a change that is saved,
+        # and nothing can go on from half a deployment.
         self._aws.client("sesv2").create_email_identity(EmailIdentity=MAIL_DOMAIN)
-        return self.origins(self.deploy())
+        return self.origins(deployed)
 
     def deploy(self) -> DeployedStack:
         """Deploys what changed since the last time; raises what the module `deploy` raises. After a mistake in the
