@@ -58,9 +58,9 @@ def recorded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 def test_the_statement_keeps_every_recorded_movement(recorded: Recorded) -> None:
     before = recorded.before("/api/credits/entries?limit=50")["items"]
     now = recorded.now("/api/credits/entries?limit=50")["items"]
-    # Later days add the daily grant of credits, newest first.
+    # Later days add the daily grant of credits and the expiry of older ones, newest first.
     assert now[len(now) - len(before) :] == before
-    assert {movement["kind"] for movement in now[: len(now) - len(before)]} <= {"grant", "expired"}
+    assert {movement["kind"] for movement in now[: len(now) - len(before)]} <= {"grant", "expire"}
 
 
 def test_the_wallet_is_the_sum_of_its_statement(recorded: Recorded) -> None:
