@@ -105,7 +105,8 @@ def test_sign_ups_with_one_email_at_once_make_one_user(
         assert sum(isinstance(answer, EmailTaken) for answer in answers) == CALLERS - 1
     kinds = [item["kind"]["S"] for item in items(aws, tables.identity)]
     assert {kind: kinds.count(kind) for kind in kinds} == dict.fromkeys(
-        ("credentials", "mailbox", "user", "workspace", "membership", "session", "device"), ROUNDS
+        ("credentials", "mailbox", "user", "workspace", "membership", "session", "device", "mail", "pending-link"),
+        ROUNDS,
     )
     assert len(items(aws, tables.ledger)) == ROUNDS
 

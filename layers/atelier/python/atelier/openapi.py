@@ -183,7 +183,8 @@ def _parameters(route: Route, path: str, schemas: Json) -> list[Json]:
             # A query parameter cannot be null, only absent: the null type that pydantic adds is removed.
             kinds = [kind for kind in schema.pop("anyOf", [schema]) if kind.get("type") != "null"]
             parameters.append({"name": name, "in": "query", "required": name in required, "schema": kinds[0]})
-    if route.permission is not None:
+    # A workspace that the path names goes before the header.
+    if route.permission is not None and "{workspace_id}" not in path:
         parameters.append(WORKSPACE_HEADER)
     if route.method == "POST":
         parameters.append(IDEMPOTENCY_HEADER)

@@ -16,8 +16,9 @@ from atelier.identity.oauth.redirect_target import TARGET_CHARACTERS_MAX
 from atelier.identity.refresh_cookie import cookies_of
 from atelier.identity.schemas import Delivery, SignInView, sign_in_view
 
-# What providers send is bounded, and not interpreted.
-PARAMETER_CHARACTERS_MAX = 4096
+# What providers send is bounded, and not interpreted; Google's codes have up to 256 bytes. All of it fits into a URL.
+CODE_CHARACTERS_MAX = 512
+PARAMETER_CHARACTERS_MAX = 255
 
 Secret = Annotated[str, Field(max_length=200)]
 RedirectTo = Annotated[
@@ -54,7 +55,7 @@ class CallbackQuery(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     state: Secret = Field(default="", repr=False)
-    code: Annotated[str, Field(max_length=PARAMETER_CHARACTERS_MAX)] | None = Field(default=None, repr=False)
+    code: Annotated[str, Field(max_length=CODE_CHARACTERS_MAX)] | None = Field(default=None, repr=False)
     error: Annotated[str, Field(max_length=PARAMETER_CHARACTERS_MAX)] | None = None
     iss: Annotated[str, Field(max_length=PARAMETER_CHARACTERS_MAX)] | None = None
 
