@@ -4,7 +4,6 @@ npm's packages are installed (npm ci --prefix tests/judges), `oauth2-mock-server
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from atelier.adapters.oauth.google import Google
 from atelier.clock import system_clock
 from atelier.identity.oauth.model import ProviderRefused, new_secret, s256_challenge
 from tests.functions.oauth_browser import query_of
+from tests.lanes import need_node, not_run
 from tests.polling import wait_until
 
 SERVER = Path(__file__).parents[1] / "judges/node_modules/oauth2-mock-server/dist/oauth2-mock-server.mjs"
@@ -79,9 +79,9 @@ def test_an_id_token_of_oidc_provider_mock_is_understood() -> None:
 
 @pytest.fixture(scope="module")
 def strict_issuer() -> Iterator[str]:
-    node = shutil.which("node")
-    if node is None or not SERVER.exists():
-        pytest.skip("not run: oauth2-mock-server is not installed (npm ci --prefix tests/judges)")
+    node = need_node()
+    if not SERVER.exists():
+        not_run("oauth2-mock-server is not installed (npm ci --prefix tests/judges)")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from tests.local.chromium import chromium, find_browser
+from tests.lanes import need_browser
+from tests.local.chromium import chromium
 from tests.local.client import PASSWORD
 from tests.local.conftest import Stack
 
@@ -48,9 +49,7 @@ def port() -> Iterator[int]:
 
 def seen(stack: Stack, folder: Path, page: str, call: str) -> dict[str, Any]:
     """What a function of frontend.js reports on a page."""
-    path = find_browser()
-    if path is None:
-        pytest.skip("not run: there is no Chromium here (.ci/chromium installs one)")
+    path = need_browser()
     known = {"api": stack.base_url, "email": f"{uuid.uuid4().hex}@example.test", "password": PASSWORD}
 
     async def look() -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from infra.openapi import TARGET
+from tests.lanes import need_node, not_run
 from tests.local.conftest import Stack
 
 ROOT = Path(__file__).parents[2]
@@ -61,7 +62,7 @@ def generated(generator: str, target: Path) -> None:
 @pytest.fixture
 def python(tmp_path: Path) -> str:
     if not (PROGRAMS / "openapi-generator-cli").exists():
-        pytest.skip("not run: the generators are not installed (make .venv-clients)")
+        not_run("the generators are not installed (make .venv-clients)")
     return str(PROGRAMS / "python")
 
 
@@ -77,9 +78,9 @@ def test_generated_python_clients_import_and_call_the_api(stack: Stack, python: 
 
 
 def test_generated_typescript_clients_compile_and_call_the_api(stack: Stack, python: str, tmp_path: Path) -> None:
-    node = shutil.which("node")
-    if node is None or not (PACKAGES / "openapi-typescript").exists():
-        pytest.skip("not run: there is no Node.js, or no openapi-typescript (npm ci --prefix tests/judges)")
+    node = need_node()
+    if not (PACKAGES / "openapi-typescript").exists():
+        not_run("npm's openapi-typescript is not installed (npm ci --prefix tests/judges)")
     generated("typescript-fetch", tmp_path / "ts")
     done([node, str(PACKAGES / "openapi-typescript/bin/cli.js"), str(TARGET), "-o", "schema.d.ts"], tmp_path)
     (tmp_path / "node_modules").symlink_to(PACKAGES)

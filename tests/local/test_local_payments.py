@@ -16,7 +16,7 @@ import stripe
 from playwright.sync_api import sync_playwright
 
 from infra.local.stack_process import ROOT, RunningStack
-from tests.local.chromium import find_browser
+from tests.lanes import need_browser
 from tests.local.client import AccountClient, mails_to, poll_until, verify_email
 from tests.local.conftest import Stack
 from tests.simulators.stripe.flows import Browser, card, new_checkout, new_price
@@ -140,9 +140,7 @@ def test_the_api_and_the_pages_refuse_strangers(stack: Stack, account: stripe.St
 
 
 def test_a_month_goes_by_in_a_narrow_window(stack: Stack, account: stripe.StripeClient, tmp_path: Path) -> None:
-    path = find_browser()
-    if path is None:
-        pytest.skip("not run: there is no Chromium here (.ci/chromium installs one)")
+    path = need_browser()
     clock = account.v1.test_helpers.test_clocks.create({"frozen_time": 1_800_000_000})
     email = f"{'long' * 12}@example.com"
     account.v1.customers.create({"email": email, "test_clock": clock.id})

@@ -8,14 +8,13 @@ from __future__ import annotations
 import base64
 import io
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
 from PIL import Image
 
 from infra.simulators.kit.samples import sample_png
+from tests.lanes import need_node, not_run
 from tests.local.client import AccountClient
 from tests.local.conftest import Stack
 
@@ -23,11 +22,9 @@ JUDGES = Path(__file__).parents[1] / "judges"
 
 
 def test_npms_sdk_makes_its_ordinary_calls(stack: Stack) -> None:
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("not run: there is no Node.js here")
+    node = need_node()
     if not (JUDGES / "node_modules/openai").exists():
-        pytest.skip("not run: npm's openai is not installed (npm ci --prefix tests/judges)")
+        not_run("npm's openai is not installed (npm ci --prefix tests/judges)")
     person = AccountClient(stack.base_url)
     token = person.http.post("/api/tokens", json={"name": "npm", "scopes": ["all"]}).json()["data"]["token"]
     picture = base64.b64encode(sample_png(96, 64, 3)).decode()

@@ -22,6 +22,7 @@ from openai import OpenAI
 from atelier.catalogue.catalogue import providers_with_keys
 from infra.local.stack_process import RunningStack
 from infra.simulators.kit.samples import sample_png
+from tests.lanes import need_node, not_run
 from tests.local.client import AccountClient, poll_until
 
 JUDGES = Path(__file__).parents[1] / "judges"
@@ -201,9 +202,9 @@ def repeated(order: list[str], running: RunningStack, clients: dict[str, bool], 
 
 
 def test_npm_clients_that_retry_slow_requests_are_charged_once(running: RunningStack) -> None:
-    node = shutil.which("node")
-    if node is None or not (JUDGES / "node_modules/ai").exists():
-        pytest.skip("not run: there is no Node.js, or npm's clients are not installed (npm ci --prefix tests/judges)")
+    node = need_node()
+    if not (JUDGES / "node_modules/ai").exists():
+        not_run("npm's clients are not installed (npm ci --prefix tests/judges)")
     order = [node, str(JUDGES / "slow.mjs")]
     repeated(order, running, NPM, "openai/gpt-image-1-mini", "openai/gpt-5.4-mini")
 
@@ -211,5 +212,5 @@ def test_npm_clients_that_retry_slow_requests_are_charged_once(running: RunningS
 def test_python_clients_that_retry_slow_requests_are_charged_once(running: RunningStack) -> None:
     python = JUDGES.parents[1] / ".venv-clients/bin/python"
     if not (python.with_name("litellm")).exists():
-        pytest.skip("not run: litellm and LangChain are not installed (make .venv-clients)")
+        not_run("litellm and LangChain are not installed (make .venv-clients)")
     repeated([str(python), str(JUDGES / "slow.py")], running, PYTHON, "openai/gpt-5.4-mini")

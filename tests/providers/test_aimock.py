@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import shutil
 import subprocess
 import threading
 import time
@@ -26,8 +25,10 @@ from atelier.clock import system_clock
 from atelier.ids import new_id
 from atelier.provider_port import Accepted, Done, ErrorClass, Failed, Input, Job, Pending, Unknown
 from infra.simulators.kit.samples import sample_png
+from tests.lanes import need_node, not_run
 
 PROGRAM = Path(__file__).parents[1] / "judges/node_modules/@copilotkit/aimock/dist/cli.js"
+
 PICTURE = sample_png(16, 16, 1)
 FIXTURES: list[dict[str, Any]] = [
     {"match": {"userMessage": "say hello"}, "response": {"content": "Hello!"}},
@@ -57,11 +58,9 @@ FIXTURES: list[dict[str, Any]] = [
 @pytest.fixture(scope="module")
 def aimock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a running aimock."""
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("not run: there is no Node.js here")
+    node = need_node()
     if not PROGRAM.exists():
-        pytest.skip("not run: aimock is not installed (npm ci --prefix tests/judges)")
+        not_run("aimock is not installed (npm ci --prefix tests/judges)")
     fixtures = tmp_path_factory.mktemp("aimock") / "fixtures.json"
     fixtures.write_text(json.dumps({"fixtures": FIXTURES}))
     order = [node, str(PROGRAM), "-p", "0", "-h", "127.0.0.1", "-f", str(fixtures), "--strict", "--validate-on-load"]

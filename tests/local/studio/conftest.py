@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
-from tests.local.chromium import find_browser
+from tests.lanes import need_browser
 from tests.local.client import PASSWORD
 from tests.local.conftest import Stack
 
@@ -27,9 +27,7 @@ expect.set_options(timeout=SECONDS_MAX * 1000)
 # modules in the same process could not run theirs.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    path = find_browser()
-    if path is None:
-        pytest.skip("not run: there is no Chromium here (.ci/chromium installs one)")
+    path = need_browser()
     expect.set_options(timeout=SECONDS_MAX * 1000)
     with sync_playwright() as playwright:
         # Chromium's sandbox does not work for root. It is not needed, because only our own pages are shown.

@@ -18,8 +18,10 @@ from pathlib import Path
 import pytest
 
 from infra.simulators.stripe.server import StripeSimulator
+from tests.lanes import not_run
 
 CLI = Path(__file__).parents[2] / "judges/node_modules/@stripe/cli-linux-x64/bin/stripe"
+
 # The CLI takes only keys that look like a test account's.
 KEY = "sk_test_51abcdefghijklmnop"
 TRIGGERS = [
@@ -65,7 +67,7 @@ FIXTURES = {
 @pytest.fixture(scope="module")
 def account() -> Iterator[StripeSimulator]:
     if not CLI.exists():
-        pytest.skip("not run: Stripe's CLI is not installed (npm ci --prefix tests/judges, on Linux with x64)")
+        not_run("Stripe's CLI is not installed (npm ci --prefix tests/judges, on Linux with x64)")
     with StripeSimulator(api_key=KEY) as running:
         yield running
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,10 @@ import pytest
 
 from infra.local.distribution import read_distribution
 from infra.local.templates import read_template
+from tests.lanes import need_node
 
 ROOT = Path(__file__).parents[3]
+
 EDGE = ROOT / "infra/edge.yaml"
 PRODUCT = (ROOT / "layers/atelier/python/atelier", ROOT / "functions")
 FRONTENDS = "https://app.example.com,http://localhost:*"
@@ -35,9 +36,7 @@ def code(frontends: str) -> str:
 
 def run(frontends: str, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The function's results for requests (method, uri, headers)."""
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("not run: there is no Node.js here")
+    node = need_node()
     events = [
         {
             "viewer": {"ip": "192.0.2.1"},
