@@ -10,7 +10,7 @@ STACK ?= atelier
 STAGE ?= production
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench build deploy verify-email stripe-sync clean lock .venv .venv-tools .venv-clients
+.PHONY: help run backup restore test check bench build deploy verify-email admin stripe-sync analytics-rebuild sql fire-alarm clean lock .venv .venv-tools .venv-clients
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +22,7 @@ key = $(shell cksum < $(1) | cut -d' ' -f1)
 run_ready := .venv/.run-$(call key,.ci/locks/run.txt)
 test_ready := .venv/.test-$(call key,.ci/locks/test.txt)
 tools_ready := .venv-tools/.tools-$(call key,.ci/locks/tools.txt)
+checkov_ready := .venv-checkov/.checkov-$(call key,.ci/locks/checkov.txt)
 clients_ready := .venv-clients/.clients-$(call key,.ci/locks/clients.txt)
 judges_ready := tests/judges/node_modules/.ready-$(call key,tests/judges/package-lock.json)
 
@@ -69,14 +70,23 @@ $(clients_ready): $(test_ready)
 			else .venv-clients/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .ci/locks/clients.txt; \
 		fi; } && rm -f .venv-clients/.clients-* && touch $@ || echo "they cannot be installed here, and are left out"
 
+# Checks of security rules for templates. Where it cannot be installed, `make check` says that this check is not run.
+$(checkov_ready): $(tools_ready)
+	@echo ".venv-checkov: installing what .ci/locks/checkov.txt pins"
+	@{ $(PYTHON) -m venv .venv-checkov && \
+		if .venv-tools/bin/uv --version >/dev/null 2>&1; \
+			then .venv-tools/bin/uv pip sync --quiet --python .venv-checkov/bin/python --require-hashes .ci/locks/checkov.txt; \
+			else .venv-checkov/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .ci/locks/checkov.txt; \
+		fi; } && rm -f .venv-checkov/.checkov-* && touch $@ || echo "checkov cannot be installed here, and is left out"
+
 compile = .venv/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --annotation-style line \
 	--python-version
 
 lock: .venv ## pin the newest versions that pyproject.toml allows
-	@for group in bootstrap test tools clients; do \
+	@for group in bootstrap test tools clients checkov; do \
 		$(compile) 3.11 --group $$group --output-file .ci/locks/$$group.txt || exit 1; done
 	@$(compile) 3.11 --group run --constraint .ci/locks/test.txt --output-file .ci/locks/run.txt
-	@for layer in runtime media ai video webauthn oauth mail studio; do $(compile) 3.13 --group layer-$$layer --constraint .ci/locks/test.txt \
+	@for layer in runtime media ai video webauthn oauth mail charts duckdb age sentry studio; do $(compile) 3.13 --group layer-$$layer --constraint .ci/locks/test.txt \
 		--output-file layers/dependencies/$$layer/requirements.txt || exit 1; done
 	@$(compile) 3.13 --no-deps --group layer-stripe --constraint .ci/locks/test.txt \
 		--output-file layers/dependencies/stripe/requirements.txt
@@ -97,6 +107,18 @@ browser:
 run: $(run_ready) ## start the whole stack on this machine [PORT=8080] [DATA=.local] [DEMO=0] [SIMULATORS=1: all providers, offline]
 	@.venv/bin/python -m infra.local --port $(PORT) --data $(DATA) --demo $(DEMO) --simulators $(SIMULATORS)
 
+# The folder has the stack's secrets, so it is readable by its owner alone.
+backup: $(run_ready) ## back up a local stack, running or not: TO=folder [DATA=.local]
+	@test -n "$(TO)" || { echo "say where to: TO=folder"; exit 1; }
+	@.venv/bin/python -m infra.local.backup backup --data $(DATA) --to $(TO)
+
+# With BACKUP=bak_… it restores a deployment's backup on AWS: docs/backups.md.
+restore: $(run_ready) ## restore: FROM=folder [DATA=.local], a new one; or STACK=… BACKUP=bak_… or AT=time [BUCKET=…] [KNOWN=key.pem] [ERASURES=table] [ONLY=wsp_… TO=folder] [APPLY=1]
+	@test -n "$(FROM)$(BACKUP)$(AT)" || { echo "say from where: FROM=folder, or STACK=… BACKUP=bak_…"; exit 1; }
+	@.venv/bin/python $(if $(BACKUP)$(AT),-m infra.restore --stack-name $(STACK) $(if $(BACKUP),--backup "$(BACKUP)") $(if $(AT),--at "$(AT)") $(if $(BUCKET),--bucket $(BUCKET)) \
+		$(if $(KNOWN),--known "$(KNOWN)") $(if $(ERASURES),--erasures $(ERASURES)) $(if $(ONLY),--only $(ONLY)) $(if $(TO),--to "$(TO)") \
+		$(if $(APPLY),--apply) $(ARGS),-m infra.local.backup restore --data $(DATA) --from $(FROM))
+
 bench: $(test_ready) ## measure against references in the same run: a table, and .bench/results.json [ROWS=1,2,…]
 	@.venv/bin/python -m tests.bench $(if $(ROWS),--rows $(ROWS))
 
@@ -109,7 +131,7 @@ test: $(test_ready) $(tools_ready) $(judges_ready) $(clients_ready) browser ## e
 	wait $$checks || { echo "a check has failed: run make check"; exit 1; }; exit $$tests
 
 together := --no-print-directory -j 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
-checks := check-types check-sam check-template check-style check-arrows check-security check-machines check-openapi check-static
+checks := check-types check-sam check-template check-style check-arrows check-security check-rules check-machines check-openapi check-static
 
 check: $(test_ready) $(tools_ready) ## style, types, imports between contexts, templates, state machines, security
 	@passed=$$(mktemp -d) failed=; $(MAKE) --keep-going $(together) PASSED=$$passed $(checks) || failed=yes; \
@@ -142,6 +164,12 @@ check-security:
 	$(tool)/bandit --quiet --configfile pyproject.toml --recursive functions layers/atelier
 	$(tool)/bandit --quiet --configfile pyproject.toml --recursive --severity-level medium infra layers/dependencies layers/studio
 	@echo "security: ok"
+	$(note_success)
+
+# .checkov.yaml says why each rule that is not held is not held. It is offline: nothing is sent, and no rule is downloaded.
+check-rules: $(checkov_ready)
+	@if [ -e $(checkov_ready) ]; then .venv-checkov/bin/python -m checkov.main --config-file .checkov.yaml --file $(templates) \
+		&& echo "rules of security: ok"; else echo "rules of security: not run, checkov is not installed"; fi
 	$(note_success)
 
 check-template:
@@ -200,9 +228,25 @@ verify-email: $(tools_ready) ## say that a mailbox is its account's: EMAIL=… [
 	@test -n "$(EMAIL)" || { echo "say whose: EMAIL=ada@example.com"; exit 1; }
 	@.venv-tools/bin/python -m infra.verify_email --stack-name $(STACK) $(ARGS) "$(EMAIL)"
 
+admin: $(tools_ready) ## make an account an administrator of the platform: EMAIL=… [STACK=… of AWS; without it the local stack under DATA]
+	@test -n "$(EMAIL)" || { echo "say whose: EMAIL=ada@example.com"; exit 1; }
+	@.venv-tools/bin/python -m infra.make_admin $(if $(filter command line,$(origin STACK)),--stack-name $(STACK)) --data $(DATA) $(ARGS) "$(EMAIL)"
+
 stripe-sync: $(tools_ready) ## show how Stripe's prices differ from the price list; APPLY=1 writes them [STACK=atelier] [ARGS=--region …]
 	@.venv-tools/bin/python -m infra.stripe_sync --stack-name $(STACK) $(if $(APPLY),--apply) $(ARGS)
 
+analytics-rebuild: $(tools_ready) ## compare a workspace's sums with its records: WORKSPACE=…; REPAIR=1 adds what is missing [STACK=atelier] [ARGS=--region …]
+	@test -n "$(WORKSPACE)" || { echo "say which: WORKSPACE=wsp_…"; exit 1; }
+	@.venv-tools/bin/python -m infra.analytics_rebuild --stack-name $(STACK) $(if $(REPAIR),--repair) $(ARGS) "$(WORKSPACE)"
+
+sql: $(test_ready) ## query the files for analysts: QUERY="SELECT …" or a saved query's name [STACK=… of AWS; without it the local stack under DATA]
+	@test -n "$(QUERY)" || { echo 'say what: QUERY=cost_by_team, or QUERY="SELECT count(*) AS number FROM generations"'; exit 1; }
+	@.venv/bin/python -m infra.sql $(if $(filter command line,$(origin STACK)),--stack-name $(STACK)) --data $(DATA) $(ARGS) "$(QUERY)"
+
+fire-alarm: $(run_ready) ## make an alarm of the running local stack fire, as its runbook says: ALARM=LedgerDrift [DATA=.local]
+	@test -n "$(ALARM)" || { echo "say which: ALARM=LedgerDrift"; exit 1; }
+	@.venv/bin/python -m infra.local.fire_alarm --data $(DATA) "$(ALARM)"
+
 clean: ## remove environments, builds and caches; what `make run` keeps under DATA stays
-	@rm -rf .venv .venv-tools .venv-clients tests/judges/node_modules .aws-sam .bench .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-tools .venv-clients .venv-checkov tests/judges/node_modules .aws-sam .bench .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

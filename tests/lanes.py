@@ -29,3 +29,8 @@ def need_browser() -> str:
 def need_node() -> str:
     """The path of Node.js."""
     return shutil.which("node") or not_run("there is no Node.js here")
+
+
+def need_age() -> str:
+    """The path of the program `age`."""
+    return shutil.which("age") or not_run("there is no age here (the package `age` of most systems)")

@@ -52,7 +52,9 @@ def _options(arguments: argparse.Namespace, simulators: Simulators | None, payme
     from infra.local.identity_providers import SimulatedIdentityProviders
     from infra.local.stack import StackOptions
 
-    parameters: dict[str, str] = dict(pair.split("=", 1) for pair in arguments.parameter)
+    # A receiver that somebody tries webhooks out with is on this machine.
+    parameters = {"WebhookHosts": "localhost:*,127.0.0.1:*"}
+    parameters |= dict(pair.split("=", 1) for pair in arguments.parameter)
     urls: dict[str, str] = simulators.urls if simulators else {}
     urls |= dict(pair.split("=", 1) for pair in arguments.provider_url)
     secrets: dict[str, object] = simulators.secrets if simulators else {}

@@ -1,4 +1,4 @@
-"""Deploys the translated template to the embedded AWS: creates a CloudFormation change set and executes it.
+"""Deploys the translated template to the embedded AWS: creates CloudFormation change sets and executes them.
 
 Deploying again is cheap and touches only changed resources, so redeploying is also how new code takes effect.
 """
@@ -17,11 +17,16 @@ from typing import Any
 
 from infra import static_files
 from infra.local import artifacts, translate
+from infra.local.split import Stacks, split
 
 STACK = "atelier"
+# Begins as the names of nested stacks do on AWS, and so the names of its alarms.
+OBSERVERS_STACK = f"{STACK}-Observers"
 ARTIFACT_BUCKET = "atelier-artifacts"
 TEMPLATE_KEY = "template.json"
 UNPACKED_FOLDER = "layers"
+# In the data folder: the templates of the last run, with what they were made from.
+TRANSLATED_FILE = "template.json"
 DEPLOY_SECONDS_MAX = 180.0
 NEVER_CREATED = ("REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE")
 
@@ -36,7 +41,8 @@ class DeploymentUnfinished(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DeployedStack:
-    """A deployed stack. `resources`: logical id → physical id. `changed`: logical ids that this deployment touched."""
+    """What is deployed, in both stacks. `outputs`: of the first. `resources`: logical id → physical id. `changed`:
+    logical ids that this deployment touched."""
 
     outputs: Mapping[str, str]
     resources: Mapping[str, str]
@@ -74,40 +80,44 @@ def deploy(root: Path, folder: Path, aws: Aws, parameters: Mapping[str, str]) ->
 
     Raises DeploymentError, DeploymentUnfinished, translate.TemplateError, FileNotFoundError."""
     static_files.write_list(root)
-    template = _translated_template(root, folder)
-    built = artifacts.collect(root, _code_folders(template), folder / UNPACKED_FOLDER)
+    stacks = _translated_template(root, folder)
+    built = artifacts.collect(root, _code_folders(stacks.product), folder / UNPACKED_FOLDER)
     _upload(aws, built)
-    ready = translate.with_artifacts(template, {artifact.folder: artifact.key for artifact in built})
-    declared = template.get("Parameters", {})
+    ready = translate.with_artifacts(stacks.product, {artifact.folder: artifact.key for artifact in built})
+    declared = stacks.product.get("Parameters", {})
     unknown = sorted(set(parameters) - set(declared))
     if unknown:
         raise DeploymentError(f"template.yaml has no parameter {', '.join(unknown)}")
-    changed = _apply(aws, ready, parameters)
-    deployed = _describe(aws, changed)
+    changed = _apply(aws, STACK, ready, parameters)
+    outputs = _outputs(aws, STACK)
+    observed = {name: outputs[name] for name in stacks.observers["Parameters"]}
+    changed += _apply(aws, OBSERVERS_STACK, stacks.observers, observed)
+    deployed = DeployedStack(outputs, _resources(aws, STACK) | _resources(aws, OBSERVERS_STACK), changed)
     static_files.publish(aws.client("s3"), deployed.outputs["StaticBucket"], static_files.collect(root))
     return deployed
 
 
-def _translated_template(root: Path, folder: Path) -> translate.Template:
-    """The translated template; the last run's if no source of it has changed, because importing the translator takes a
+def _translated_template(root: Path, folder: Path) -> Stacks:
+    """The translated templates; the last run's if no source of it has changed, because importing the translator takes a
     second."""
     templates = [
         root / "template.yaml",
         *sorted((root / "infra").glob("*.yaml")),
         *sorted((root / "statemachines").iterdir()),
     ]
-    code = [Path(__file__).with_name(f"{module}.py") for module in ("translate", "flatten", "templates")]
+    code = [Path(__file__).with_name(f"{module}.py") for module in ("translate", "flatten", "split", "templates")]
     sources = [*templates, *code]
     digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()
-    cache_file = folder / "template.json"
+    cache_file = folder / TRANSLATED_FILE
     if cache_file.exists():
         recorded = json.loads(cache_file.read_text("utf-8"))
         if recorded["sources"] == digest:
-            return recorded["template"]
-    template = translate.translate(root, ARTIFACT_BUCKET)
+            return Stacks(recorded["product"], recorded["observers"])
+    stacks = split(translate.translate(root, ARTIFACT_BUCKET))
     cache_file.parent.mkdir(parents=True, exist_ok=True)
-    cache_file.write_text(json.dumps({"sources": digest, "template": template}), "utf-8")
-    return template
+    recorded = {"sources": digest, "product": stacks.product, "observers": stacks.observers}
+    cache_file.write_text(json.dumps(recorded), "utf-8")
+    return stacks
 
 
 def _code_folders(template: translate.Template) -> list[str]:
@@ -140,16 +150,30 @@ def _remove_stale(store: Path, current: set[str]) -> None:
             shutil.rmtree(place)
 
 
-def _apply(aws: Aws, template: translate.Template, parameters: Mapping[str, str]) -> tuple[str, ...]:
+def _create_lost_log_groups(aws: Aws) -> None:
+    """Creates the log groups of the present stack that are not there: earlier versions of the embedded AWS made none
+    for a template's, and a metric filter needs one."""
+    pages = aws.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=STACK)
+    resources = [each for page in pages for each in page["StackResourceSummaries"]]
+    wanted = {each["PhysicalResourceId"] for each in resources if each["ResourceType"] == "AWS::Logs::LogGroup"}
+    groups = aws.client("logs").get_paginator("describe_log_groups").paginate()
+    for missing in wanted - {each["logGroupName"] for page in groups for each in page["logGroups"]}:
+        aws.client("logs").create_log_group(logGroupName=missing)
+
+
+def _apply(aws: Aws, stack: str, template: translate.Template, parameters: Mapping[str, str]) -> tuple[str, ...]:
+    """Creates or updates a stack; returns the logical ids of what that touched."""
     from botocore.exceptions import ClientError
 
     cloudformation = aws.client("cloudformation")
-    statuses = [s["StackStatus"] for s in cloudformation.describe_stacks()["Stacks"] if s["StackName"] == STACK]
+    statuses = [s["StackStatus"] for s in cloudformation.describe_stacks()["Stacks"] if s["StackName"] == stack]
+    if statuses and stack == STACK:
+        _create_lost_log_groups(aws)
     name = f"change-{time.time_ns()}"
     aws.client("s3").put_object(Bucket=ARTIFACT_BUCKET, Key=TEMPLATE_KEY, Body=json.dumps(template).encode())
     try:
         cloudformation.create_change_set(
-            StackName=STACK,
+            StackName=stack,
             ChangeSetName=name,
             ChangeSetType="CREATE" if not statuses or statuses[0] in NEVER_CREATED else "UPDATE",
             TemplateURL=f"{aws.endpoint}/{ARTIFACT_BUCKET}/{TEMPLATE_KEY}",
@@ -159,18 +183,31 @@ def _apply(aws: Aws, template: translate.Template, parameters: Mapping[str, str]
     except ClientError as error:
         raise DeploymentError(f"CloudFormation refuses the template: {error.response['Error']['Message']}") from error
     change_set = _wait_until_done(
-        lambda: cloudformation.describe_change_set(StackName=STACK, ChangeSetName=name), "Status"
+        lambda: cloudformation.describe_change_set(StackName=stack, ChangeSetName=name), "Status"
     )
     if change_set["Status"] == "FAILED":
         if "didn't contain changes" not in change_set.get("StatusReason", ""):
             raise DeploymentError(f"CloudFormation refuses the template: {change_set.get('StatusReason', '')}")
-        cloudformation.delete_change_set(StackName=STACK, ChangeSetName=name)
+        cloudformation.delete_change_set(StackName=stack, ChangeSetName=name)
         return ()
-    cloudformation.execute_change_set(StackName=STACK, ChangeSetName=name)
-    stack = _wait_until_done(lambda: cloudformation.describe_stacks(StackName=STACK)["Stacks"][0], "StackStatus")
-    if stack["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-        raise DeploymentError(_first_failure(cloudformation, change_set["CreationTime"]) or stack["StackStatus"])
-    return tuple(change["ResourceChange"]["LogicalResourceId"] for change in change_set["Changes"])
+    changes = [change["ResourceChange"] for change in change_set["Changes"]]
+    if any(each["ResourceType"] == "AWS::CloudWatch::Alarm" and each["Action"] == "Remove" for each in changes):
+        _remove_combined_alarms(aws)
+    cloudformation.execute_change_set(StackName=stack, ChangeSetName=name)
+    applied = _wait_until_done(lambda: cloudformation.describe_stacks(StackName=stack)["Stacks"][0], "StackStatus")
+    if applied["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+        reason = _first_failure(cloudformation, stack, change_set["CreationTime"])
+        raise DeploymentError(reason or applied["StackStatus"])
+    return tuple(change["LogicalResourceId"] for change in changes)
+
+
+def _remove_combined_alarms(aws: Aws) -> None:
+    """Removes the alarms that combine others, because no alarm can be removed that they name. `alarms.py` makes them
+    again."""
+    cloudwatch = aws.client("cloudwatch")
+    pages = cloudwatch.get_paginator("describe_alarms").paginate(AlarmTypes=["CompositeAlarm"])
+    for name in [alarm["AlarmName"] for page in pages for alarm in page["CompositeAlarms"]]:
+        cloudwatch.delete_alarms(AlarmNames=[name])
 
 
 def _wait_until_done(describe: Callable[[], Any], status: str) -> Any:
@@ -185,8 +222,8 @@ def _wait_until_done(describe: Callable[[], Any], status: str) -> Any:
     )
 
 
-def _first_failure(cloudformation: Any, since: datetime) -> str:
-    pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=STACK)
+def _first_failure(cloudformation: Any, stack: str, since: datetime) -> str:
+    pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack)
     failures = [
         event
         for page in pages
@@ -202,12 +239,11 @@ def _first_failure(cloudformation: Any, since: datetime) -> str:
     return f"{first['LogicalResourceId']} ({first['ResourceType']}): {first['ResourceStatusReason']}"
 
 
-def _describe(aws: Aws, changed: tuple[str, ...]) -> DeployedStack:
-    cloudformation = aws.client("cloudformation")
-    stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
-    resources = cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
-    return DeployedStack(
-        {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])},
-        {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources},
-        changed,
-    )
+def _outputs(aws: Aws, stack: str) -> dict[str, str]:
+    [described] = aws.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+    return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
+
+
+def _resources(aws: Aws, stack: str) -> dict[str, str]:
+    resources = aws.client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
+    return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources}

@@ -27,7 +27,7 @@ DIFFERENCES = (
         "a_nested_stack_with_a_stream_output_cannot_be_updated",
         "Nested stacks are updated in place.",
         "An update of a stack whose output reads a table's StreamArn ends in UPDATE_ROLLBACK_FAILED.",
-        "infra/local/flatten.py lays infra/*.yaml into one stack.",
+        "infra/local/flatten.py lays infra/*.yaml into one stack, and split.py what observes into a second one.",
     ),
     Difference(
         "the_body_of_an_http_api_makes_no_routes",
@@ -42,10 +42,46 @@ DIFFERENCES = (
         "They and infra/edge.yaml are left out; infra/local/edge.py behaves as the distribution.",
     ),
     Difference(
+        "a_saved_query_is_an_unknown_type",
+        "AWS::Athena::NamedQuery is listed in Athena's console.",
+        "CloudFormation refuses the type.",
+        "infra/local/translate.py leaves them out; infra/sql.py reads them from the template.",
+    ),
+    Difference(
+        "athena_without_duckdb_answers_with_a_made_up_row",
+        "Athena answers a query from the files, or fails.",
+        "Without DuckDB in its environment each query succeeds with one row, `mock_value`.",
+        "It is among the packages of `make run`, which says so at its start when it is missing.",
+    ),
+    Difference(
         "alarms_do_not_support_metric_expressions",
         "An alarm may be a metric-math expression.",
         "CloudFormation refuses alarms with Metrics.",
-        "infra/local/translate.py leaves them out.",
+        "infra/local/translate.py leaves them out; infra/local/alarms.py creates them by the API, and computes.",
+    ),
+    Difference(
+        "saved_log_queries_and_combined_alarms_are_unknown_types",
+        "AWS::Logs::QueryDefinition saves a query, AWS::CloudWatch::CompositeAlarm combines alarms.",
+        "CloudFormation refuses the types.",
+        "Queries are left out; infra/local/alarms.py creates the combined alarms by the API.",
+    ),
+    Difference(
+        "lines_and_queues_make_no_metrics",
+        "Embedded metrics and metric filters make metrics of a function's lines; queues and machines write their own.",
+        "There are no such metrics, so no alarm would fire.",
+        "infra/local/alarms.py reads lines, queues and executions, and makes the metrics.",
+    ),
+    Difference(
+        "a_subscription_wants_all_terms_of_its_pattern",
+        "A subscription's pattern of optional terms (`?a ?b`) takes a line with any of them.",
+        "A line must contain all of them.",
+        "infra/local/translate.py takes the pattern away; functions/events/report_errors reads lines itself.",
+    ),
+    Difference(
+        "an_alarm_looks_at_all_dimensions_of_a_metric",
+        "An alarm watches the metric with exactly its dimensions.",
+        "All values of a metric's name count, whatever their dimensions.",
+        "infra/local/alarm_rules.py decides, and infra/local/alarms.py stores the states.",
     ),
     Difference(
         "reserved_concurrency_of_a_template_is_ignored",
@@ -151,6 +187,13 @@ DIFFERENCES = (
         "ses:SendEmail is allowed on the identity of the sender.",
         "The emulator asks for the action on every resource.",
         "infra/local/translate.py widens just this action; template.yaml names identities.",
+    ),
+    # ---- backups -------------------------------------------------------------------------------------------------
+    Difference(
+        "an_import_needs_permission_on_every_resource",
+        "dynamodb:ImportTable and DescribeImport are allowed on the table that is made.",
+        "The emulator asks for the actions on every resource.",
+        "infra/local/translate.py widens just these actions; template.yaml names the scratch tables.",
     ),
     # ---- keys ----------------------------------------------------------------------------------------------------
     Difference(

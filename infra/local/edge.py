@@ -34,6 +34,7 @@ from yarl import URL
 
 from infra.local.distribution import PREFLIGHT_HEADER, Behaviour, Distribution
 from infra.local.signed_urls import SignedUrls, UrlRefused
+from infra.local.sockets import HandshakeRefused, forward_socket
 
 BODY_BYTES_MAX = 10 * 1024 * 1024  # the gateway's own limit
 # Each request in progress occupies a worker process of the emulator. More of them than the processors can serve would
@@ -53,6 +54,7 @@ BODY_SECONDS_MAX = 60.0
 IDLE_SECONDS_MAX = 75.0
 HEAD_BYTES_MAX = 16_384
 CHUNK_BYTES = 256 * 1024
+SOCKETS_ORIGIN = "live"  # of infra/edge.yaml
 COMPRESSED_BYTES_MIN = 1000  # CloudFront leaves smaller files as they are
 _HOP_BY_HOP = frozenset(
     {
@@ -87,13 +89,14 @@ class PortInUse(Exception):
 class Origins:
     """Where requests are forwarded to. `public_url`: the address that viewers use; signed URLs begin with it.
     `bucket_urls`: by the origin's name (media, static). `edge_key`: the secret that the edge sends to the API with each
-    request. URLs have no trailing slash."""
+    request. `socket_url`: of the WebSocket API. URLs have no trailing slash."""
 
     public_url: str
     api_url: str
     bucket_urls: Mapping[str, str]
     media_keys: Mapping[str, str]
     edge_key: str = ""
+    socket_url: str = ""
 
 
 class _Server(web.Server):
@@ -235,7 +238,23 @@ class Edge:
             self._signed_urls.check(self._origins.public_url + request.raw_path, time.time())
         if behaviour.in_bucket:
             return await self._forward_to_bucket(request, path, behaviour, self._origins)
+        if behaviour.origin == SOCKETS_ORIGIN:
+            return await self._forward_socket(request, self._origins)
         return await self._forward_to_api(request, behaviour.origin_path, self._origins)
+
+    async def _forward_socket(self, request: web.BaseRequest, origins: Origins) -> web.StreamResponse:
+        if request.headers.get("upgrade", "").lower() != "websocket":
+            return _error_response(426, "BAD_REQUEST", "Connect to this address with WebSocket.")
+        headers = {
+            "atelier-viewer-address": request.remote or "127.0.0.1",
+            "atelier-edge-key": origins.edge_key,
+            "user-agent": request.headers.get("user-agent", ""),
+        }
+        url = f"{origins.socket_url}?{request.raw_path.partition('?')[2]}"
+        try:
+            return await forward_socket(request, self._client, url, headers)
+        except HandshakeRefused:
+            return _error_response(401, "UNAUTHENTICATED", "The ticket is unknown, used, over, or of another address.")
 
     async def _forward_to_api(self, request: web.BaseRequest, prefix: str, origins: Origins) -> web.Response:
         if (request.content_length or 0) > BODY_BYTES_MAX:
@@ -264,6 +283,7 @@ class Edge:
         name, question, query = request.raw_path.partition("?")
         path = prefix + ("/" + self._distribution.root_object if name == "/" else name) + question + query
         waits = "wait" in headers.get("prefer", "") or (request.method == "POST" and path.startswith("/v1/"))
+        waits = waits or (name == "/api/events" and "wait=" in query)
         if path.startswith("/v1/models/"):
             name, question, query = path.partition("?")
             path = re.sub("%2F", "/", name, flags=re.IGNORECASE) + question + query

@@ -6,6 +6,7 @@ what the emulator reads: each start writes it anew from that copy. `s3/` holds t
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -15,7 +16,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,18 @@ START_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 20.0
 REPORT_SECONDS_MAX = 2.0
 PORTS_MAX = 3
+FIRST_COPY_SECONDS_MAX = 30.0
 CHILD_MODULE = "infra.local.emulator_process"
+
+
+# What the embedded AWS uses only if it is there, and what happens without it.
+OPTIONAL_PACKAGES = {"duckdb": "every query of Athena (`make sql`) succeeds with one made-up row"}
+
+
+def missing_packages(packages: Mapping[str, str] = OPTIONAL_PACKAGES) -> list[str]:
+    """A sentence for each package that this environment does not have."""
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    return [f"the package {name} is missing: {packages[name]}" for name in missing]
 
 
 class EmulatorError(Exception):
@@ -162,6 +174,13 @@ class Emulator:
             self._resume_saving()
             raise
         self._resume_saving()
+
+    def wait_until_saved(self) -> None:
+        """Wait until a copy is written that was begun after this call, or for FIRST_COPY_SECONDS_MAX at most: a copy
+        that fails is reported at the end."""
+        begun, deadline = time.time_ns(), time.monotonic() + FIRST_COPY_SECONDS_MAX
+        while self._saved_at_ns < begun and self.running and time.monotonic() < deadline:
+            time.sleep(0.05)
 
     def _resume_saving(self) -> None:
         self._send_command(b"1")

@@ -58,6 +58,7 @@ class SavingApplication:
             message = await receive()
             if message["type"] == "lifespan.shutdown":
                 keeping.cancel()
+                await self._copies_end()
                 await self.save(is_clean_stop=True)
             return message
 
@@ -82,6 +83,11 @@ class SavingApplication:
         """Writes a copy of the present state and reports the result."""
         if not self._paused:
             await self._wait_for(self._fork(is_clean_stop))
+
+    async def _copies_end(self) -> None:
+        """Returns when no copy is being written: otherwise an earlier one may end after the last one, and its report
+        would say that the last changes are not saved. The waiter has one thread, so what it gets now comes after."""
+        await asyncio.get_running_loop().run_in_executor(self._waiter, int)
 
     def _fork(self, is_clean_stop: bool) -> int:
         self._changed = False

@@ -13,12 +13,13 @@ from typing import TypeVar
 
 import aiohttp
 
-from infra.local import demo, demo_sign_in, mail, payments
+from infra.local import alarms, demo, demo_sign_in, mail, payments
+from infra.local.alarms import LocalAlarms
 from infra.local.demo_sign_in import DemoSignIn
 from infra.local.deploy import DeploymentError, DeploymentUnfinished
 from infra.local.distribution import read_distribution
 from infra.local.edge import Edge, PortInUse
-from infra.local.emulator import EmulatorError
+from infra.local.emulator import EmulatorError, missing_packages
 from infra.local.mail import LocalMail
 from infra.local.payments import PaymentsError
 from infra.local.stack import SOURCE_ERRORS, DataInUse, Stack, StackOptions
@@ -76,6 +77,8 @@ async def _serve(serving: ServeOptions) -> None:
     sign_in = DemoSignIn(options.data / demo.ACCOUNT_FILE)
     pages = {demo_sign_in.PATH: sign_in.answer} if serving.with_demo else {}
     pages[mail.PATH] = LocalMail(lambda: stack.emulator.endpoint).answer
+    watched = LocalAlarms(lambda: stack.aws, lambda: stack.resources, options.root, _print_line)
+    pages[alarms.PATH] = watched.answer
     if isinstance(options.payments, payments.Simulation):
         pages[payments.PATH] = options.payments.answer
     if options.identity_providers:
@@ -94,18 +97,19 @@ async def _serve(serving: ServeOptions) -> None:
             options.payments.serve()
             if options.payments.needs_reconciling:
                 await asyncio.to_thread(stack.reconcile_billing)
-        for note in (*stack.emulator.notes, *stack.notes):
+        for note in (*stack.emulator.notes, *missing_packages(), *stack.notes):
             _print_line(note)
         taken = time.monotonic() - started
         _print_line(
             f"ready at http://localhost:{port} after {taken:.1f} s; state is kept in {options.data}; Ctrl-C stops it"
         )
         print(f"mails: http://localhost:{port}{mail.PATH}", flush=True)
+        print(f"alarms: http://localhost:{port}{alarms.PATH}", flush=True)
         for line in options.payments.lines if options.payments else ():
             print(line, flush=True)
         for line in serving.simulators.usage_lines(f"http://localhost:{port}") if serving.simulators else ():
             print(line, flush=True)
-        work: list[Awaitable[None]] = [_watch_emulator(stack)]
+        work: list[Awaitable[None]] = [_watch_emulator(stack), watched.watch()]
         if serving.with_watch:
             work.append(_redeploy_changes(stack, edge, options.root, modified))
         if serving.with_demo:

@@ -70,6 +70,8 @@ class Stack:
         self._deploying = threading.Lock()
         # Whether a deployment has been completed, so that requests are served.
         self._serves = False
+        # Physical ids of the deployed resources by their logical ids.
+        self.resources: Mapping[str, str] = {}
         # Sentences about the last deployment for the person at the terminal.
         self.notes: list[str] = []
         self.emulator = Emulator(options.data, enforce_policies=options.enforce_policies)
@@ -81,6 +83,8 @@ class Stack:
             "Stage": "local",
             "FrontendOrigins": FRONTEND_ORIGINS,
             **GENEROUS_PARAMETERS,
+            # The embedded AWS exports no table.
+            "BackupMethod": "segments",
             **MAIL_PARAMETERS,
             **(self._options.payments.parameters if self._options.payments else {}),
             **(self._options.identity_providers.parameters if self._options.identity_providers else {}),
@@ -108,11 +112,14 @@ class Stack:
             self._options.payments.start(public_url, self.emulator)
         if self._options.identity_providers:
             self._options.identity_providers.start(public_url)
-        self._aws = Aws(self.emulator.endpoint)
+        self.aws = Aws(self.emulator.endpoint)
         deployed = self.deploy()
         # On AWS an operator verifies the sender's domain. After the deployment, because this is a change that is saved,
         # and nothing can go on from half a deployment.
-        self._aws.client("sesv2").create_email_identity(EmailIdentity=MAIL_DOMAIN)
+        self.aws.client("sesv2").create_email_identity(EmailIdentity=MAIL_DOMAIN)
+        if self.emulator.starts_empty:
+            # Until then a stack that is killed would begin anew, and forget what it had already answered.
+            self.emulator.wait_until_saved()
         return self.origins(deployed)
 
     def deploy(self) -> DeployedStack:
@@ -121,11 +128,12 @@ class Stack:
         with self._deploying, self.emulator.saving_paused(resumes_after=SOURCE_ERRORS if self._serves else ()):
             deployed = self._deploy()
         self._serves = True
+        self.resources = deployed.resources
         return deployed
 
     def _deploy(self) -> DeployedStack:
         parameters = {"PublicUrl": self._public_url, **self.parameters}
-        deployed = deploy(self._options.root, self._options.data, self._aws, parameters)
+        deployed = deploy(self._options.root, self._options.data, self.aws, parameters)
         if self._options.provider_secrets:
             self._add_to_secret(deployed.resources[PROVIDERS_SECRET], self._options.provider_secrets)
         if self._options.identity_providers:
@@ -146,7 +154,7 @@ class Stack:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            answer = self._aws.client("lambda").invoke(
+            answer = self.aws.client("lambda").invoke(
                 FunctionName=deployed.resources[SYNC_PRICES], Payload=json.dumps({"apply": True}).encode()
             )
             result = json.loads(answer["Payload"].read())
@@ -160,12 +168,12 @@ class Stack:
     def reconcile_billing(self) -> None:
         """Has our records compared with Stripe, in the background."""
         resources = json.loads((self._options.data / HANDLES_FILE).read_text("utf-8"))["resources"]
-        self._aws.client("lambda").invoke(
+        self.aws.client("lambda").invoke(
             FunctionName=resources[RECONCILE_BILLING], InvocationType="Event", Payload=b"{}"
         )
 
     def _add_to_secret(self, secret: str, values: Mapping[str, object]) -> None:
-        manager = self._aws.client("secretsmanager")
+        manager = self.aws.client("secretsmanager")
         present = json.loads(manager.get_secret_value(SecretId=secret)["SecretString"])
         if present != {**present, **values}:
             manager.put_secret_value(SecretId=secret, SecretString=json.dumps({**present, **values}))
@@ -182,6 +190,7 @@ class Stack:
             "resources": deployed.resources,
         }
         (self._options.data / HANDLES_FILE).write_text(json.dumps(handles, indent=1), "utf-8")
+        sockets = self.emulator.endpoint.replace("http", "ws", 1)
         return Origins(
             public_url=self._public_url,
             api_url=f"{self.emulator.endpoint}/_aws/execute-api/{outputs['ApiId']}/$default",
@@ -191,10 +200,11 @@ class Stack:
             },
             media_keys={outputs["MediaKeyPairId"]: outputs["MediaPublicKeyPem"]},
             edge_key=self._edge_key(deployed),
+            socket_url=f"{sockets}/_aws/execute-api/{outputs['WebSocketApiId']}/live",
         )
 
     def _edge_key(self, deployed: DeployedStack) -> str:
-        secret = self._aws.client("secretsmanager").get_secret_value(SecretId=deployed.resources[EDGE_SECRET])
+        secret = self.aws.client("secretsmanager").get_secret_value(SecretId=deployed.resources[EDGE_SECRET])
         return str(json.loads(secret["SecretString"])["key"])
 
     def stop(self) -> None:

@@ -25,9 +25,12 @@ LOCAL_KEY_PAIR_ID = "KLOCAL"
 PLACEHOLDERS: Mapping[str, str] = {
     "AWS::CloudFront::PublicKey": LOCAL_KEY_PAIR_ID,
     "AWS::CloudFront::KeyGroup": "local",
+    "AWS::Athena::NamedQuery": "none",
+    "AWS::Logs::QueryDefinition": "none",
+    "AWS::CloudWatch::CompositeAlarm": "none",
 }
 # The beginnings of the actions that the emulator checks for every resource.
-WIDENED_ACTIONS = ("states:SendTask", "ses:SendEmail")
+WIDENED_ACTIONS = ("states:SendTask", "ses:SendEmail", "dynamodb:ImportTable", "dynamodb:DescribeImport")
 # The local edge does the work of this nested stack; outputs that refer to it are left out.
 EDGE_STACK = "Edge"
 
@@ -44,6 +47,7 @@ def translate(root: Path, artifact_bucket: str) -> Template:
     template = flatten(template, root, dropped_stack=EDGE_STACK)
     _expand_routes(template)
     _drop_unsupported(template)
+    _drop_permissions_of_routes(template)
     _allow_on_every_resource(template)
     return template
 
@@ -99,7 +103,8 @@ def _translate_sam(template: Template, root: Path, bucket: str) -> Template:
 def _expand_routes(template: Template) -> None:
     resources: dict[str, Json] = template["Resources"]
     for api, resource in list(resources.items()):
-        if resource["Type"] != "AWS::ApiGatewayV2::Api":
+        # A WebSocket API has its routes as resources already.
+        if resource["Type"] != "AWS::ApiGatewayV2::Api" or "Body" not in resource["Properties"]:
             continue
         body = resource["Properties"].pop("Body")
         resource["Properties"].pop("FailOnWarnings", None)
@@ -179,6 +184,8 @@ def _drop_unsupported(template: Template) -> None:
     for name in [*placeholders, *combined]:
         del resources[name]
     for resource in resources.values():
+        if resource["Type"] == "AWS::Logs::SubscriptionFilter":
+            resource["Properties"]["FilterPattern"] = ""
         # The local stage's data ends with its folder; nothing is to be retained when a resource is deleted.
         resource.pop("DeletionPolicy", None)
         resource.pop("UpdateReplacePolicy", None)
@@ -190,9 +197,19 @@ def _drop_unsupported(template: Template) -> None:
         raise TemplateError(f"the local stack has no replacement for {', '.join(unknown)}")
 
 
+def _drop_permissions_of_routes(template: Template) -> None:
+    """Drops the permissions by which the gateway may call functions: the embedded AWS asks for none. On AWS each nested
+    stack has its own limit of 500 resources; here all are in one template, to which the same limit applies."""
+    resources: dict[str, Json] = template["Resources"]
+    for name, resource in list(resources.items()):
+        is_permission = resource["Type"] == "AWS::Lambda::Permission"
+        if is_permission and resource["Properties"]["Principal"] == "apigateway.amazonaws.com":
+            del resources[name]
+
+
 def _allow_on_every_resource(template: Template) -> None:
-    """Allows WIDENED_ACTIONS on every resource: on AWS the permission names the state machine of a task token, or the
-    sender of a mail, but the emulator checks these actions without a resource."""
+    """Allows WIDENED_ACTIONS on every resource: on AWS the permission names the state machine of a task token, the
+    sender of a mail, or the table of an import, but the emulator checks these actions without a resource."""
     documents: list[Json] = []
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::IAM::Role":

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 HERE = Path(__file__).parent
 LAMBDA_PYTHON = (3, 13)
@@ -27,10 +27,18 @@ PLATFORMS = [f"manylinux_2_{minor}_aarch64" for minor in range(34, 16, -1)] + ["
 
 # The services that the product calls, by their folder in botocore/data; the other four hundred stay behind.
 SERVICES = frozenset(
-    {"dynamodb", "events", "kms", "lambda", "s3", "secretsmanager", "sesv2", "sqs", "stepfunctions", "sts"}
+    {
+        *("apigatewaymanagementapi", "cloudformation", "cloudwatch", "dynamodb", "events", "kms", "lambda", "s3"),
+        *("scheduler", "secretsmanager", "service-quotas", "sesv2", "sqs", "stepfunctions", "sts"),
+    }
 )
 # The same, by the name that their host begins with: the index of endpoints.json.
-ENDPOINTS = frozenset({"dynamodb", "email", "events", "kms", "lambda", "s3", "secretsmanager", "sqs", "states", "sts"})
+ENDPOINTS = frozenset(
+    {
+        *("cloudformation", "dynamodb", "email", "events", "execute-api", "kms", "lambda", "monitoring", "s3"),
+        *("scheduler", "secretsmanager", "servicequotas", "sqs", "states", "sts"),
+    }
+)
 # Layers of functions that do not take the runtime layer, and that layer itself.
 ALONE = frozenset({"runtime", "studio"})
 # What compilers and type checkers read.
@@ -163,10 +171,10 @@ def without_prose(node: Any) -> Any:
     if isinstance(node, dict):
         return {
             key: value if key == "clientContextParams" else without_prose(value)
-            for key, value in node.items()
+            for key, value in cast("dict[str, Any]", node).items()
             if not (key in ("documentation", "documentationUrl") and isinstance(value, str))
         }
-    return [without_prose(value) for value in node] if isinstance(node, list) else node
+    return [without_prose(value) for value in cast("list[Any]", node)] if isinstance(node, list) else node
 
 
 if __name__ == "__main__":

@@ -17,8 +17,16 @@ from pathlib import Path
 
 from tests.bench.measure import ROOT, NotRun, Result
 
-STANDALONE_ROWS = {3: "warm_request", 8: "hot_wallet", 10: "webhook_burst", 11: "media_path", 12: "packages"}
-STACK_ROWS = (1, 2, 4, 5, 6, 7, 13, 15, 19)
+STANDALONE_ROWS = {
+    3: "warm_request",
+    8: "hot_wallet",
+    9: "analytics_query",
+    10: "webhook_burst",
+    11: "media_path",
+    12: "packages",
+    17: "export",
+}
+STACK_ROWS = (1, 2, 4, 5, 6, 7, 13, 15, 16, 19)
 RESULTS = ROOT / ".bench/results.json"
 
 
@@ -54,7 +62,16 @@ def measures(wanted: set[int]) -> Iterable[tuple[str, Callable[[], list[Result]]
             yield module.replace("_", " "), import_module(f"tests.bench.{module}").rows
     if not wanted & {*STACK_ROWS}:
         return
-    from tests.bench import cold_start, generation_cost, readiness, stack, stripe_webhook, studio, submit_latency
+    from tests.bench import (
+        cold_start,
+        generation_cost,
+        readiness,
+        stack,
+        stripe_webhook,
+        studio,
+        submit_latency,
+        watched_generation,
+    )
 
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
@@ -62,6 +79,8 @@ def measures(wanted: set[int]) -> Iterable[tuple[str, Callable[[], list[Result]]
         with stack.running_stack(data) as running:
             if wanted & {4, 5, 6}:
                 yield "the cost of a generation", lambda: generation_cost.rows(running)
+            if 16 in wanted:
+                yield "a watched generation", lambda: watched_generation.rows(running)
             if 19 in wanted:
                 yield "Studio", lambda: studio.rows(running, Path(folder))
             if 7 in wanted:

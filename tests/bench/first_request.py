@@ -1,6 +1,7 @@
 """Run in a fresh process: imports a function's app.py, serves one request, prints time and memory as JSON.
 
 Usage: python first_request.py <app.py, or - for none> <event.json> <directories of the import path>
+In the event, `process-number` stands for the number of this process.
 """
 
 import time
@@ -39,7 +40,8 @@ def main() -> None:
         import app as function
 
         with open(event) as request:
-            status = function.handler(json.load(request), Context())["statusCode"]
+            text = request.read().replace("process-number", str(os.getpid()))
+        status = function.handler(json.loads(text), Context())["statusCode"]
     elapsed = (time.perf_counter() - started) * 1000
     print(json.dumps({"milliseconds": elapsed, "mebibytes": resident_mebibytes(), "status": status}))
 

@@ -1,10 +1,16 @@
-"""Rows 4, 5 and 6: what one image costs at AWS, from the submission to the asset and the settled, sealed credits.
+"""Rows 4, 5 and 6: what one image costs at AWS, from the submission to the asset, the settled, sealed credits, and the
+count of it in analytics.
 
 A meter between the functions and the embedded AWS counts their calls. Lambda's requests and times come from its own
 reports in the log, transitions from the execution's history, and prices from a dated file. Cold starts and what happens
 once an hour (reading secrets and keys) are not counted: they are spread over too many generations to matter. The
 embedded model's time is not counted either, because it paints inside the function; it is in the log too, and is printed
 separately.
+
+Seals and analytics follow in batches: AWS collects what a workspace does within SealWindowSeconds (a minute). Their
+units are those of a batch of BATCH generations of one workspace, divided; what a generation costs that is alone in its
+minute is printed beside that. What is done once an hour for a workspace, keeping the sums of its day, is not counted
+either.
 """
 
 from __future__ import annotations
@@ -26,7 +32,14 @@ from tests.bench.units import Units
 PROMPT = "a lighthouse at dusk, waves below, oil on canvas, warm light in the windows, a storm far out"
 GENERATIONS = 5
 WARM_UP = 2
-TABLES = ("identity", "ledger", "generations", "library", "requests")
+TABLES = ("identity", "ledger", "generations", "library", "requests", "analytics")
+SEALING, COUNTING = "StreamsLedgerFunction", "StreamsAnalyticsFunction"
+BATCH = 20
+"""How many generations are sealed and counted at once."""
+MILESTONES = 4
+"""What an account with a picture has reached: sign-up, picture, and a day and a month with a request."""
+COUNTED_PARTS = 6
+"""What it writes for them: a receipt, a row and the mark of the hour, for usage and for credits."""
 CLIENT_POLLS = 2
 """How often a client looks at a generation before it is done."""
 QUIET_SECONDS = 1.0
@@ -49,9 +62,23 @@ class Bill:
     transitions: int
     quantities: Counter[str]
 
+    def with_share(self, of_batch: Bill, number: int) -> Bill:
+        """This bill with its share of what is done once for a number of generations."""
+        shares = {
+            table: self.tables.get(table, Units()) + units * (1 / number) for table, units in of_batch.tables.items()
+        }
+        shared_quantities = Counter({name: amount / number for name, amount in of_batch.quantities.items()})  # pyright: ignore[reportArgumentType]
+        return Bill(self.tables | shares, self.transitions, self.quantities + shared_quantities)
+
     @property
     def units(self) -> Units:
-        return sum(self.tables.values(), Units())
+        """The way from the submission to analytics; what real time reads and writes is a row of its own."""
+        return sum((units for table, units in self.tables.items() if not is_realtime(table)), Units())
+
+    @property
+    def realtime(self) -> Units:
+        """What real time reads and writes."""
+        return sum((units for table, units in self.tables.items() if is_realtime(table)), Units())
 
     def dollars(self, prices: dict[str, int]) -> dict[str, float]:
         """Dollars for a million generations, by the names of the price file."""
@@ -59,52 +86,63 @@ class Bill:
         return {thing: amount * by_name[thing] / 1e6 for thing, amount in self.quantities.items()}
 
 
+def is_realtime(table: str) -> bool:
+    """Whether a table is that of feeds and connections."""
+    return "realtime" in table.lower()
+
+
 def rows(running: BenchStack) -> list[Result]:
     """Units, transitions and dollars of one generation (of a million, for the last)."""
     sheet = yaml.safe_load((Path(__file__).parent / "prices.yaml").read_text())
     prices, naive = sheet["microusd_per_million"], sheet["naive"]
     # The median: a schedule may have run meanwhile, and its calls belong to no generation.
-    bill = sorted(measure_bills(running), key=lambda bill: sum(bill.dollars(prices).values()))[GENERATIONS // 2]
+    bill, alone = (
+        sorted(bills, key=lambda bill: sum(bill.dollars(prices).values()))[GENERATIONS // 2]
+        for bills in measure_bills(running, batches=(BATCH, 1))
+    )
     dollars = bill.dollars(prices)
     model = dollars.pop("model_gigabyte_second")
     for context in TABLES:
         print(f"{context}: {bill.tables.get(running.child.table(context), Units())}")
+    print(f"real time, while nobody watches: {bill.realtime}")
+    print(f"a generation that is alone in its minute: {alone.units}")
     print("dollars for a million: " + "; ".join(f"{thing} {amount:.2f}" for thing, amount in sorted(dollars.items())))
     print(f"the model that paints them, beside that: {model:.2f}")
     naive_dollars = naive["microusd_per_million_generations"] / 1e6
     return [
-        Result(4, "write units of a generation", bill.units.write, naive["write_units"], "WRU", ours_max=18),
-        Result(4, "read units of a generation", bill.units.read, naive["read_units"], "RRU", ours_max=8),
+        Result(4, f"write units, {BATCH} a batch", bill.units.write, naive["write_units"], "WRU", ours_max=16),
+        Result(4, f"read units, {BATCH} a batch", bill.units.read, naive["read_units"], "RRU", ours_max=8),
         Result(5, "transitions of a generation", bill.transitions, naive["transitions"], "", ours_max=5),
         Result(6, "a million generations at AWS", sum(dollars.values()), naive_dollars, "$", ours_max=130),
     ]
 
 
-def measure_bills(stack: BenchStack, generations: int = GENERATIONS) -> list[Bill]:
-    """Generate images one after the other behind the meter, after a few uncounted ones."""
+def measure_bills(
+    stack: BenchStack, generations: int = GENERATIONS, batches: tuple[int, ...] = (BATCH,)
+) -> list[list[Bill]]:
+    """Generate images one after the other behind the meter, after a few uncounted ones; for each size of a batch their
+    bills, with a share of what is done for such a batch."""
     with metering_proxy(stack.aws.endpoint) as (meter, url):
         stack.set_environment(AWS_ENDPOINT_URL=url)
         try:
+            # First, so that nothing else waits in the streams.
+            shared = {number: measure_batch(stack, meter, number) for number in batches}
             token = stack.sign_up()
-            return [measure_bill(stack, meter, token) for _ in range(WARM_UP + generations)][WARM_UP:]
+            with stack.one_batch(COUNTING), stack.one_batch(SEALING):
+                bills = [measure_bill(stack, meter, token) for _ in range(WARM_UP + generations)][WARM_UP:]
+            return [[bill.with_share(shared[number], number) for bill in bills] for number in batches]
         finally:
             stack.set_environment(AWS_ENDPOINT_URL=stack.aws.endpoint)
 
 
 def measure_bill(stack: BenchStack, meter: Meter, token: str) -> Bill:
-    """Generate one image and count everything that was done for it."""
+    """Generate one image and count everything that was done for it, except its seal and its facts, which wait."""
     wait_until_idle(meter)
     meter.reset()
     since = int(time.time() * 1000)
 
-    # A generation ends well within the window for which AWS collects ledger entries to seal them together
-    # (SealWindowSeconds, a minute), so its entries are sealed in one batch here too.
-    with stack.one_batch("StreamsLedgerFunction"):
-        generation = submit_image(stack, token)
-        execution = wait_for_execution(stack, generation)
-        wait_until_idle(meter)
-        puts = meter.calls["dynamodb.PutItem"]
-    wait_for_seal(meter, puts)
+    generation = submit_image(stack, token)
+    execution = wait_for_execution(stack, generation)
     wait_until_idle(meter)
     tables = dict(meter.dynamodb.tables)
     for _ in range(CLIENT_POLLS):
@@ -126,9 +164,54 @@ def measure_bill(stack: BenchStack, meter: Meter, token: str) -> Bill:
     return Bill(tables, quantities["state_transition"], quantities)
 
 
-def submit_image(stack: BenchStack, token: str) -> str:
-    """Submit one image of the usual size; returns the generation's id."""
-    parameters = {"width": 1024, "height": 1024}
+def measure_batch(stack: BenchStack, meter: Meter, number: int) -> Bill:
+    """What seals and analytics do for a batch of generations of a new account, and the movements of their credits."""
+    sums, ledger, token = stack.child.table("analytics"), stack.child.table("ledger"), stack.sign_up()
+    wait_for_execution(stack, submit_image(stack, token, 512))
+    wait_for_milestones(stack, sums)
+    with stack.one_batch(COUNTING), stack.one_batch(SEALING):
+        for _ in range(number):
+            # Small ones, because a day's credits are few.
+            wait_for_execution(stack, submit_image(stack, token, 512))
+        wait_until_idle(meter)
+        meter.reset()
+        since = int(time.time() * 1000)
+    deadline = time.monotonic() + SETTLED_SECONDS_MAX
+    # One transaction for each of the two streams that analytics reads, and one seal.
+    expected = Counter({("TransactWriteItems", sums): COUNTED_PARTS, ("PutItem", ledger): 1})
+    while not expected <= Counter((operation, table) for operation, table, _ in meter.dynamodb.log):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not sealed and counted within {SETTLED_SECONDS_MAX} s")
+        time.sleep(0.05)
+    wait_until_idle(meter)
+    tables = {table: meter.dynamodb.tables[table] for table in (sums, ledger)}
+    quantities, units = lambda_usage(stack, since), sum(tables.values(), Units())
+    quantities["dynamodb_write_unit"], quantities["dynamodb_read_unit"] = units.write, units.read
+    return Bill(tables, 0, quantities)
+
+
+def wait_for_milestones(stack: BenchStack, table: str) -> None:
+    """Wait until what an account reaches once a day is counted, which no later generation of the day pays for."""
+    dynamodb, deadline = stack.aws.client("dynamodb"), time.monotonic() + SETTLED_SECONDS_MAX
+    arguments = {
+        "FilterExpression": "begins_with(sk, :prefix)",
+        "ExpressionAttributeValues": {":prefix": {"S": "milestone#"}},
+    }
+    before = 0
+    while True:
+        count = dynamodb.scan(TableName=table, **arguments)["Count"]
+        # They come one after the other, the last one of each account at the end.
+        if count and count == before and count % MILESTONES == 0:
+            return
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"no milestones within {SETTLED_SECONDS_MAX} s")
+        before = count
+        time.sleep(0.2)
+
+
+def submit_image(stack: BenchStack, token: str, side: int = 1024) -> str:
+    """Submit one square image; returns the generation's id."""
+    parameters = {"width": side, "height": side}
     body = {"kind": "image", "prompt": PROMPT, "model": "local/canvas", "parameters": parameters}
     status, answer = stack.call("POST", "/api/generate", body, token)
     assert status == 202, answer
@@ -150,15 +233,6 @@ def wait_for_execution(stack: BenchStack, generation: str) -> str:
             return execution
         time.sleep(0.05)
     raise TimeoutError(f"{generation} did not end within {GENERATION_SECONDS_MAX} s")
-
-
-def wait_for_seal(meter: Meter, puts: int) -> None:
-    """Wait until the held-back stream was processed and a seal written: one more item put than before."""
-    deadline = time.monotonic() + SETTLED_SECONDS_MAX
-    while meter.calls["dynamodb.PutItem"] == puts:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"nothing was sealed within {SETTLED_SECONDS_MAX} s")
-        time.sleep(0.05)
 
 
 def wait_until_idle(meter: Meter) -> None:

@@ -73,14 +73,16 @@ def run_alternately(
     return {name: {key: statistics.median(run[key] for run in runs) for key in runs[0]} for name, runs in found.items()}
 
 
-def run_child(arguments: Sequence[str], environment: Mapping[str, str] = {}) -> dict[str, Any]:
+def run_child(
+    arguments: Sequence[str], environment: Mapping[str, str] = {}, *, seconds_max: int = 300
+) -> dict[str, Any]:
     """Run this Python once and return the JSON object of its last line; raises RuntimeError with its output."""
     ran = subprocess.run(
         [sys.executable, *arguments],
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "", **environment},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=seconds_max,
         check=False,
     )
     if ran.returncode:

@@ -69,15 +69,17 @@ class BenchStack:
 
     @contextmanager
     def one_batch(self, function: str) -> Iterator[None]:
-        """Hold back the stream of a function, and deliver it in one batch at the end of the block. On AWS the mapping's
-        batching window does that; the emulator has no such window."""
+        """Hold back the streams of a function, and deliver each in one batch at the end of the block. On AWS the
+        mapping's batching window does that; the emulator has no such window."""
         client, name = self.aws.client("lambda"), self.child.resource(function)
-        (mapping,) = client.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
-        client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+        mappings = client.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
+        for mapping in mappings:
+            client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
         try:
             yield
         finally:
-            client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+            for mapping in mappings:
+                client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
 
     def set_environment(self, **variables: str) -> None:
         """Add these variables to every function's environment; they take effect at its next cold start."""

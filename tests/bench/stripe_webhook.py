@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.bench.cold_start import emulator_environment, stage_function
+from tests.bench.cold_start import emulator_environment, function_path, stage_function
 from tests.bench.measure import ROOT, Result, run_alternately
+from tests.bench.site_folder import ISOLATED, reference_site
 from tests.bench.stack import BenchStack
 
 DELIVERIES = 300
 SECRET_ID, SIGNING_SECRET = "bench-stripe", "whsec_of_the_bench"
 EVENT = ROOT / "events/webhooks/stripe/invoice_paid.json"
+TYPICAL_IMPORTS = ("boto3", "aws-lambda-powertools", "stripe")
 COLD_RATIO_MAX, OWN_TIME_RATIO_MAX = 0.6, 0.45
 
 
@@ -30,12 +32,14 @@ def rows(running: BenchStack, folder: Path) -> list[Result]:
     ours = {**deployed, **aws, "ATELIER_PAYMENTS": "stripe", "ATELIER_SECRET_STRIPE": SECRET_ID}
     typical = {**aws, "TYPICAL_TABLE": running.child.table("inbox"), "TYPICAL_SECRET": SECRET_ID}
     script, more = str(Path(__file__).parent / "deliver.py"), [SIGNING_SECRET, str(DELIVERIES)]
-    app = stage_function(folder, "stripe_webhook", ROOT / "functions/webhooks/stripe")
+    source = ROOT / "functions/webhooks/stripe"
+    app = stage_function(folder, "stripe_webhook", source)
     reference = stage_function(folder, "typical_webhook", Path(__file__).parent / "typical_webhook")
+    site = reference_site(folder, "typical_webhook", TYPICAL_IMPORTS)
     found = run_alternately(
         {
-            "ours": ([script, str(app), str(EVENT), str(folder / "layer"), *more], ours),
-            "typical": ([script, str(reference), str(EVENT), "", *more], typical),
+            "ours": ([*ISOLATED, script, str(app), str(EVENT), function_path(folder, source), *more], ours),
+            "typical": ([*ISOLATED, script, str(reference), str(EVENT), str(site), *more], typical),
         }
     )
     return [

@@ -146,7 +146,7 @@ class Files(FakeMedia):
     def input_asset(self, workspace_id: str, asset_id: str, asset_type: str) -> InputAsset:
         return InputAsset(asset_id, "0" * 64, "png")
 
-    def stored_bytes(self, workspace_id: str) -> int:
+    def counted_bytes(self, workspace_id: str) -> int:
         return 0
 
 

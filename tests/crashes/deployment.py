@@ -5,7 +5,6 @@ Its tables have streams, which are read through the emulator's API; its provider
 
 from __future__ import annotations
 
-import base64
 import json
 import logging
 from collections.abc import Iterator
@@ -35,6 +34,7 @@ from tests.crashes.simulated_aws import stream_mappings
 from tests.embedded_aws import Tables, clear_wiring_caches, create_tables
 from tests.integration.world import World
 from tests.invoke import load_function
+from tests.table_streams import TableStream
 
 PUBLIC_URL = "https://media.example.com"
 MEDIA_MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:generate-media"
@@ -61,9 +61,10 @@ class ProductDeployment:
         # These are not the product's clients, so that the tests' own calls are neither counted nor made to fail.
         session = botocore.session.Session()
         self.dynamodb, self.s3 = session.create_client("dynamodb"), session.create_client("s3")
-        self._streams = session.create_client("dynamodbstreams")
-        self._after = {
-            mapping.table: self._follow_stream(getattr(tables, mapping.table)) for mapping in stream_mappings()
+        read_streams = session.create_client("dynamodbstreams")
+        self._streams = {
+            table: TableStream(self.dynamodb, read_streams, getattr(tables, table))
+            for table in {mapping.table for mapping in stream_mappings()}
         }
         self._apps: dict[str, ModuleType] = {}
 
@@ -83,7 +84,7 @@ class ProductDeployment:
         self.replicate.reset()
         for item in self.dynamodb.scan(TableName=self.tables.providers)["Items"]:
             self.dynamodb.delete_item(TableName=self.tables.providers, Key={"pk": item["pk"], "sk": item["sk"]})
-        for table in self._after:
+        for table in self._streams:
             self.new_records(table)
         self.cold_start_all()
 
@@ -100,29 +101,7 @@ class ProductDeployment:
 
     def new_records(self, table: str) -> list[dict[str, Any]]:
         """The stream records of a table since the last call, in order."""
-        answer = self._streams.get_records(ShardIterator=self._after[table])
-        self._after[table] = answer["NextShardIterator"]
-        return [_as_lambda_event(record) for record in answer["Records"]]
-
-    def _follow_stream(self, table: str) -> str:
-        view = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
-        described = self.dynamodb.update_table(TableName=table, StreamSpecification=view)["TableDescription"]
-        arn = described["LatestStreamArn"]
-        (shard,) = self._streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
-        start = {"StreamArn": arn, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
-        iterator: str = self._streams.get_shard_iterator(**start)["ShardIterator"]
-        return iterator
-
-
-def _as_lambda_event(record: Any) -> dict[str, Any]:
-    """A stream record as Lambda receives it: binary values are in base64, the rest is the same."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: plain(part) for name, part in value.items()}
-        return base64.b64encode(value).decode() if isinstance(value, bytes) else value
-
-    return {"eventName": record["eventName"], "dynamodb": {**plain(record["dynamodb"])}}
+        return self._streams[table].new_records()
 
 
 def _example_url_keys() -> dict[str, str]:
@@ -179,6 +158,9 @@ def deployed_product(endpoint_url: str) -> Iterator[ProductDeployment]:
             "ATTEMPT_POLL_SECONDS": "5",
             "GENERATION_DEADLINE_SECONDS": "180",
             "EVENT_BUS": "events",
+            # Nobody listens, and there is no endpoint, so nothing is sent to either.
+            "WEBHOOK_QUEUE_URL": f"{QUEUE}-webhooks",
+            "WEBSOCKET_URL": "https://sockets.example/live",
         }.items():
             environment.setenv(f"ATELIER_{variable}", value)
         clear_wiring_caches(clients=False)

@@ -33,6 +33,8 @@ VARIABLE_TEXT = (
     (re.compile(r"\d{4}-\d{2}-\d{2}"), "…"),
     (re.compile(r"[0-9a-f]{32,}"), "…"),
     (re.compile(r"msg_\w+"), "msg_…"),
+    # Events are numbered from the time on.
+    (re.compile(r"(?<=page#)\d{15}"), "…"),
     (re.compile(r"(?<=-)[0-9a-f]{12}\b"), "…"),
 )
 Responses = Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]
@@ -86,10 +88,11 @@ class CallInterceptor:
     """Intercepts the calls of the product's AWS clients. Calls outside an `invocation` are the tests' own and are not
     counted.
 
-    `responses`: the operations that simulated services answer. `faults`: how calls fail, by their number.
-    `before_call`: called with each call before it is sent, so that another function can run in the middle of this
-    one."""
+    `services`: those whose clients are intercepted, beside DynamoDB. `responses`: the operations that simulated
+    services answer. `faults`: how calls fail, by their number. `before_call`: called with each call before it is sent,
+    so that another function can run in the middle of this one."""
 
+    services: tuple[str, ...] = SERVICES
     responses: Responses = field(default_factory=dict[str, Callable[[dict[str, Any]], dict[str, Any]]])
     faults: dict[int, FaultMode] = field(default_factory=dict[int, FaultMode])
     calls: list[Call] = field(default_factory=list[Call])
@@ -108,7 +111,7 @@ class CallInterceptor:
     @contextmanager
     def attached(self) -> Iterator[None]:
         """Intercept every request of the product's clients until the block ends."""
-        clients = [client(service) for service in SERVICES] + [connection().client]
+        clients = [client(service) for service in self.services] + [connection().client]
         for each in clients:
             self._tries_max[each.meta.service_model.service_id.hyphenize()] = each.meta.config.retries[
                 "total_max_attempts"
@@ -188,6 +191,8 @@ def _target_of(service: str, operation: str, request: AWSPreparedRequest) -> str
             )
         case "dynamodb", _:
             return _without_variable_text(_item_key(request_body))
+        case "sesv2", _:
+            return _without_variable_text(request_body["Content"]["Simple"]["Subject"]["Data"])
         case "sqs", _:
             return str(json.loads(request_body["MessageBody"])["do"])
         case "sfn", "StartExecution":

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from atelier.generations.model import Status
 from atelier.ledger.audit import audit
-from atelier.wiring import ledger, seals
+from atelier.wiring import analytics, ledger, seals
+from tests.counted import counted_rows, rows_of_records
 from tests.crashes.scenario_run import ScenarioRun
 
 ENDING_KINDS = ("settled", "released", "expired")
@@ -75,11 +76,16 @@ def check_invariants(run: ScenarioRun) -> Outcome:
     executions = [*run.machine.executions.values(), *run.runs.executions.values()]
     assert {execution.status for execution in executions} == {"SUCCEEDED"}
     assert not run.queue.dead_letters
-    assert not any(stream.discarded for stream in run.streams.values())
+    assert not any(stream.discarded for stream in run.streams)
 
     # The ledger's stream has sealed every movement, once.
     report = audit(generation.workspace_id, deps=seals.seal_deps(), now=run.now)
     assert (report.sealed, report.mismatches) == (0, ())
+
+    # Everything that was committed is counted, once.
+    analytics.bind_table()
+    movements = run.deployment.world.assert_sound()
+    assert counted_rows(generation.workspace_id) == rows_of_records([generation, *stages], movements)
 
     assert run.sweep_again() == []
     return Outcome(generation.status, generation.credits_charged, len(run.submissions))

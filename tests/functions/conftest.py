@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import botocore.session
 import pytest
 
 from atelier.adapters.aws.clients import client
@@ -30,6 +29,23 @@ PUBLIC_URL = "https://media.example.com"
 # The key from which links and codes in mails are made.
 LINKS_KEY = "6c696e6b7320616e6420636f646573206f6620746865206578616d706c657321"
 ROLE = "arn:aws:iam::000000000000:role/tests"
+# Settings that are the same in every test.
+SETTINGS = {
+    # Results may come from loopback here.
+    "STAGE": "local",
+    "PROVIDERS": "local,replicate",
+    # Nothing listens on this port; the fixtures `replicate` and `stripe` start servers and set their addresses.
+    "PROVIDER_URLS": "replicate=http://127.0.0.1:9",
+    "MEDIA_KEY_PAIR_ID": "K2EXAMPLE",
+    "BACKUP_METHOD": "segments",
+    # Nobody wants reports; tests/functions/test_report_errors.py does.
+    "SENTRY_DSN": "",
+    "PAYMENTS": "stripe",
+    "STRIPE_URL": "http://127.0.0.1:9",
+    "ATTEMPT_POLL_SECONDS": "1",
+    # No such function; tests/functions/test_admin_prices.py answers in its place.
+    "SYNC_PRICES": "sync-prices",
+}
 # A state that sends its task token and its input as a message, and ends when the token is answered.
 WAITING_STATE = {
     "Type": "Task",
@@ -39,11 +55,16 @@ WAITING_STATE = {
 }
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds --write-mail-crashes, see test_crashes_of_mails.py."""
+    parser.addoption("--write-mail-crashes", action="store_true", help="write CRASHES_OF_MAILS.md anew")
+
+
 @pytest.fixture
-def deployed(tables: Tables, aws: botocore.session.Session, monkeypatch: pytest.MonkeyPatch) -> Tables:
+def deployed(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> Tables:
     """Tables, signing keys and the environment of a deployed function."""
     secret = f"identity-{tables.identity}"
-    manager = aws.create_client("secretsmanager")
+    manager = client("secretsmanager")
     manager.create_secret(Name=secret, SecretString=json.dumps(new_key_set()))
     links = f"links-{tables.identity}"
     manager.create_secret(Name=links, SecretString=json.dumps({"key": LINKS_KEY}))
@@ -52,6 +73,11 @@ def deployed(tables: Tables, aws: botocore.session.Session, monkeypatch: pytest.
     monkeypatch.setenv("ATELIER_STAGE", "test")
     monkeypatch.setenv("ATELIER_PUBLIC_URL", PUBLIC_URL)
     monkeypatch.setenv("ATELIER_SECRET_IDENTITY", secret)
+    monkeypatch.setenv("ATELIER_WEBSOCKET_URL", "https://ws123def45.execute-api.eu-central-1.amazonaws.com/live")
+    for bucket in ("exports", "audit"):
+        client("s3").create_bucket(Bucket=f"{bucket}-{tables.identity}")
+    monkeypatch.setenv("ATELIER_EXPORTS_BUCKET", f"exports-{tables.identity}")
+    monkeypatch.setenv("ATELIER_EVENTS_BUCKET", f"exports-{tables.identity}")
     return tables
 
 
@@ -102,6 +128,7 @@ class AwsResources:
     billing_queue: str
     events_queue: str
     tokens_queue: str
+    webhooks_queue: str
     secrets: list[str]
 
     def items(self, table: str) -> list[dict[str, Any]]:
@@ -142,15 +169,29 @@ class AwsResources:
         return WaitingExecution(listed["executions"][0]["executionArn"], message["token"], message["input"])
 
 
+def create_secrets(contents: dict[str, Any], name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Creates secrets with these contents, and names them in the environment."""
+    for secret, value in contents.items():
+        client("secretsmanager").create_secret(Name=f"{secret}-{name}", SecretString=json.dumps(value))
+        monkeypatch.setenv(f"ATELIER_SECRET_{secret}", f"{secret}-{name}")
+
+
+def dead_letter_queues(name: str) -> str:
+    """Creates the queues of dead letters; returns their setting."""
+    names = ("attempts", "resets", "billing-events", "updates", "events")
+    urls = {queue: client("sqs").create_queue(QueueName=f"dead-{queue}-{name}")["QueueUrl"] for queue in names}
+    return ",".join(f"{queue}={url}" for queue, url in urls.items())
+
+
 @pytest.fixture
 def cloud(
     deployed: Tables, monkeypatch: pytest.MonkeyPatch, url_keys: dict[str, str], kept_secret: list[str]
 ) -> Iterator[AwsResources]:
     """All AWS resources of a deployment, with the account of the example events and both providers enabled."""
     name = deployed.identity.removeprefix("identity-")
-    attempts, resets, billing, events_queue, tokens_queue = (
+    attempts, resets, billing, events_queue, tokens_queue, webhooks, updates = (
         client("sqs").create_queue(QueueName=f"{queue}-{name}")["QueueUrl"]
-        for queue in ("attempts", "resets", "billing", "told", "tokens")
+        for queue in ("attempts", "resets", "billing", "told", "tokens", "webhooks", "updates")
     )
     client("s3").create_bucket(Bucket=f"media-{name}")
 
@@ -173,30 +214,30 @@ def cloud(
         "EDGE": {"key": "the key of the edge"},
         "PROVIDERS": {"replicate": {"api_token": API_TOKEN, "webhook_secret": WEBHOOK_SECRET}},
         "PROVIDER_KEYS": new_master_keys(system_clock()),
+        "BACKUPS": new_key_set(),
         "STRIPE": {"api_key": STRIPE_KEY, "webhook_secrets": [STRIPE_WEBHOOK_SECRET]},
         # Nobody is registered at an identity provider; tests/functions/test_oauth.py is.
         "OAUTH": {},
     }
-    for secret, value in contents.items():
-        client("secretsmanager").create_secret(Name=f"{secret}-{name}", SecretString=json.dumps(value))
-        monkeypatch.setenv(f"ATELIER_SECRET_{secret}", f"{secret}-{name}")
+    create_secrets(contents, name, monkeypatch)
     for variable, value in {
-        # Results may come from loopback here.
-        "STAGE": "local",
-        "PROVIDERS": "local,replicate",
-        # Nothing listens on this port; the fixtures `replicate` and `stripe` start servers and set their addresses.
-        "PROVIDER_URLS": "replicate=http://127.0.0.1:9",
-        "MEDIA_KEY_PAIR_ID": "K2EXAMPLE",
+        **SETTINGS,
         "AUDIT_BUCKET": f"audit-{deployed.identity}",
         "MEDIA_BUCKET": f"media-{name}",
+        "BACKUPS_BUCKET": f"media-{name}",
+        "STACK": name,
         "GENERATE_MEDIA_ARN": machine,
         "RUN_PIPELINE_ARN": machine,
+        **dict.fromkeys(("WRITE_EXPORT_ARN", "WRITE_WHOLE_EXPORT_ARN", "ERASE_ARN"), machine),
         "ATTEMPTS_QUEUE_URL": attempts,
         "RESETS_QUEUE_URL": resets,
         "BILLING_EVENTS_QUEUE_URL": billing,
-        "PAYMENTS": "stripe",
-        "STRIPE_URL": "http://127.0.0.1:9",
-        "ATTEMPT_POLL_SECONDS": "1",
+        "WEBHOOK_QUEUE_URL": webhooks,
+        "WEBHOOK_HOSTS": "127.0.0.1:*",
+        "UPDATES_QUEUE_URL": updates,
+        "DEAD_LETTERS": dead_letter_queues(name),
+        "JOBS": f"archive-audit=archive-{name}",
+        "DEAD_LETTER_SOURCES": f"attempts={attempts},resets={resets},billing-events={billing},updates={updates}",
         "EVENT_BUS": bus,
     }.items():
         monkeypatch.setenv(f"ATELIER_{variable}", value)
@@ -204,7 +245,7 @@ def cloud(
     clear_wiring_caches(clients=False)
     create_account()
     resources = AwsResources(
-        deployed, f"media-{name}", machine, attempts, resets, billing, events_queue, tokens_queue, kept_secret
+        deployed, f"media-{name}", machine, attempts, resets, billing, events_queue, tokens_queue, webhooks, kept_secret
     )
     yield resources
 

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
+from atelier.adapters.aws.dynamodb.erasures.store import ERASURE, ErasureItem
+from atelier.adapters.aws.dynamodb.identity.items import PROFILE, SessionItem, UserItem, session_sk
+from atelier.adapters.aws.dynamodb.moderation_queue import MODERATION, FlaggedItemItem
 from atelier.adapters.aws.dynamodb.uploads import DynamoUploads
 from atelier.adapters.aws.s3 import MediaStore as S3MediaStore
 from atelier.adapters.media.keys import upload_key
-from atelier.clock import system_clock
+from atelier.backups.model import Backup, BackupMethod, BackupScope
+from atelier.billing.adjustments import Adjustment
+from atelier.billing.price_proposals import Proposal
+from atelier.catalogue.catalogue import document
+from atelier.clock import rfc3339, system_clock
+from atelier.exports.model import Export, ExportDataset, ExportFormat
+from atelier.exports.whole_export import WholeExport
 from atelier.generations.model import Attempt, AttemptStatus, Generation, Kind, Recipe, asset_id
 from atelier.generations.pipelines import StageOptions, build_pipeline
 from atelier.generations.ports import TaskCallback
@@ -17,43 +27,73 @@ from atelier.generations.webhook_token import WebhookAddress
 from atelier.identity.api_tokens import TOKEN_LIFETIME_MAX, ApiToken, TokenText
 from atelier.identity.model import Credentials, Device, new_user, open_session
 from atelier.identity.opening import Opening
+from atelier.ids import new_id
 from atelier.library.character import Character
 from atelier.library.template import Template, TemplateVariable
 from atelier.library.upload import Upload
+from atelier.moderation.queue import Flag, FlagSource
 from atelier.projects.model import WORKSPACE as BUDGET
 from atelier.projects.model import Alert, Budget, Project
 from atelier.provider_keys.model import ProviderCredentials as Access
 from atelier.provider_keys.model import ProviderKey, SealContext
 from atelier.provider_port import Accepted
 from atelier.settings import LibraryTable, MediaBucket
+from atelier.webhook_endpoints.model import (
+    DeliveryAttempt,
+    DeliveryState,
+    Endpoint,
+    SigningSecret,
+    WebhookDelivery,
+)
+from atelier.webhook_endpoints.sign import body_of, new_secret
 from atelier.wiring import (
+    adjustments,
+    backups,
+    erasures,
+    exports,
     generations,
     identity,
     ledger,
     library,
+    moderation_queue,
     projects,
+    proposals,
     provider_key_store,
     provider_keys,
+    webhook_endpoints,
     workflow,
+    workspaces,
 )
 from atelier.wiring.prices import prices
+from atelier.workspaces.model import WorkspaceProfile
 
 USER = "usr_01M7XCN60QCB8JGMC722TFVM7C"
+OTHER_USER = "usr_01M7XCN60QBBBBBBBBBBBBBBBB"
 SESSION = "ses_01M7XCN60QP33GFPHA3AFEB61Q"
 WORKSPACE = "wsp_01M7XCN60Q0Z9AH99VAAQWYH99"
 GENERATION = "gen_01M7XCQ90TTWV90RHCSAQSAH7Q"
 RUN = "gen_01M7XCQ90T5R2V8Y1B4E7H0K3N"
+ADJUSTMENT = "adj_01M7XCQ90T4D8K2M6R0V4Z8B3F"
+PROPOSAL = "prp_01M7XCQ90T4D8K2M6R0V4Z8B3F"
+FLAGGED = "mod_01M7XCQ90T4D8K2M6R0V4Z8B3F"
 ATTEMPT = "att_01M7XCQ9FV8XPRB91WYT2YAKNS"
 ASSET = asset_id(GENERATION, 0)
 KEY = "key_01M7XCN60Q6FWRTBRK8SSNMQ3V"
+ORGANIZATION = "wsp_01M7XCN60QTRG4N8C2V6K0B5X9"
 PROJECT = "prj_01M7XCN60Q4D8K2M6R0V4Z8B3F"
 ALERT = "alr_0QX7H2J5M8R1V4Y6B9D3F0K2N5"
 CHARACTER = "chr_01M7XCN60Q7T2V5X8Z1B4D6F9H"
 UPLOAD = "ast_01M7XCN60Q5W8Z1C4F7J0M3Q6T"
+ERASED_USER = "usr_01M7XCN60QERASEDPERS0N0001"
 TEMPLATE = "tpl_01M7XCN60Q3S6V9Y2B5E8G1J4M"
+EXPORT = "exp_01M7XCQ90T4D8K2M6R0V4Z8B3F"
+WHOLE_EXPORT = "exp_01M7XCQ90T4D8K2M6R0V4Z8B3G"
+BACKUP = "bak_01M7XCQ90T4D8K2M6R0V4Z8B3F"
 TOKEN = "tok_01M7XCN60Q3T0KENEXAMPQEXX1"
 # The API token that example events send; `issue_token` stores its record.
 TOKEN_TEXT = "atl_01M7XCN60Q0Z9AH99VAAQWYH9901M7XCN60Q3T0KENEXAMPQEXX1ofTheExampleEventsofTheExampleEventsofTheEx3levci"
+WEBHOOK_ENDPOINT = "whe_01M7XCN60Q6FWRTBRK8SSNMQ3V"
+WEBHOOK_DELIVERY = "whd_01M7XCN60Q6FWRTBRK8SSNMQ3V"
 PROMPT = "a lighthouse at dusk"
 # The key that signs the token in the example webhook's path.
 ATTEMPTS_KEY = "6578616d706c65206b6579206f6620746865206578616d706c65206576656e74"
@@ -152,6 +192,42 @@ def add_provider_key(name: str = "the first") -> ProviderKey:
     return key
 
 
+def make_administrator() -> None:
+    """Makes the example's user an administrator of the platform, whose session has just proven a second factor, and
+    creates the user about whom the examples of administrators are."""
+    now = system_clock()
+    ledger.wallets()
+    user, workspace = new_user("somebody-else@example.com", "Bob", now)
+    session, _ = open_session(OTHER_USER, workspace.id, Device("tests", "203.0.113.8"), now)
+    identity.accounts().create(
+        Credentials(user.email, OTHER_USER, workspace.id, "no hash"),
+        replace(user, id=OTHER_USER, email_verified=True, email_verified_at=now),
+        replace(workspace, owner_id=OTHER_USER),
+        Opening(session),
+    )
+    # Another administrator has requested a correction.
+    adjustments.deps().store.add(
+        Adjustment(ADJUSTMENT, WORKSPACE, 5000, "The pictures of a week were broken", OTHER_USER, now), events=()
+    )
+    before: dict[str, Any] = next(each for each in document()["packs"] if each["id"] == "small@1")
+    entry = before | {"id": "small@2", "price": 700}
+    proposals.deps().store.add(Proposal(PROPOSAL, "pack", before, entry, "Dearer", OTHER_USER, now), events=())
+    create_flagged()
+    identity.make_administrator("of-the-examples@example.com", system_clock())
+    UserItem(USER, PROFILE).update([UserItem.totp.set("fct_example")])
+    SessionItem(USER, session_sk(SESSION)).update([SessionItem.mfa_at.set(rfc3339(system_clock()))])
+
+
+def create_flagged() -> None:
+    """Creates the example's item of the moderation queue."""
+    queue, at = moderation_queue.queue(), system_clock()
+    queue.flag(Flag(FlagSource.RESULT, WORKSPACE, USER, "hate", "image", "local/canvas", "gen_1", at))
+    [item] = FlaggedItemItem.query(MODERATION, consistent_read=True)
+    item.delete()
+    item.sk = FLAGGED
+    item.save()
+
+
 def create_project(limit_microusd: int | None = 5_000_000, workspace_id: str = WORKSPACE) -> Project:
     """Creates the example's project, without generations, and the example's alerts about it and the workspace."""
     now = system_clock()
@@ -161,6 +237,14 @@ def create_project(limit_microusd: int | None = 5_000_000, workspace_id: str = W
     for budget in (PROJECT, BUDGET):
         store.raise_alert(Alert(ALERT, workspace_id, budget, 80, 5_000_000, 4_000_000, now))
     return project
+
+
+def create_organization() -> WorkspaceProfile:
+    """Creates the organisation of the examples, whose owner is their user."""
+    now = system_clock()
+    organization = WorkspaceProfile(ORGANIZATION, "organization", "Atlas Films", USER, now, now, slug="atlas-films")
+    workspaces.workspaces().create(organization)
+    return organization
 
 
 def create_character(workspace_id: str = WORKSPACE) -> Character:
@@ -218,3 +302,60 @@ def movement_kinds() -> list[str]:
 def webhook_address() -> WebhookAddress:
     """The attempt that the example webhook's token names."""
     return WebhookAddress("replicate", WORKSPACE, GENERATION, ATTEMPT)
+
+
+def create_export() -> Export:
+    """A requested export of the workspace's generations."""
+    now = system_clock()
+    dataset, format = ExportDataset.GENERATIONS, ExportFormat.CSV
+    export = Export(EXPORT, WORKSPACE, USER, dataset, format, now - timedelta(days=1), now, now, now)
+    exports.store().create(export, 3, [])
+    return export
+
+
+def create_whole_export() -> WholeExport:
+    """An export of everything that was requested so long ago that another one may be requested."""
+    at = system_clock() - timedelta(days=2)
+    export = WholeExport(WHOLE_EXPORT, WORKSPACE, USER, True, at)
+    exports.whole_store().create(export, at - timedelta(days=1), [])
+    return export
+
+
+def begin_erasure() -> None:
+    """The erasure of an account of which nothing is left."""
+    erasures.store()
+    at = rfc3339(system_clock())
+    ErasureItem(
+        ERASED_USER, ERASURE, subject=ERASED_USER, workspace_id="wsp_01M7XCN60QERASEDPERS0N0001", claimed_at=at
+    ).save()
+
+
+def create_backup() -> None:
+    """Records the example's backup, which is being written."""
+    now = system_clock()
+    new = Backup(BACKUP, BackupScope.DAILY, BackupMethod.SEGMENTS, "backups", now, now, ("media/0/1",))
+    backups.records().create(new)
+
+
+def create_webhook_endpoint(
+    workspace_id: str = WORKSPACE, url: str = "https://8.8.8.8/hooks", **fields: Any
+) -> Endpoint:
+    """An endpoint for webhooks, with a delivery that has failed."""
+    now = system_clock()
+    secret = SigningSecret(webhook_endpoints.sealer().seal(new_secret(), workspace_id, WEBHOOK_ENDPOINT))
+    endpoint = Endpoint(WEBHOOK_ENDPOINT, workspace_id, USER, url, ("*",), "n8n", secret, now, now, **fields)
+    webhook_endpoints.endpoints().create(endpoint, [])
+    delivery = WebhookDelivery(
+        WEBHOOK_DELIVERY,
+        workspace_id,
+        WEBHOOK_ENDPOINT,
+        f"{GENERATION}#succeeded",
+        "generation.succeeded",
+        body_of("generation.succeeded", rfc3339(now), {"generation_id": GENERATION}),
+        now,
+        DeliveryState.FAILED,
+        attempts=(DeliveryAttempt(new_id("whr", now), now, 20, 500, None, "oops"),),
+        attempt_count=1,
+    )
+    webhook_endpoints.deliveries().add(delivery)
+    return endpoint

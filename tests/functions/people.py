@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from atelier.adapters.aws.dynamodb import transaction
+from atelier.adapters.aws.dynamodb.identity.items import PROFILE, UserItem
 from atelier.adapters.aws.dynamodb.ledger.transactions import put_tier
 from atelier.adapters.aws.dynamodb.workspaces.items import MEMBER_PREFIX, MemberItem, decode_member
 from atelier.clock import system_clock
@@ -55,6 +56,14 @@ def create_person(name: str, *, verified: bool = True, mfa: bool = False) -> Per
         Opening(session),
     )
     return Person(user.email, user.id, session.id, workspace.id)
+
+
+def create_administrator(name: str) -> Person:
+    """Creates an administrator of the platform, whose session has just proven a second factor."""
+    person = create_person(name, mfa=True)
+    identity.make_administrator(person.email, system_clock())
+    UserItem(person.user_id, PROFILE).update([UserItem.totp.set("fct_example")])
+    return person
 
 
 def call(app: ModuleType, person: Person, request: str, body: Any = None, **headers: str) -> Reply:

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from atelier.http.api import Api, Route
-from atelier.identity.permissions import WEAKEST, Role, permits
+from atelier.identity.permissions import PLATFORM_PERMISSIONS, WEAKEST, Role, permits
 from atelier.identity.scopes import EXCLUDED_PERMISSIONS
 from tests.invoke import ROOT, load_function
 
@@ -22,7 +22,8 @@ HEAD = """# Who may call which route
 Written by `PYTHONPATH=layers/atelier/python .venv/bin/python -m tests.functions.route_matrix`; a test compares it with
 the routes, and sends a request for each cell. A role that is marked may call the route; who is no member is answered as
 if there were no such workspace. Token: an API token with the permission as its scope may. Fresh: a factor must have
-been proven within ten minutes (*factor*: of accounts with a second factor; *always*: of all).
+been proven within ten minutes (*factor*: of accounts with a second factor; *always*: of all). The permissions
+`platform.…` are those of the platform's administrators, who need a second factor for each; no role or token has them.
 
 | route | permission | owner | admin | editor | member | viewer | token | fresh |
 |---|---|---|---|---|---|---|---|---|
@@ -48,6 +49,8 @@ def row(name: str, route: Route) -> str:
     """The row of a route."""
     if route.permission is None:
         return f"| `{name}` | public | | | | | | | |"
+    if route.permission in PLATFORM_PERMISSIONS:
+        return f"| `{name}` | {route.permission} | | | | | | | {FRESH[route.step_up]} |"
     marks = ["●" if permits(role, route.permission) else "" for role in ROLES]
     by_token = route.permission not in EXCLUDED_PERMISSIONS and not route.step_up
     cells = [f"`{name}`", route.permission, *marks, "●" if by_token else "", FRESH[route.step_up]]

@@ -63,6 +63,7 @@ def test_a_tier_says_what_it_gives_allows_and_costs(app: ModuleType) -> None:
             "storage_bytes_max": 250_000_000_000,
             "members_max": 10,
             "api_calls_max": 2_000_000,
+            "archived_days": 0,
         },
     }
 

@@ -15,6 +15,7 @@ from tests.functions.example_data import ASSET, CHARACTER, WORKSPACE, create_cha
 from tests.functions.responses import error_of, foreign_event, invoke_app, success_data
 from tests.integration.world import run_concurrently
 from tests.invoke import event, example_event, load_function
+from tests.recorded_assets import record_asset
 
 OTHER = "wsp_01M7XCN60QZZZZZZZZZZZZZZZZ"
 FILM = f"{ASSET[:-1]}0"
@@ -25,8 +26,8 @@ def app(cloud: AwsResources) -> ModuleType:
     """The function, over a library with the example's image and a video."""
     generation = submit_example()
     picture = DeliveredFile(ASSET, "image", "0" * 64, "png", 1, 512, 512, has_thumbnail=True)
-    library.assets().record(generation, picture, 0)
-    library.assets().record(generation, DeliveredFile(FILM, "video", "1" * 64, "png", 1, duration_ms=1), 1)
+    record_asset(generation, picture, 0)
+    record_asset(generation, DeliveredFile(FILM, "video", "1" * 64, "png", 1, duration_ms=1), 1)
     return load_function("api/library")
 
 

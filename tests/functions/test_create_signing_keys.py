@@ -19,7 +19,7 @@ from atelier.provider_keys.master_keys import parse_master_keys
 from atelier.settings import SigningSecrets
 from tests.invoke import event, load_function
 
-NAMES = ("identity", "media", "attempts", "edge", "provider_keys", "links")
+NAMES = ("identity", "media", "attempts", "edge", "provider_keys", "links", "backups")
 
 
 @dataclass

@@ -19,7 +19,8 @@ from atelier.adapters.aws.dynamodb.identity.items import MembershipItem
 from atelier.clock import system_clock
 from atelier.errors import NotFound
 from atelier.generations.model import DeliveredFile
-from atelier.wiring import identity, ledger, library
+from atelier.identity.permissions import PLATFORM_PERMISSIONS
+from atelier.wiring import identity, ledger
 from infra.simulators.kit.samples import sample_png
 from tests.embedded_aws import Tables
 from tests.functions.conftest import AwsResources
@@ -30,6 +31,7 @@ from tests.functions.example_data import (
     add_api_token,
     add_provider_key,
     create_character,
+    create_organization,
     create_project,
     create_template,
     create_upload,
@@ -39,6 +41,7 @@ from tests.functions.example_data import (
 from tests.functions.route_matrix import routes
 from tests.integration.world import client_event_hook
 from tests.invoke import EVENTS, calls, example_event, load_function
+from tests.recorded_assets import record_asset
 
 # Table → a leading key that is neither the caller nor a workspace of the caller → why it is asked for. The first group
 # contains the caller's workspace or user; the second is shared by all workspaces.
@@ -56,11 +59,13 @@ EXCEPTIONS = {
         r"health|sunsets": "what is true of providers for everybody; read only",
     },
     "identity": {
+        r"due-erasures": "when the deletion of the caller's account or organisation is due; written, never read",
         r"email#.+": "the claim on an address that the caller names or has; the digest of the password is there",
         r"slug#.+": "the claim on an organisation's name",
         r"challenge#.+": "a challenge of WebAuthn, by its random digest",
     },
     "billing": {r"trial#.+": "the one trial of a mailbox, by its digest"},
+    "realtime": {r"ticket#.+": "a new ticket of the caller, by its random digest"},
 }
 
 
@@ -97,12 +102,12 @@ def recorded_keys(tables: Tables) -> Iterator[set[tuple[str, str]]]:
 
 
 def protected_examples() -> Iterator[tuple[str, str]]:
-    """(function, example) of every example of a route that needs a permission."""
+    """(function, example) of every example of a route that needs a permission of a workspace."""
     for folder, declared in routes().items():
         patterns = [
             (route.method, re.sub(r"<\w+(\+?)>", lambda part: ".+" if part[1] else "[^/]+", route.path))
             for route in declared.values()
-            if route.permission is not None
+            if route.permission is not None and route.permission not in PLATFORM_PERMISSIONS
         ]
         complete = [f"{folder}/{path.stem}" for path in (EVENTS / folder).glob("*.json")]
         for name in [*complete, *(name for name in calls() if name.rpartition("/")[0] == folder)]:
@@ -120,12 +125,11 @@ def own_workspaces() -> set[str]:
 
 def test_api_functions_ask_for_items_of_the_callers_workspaces_alone(cloud: AwsResources) -> None:
     submitted = submit_example()
-    library.assets().record(
-        submitted, DeliveredFile(ASSET, "image", "0" * 64, "png", 1, 512, 512, has_thumbnail=True), 0
-    )
+    record_asset(submitted, DeliveredFile(ASSET, "image", "0" * 64, "png", 1, 512, 512, has_thumbnail=True), 0)
     add_provider_key()
     add_api_token()
     create_project()
+    create_organization()
     submit_run()
     create_character()
     create_template()

@@ -31,6 +31,7 @@ from tests.functions.example_data import (
 )
 from tests.functions.responses import error_of, foreign_event, invoke_app, success_data
 from tests.invoke import event, example_event, load_function
+from tests.recorded_assets import record_asset
 
 SHA256 = "50d858e0985ecc7f60418aaf0cc5ab587f42c2570a884095a9e8ccacd0f6545c"
 
@@ -38,7 +39,7 @@ SHA256 = "50d858e0985ecc7f60418aaf0cc5ab587f42c2570a884095a9e8ccacd0f6545c"
 @pytest.fixture
 def app(cloud: AwsResources) -> ModuleType:
     """The function, over a library with the example's asset in it."""
-    library.assets().record(
+    record_asset(
         submit_example(), DeliveredFile(ASSET, "image", SHA256, "png", 183_211, 512, 512, has_thumbnail=True), 0
     )
     return load_function("api/library")
@@ -87,7 +88,7 @@ def test_an_asset_is_named_tagged_archived_and_brought_back(app: ModuleType) -> 
 def test_assets_are_listed_by_what_was_said_of_them(app: ModuleType) -> None:
     other = f"{ASSET[:-1]}0"
     picture = DeliveredFile(other, "image", SHA256, "png", 183_211, 512, 512, has_thumbnail=True)
-    library.assets().record(stored_generation(), picture, 1)
+    record_asset(stored_generation(), picture, 1)
     invoke_app(app, example_event("api/library/change_asset"))
     for query in ({"tag": "Spring"}, {"favorite": "true"}, {"archived": "true"}, {"q": "HOUSE, F"}, {"q": "oster"}):
         assert listed(app, **query) == [ASSET], query
@@ -108,7 +109,7 @@ def test_a_change_of_an_asset_is_checked(app: ModuleType) -> None:
 def test_assets_are_listed_by_project(app: ModuleType) -> None:
     other = f"{ASSET[:-1]}0"
     picture = DeliveredFile(other, "image", SHA256, "png", 183_211, 512, 512, has_thumbnail=True)
-    library.assets().record(replace(stored_generation(), project_id=PROJECT), picture, 1)
+    record_asset(replace(stored_generation(), project_id=PROJECT), picture, 1)
     for wanted in ({"project_id": PROJECT}, {"project_id": PROJECT, "type": "image"}):
         items = success_data(invoke_app(app, event("api/library/list", queryStringParameters=wanted)))["items"]
         assert [(asset["id"], asset["project_id"]) for asset in items] == [(other, PROJECT)]
@@ -143,7 +144,7 @@ def test_a_file_is_kept_for_another_asset_with_the_same_bytes(
 ) -> None:
     other = f"{ASSET[:-1]}0"
     picture = DeliveredFile(other, "image", SHA256, "png", 183_211, 512, 512, has_thumbnail=True)
-    library.assets().record(stored_generation(), picture, 1)
+    record_asset(stored_generation(), picture, 1)
     assert invoke_app(app, example_event("api/library/delete_asset"))["statusCode"] == 204
     assert (cloud.bucket_keys("media/"), listed(app)) == (files, [other])
     of_the_other = json.loads(json.dumps(example_event("api/library/delete_asset")).replace(ASSET, other))
@@ -154,7 +155,7 @@ def test_a_file_is_kept_for_another_asset_with_the_same_bytes(
 def test_recording_a_deleted_asset_again_does_not_bring_it_back(app: ModuleType, files: list[str]) -> None:
     invoke_app(app, example_event("api/library/delete_asset"))
     delivered = DeliveredFile(ASSET, "image", SHA256, "png", 183_211, 512, 512, has_thumbnail=True)
-    library.assets().record(stored_generation(), delivered, 0)
+    record_asset(stored_generation(), delivered, 0)
     assert listed(app) == []
     assert error_of(invoke_app(app, example_event("api/library/get"))) == (404, "NOT_FOUND")
 
@@ -211,7 +212,7 @@ def record_made_from(number: int, *origins: str, of: str = WORKSPACE) -> str:
     inputs = {"reference": tuple(map(InputAsset, origins))}
     made_id = asset_id(GENERATION, number)
     picture = DeliveredFile(made_id, "image", f"{number:064}", "png", 1, 64, 64, has_thumbnail=True)
-    library.assets().record(replace(made, recipe=replace(made.recipe, inputs=inputs)), picture, number)
+    record_asset(replace(made, recipe=replace(made.recipe, inputs=inputs)), picture, number)
     return made_id
 
 

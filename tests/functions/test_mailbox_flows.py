@@ -12,6 +12,10 @@ from typing import Any
 import pytest
 
 from atelier.adapters.aws.clients import client
+from atelier.adapters.aws.dynamodb.identity.external_logins import DynamoExternalLogins
+from atelier.clock import system_clock
+from atelier.identity.oauth.model import ExternalLogin
+from atelier.wiring import identity
 from tests.embedded_aws import Tables, clear_wiring_caches
 from tests.functions.mail_inbox import code_of, inbox, send_mails, token_of, verify_sender
 from tests.functions.responses import Reply, error_of, invoke_app, success_data
@@ -121,7 +125,7 @@ def test_a_forgotten_password_is_set_anew_and_ends_all_sessions(ada: Person, dep
     other = success_data(ada.log_in(PASSWORD))["access_token"]
     assert ada.open("forgot-password", {"email": ada.email.upper()})["statusCode"] == 202
     body = {"token": token_of(ada.mail("Set a new password")), "password": NEW_PASSWORD}
-    assert ada.open("reset-password", body)["statusCode"] == 204
+    assert success_data(ada.open("reset-password", body)) == {"identities": []}
     assert not ada.is_signed_in(ada.access_token)
     assert not ada.is_signed_in(other)
     assert error_of(ada.log_in(PASSWORD)) == (401, "UNAUTHENTICATED")
@@ -158,9 +162,32 @@ def test_of_two_resets_with_one_link_one_is_done(ada: Person) -> None:
 
     with ThreadPoolExecutor(6) as threads:
         answers = list(threads.map(reset, passwords))
-    assert sorted(answers) == [204, 422, 422, 422, 422, 422]
-    winner = passwords[answers.index(204)]
+    assert sorted(answers) == [200, 422, 422, 422, 422, 422]
+    winner = passwords[answers.index(200)]
     assert ada.log_in(winner)["statusCode"] == 200
+
+
+def test_a_new_password_leaves_external_logins_and_says_so(ada: Person) -> None:
+    now, user_id = system_clock(), success_data(ada.log_in(PASSWORD))["user"]["id"]
+    user = identity.accounts().user(user_id)
+    assert user is not None
+    for provider, label in (("google", ada.email), ("github", "ada-l")):
+        login = ExternalLogin(provider, f"https://{provider}.example", ada.email, ada.email, True, "Ada", label)
+        DynamoExternalLogins().link(user, login, now)
+    ada.open("forgot-password", {"email": ada.email})
+    body = {"token": token_of(ada.mail("Set a new password")), "password": NEW_PASSWORD}
+    kept = success_data(ada.open("reset-password", body))["identities"]
+    assert sorted((each["provider"], each["label"]) for each in kept) == [("github", "ada-l"), ("google", ada.email)]
+    # So does the mail, with the page where they can be unlinked; and that of a change.
+    body = {"current": NEW_PASSWORD, "new": PASSWORD}
+    ada.access_token = success_data(ada.log_in(NEW_PASSWORD))["access_token"]
+    assert ada.call("change-password", body)["statusCode"] == 204
+    send_mails(ada.table)
+    mails = [mail for mail in inbox(ada.emulator, ada.email) if mail["Subject"] == "Your password was changed"]
+    assert len(mails) == 2
+    for mail in mails:
+        assert f"GitHub (ada-l), Google ({ada.email})" in mail["BodyText"]
+        assert "/identities" in mail["BodyText"]
 
 
 @pytest.mark.parametrize("password", ["short", "password1234", "Ada Ada Ada!"])
@@ -169,7 +196,7 @@ def test_a_new_password_obeys_the_policy(ada: Person, password: str) -> None:
     token = token_of(ada.mail("Set a new password"))
     refused = ada.open("reset-password", {"token": token, "password": password})
     assert json.loads(refused["body"])["details"]["fields"][0]["path"] == "password"
-    assert ada.open("reset-password", {"token": token, "password": NEW_PASSWORD})["statusCode"] == 204
+    assert ada.open("reset-password", {"token": token, "password": NEW_PASSWORD})["statusCode"] == 200
 
 
 def test_a_link_serves_no_other_purpose(ada: Person) -> None:
@@ -198,6 +225,30 @@ def test_a_changed_password_keeps_this_session_and_ends_the_others(ada: Person, 
     assert ada.log_in(NEW_PASSWORD)["statusCode"] == 200
     assert ada.mail("Your password was changed")["To"] == [ada.email]
     assert "password.changed" in actions(deployed)
+
+
+@pytest.mark.parametrize("way", ["reset", "change"])
+def test_a_new_password_ends_the_links_that_somebody_else_may_have_caused(ada: Person, way: str) -> None:
+    """A thief with a session has begun to move the account to an address of theirs, and has read a mail."""
+    theirs = f"thief-{uuid.uuid4().hex[:12]}@example.com"
+    assert ada.call("change-email", {"email": theirs})["statusCode"] == 202
+    move = token_of(ada.mail("Confirm your new e-mail address", theirs))
+    ada.open("forgot-password", {"email": ada.email})
+    reset = token_of(ada.mail("Set a new password"))
+    if way == "reset":
+        assert ada.open("reset-password", {"token": reset, "password": NEW_PASSWORD})["statusCode"] == 200
+    else:
+        assert ada.call("change-password", {"current": PASSWORD, "new": NEW_PASSWORD})["statusCode"] == 204
+    for path, body in (
+        ("change-email/confirm", {"token": move}),
+        ("reset-password", {"token": reset, "password": "another long one 1"}),
+    ):
+        assert error_of(ada.open(path, body)) == (422, "VALIDATION_FAILED")
+    assert ada.log_in(NEW_PASSWORD)["statusCode"] == 200
+    # The owner may still begin both.
+    ada.open("forgot-password", {"email": ada.email})
+    body = {"token": token_of(ada.mail("Set a new password")), "password": PASSWORD}
+    assert ada.open("reset-password", body)["statusCode"] == 200
 
 
 def test_guesses_of_the_present_password_are_limited(ada: Person) -> None:

@@ -10,12 +10,14 @@ from types import ModuleType
 import pytest
 
 from atelier.adapters.aws.clients import client
-from atelier.settings import InvalidSettings, Moderation, ProviderSecrets
+from atelier.environment import InvalidSettings
+from atelier.provider_settings import ProviderSecrets
+from atelier.settings import Moderation
 from atelier.wiring import moderation
 from infra.simulators.openai import OpenAISimulator
 from tests.embedded_aws import clear_wiring_caches
 from tests.functions.conftest import AwsResources
-from tests.functions.example_data import movement_kinds
+from tests.functions.example_data import USER, movement_kinds
 from tests.functions.responses import error_of, invoke_app, success_data
 from tests.functions.test_uploads import PICTURE, begun, completed, sent
 from tests.invoke import event, load_function
@@ -58,8 +60,26 @@ def test_the_blocklist_refuses_a_prompt_without_a_moderator(app: ModuleType, clo
         "category": "minors",
         "categories": ["minors"],
     }
-    assert (movement_kinds(), cloud.items(cloud.tables.generations)) == ([], [])
+    assert movement_kinds() == []
+    stored = cloud.items(cloud.tables.generations)
+    assert sorted(item["sk"]["S"][:4] for item in stored) == ["mod_", "refu"]
+    assert "porn" not in json.dumps(stored)
     assert success_data(invoke_app(app, asking(FLAGGED)))["generation"]["status"] == "queued"
+
+
+def test_a_refused_request_is_stored_once_under_its_key_without_its_text(app: ModuleType, cloud: AwsResources) -> None:
+    asked = event(
+        "api/generations/generate_image",
+        headers={"idempotency-key": "order 7"},
+        body={"prompt": "child porn", "model": "local/canvas"},
+    )
+    for _ in range(2):
+        assert error_of(invoke_app(app, asked)) == (422, "VALIDATION_FAILED")
+    [refusal] = [item for item in cloud.items(cloud.tables.generations) if item["pk"]["S"] != "moderation"]
+    kept = {name: value["S"] for name, value in refusal.items() if name not in ("pk", "sk", "at")}
+    assert kept == {"user_id": USER, "kind": "image", "model": "local/canvas", "category": "minors"}
+    assert refusal["sk"]["S"].startswith("refusal#")
+    assert "order 7" not in json.dumps(refusal)
 
 
 def test_the_moderator_is_called_with_the_catalogues_model(app: ModuleType, openai: OpenAISimulator) -> None:

@@ -78,11 +78,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from atelier.generations.model import DeliveredFile, InputAsset
-from atelier.wiring import library
 from tests.functions.conftest import AwsResources
 from tests.functions.example_data import ASSET, stored_generation, submit_example
 from tests.functions.responses import error_of, foreign_event, invoke_app, success_data
 from tests.invoke import example_event, load_function
+from tests.recorded_assets import record_asset
 
 
 def test_the_sources_of_an_asset_are_listed(cloud: AwsResources) -> None:
@@ -91,9 +91,9 @@ def test_the_sources_of_an_asset_are_listed(cloud: AwsResources) -> None:
         DeliveredFile(asset_id, "image", "0" * 64, "png", 1, 8, 8, has_thumbnail=True)
         for asset_id in (ASSET, f"{ASSET[:-1]}0")
     )
-    library.assets().record(stored_generation(), source, 0)
+    record_asset(stored_generation(), source, 0)
     recipe = replace(stored_generation().recipe, inputs={"image": (InputAsset(source.id),)})
-    library.assets().record(replace(stored_generation(), recipe=recipe), made, 1)
+    record_asset(replace(stored_generation(), recipe=recipe), made, 1)
     app = load_function("api/library")
     listed = success_data(invoke_app(app, example_event("api/library/list_sources")))
     assert [asset["id"] for asset in listed["items"]] == [source.id]

@@ -19,7 +19,7 @@ from atelier.adapters.aws.dynamodb.identity.external_logins import DynamoExterna
 from atelier.adapters.aws.dynamodb.identity.pending_links import DynamoPendingLinks
 from atelier.adapters.oauth._http import OAuthHttp
 from atelier.audit_log.model import Origin
-from atelier.clock import system_clock
+from atelier.clock import rfc3339, system_clock
 from atelier.identity.issue_token import NewToken
 from atelier.identity.oauth.model import ProviderRefused, ProviderUnavailable, s256_challenge
 from atelier.identity.permissions import Role
@@ -32,6 +32,7 @@ from tests.embedded_aws import Tables, clear_wiring_caches
 from tests.functions.conftest import LINKS_KEY, PUBLIC_URL
 from tests.functions.oauth_browser import EMAIL, Browser, provider_urls, query_of
 from tests.functions.responses import Reply, error_of, invoke_app, success_data
+from tests.integration.world import before_first_request
 from tests.invoke import event, load_function
 
 FRONTEND = "https://app.example.com"
@@ -469,6 +470,17 @@ def test_parallel_first_sign_ins_of_one_person_make_one_account(app: ModuleType,
     assert len(accounts(deployed)) == 1
 
 
+def test_an_account_that_a_parallel_sign_in_made_between_two_reads_is_entered(
+    app: ModuleType, deployed: Tables
+) -> None:
+    first, second = Browser(app), Browser(app)
+    codes = first.code(), second.code()
+    with before_first_request(lambda: first.exchange(codes[0]), "GetItem", f"email#{EMAIL}"):
+        reply = second.exchange(codes[1])
+    assert success_data(reply)["user"]["email"] == EMAIL
+    assert len(accounts(deployed)) == 1
+
+
 def test_new_accounts_are_counted_for_their_address(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATELIER_RATE_SIGN_UPS_PER_ADDRESS", "1")
     clear_wiring_caches(clients=False)
@@ -723,6 +735,16 @@ def with_second_factor(tables: Tables, user_id: str) -> None:
     )
 
 
+def with_proof(tables: Tables, claims: dict[str, Any]) -> None:
+    """Lets a session have proven the second factor just now."""
+    client("dynamodb").update_item(
+        TableName=tables.identity,
+        Key={"pk": {"S": claims["user_id"]}, "sk": {"S": f"session#{claims['session_id']}"}},
+        UpdateExpression="SET mfa_at = :n",
+        ExpressionAttributeValues={":n": {"S": rfc3339(system_clock())}},
+    )
+
+
 def test_an_external_login_does_not_replace_the_second_factor(browser: Browser, deployed: Tables) -> None:
     with_second_factor(deployed, browser.sign_in()["user"]["id"])
     reply = browser.exchange(browser.code(), token_delivery="cookie")
@@ -744,6 +766,27 @@ def test_an_account_with_a_second_factor_is_linked_only_after_it(app: ModuleType
     # The session with the second factor may use the ticket; this one has not proven it.
     reply = owner.call("POST /api/auth/identities", {"link_ticket": ticket})
     assert error_of(reply) == (403, "STEP_UP_REQUIRED")
+
+
+def test_a_mail_links_an_account_with_a_second_factor_after_it(app: ModuleType, deployed: Tables) -> None:
+    owner, stranger, browser = signed_up(app), signed_up(app, "eve@example.com"), Browser(app)
+    assert owner.claims is not None
+    user_id = owner.claims["user_id"]
+    verify()
+    with_second_factor(deployed, user_id)
+    ask_for_mail(browser, link_ticket(browser))
+    token = mail_token(deployed, user_id)
+    assert "mfa_ticket" in success_data(confirm(browser, token))
+    link = "POST /api/auth/identities"
+    assert error_of(owner.call(link, {"token": token})) == (403, "STEP_UP_REQUIRED")
+    with_proof(deployed, owner.claims)
+    # Signed in with both factors, the token of the mail links it: for its owner, in the browser that began.
+    assert error_of(owner.call(link, {"token": token})) == (401, "UNAUTHENTICATED")
+    stranger.cookies = dict(browser.cookies)
+    assert error_of(stranger.call(link, {"token": token})) == (422, "VALIDATION_FAILED")
+    browser.claims = owner.claims
+    assert success_data(browser.call(link, {"token": token}))["provider"] == "google"
+    assert error_of(browser.call(link, {"token": token})) == (422, "VALIDATION_FAILED")
 
 
 def test_a_ticket_links_the_login_to_its_own_account_only(app: ModuleType) -> None:

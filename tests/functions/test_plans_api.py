@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from atelier.adapters.aws.dynamodb.audit_log import AuditEventItem
+from atelier.adapters.aws.dynamodb.identity.items import PROFILE, WorkspaceItem
 from atelier.adapters.payments.stripe_client import new_client
 from infra.simulators.stripe.server import StripeSimulator
 from tests.embedded_aws import clear_wiring_caches
 from tests.functions.conftest import PUBLIC_URL, AwsResources
 from tests.functions.example_data import USER, WORKSPACE
+from tests.functions.people import create_organization, create_person
 from tests.functions.responses import Reply, error_of, foreign_event, invoke_app, success_data
 from tests.integration.billing_world import sell
 from tests.invoke import event, load_function
@@ -170,3 +172,22 @@ def test_the_price_list_is_read_without_stripes_sdk() -> None:
     script = "import sys, functions.api.billing.app; sys.exit('stripe' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", script], env={"PYTHONPATH": ".:layers/atelier/python"}, check=False)
     assert found.returncode == 0
+
+
+def test_the_plan_of_a_deleted_workspace_ends_and_goes_on_with_it(app: ModuleType) -> None:
+    bought = buy(app, "plan", tier="pro", interval="month")
+    get(app, f"/api/billing/checkouts/{bought['checkout_id']}")
+    owner = create_person("ada")
+    team = create_organization(load_function("api/workspaces"), owner)["id"]
+    stored = WorkspaceItem.get(team, PROFILE, consistent_read=True)
+    stored.pk = WORKSPACE
+    deleted = event("events/follow_deletions/workspace_deleted")
+    handler = load_function("events/follow_deletions").handler
+    for deleted_at in ("2026-11-29T02:00:00.000Z", None):
+        stored.deleted_at = deleted_at
+        stored.save()
+        for _ in range(2):
+            handler(deleted, None)
+        assert get(app, "/api/billing/subscription")["cancel_at_period_end"] is bool(deleted_at)
+    # A workspace without a plan has nothing that could end.
+    handler({**deleted, "detail": {**deleted["detail"], "workspace_id": team}}, None)

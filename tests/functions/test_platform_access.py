@@ -11,7 +11,7 @@ import pytest
 from atelier.adapters.aws.clients import client
 from atelier.catalogue.catalogue import providers_with_keys
 from atelier.provider_keys.model import ProviderCredentials
-from atelier.settings import ProviderSecrets, ProviderUrls
+from atelier.provider_settings import ProviderSecrets, ProviderUrls
 from atelier.wiring import provider_adapters
 from tests.embedded_aws import clear_wiring_caches
 from tests.functions.conftest import AwsResources

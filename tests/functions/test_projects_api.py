@@ -271,12 +271,13 @@ def test_an_ended_generation_that_crosses_a_threshold_raises_one_alert(
     made = success_data(generate_image(generate, project_id=PROJECT))["generation"]
     before = generations.store().get(WORKSPACE, made["id"])
     created_at = rfc3339(before.created_at)
-    image = {"status": {"S": "queued"}, "created_at": {"S": created_at}, "budgets": {"S": json.dumps(before.budgets)}}
+    shared = {"kind": {"S": "image"}, "user_id": {"S": before.user_id}, "created_at": {"S": created_at}}
+    image = {**shared, "status": {"S": "queued"}, "budgets": {"S": json.dumps(before.budgets)}}
     ended = {**image, "status": {"S": "cancelled"}}
     spend(PROJECT, 1700)
     stream = load_function("streams/generations")
-    record = {"dynamodb": {"Keys": {"pk": {"S": WORKSPACE}, "sk": {"S": made["id"]}}, "NewImage": ended,
-                           "OldImage": image}}  # fmt: skip
+    keys = {"pk": {"S": WORKSPACE}, "sk": {"S": made["id"]}}
+    record = {"dynamodb": {"Keys": keys, "NewImage": ended, "OldImage": image, "SequenceNumber": "1"}}
     for _ in range(2):
         stream.handler({"Records": [record]}, None)
     messages = cloud.take_messages(cloud.events_queue, seconds_max=5) + cloud.take_messages(cloud.events_queue)

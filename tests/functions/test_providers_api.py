@@ -12,15 +12,20 @@ import botocore.session
 import pytest
 
 from atelier.adapters.aws.clients import client
+from atelier.adapters.aws.dynamodb.identity.second_factors import DynamoSecondFactors
+from atelier.audit_log.model import Origin
 from atelier.clock import system_clock
+from atelier.identity.manage_factors import FactorOwner
 from atelier.identity.permissions import Role
+from atelier.provider_settings import ProviderKeySecret
 from atelier.routing.circuit_breaker import Scope
-from atelier.settings import ProviderKeySecret, WaitLimits
-from atelier.wiring import provider_key_store, provider_keys, routing, waiting
+from atelier.settings import WaitLimits
+from atelier.wiring import provider_key_store, provider_keys, routing, second_factors, waiting
 from infra.simulators.replicate import API_TOKEN, ReplicateSimulator
 from tests.embedded_aws import clear_wiring_caches
 from tests.functions.conftest import AwsResources
 from tests.functions.example_data import KEY, OWN_KEY, USER, WORKSPACE, add_provider_key
+from tests.functions.people import create_person
 from tests.functions.responses import error_of, foreign_event, invoke_app, success_data
 from tests.invoke import event, example_event, load_function
 
@@ -388,6 +393,20 @@ def test_a_new_master_key_reseals_every_provider_key(cloud: AwsResources) -> Non
     clear_wiring_caches(clients=False)
     assert provider_keys.decrypt_key(WORKSPACE, "replicate", KEY, after.created_at).key == OWN_KEY
     assert rotation.handler(example_event("schedules/rewrap_provider_keys/daily"), None)["resealed"] == 0
+
+
+def test_a_new_master_key_reseals_authenticators_too(cloud: AwsResources) -> None:
+    ada = create_person("ada")
+    second_factors.begin_totp(FactorOwner(ada.user_id, ada.session_id, ada.workspace_id, Origin()), system_clock())
+    before = DynamoSecondFactors().totp(ada.user_id)
+    rotation = load_function("schedules/rewrap_provider_keys")
+    report = rotation.handler(example_event("schedules/rewrap_provider_keys/new_master_key"), None)
+    assert (report["resealed"], report["is_complete"]) == (1, True)
+    after = DynamoSecondFactors().totp(ada.user_id)
+    assert before is not None
+    assert after is not None
+    assert before.factor_id == after.factor_id
+    assert before.sealed_by != after.sealed_by
 
 
 def test_a_record_sealed_before_kms_is_resealed_with_kms(cloud: AwsResources, monkeypatch: pytest.MonkeyPatch) -> None:

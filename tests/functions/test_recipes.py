@@ -27,6 +27,7 @@ from tests.functions.example_data import (
 from tests.functions.example_data import submit_example as ask_example
 from tests.functions.responses import error_of, invoke_app, success_data
 from tests.invoke import event, example_event, load_function
+from tests.recorded_assets import record_asset
 
 OTHER = "wsp_01M7XCN60QZZZZZZZZZZZZZZZZ"
 IDS = [f"ast_01M7XCN60Q{number:016}" for number in range(5)]
@@ -69,7 +70,7 @@ def show(cloud: AwsResources, count: int = 2, **more: Any) -> list[bytes]:
         sha256 = f"{number:064}"
         client("s3").put_object(Bucket=cloud.bucket, Key=f"media/{WORKSPACE}/{sha256}.png", Body=shown[-1])
         picture = DeliveredFile(IDS[number], "image", sha256, "png", 1, 64, 64, has_thumbnail=True)
-        library.assets().record(stored_generation(), picture, number)
+        record_asset(stored_generation(), picture, number)
     seen = create_character()
     after = replace(seen, reference_asset_ids=tuple(IDS[:count]), updated_at=seen.updated_at.replace(year=2030), **more)
     library.characters().change(seen, after)

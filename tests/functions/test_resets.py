@@ -85,8 +85,9 @@ def kinds(workspace_id: str) -> Counter[str]:
 
 
 def everything(cloud: AwsResources) -> str:
-    """All that is stored, as text."""
-    return json.dumps([cloud.items(table) for table in astuple(cloud.tables)], default=str, sort_keys=True)
+    """All that is stored, as text, but for when a job has run."""
+    stored = [item for table in astuple(cloud.tables) for item in cloud.items(table) if item["pk"]["S"] != "job-runs"]
+    return json.dumps(stored, default=str, sort_keys=True)
 
 
 def test_the_schedule_enqueues_each_shard_with_due_wallets(cloud: AwsResources) -> None:

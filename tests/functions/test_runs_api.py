@@ -12,11 +12,12 @@ from atelier.generations.finish import finish
 from atelier.generations.model import DeliveredFile, Generation, Status, asset_id
 from atelier.generations.outcome import Outcome
 from atelier.generations.pipeline_run import finish_run, plan_stage
-from atelier.wiring import generations, library, runs, workflow
+from atelier.wiring import generations, runs, workflow
 from tests.functions.conftest import AwsResources
 from tests.functions.example_data import PROMPT, WORKSPACE, movement_kinds
 from tests.functions.responses import error_of, invoke_app, success_data
 from tests.invoke import event, example_event, load_function
+from tests.recorded_assets import record_asset
 
 FAILED = Outcome("failed", error_class="transient", message="It broke.")
 
@@ -150,7 +151,7 @@ def test_a_runs_retry_reuses_its_finished_stages(app: ModuleType, cloud: AwsReso
     run = request_run(app)
     image = plan(run["id"])
     delivered = DeliveredFile(asset_id(image.id, 0), "image", "0" * 64, "png", 5, 256, 256)
-    library.assets().record(image, delivered, 0)
+    record_asset(image, delivered, 0)
     done = image.as_succeeded((delivered,), 1, system_clock())
     generations.store().close_as_ended(done)
     film = plan(run["id"])
@@ -175,7 +176,7 @@ def test_a_repeated_retry_returns_the_same_run_when_more_stages_are_done(app: Mo
     # Meanwhile the run has finished a stage that a retry would reuse now.
     image = plan(run["id"])
     delivered = DeliveredFile(asset_id(image.id, 0), "image", "0" * 64, "png", 5, 256, 256)
-    library.assets().record(image, delivered, 0)
+    record_asset(image, delivered, 0)
     generations.store().close_as_ended(image.as_succeeded((delivered,), 1, system_clock()))
     again = invoke_app(app, request)
     assert (again["statusCode"], success_data(again)["generation"]["id"]) == (202, first["id"])
@@ -190,7 +191,7 @@ def test_a_retry_of_a_reused_result_runs_the_original_pipeline(app: ModuleType, 
         delivered = DeliveredFile(
             asset_id(stage.id, 0), "image" if form == "png" else "video", "0" * 64, form, 5, 256, 256
         )
-        library.assets().record(stage, delivered, 0)
+        record_asset(stage, delivered, 0)
         generations.store().close_as_ended(stage.as_succeeded((delivered,), 1, system_clock()))
     finish_run(WORKSPACE, run["id"], deps=generations.close_deps(), now=system_clock())
     served = success_data(invoke_app(app, at("/api/generate", body=body)))["generation"]

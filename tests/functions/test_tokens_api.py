@@ -13,10 +13,21 @@ import pytest
 
 from atelier.adapters.aws.clients import client
 from atelier.clock import parse_rfc3339, system_clock
+from atelier.generations.pipeline_run import plan_stage
+from atelier.generations.ports import Filters
 from atelier.identity.api_tokens import TOKEN_LIFETIME_MAX
-from atelier.wiring import identity
+from atelier.wiring import generations, identity, runs
 from tests.functions.conftest import AwsResources
-from tests.functions.example_data import PROJECT, TOKEN, TOKEN_TEXT, USER, WORKSPACE, add_api_token, create_project
+from tests.functions.example_data import (
+    PROJECT,
+    TOKEN,
+    TOKEN_TEXT,
+    USER,
+    WORKSPACE,
+    add_api_token,
+    create_project,
+    submit_example,
+)
 from tests.functions.responses import Reply, authorized_event, error_of, foreign_event, invoke_app, success_data
 from tests.invoke import event, example_event, load_function
 
@@ -190,6 +201,24 @@ def test_a_token_is_limited_to_its_scopes_and_logged_by_id(
     small = call("api/generations/list", claims)
     assert error_of(small) == (403, "FORBIDDEN")
     assert json.loads(small["body"])["details"] == {"permission": "generations.read"}
+
+
+@pytest.mark.parametrize("name", ["api/generations/generate_image", "api/generations/retry", "v1/complete"])
+def test_a_generation_keeps_the_token_that_sent_it(authorizer: ModuleType, cloud: AwsResources, name: str) -> None:
+    add_api_token("all")
+    of_session = submit_example()
+    call(name, context(authorizer, TOKEN_TEXT), headers={"prefer": "wait=0"})
+    stored = generations.store().list(WORKSPACE, Filters(), None, 10).generations
+    assert {each.token_id for each in stored if each.id != of_session.id} == {TOKEN}
+    assert generations.store().get(WORKSPACE, of_session.id).token_id is None
+
+
+def test_the_stages_of_a_tokens_run_keep_its_token(authorizer: ModuleType, cloud: AwsResources) -> None:
+    add_api_token("all")
+    run = success_data(call("api/generations/run_pipeline", context(authorizer, TOKEN_TEXT)))["generation"]
+    stage = plan_stage(WORKSPACE, run["id"], None, deps=runs.plan_stage_deps(), now=system_clock())
+    assert stage is not None
+    assert generations.store().get(WORKSPACE, stage.id).token_id == TOKEN
 
 
 @pytest.mark.parametrize("name", [*(f"api/account/{route}" for route in ROUTES), "api/account/me"])

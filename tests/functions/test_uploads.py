@@ -296,7 +296,7 @@ def test_a_completed_upload_counts_once_and_a_deleted_one_no_longer(app: ModuleT
     create_upload(PICTURE)
     for _ in range(2):
         size = success_data(completed(app))["asset"]["size_bytes"]
-    assert library.assets().count_stored_bytes(WORKSPACE) == size
+    assert library.assets().count_bytes(WORKSPACE) == size
     for _ in range(2):
         library.assets().delete(WORKSPACE, UPLOAD, system_clock())
-    assert library.assets().count_stored_bytes(WORKSPACE) == 0
+    assert library.assets().count_bytes(WORKSPACE) == 0

@@ -24,7 +24,7 @@ from botocore.exceptions import ClientError
 from infra.local import saved_state, translate
 from infra.local.deploy import Aws
 from infra.local.differences import DIFFERENCES
-from infra.local.emulator import Emulator
+from infra.local.emulator import Emulator, missing_packages
 
 ROOT = Path(__file__).parents[2]
 WAIT_SECONDS_MAX = 20.0
@@ -85,6 +85,20 @@ def test_cloudfront_keys_are_unknown_types(aws: Aws) -> None:
     assert "AWS::CloudFront" not in local
 
 
+def test_a_saved_query_is_an_unknown_type(aws: Aws) -> None:
+    with pytest.raises(ClientError, match="Unrecognized resource types"):
+        deployed(aws, "queries", {"Query": {"Type": "AWS::Athena::NamedQuery", "Properties": {}}})
+    assert "AWS::Athena::WorkGroup" in json.dumps(local_template())
+    assert "AWS::Athena::NamedQuery" not in json.dumps(local_template())
+
+
+def test_athena_without_duckdb_answers_with_a_made_up_row() -> None:
+    """`make run` says when a package is missing; test_day_files.py shows that the answers are real ones."""
+    assert missing_packages() == []
+    [note] = missing_packages({"no_such_package": "nothing works"})
+    assert note == "the package no_such_package is missing: nothing works"
+
+
 def test_alarms_do_not_support_metric_expressions(aws: Aws) -> None:
     sizes = {"Namespace": "N", "MetricName": "M"}
     metrics = [
@@ -94,6 +108,88 @@ def test_alarms_do_not_support_metric_expressions(aws: Aws) -> None:
     limits = {"EvaluationPeriods": 1, "Threshold": 1, "ComparisonOperator": "GreaterThanThreshold"}
     alarm = {"Type": "AWS::CloudWatch::Alarm", "Properties": {"Metrics": metrics, **limits}}
     assert deployed(aws, "alarms", {"Alarm": alarm}) == "ROLLBACK_COMPLETE"
+
+
+def test_saved_log_queries_and_combined_alarms_are_unknown_types(aws: Aws) -> None:
+    for kind in ("AWS::Logs::QueryDefinition", "AWS::CloudWatch::CompositeAlarm"):
+        with pytest.raises(ClientError, match="Unrecognized resource types"):
+            deployed(aws, "unknown", {"It": {"Type": kind, "Properties": {}}})
+        assert kind not in json.dumps(local_template())
+
+
+def test_lines_and_queues_make_no_metrics(aws: Aws) -> None:
+    cloudwatch = aws.client("cloudwatch")
+    before = [metric["MetricName"] for metric in cloudwatch.list_metrics()["Metrics"]]
+    logs = aws.client("logs")
+    logs.create_log_group(logGroupName="lines")
+    logs.create_log_stream(logGroupName="lines", logStreamName="one")
+    transformation = {"metricName": "Filtered", "metricNamespace": "Lines", "metricValue": "1"}
+    logs.put_metric_filter(
+        logGroupName="lines", filterName="all", filterPattern="", metricTransformations=[transformation]
+    )
+    directive = {"Namespace": "Lines", "Dimensions": [[]], "Metrics": [{"Name": "Embedded"}]}
+    line = json.dumps({"_aws": {"Timestamp": 1, "CloudWatchMetrics": [directive]}, "Embedded": 1})
+    event = {"timestamp": int(time.time() * 1000), "message": line}
+    logs.put_log_events(logGroupName="lines", logStreamName="one", logEvents=[event])
+    queue = aws.client("sqs").create_queue(QueueName="metrics")["QueueUrl"]
+    aws.client("sqs").send_message(QueueUrl=queue, MessageBody="x")
+    assert [metric["MetricName"] for metric in cloudwatch.list_metrics()["Metrics"]] == before
+
+
+def test_a_subscription_wants_all_terms_of_its_pattern(aws: Aws) -> None:
+    logs, queue = aws.client("logs"), aws.client("sqs").create_queue(QueueName="subscribed")["QueueUrl"]
+    source = f"""
+import base64, gzip, json, boto3
+def handler(event, context):
+    for each in json.loads(gzip.decompress(base64.b64decode(event["awslogs"]["data"])))["logEvents"]:
+        boto3.client("sqs", endpoint_url="{aws.endpoint}").send_message(QueueUrl="{queue}", MessageBody=each["message"])
+"""
+    function = aws.client("lambda").get_function(FunctionName=made(aws, source))["Configuration"]["FunctionArn"]
+    logs.create_log_group(logGroupName="subscribed")
+    logs.create_log_stream(logGroupName="subscribed", logStreamName="one")
+    logs.put_subscription_filter(
+        logGroupName="subscribed", filterName="any", filterPattern="?first ?second", destinationArn=function
+    )
+    now = int(time.time() * 1000)
+    events = [{"timestamp": now, "message": text} for text in ("first", "second", "first second")]
+    logs.put_log_events(logGroupName="subscribed", logStreamName="one", logEvents=events)
+    sqs = aws.client("sqs")
+    until(
+        lambda: (
+            sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"][
+                "ApproximateNumberOfMessages"
+            ]
+            != "0"
+        )
+    )
+    [message] = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+    assert message["Body"] == "first second"
+    patterns = [
+        each["Properties"]["FilterPattern"]
+        for each in local_template()["Resources"].values()
+        if each["Type"] == "AWS::Logs::SubscriptionFilter"
+    ]
+    assert patterns == [""]
+
+
+def test_an_alarm_looks_at_all_dimensions_of_a_metric(aws: Aws) -> None:
+    cloudwatch = aws.client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName="one-queue",
+        Namespace="Dimensions",
+        MetricName="Messages",
+        Dimensions=[{"Name": "QueueName", "Value": "mine"}],
+        Statistic="Maximum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+    )
+    other = [{"Name": "QueueName", "Value": "another"}]
+    datum = {"MetricName": "Messages", "Value": 1.0, "Dimensions": other}
+    cloudwatch.put_metric_data(Namespace="Dimensions", MetricData=[datum])
+    [alarm] = cloudwatch.describe_alarms(AlarmNames=["one-queue"])["MetricAlarms"]
+    assert alarm["StateValue"] == "ALARM"
 
 
 def test_reserved_concurrency_of_a_template_is_ignored(aws: Aws) -> None:
@@ -299,12 +395,19 @@ def test_task_token_callbacks_need_permission_on_every_resource(aws: Aws) -> Non
         if "PolicyDocument" in document
     ]
     wide = [s["Action"] for p in policies for s in p["PolicyDocument"]["Statement"] if s["Resource"] == "*"]
+    wide = [[actions] if isinstance(actions, str) else actions for actions in wide]
     callbacks = [actions for actions in wide if not any(action.startswith(("logs:", "xray:")) for action in actions)]
     assert callbacks
-    assert {action for actions in callbacks for action in actions} == {
+    # What administrators see of the deployment is listed, on AWS too, without a resource.
+    listings = {"cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData", "dynamodb:ListTables"}
+    listings |= {"lambda:ListEventSourceMappings", "scheduler:ListSchedules", "lambda:GetAccountSettings"}
+    listings |= {"ses:GetAccount"}
+    assert {action for actions in callbacks for action in actions} - listings == {
         "states:SendTaskSuccess",
         "states:SendTaskFailure",
         "ses:SendEmail",
+        "dynamodb:ImportTable",
+        "dynamodb:DescribeImport",
     }
 
 
@@ -324,6 +427,20 @@ def send_as(aws: Aws, role: str, resource: str) -> str:
             Content={"Simple": {"Subject": text, "Body": {"Text": text}}},
         )
     return str(refused.value.response["Error"]["Code"])
+
+
+def test_an_import_needs_permission_on_every_resource(aws: Aws) -> None:
+    table = "arn:aws:dynamodb:us-east-1:000000000000:table/scratch-1"
+
+    def describe_as(role: str, resource: str) -> str:
+        with pytest.raises(ClientError) as refused:
+            client_as(aws, role, "dynamodb", "dynamodb:DescribeImport", resource).describe_import(
+                ImportArn=f"{table}/import/01"
+            )
+        return str(refused.value.response["Error"]["Code"])
+
+    assert describe_as("imports-by-one", f"{table}/import/*") == "AccessDeniedException"
+    assert describe_as("imports-by-all", "*") == "ImportNotFoundException"
 
 
 def test_executions_do_not_survive_a_restart(tmp_path: Path) -> None:

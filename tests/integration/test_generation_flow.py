@@ -29,7 +29,7 @@ from tests.integration.world import (
     SINGLE_CONFLICT,
     TRANSACTION_CONFLICT,
     World,
-    before_first_write,
+    before_first_request,
     failing_operation,
     run_concurrently,
 )
@@ -114,7 +114,7 @@ def test_a_replanned_submission_replays_the_generation_that_took_its_key(world: 
         Recipe(Kind.IMAGE, "a lighthouse", "auto", None, {"width": 2048, "height": 1280, "n": 4}),
         "k",
     )
-    with before_first_write(lambda: world.wallets.mark_own_routes(world.workspace_id)):
+    with before_first_request(lambda: world.wallets.mark_own_routes(world.workspace_id)):
         mine = submit_generation(stale, deps=replace(world.submit_deps, pause=pause), now=world.now)
     assert [other.generation.id for other in others] == [mine.generation.id]
     assert mine.replayed

@@ -68,7 +68,9 @@ class Deployed:
         return result
 
     def refresh(self, token: str, now: datetime = NOW) -> SessionTokens:
-        return refresh(token, sessions=self.sessions, access_tokens=self.access_tokens, now=now)
+        return refresh(
+            token, Origin(address="203.0.113.9"), sessions=self.sessions, access_tokens=self.access_tokens, now=now
+        )
 
 
 @pytest.fixture
@@ -159,6 +161,10 @@ def test_reuse_of_a_rotated_token_after_the_grace_period_ends_the_session(deploy
     assert all(isinstance(answer, Unauthenticated) for answer in answers)
     with pytest.raises(Unauthenticated):
         deployed.refresh(owner, late)
+    # However many clients send it: the log says once that the session ended so, and from where the token came.
+    user_id = stolen.partition(".")[0]
+    events = list(audit_log.AuditEventItem.query(user_id, consistent_read=True))
+    assert [event.action for event in events if event.outcome == "refused"] == ["session.token_reused"]
 
 
 def test_a_rate_limit_is_exact_under_parallel_calls(deployed: Deployed) -> None:

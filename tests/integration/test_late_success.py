@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,6 @@ from atelier.generations.outcome import Outcome
 from atelier.generations.poll import act_on_webhooks, poll
 from atelier.generations.sweep import sweep
 from atelier.ids import new_id
-from atelier.ledger.model import Movement
 from atelier.ledger.schemas import explanation_view
 from atelier.projects.model import Budget, Project
 from atelier.provider_port import Accepted, ErrorClass, Failed, Pending, Unknown
@@ -135,11 +135,11 @@ def test_a_late_delivery_that_crashed_around_its_write_is_completed_by_a_repeat(
     generation = expired(world)
     before, broken = DynamoGenerations(), DynamoGenerations()
 
-    def dies(generation: Generation, movement: Movement) -> None:
+    def dies(*_: object) -> None:
         raise ConnectionError
 
-    def dies_afterwards(generation: Generation, movement: Movement) -> None:
-        before.deliver_late(generation, movement)
+    def dies_afterwards(*end: Any) -> None:
+        before.deliver_late(*end)
         raise ConnectionError
 
     for death in (dies, dies_afterwards):
@@ -155,9 +155,9 @@ def test_a_late_delivery_whose_write_is_repeated_by_the_sdk_delivers_once(world:
     generation = expired(world)
 
     class LosesAnswers(DynamoGenerations):
-        def deliver_late(self, generation: Generation, movement: Movement) -> None:
-            super().deliver_late(generation, movement)
-            super().deliver_late(generation, movement)
+        def deliver_late(self, *end: Any) -> None:
+            super().deliver_late(*end)
+            super().deliver_late(*end)
 
     world.generations = LosesAnswers()
     assert world.finish(generation, SUCCEEDED).status is Status.SUCCEEDED

@@ -29,7 +29,7 @@ from atelier.ledger.ports import OperationExists, StaleWallet
 from atelier.ledger.post import adjust, give_back, grant, revoke, transfer
 from atelier.projects.model import WORKSPACE, Budget, Project, month_of
 from tests.conftest import Tables
-from tests.integration.world import World, before_first_write
+from tests.integration.world import World, before_first_request
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_a_tier_of_a_missing_wallet_does_not_create_it(world: World) -> None:
 
 def test_a_tier_set_during_the_daily_reset_is_kept(world: World) -> None:
     ends_at = world.now + timedelta(days=3)
-    with before_first_write(lambda: set_tier(world, "free", ends_at)):
+    with before_first_request(lambda: set_tier(world, "free", ends_at)):
         world.refreshed()
     assert (world.wallet().tier_ends_at, world.wallet().available) == (ends_at, 50)
 
@@ -163,7 +163,7 @@ def test_a_hold_spends_a_concurrent_grant_that_expires_sooner_first(world: World
         assert made.grant is not None
         newest.append(made.grant.grant_id)
 
-    with before_first_write(comes):
+    with before_first_request(comes):
         hold(world, 4)
     assert newest[0] not in left(world)
 
@@ -180,7 +180,7 @@ def test_a_concurrent_debt_stops_a_hold(world: World) -> None:
     give(world, "a", 8, hours=1)
     hold(world, 8)
     planned = opening(world, 48)
-    with before_first_write(lambda: take_back(world, 8, "a", "a")), pytest.raises(ConditionsFailed):
+    with before_first_request(lambda: take_back(world, 8, "a", "a")), pytest.raises(ConditionsFailed):
         write_opening(world, planned)
     assert (world.wallet().available, world.wallet().debt) == (50, 8)
 
@@ -189,7 +189,7 @@ def test_a_concurrent_hold_counts_towards_the_tiers_maximum_of_open_holds(world:
     give(world, "a", 100)
     for _ in range(24):
         hold(world, 4)
-    with before_first_write(lambda: hold(world, 4)), pytest.raises(RateLimited):
+    with before_first_request(lambda: hold(world, 4)), pytest.raises(RateLimited):
         hold(world, 4)
     assert world.wallet().holds_open == 25
 
@@ -198,7 +198,7 @@ def test_a_later_deadline_does_not_overwrite_an_earlier_sweep_time(world: World)
     first, soon = opening(world, 4), world.now + timedelta(seconds=30)
     sooner = plan_hold(world.refreshed(), "gen_" + "A" * 26, 4, soon, {}, world.now, holds_open_max=25)
     # Both were planned on a wallet without a hold; the later deadline must not be written over the earlier one.
-    with before_first_write(lambda: write_opening(world, sooner)), pytest.raises(ConditionsFailed):
+    with before_first_request(lambda: write_opening(world, sooner)), pytest.raises(ConditionsFailed):
         write_opening(world, first)
     assert world.wallet().sweep_at == soon
 
@@ -216,7 +216,7 @@ def test_a_hold_planned_with_an_outdated_sweep_time_is_refused(world: World) -> 
 
 def test_a_hold_cannot_overdraw_a_grant_that_a_concurrent_hold_spent(world: World) -> None:
     soon = give(world, "soon", 10, hours=1)
-    with before_first_write(lambda: hold(world, 8)):
+    with before_first_request(lambda: hold(world, 8)):
         hold(world, 4)
     assert left(world) == {"daily#2026-11-20": 48}
     assert soon not in left(world)
@@ -226,7 +226,7 @@ def test_a_hold_cannot_overdraw_a_grant_that_a_concurrent_hold_spent(world: Worl
 def test_a_hold_spends_concurrently_returned_credits_before_the_next_grant(world: World) -> None:
     soon = give(world, "soon", 12, hours=1)
     back = hold(world, 4)
-    with before_first_write(lambda: end(world, back)):
+    with before_first_request(lambda: end(world, back)):
         hold(world, 12)
     assert left(world) == {"daily#2026-11-20": 50}
     assert soon not in left(world)
@@ -280,7 +280,7 @@ def end_strictly(world: World, generation: Generation) -> None:
 
 def test_a_generation_with_a_concurrent_attempt_is_not_withdrawn(world: World) -> None:
     generation = hold(world, 4)
-    with before_first_write(lambda: world.attempt(generation)), pytest.raises(GenerationChanged):
+    with before_first_request(lambda: world.attempt(generation)), pytest.raises(GenerationChanged):
         end_strictly(world, generation)
 
 
@@ -343,7 +343,7 @@ def test_a_late_result_does_not_overwrite_a_concurrently_booked_cost(world: Worl
 def test_a_settlement_during_the_daily_reset_is_kept(world: World) -> None:
     generation = hold(world, 8)
     world.now += timedelta(days=1)
-    with before_first_write(lambda: end(world, generation)):
+    with before_first_request(lambda: end(world, generation)):
         world.refreshed()
     assert (world.wallet().available, world.wallet().held) == (50, 0)
     world.assert_sound()
@@ -353,7 +353,7 @@ def test_a_settlement_during_the_reset_is_kept_in_a_wallet_without_a_write_count
     generation = hold(world, 8)
     WalletItem(world.workspace_id, "wallet").update(actions=[WalletItem.written.remove()])
     world.now += timedelta(days=1)
-    with before_first_write(lambda: end(world, generation)):
+    with before_first_request(lambda: end(world, generation)):
         world.refreshed()
     assert (world.wallet().available, world.wallet().held) == (50, 0)
 
@@ -391,14 +391,14 @@ def test_a_wallet_refresh_does_not_overwrite_a_concurrent_sweep_time(world: Worl
     generation = hold(world, 4)
     world.now += timedelta(days=1)
     seen = world.wallet()
-    with before_first_write(lambda: world.wallets.postpone_sweep(seen, world.now + timedelta(minutes=1))):
+    with before_first_request(lambda: world.wallets.postpone_sweep(seen, world.now + timedelta(minutes=1))):
         world.refreshed()
     assert world.wallet().sweep_at == world.now + timedelta(minutes=1)
     end(world, generation)
     world.wallets.postpone_sweep(world.wallet(), None)
     assert world.wallet().sweep_at is None
     world.now += timedelta(days=1)
-    with before_first_write(lambda: hold_now(world)):
+    with before_first_request(lambda: hold_now(world)):
         world.refreshed()
     assert world.wallet().sweep_at is not None
 
@@ -526,7 +526,7 @@ def test_two_first_sales_at_once_do_not_overwrite_the_earnings_grant(tables: Tab
     payer, other, seller = World(tables), World(tables), World(tables)
     payer.refreshed()
     other.refreshed()
-    with before_first_write(lambda: sell(other, seller, 5, "transfer#2")):
+    with before_first_request(lambda: sell(other, seller, 5, "transfer#2")):
         sell(payer, seller, 3)
     assert left(seller) == {"earnings": 8}
     seller.assert_sound()
@@ -542,7 +542,7 @@ def test_a_sale_recreates_an_earnings_grant_that_was_removed_concurrently(tables
         seller.now += timedelta(days=1)
         seller.refreshed()
 
-    with before_first_write(gone):
+    with before_first_request(gone):
         sell(payer, seller, 3, "transfer#2")
     assert left(seller) == {"daily#2026-11-21": 50, "earnings": 3}
     seller.assert_sound()
@@ -550,7 +550,7 @@ def test_a_sale_recreates_an_earnings_grant_that_was_removed_concurrently(tables
 
 def test_an_adjustment_spends_a_concurrent_grant_that_expires_sooner_first(world: World) -> None:
     world.refreshed()
-    with before_first_write(lambda: give(world, "soon", 4, hours=1)):
+    with before_first_request(lambda: give(world, "soon", 4, hours=1)):
         correct(world, -4)
     assert left(world) == {"daily#2026-11-20": 50}
 
@@ -560,7 +560,10 @@ def test_a_concurrent_debt_stops_an_adjustment_and_a_transfer(tables: Tables) ->
         world, other = World(tables), World(tables)
         give(world, "a", 8, hours=1)
         hold(world, 8)
-        with before_first_write(lambda world=world: take_back(world, 8, "a", "a")), pytest.raises(InsufficientCredits):
+        with (
+            before_first_request(lambda world=world: take_back(world, 8, "a", "a")),
+            pytest.raises(InsufficientCredits),
+        ):
             spend(world, other)
         assert sum(left(world).values()) == 42
 
@@ -582,7 +585,7 @@ def test_an_adjustment_above_the_wallets_available_credits_is_refused(world: Wor
 
 def test_an_adjustment_cannot_overdraw_a_grant_that_a_concurrent_hold_spent(world: World) -> None:
     give(world, "soon", 10, hours=1)
-    with before_first_write(lambda: hold(world, 8)):
+    with before_first_request(lambda: hold(world, 8)):
         correct(world, -4)
     assert left(world) == {"daily#2026-11-20": 48}
     world.assert_sound()
@@ -591,14 +594,14 @@ def test_an_adjustment_cannot_overdraw_a_grant_that_a_concurrent_hold_spent(worl
 def test_an_adjustment_spends_concurrently_returned_credits_first(world: World) -> None:
     give(world, "soon", 12, hours=1)
     back = hold(world, 4)
-    with before_first_write(lambda: end(world, back)):
+    with before_first_request(lambda: end(world, back)):
         correct(world, -12)
     assert left(world) == {"daily#2026-11-20": 50}
 
 
 def test_a_revocation_books_concurrently_spent_credits_as_debt(world: World) -> None:
     give(world, "a", 8, hours=1)
-    with before_first_write(lambda: hold(world, 4)):
+    with before_first_request(lambda: hold(world, 4)):
         take_back(world, 8, "a", "a")
     assert world.wallet().debt == 4
     world.assert_sound()
@@ -610,7 +613,7 @@ def test_a_revocation_takes_concurrently_returned_credits_and_leaves_no_debt(wor
     end_of = [back]
     world.now += timedelta(minutes=1)
     assert left(world).get(soon) is None
-    with before_first_write(lambda: end(world, end_of[0])):
+    with before_first_request(lambda: end(world, end_of[0])):
         take_back(world, 8, "a", "a")
     assert world.wallet().debt == 0
     world.assert_sound()
@@ -634,7 +637,7 @@ def test_a_revocation_planned_without_a_grant_that_exists_is_refused(world: Worl
 def test_two_concurrent_revocations_take_no_more_than_the_grant(world: World) -> None:
     give(world, "a", 10, hours=1)
     correct(world, -10)  # All credits are spent: a revocation becomes a debt, and the grant itself does not change.
-    with before_first_write(lambda: take_back(world, 6, "1", "a")):
+    with before_first_request(lambda: take_back(world, 6, "1", "a")):
         assert take_back(world, 6, "2", "a") == 4
     assert (world.refreshed().available, world.wallet().debt) == (40, 0)
     world.assert_sound()
@@ -648,7 +651,7 @@ def test_a_revocation_does_not_take_concurrently_returned_credits_again(world: W
     def taken_and_returned() -> None:
         assert (take_back(world, 10, "1", "a"), return_credits(world, "1")) == (10, 10)
 
-    with before_first_write(taken_and_returned):
+    with before_first_request(taken_and_returned):
         assert take_back(world, 10, "2", "a") == 10
     # The first revocation has taken the expired credits, so the second one takes the returned ones, by a debt.
     assert (world.refreshed().available, world.wallet().debt) == (50, 0)
@@ -658,7 +661,7 @@ def test_a_revocation_does_not_take_concurrently_returned_credits_again(world: W
 def test_a_revocation_given_back_twice_at_once_returns_its_credits_once(world: World) -> None:
     give(world, "a", 10)
     take_back(world, 10, "1", "a")
-    with before_first_write(lambda: return_credits(world, "1")):
+    with before_first_request(lambda: return_credits(world, "1")):
         assert return_credits(world, "1") == 10
     assert world.refreshed().available == 60
     world.assert_sound()
@@ -712,7 +715,7 @@ def test_a_concurrently_archived_project_takes_no_hold(tables: Tables) -> None:
     budget = world.projects.budget(world.workspace_id, name)
     assert budget is not None
     after = replace(seen, archived_at=world.now), replace(budget, archived=True)
-    with before_first_write(lambda: world.projects.change((seen, budget), after)), pytest.raises(Conflict):
+    with before_first_request(lambda: world.projects.change((seen, budget), after)), pytest.raises(Conflict):
         world.submit(project_id=name)
     assert reserved(world, name) == 0
 
@@ -738,7 +741,7 @@ def test_a_quote_is_redeemed_by_one_hold(tables: Tables) -> None:
 
 
 def test_a_budget_set_during_the_daily_reset_is_kept(world: World) -> None:
-    with before_first_write(lambda: world.wallets.mark_budgeted(world.workspace_id)):
+    with before_first_request(lambda: world.wallets.mark_budgeted(world.workspace_id)):
         world.refreshed()
     assert world.wallet().budgeted
     assert world.wallet().available == 50
@@ -746,7 +749,7 @@ def test_a_budget_set_during_the_daily_reset_is_kept(world: World) -> None:
 
 def test_a_provider_key_mark_set_during_the_daily_reset_is_kept(world: World) -> None:
     assert not world.wallet().own_routes
-    with before_first_write(lambda: world.wallets.mark_own_routes(world.workspace_id)):
+    with before_first_request(lambda: world.wallets.mark_own_routes(world.workspace_id)):
         world.refreshed()
     assert world.wallet().own_routes
     assert world.wallet().available == 50

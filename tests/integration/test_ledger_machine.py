@@ -7,7 +7,6 @@ the wallet equals the oracle and the sums of the entries. Each run uses another 
 
 from __future__ import annotations
 
-import copy
 import os
 import secrets
 from collections.abc import Callable
@@ -30,6 +29,7 @@ from hypothesis.stateful import (
 from atelier.adapters.aws.dynamodb import transaction
 from atelier.adapters.aws.dynamodb.ledger.transactions import put_tier
 from atelier.catalogue.catalogue import Catalogue
+from atelier.catalogue.price_list import PriceList
 from atelier.errors import Conflict, InsufficientCredits
 from atelier.generations.cancel import cancel
 from atelier.generations.model import Generation, Status
@@ -51,13 +51,11 @@ MONTH = timedelta(days=30)
 
 def with_daily_credits(catalogue: Catalogue) -> Catalogue:
     """The catalogue with the daily credits that the oracle gives."""
-    data = copy.copy(catalogue.data)
-    data.tiers = {**data.tiers}
-    data.newest_tiers = {**data.newest_tiers}
-    for tier_id, credits in DAILY_CREDITS.items():
-        tiers = data.tiers if "@" in tier_id else data.newest_tiers
-        tiers[tier_id] = replace(tiers[tier_id], daily_credits=credits)
-    return replace(catalogue, data=data)
+    prices = catalogue.data.prices
+    credits = {prices.newest_tiers["free"].id: DAILY_CREDITS["free"], **DAILY_CREDITS}
+    tiers = [replace(tier, daily_credits=credits.get(tier.id, tier.daily_credits)) for tier in prices.tiers.values()]
+    changed = PriceList.of(tiers, prices.packs.values())
+    return replace(catalogue, data=catalogue.data.with_prices(changed))
 
 
 @dataclass

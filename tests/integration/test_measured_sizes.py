@@ -28,6 +28,7 @@ from atelier.ids import new_id
 from tests.conftest import Tables
 from tests.integration.pipeline_world import PipelineWorld
 from tests.integration.world import FakeMedia, World
+from tests.recorded_assets import record_asset
 
 SPEECH = "openai/gpt-4o-mini-tts"
 
@@ -86,7 +87,7 @@ def still(world: World, width: int, height: int) -> str:
     made = DeliveredFile(
         asset_id(owner.id, width), "image", f"{width:064}", "png", 5, width, height, has_thumbnail=True
     )
-    world.assets.record(owner, made, 0)
+    record_asset(owner, made, 0)
     return made.id
 
 

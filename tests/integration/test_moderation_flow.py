@@ -1,10 +1,11 @@
-"""A request refused by moderation costs and stores nothing; a withheld result costs the creator nothing."""
+"""A request refused by moderation costs nothing and leaves a note; a withheld result costs its creator nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import botocore.session
 import pytest
@@ -20,10 +21,10 @@ from atelier.generations.moderation_texts import prompt_failure
 from atelier.generations.outcome import MODERATED_OUTPUT, Outcome
 from atelier.generations.pipeline_run import PlanStageDeps, plan_stage
 from atelier.generations.ports import OutputLocation
+from atelier.generations.prompt_refusal import PREFIX as REFUSAL
 from atelier.generations.submit import AcceptedGeneration, Submission, submit_generation
 from atelier.generations.sweep import sweep
 from atelier.ids import new_id
-from atelier.ledger.model import SettlementPlan
 from atelier.moderation.blocklist import DEFAULT_BLOCKLIST
 from atelier.moderation.model import Category, OutputWithheld, Policy, Thumbnail
 from atelier.moderation.outputs import OutputCheck
@@ -88,10 +89,11 @@ def ask(world: World, recipe: Recipe, key: str | None = None) -> AcceptedGenerat
 
 
 def everything(aws: botocore.session.Session, tables: Tables) -> dict[str, object]:
-    """All items of all tables."""
+    """All items of all tables, but for the notes that a request was refused."""
     dynamodb = aws.create_client("dynamodb")
     return {
-        name: dynamodb.scan(TableName=name)["Items"] for name in (tables.generations, tables.ledger, tables.requests)
+        name: [item for item in dynamodb.scan(TableName=name)["Items"] if not item["sk"]["S"].startswith(REFUSAL)]
+        for name in (tables.generations, tables.ledger, tables.requests)
     }
 
 
@@ -117,7 +119,7 @@ def everything(aws: botocore.session.Session, tables: Tables) -> dict[str, objec
     ],
     ids=["prompt", "negative prompt", "system", "messages"],
 )
-def test_a_refused_request_writes_nothing_and_costs_nothing(
+def test_a_refused_request_leaves_a_note_alone_and_costs_nothing(
     world: World, aws: botocore.session.Session, tables: Tables, recipe: Recipe, path: str
 ) -> None:
     before = everything(aws, tables)
@@ -128,6 +130,10 @@ def test_a_refused_request_writes_nothing_and_costs_nothing(
         assert refused.value.facts["category"] == "minors"
     assert everything(aws, tables) == before
     assert world.wallet().available == 50
+    # Of the request nothing is kept but that it was refused; the text is not.
+    refusals = world.refusals()
+    assert [(each.kind, each.category) for each in refusals] == [(recipe.kind.value, "minors")] * 2
+    assert REFUSED not in repr(refusals)
 
 
 def test_a_refused_prompt_leaves_the_idempotency_key_usable(world: World) -> None:
@@ -153,7 +159,7 @@ def test_a_repeated_request_is_not_moderated_again(world: World) -> None:
         world.submit(key="k2")
 
 
-def test_a_refusal_by_the_moderation_provider_writes_nothing(
+def test_a_refusal_by_the_moderation_provider_leaves_a_note_alone(
     world: World, aws: botocore.session.Session, tables: Tables
 ) -> None:
     before = everything(aws, tables)
@@ -214,9 +220,9 @@ class DyingOnce(DynamoGenerations):
         self._after = after
         self._died = False
 
-    def close_with_ending(self, generation: Generation, ending: SettlementPlan) -> None:
+    def close_with_ending(self, *end: Any) -> None:
         if self._after or self._died:
-            super().close_with_ending(generation, ending)
+            super().close_with_ending(*end)
         if not self._died:
             self._died = True
             raise ConnectionError("died here")

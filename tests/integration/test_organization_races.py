@@ -15,6 +15,7 @@ from atelier.adapters.aws.dynamodb import audit_log
 from atelier.adapters.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 from atelier.adapters.aws.dynamodb.identity.accounts import DynamoAccounts
 from atelier.adapters.aws.dynamodb.identity.items import PROFILE, MembershipItem, UserItem, WorkspaceItem, member_sk
+from atelier.adapters.aws.dynamodb.identity.profiles import DynamoProfiles
 from atelier.adapters.aws.dynamodb.ledger.store import DynamoWallets
 from atelier.adapters.aws.dynamodb.request_rates import DynamoRequestRates
 from atelier.adapters.aws.dynamodb.workspaces.invitations import DynamoInvitations
@@ -23,10 +24,12 @@ from atelier.adapters.aws.dynamodb.workspaces.store import DynamoWorkspaces
 from atelier.audit_log.model import Origin
 from atelier.catalogue.quotas import Quota
 from atelier.errors import AtelierError
+from atelier.identity.delete_account import DELETION_DELAY
 from atelier.identity.model import Credentials, Device, new_user, open_session
 from atelier.identity.opening import Opening
 from atelier.identity.permissions import Role
 from atelier.mails.links import Link, LinkKey
+from atelier.mails.mail import MailKind, mail_request
 from atelier.workspaces import invitations, manage, members
 from atelier.workspaces.invitation_limits import InvitationLimits
 from atelier.workspaces.invitations import InvitationDeps, NewInvitation
@@ -54,6 +57,7 @@ class Team:
 
     def __post_init__(self) -> None:
         self.workspaces, self.members, self.store = DynamoWorkspaces(), DynamoMembers(), DynamoInvitations()
+        self.profiles = DynamoProfiles()
         self.manage = ManageDeps(self.workspaces, DynamoIdempotencyKeys(), NoAssets())
         self.prices = with_tiers(free={"members_max": self.members_max}, starter={"members_max": self.members_max + 1})
         self.deps = InvitationDeps(
@@ -100,6 +104,26 @@ class Team:
         user_id = self.person(name)
         self.accept(self.invite(workspace_id, by, f"{name}@example.com", role), user_id)
         return user_id
+
+    def remove(self, workspace_id: str, by: str, user_id: str) -> None:
+        actor = Actor(by, Role.OWNER, Origin(by))
+        members.remove_member(workspace_id, user_id, actor=actor, store=self.members, now=NOW)
+
+    def change_role(self, workspace_id: str, by: str, user_id: str, role: Role) -> None:
+        actor = Actor(by, Role.OWNER, Origin(by))
+        members.change_role(workspace_id, user_id, role, actor=actor, store=self.members, now=NOW)
+
+    def delete_account(self, user_id: str) -> None:
+        user = self.profiles.user(user_id)
+        mail = mail_request(MailKind.ACCOUNT_DELETION, user.id, user.email, None, NOW)
+        self.profiles.request_deletion(user, NOW + DELETION_DELAY, events=(), mail=mail)
+
+    def restore_account(self, user_id: str) -> None:
+        self.profiles.restore(self.profiles.user(user_id), events=())
+
+    def owners(self, workspace_id: str) -> int:
+        """How many owners the organisation counts."""
+        return int(WorkspaceItem.get(workspace_id, PROFILE, consistent_read=True).owners or 0)
 
     def leave(self, workspace_id: str, user_id: str, role: Role = Role.OWNER) -> None:
         members.leave(workspace_id, actor=Actor(user_id, role, Origin(user_id)), store=self.members, now=NOW)
@@ -269,3 +293,103 @@ def test_an_actor_whose_role_has_changed_meanwhile_changes_nothing(team: Team) -
     ]
     assert [at_once([action])[0] for action in late] == ["FORBIDDEN"] * 3
     team.require_consistent(atlas, {ada: Role.OWNER, bob: Role.EDITOR})
+
+
+def test_an_owner_whose_account_is_being_deleted_is_counted_out_once(team: Team) -> None:
+    ada = team.person("ada")
+    atlas = team.organization(ada)
+    eve, max_ = (team.join(atlas, ada, name, Role.OWNER) for name in ("eve", "max"))
+    team.delete_account(eve)
+    team.delete_account(max_)
+    assert team.owners(atlas) == 1
+    team.remove(atlas, ada, eve)
+    team.change_role(atlas, ada, max_, Role.EDITOR)
+    team.require_consistent(atlas, {ada: Role.OWNER, max_: Role.EDITOR})
+    # Nor does their restoration count them in again.
+    team.restore_account(eve)
+    team.restore_account(max_)
+    team.require_consistent(atlas, {ada: Role.OWNER, max_: Role.EDITOR})
+
+
+@pytest.mark.parametrize("repetition", range(5))
+def test_a_removal_and_a_deletion_or_restoration_at_once_count_one_owner(team: Team, repetition: int) -> None:
+    ada = team.person("ada")
+    atlas = team.organization(ada)
+    eve, max_ = (team.join(atlas, ada, name, Role.OWNER) for name in ("eve", "max"))
+    team.delete_account(max_)
+    acts = [
+        lambda: team.delete_account(eve),
+        lambda: team.remove(atlas, ada, eve),
+        lambda: team.restore_account(max_),
+        lambda: team.change_role(atlas, ada, max_, Role.VIEWER),
+    ]
+    outcomes = at_once(acts)
+    # A deletion that meets the removal may have to be asked for again.
+    assert outcomes[1:] == ["ok"] * 3
+    team.require_consistent(atlas, {ada: Role.OWNER, max_: Role.VIEWER})
+
+
+@pytest.mark.parametrize("repetition", range(5))
+def test_nobody_becomes_an_owner_whose_account_is_being_deleted(team: Team, repetition: int) -> None:
+    ada = team.person("ada")
+    atlas = team.organization(ada)
+    eve, max_ = (team.join(atlas, ada, name, Role.EDITOR) for name in ("eve", "max"))
+    token = team.invite(atlas, ada, "kim@example.com", Role.OWNER)
+    kim = team.person("kim")
+    actor = Actor(ada, Role.OWNER, Origin(ada))
+    acts = [
+        lambda: team.delete_account(eve),
+        lambda: team.change_role(atlas, ada, eve, Role.OWNER),
+        lambda: team.delete_account(kim),
+        lambda: team.accept(token, kim),
+    ]
+    at_once(acts)
+    for user_id in (eve, kim):
+        if not team.profiles.user(user_id).deletion_due_at:
+            team.delete_account(user_id)
+    team.delete_account(max_)
+    # Ada alone is left, whatever came first, so the counter keeps her.
+    assert team.owners(atlas) == 1
+    for act in (
+        lambda: team.change_role(atlas, ada, max_, Role.OWNER),
+        lambda: members.transfer_ownership(atlas, max_, actor=actor, store=team.members, now=NOW),
+        lambda: team.leave(atlas, ada),
+    ):
+        with pytest.raises(AtelierError):
+            act()
+    assert team.owners(atlas) == 1
+
+
+def test_the_invitation_of_somebody_whose_account_is_being_deleted_is_void(team: Team) -> None:
+    ada = team.person("ada")
+    atlas = team.organization(ada)
+    token, eve = team.invite(atlas, ada, "eve@example.com"), team.person("eve")
+    # Nobody else belongs to the organisation, so it keeps its counted owner.
+    team.delete_account(ada)
+    assert at_once([lambda: team.accept(token, eve)]) == ["NOT_FOUND"]
+    team.restore_account(ada)
+    assert at_once([lambda: team.accept(token, eve)]) == ["ok"]
+
+
+def test_an_organisation_that_comes_back_counts_no_owner_who_is_being_deleted(team: Team) -> None:
+    ada = team.person("ada")
+    atlas = team.organization(ada)
+    eve = team.join(atlas, ada, "eve", Role.OWNER)
+    manage.delete_organization(atlas, Origin(ada), store=team.workspaces, now=NOW)
+    team.delete_account(ada)
+    manage.restore_organization(atlas, Origin(eve), store=team.workspaces, now=NOW)
+    assert at_once([lambda: team.leave(atlas, eve)]) == ["CONFLICT"]
+    assert team.owners(atlas) == 1
+    team.restore_account(ada)
+    team.require_consistent(atlas, {ada: Role.OWNER, eve: Role.OWNER})
+
+
+def test_the_only_owner_of_a_deleted_organisation_may_delete_the_account(team: Team) -> None:
+    ada = team.person("ada")
+    atlas = team.organization(ada)
+    eve = team.join(atlas, ada, "eve", Role.EDITOR)
+    manage.delete_organization(atlas, Origin(ada), store=team.workspaces, now=NOW)
+    team.delete_account(ada)
+    team.restore_account(ada)
+    manage.restore_organization(atlas, Origin(ada), store=team.workspaces, now=NOW)
+    team.require_consistent(atlas, {ada: Role.OWNER, eve: Role.EDITOR})

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from atelier.adapters.aws.dynamodb.generation_changes import generation_changes
 from atelier.adapters.aws.dynamodb.generations.items import GenerationItem
 from atelier.adapters.aws.dynamodb.rate_limits import DynamoRateWindows
 from atelier.catalogue.catalogue import catalogue
@@ -15,8 +16,9 @@ from atelier.errors import Unavailable
 from atelier.generations.attempt import attempt
 from atelier.generations.attempt_messages import Slot, SlotDue
 from atelier.generations.cancel import cancel
+from atelier.generations.change import GenerationChange
 from atelier.generations.model import RATE_LIMITED_ATTEMPTS_MAX, Generation, Status
-from atelier.generations.select_candidate import queue_position, resume_at_slot
+from atelier.generations.select_candidate import place_of_change, queue_position, resume_at_slot
 from atelier.generations.sweep import sweep
 from atelier.provider_keys.model import WorkspaceProviders
 from atelier.provider_port import ErrorClass, Failed
@@ -54,6 +56,14 @@ def full(world: World) -> None:
     """Uses up Replicate's rate limit."""
     for _ in range(2):
         assert world.places.reserve(Scope("replicate"), world.now, latest=world.now).is_reserved
+
+
+def committed_change(generation: Generation) -> GenerationChange:
+    """A stored generation as the table's stream tells it."""
+    image = GenerationItem.get(generation.workspace_id, generation.id).serialize()
+    keys = {name: image[name] for name in ("pk", "sk")}
+    [change] = generation_changes([{"dynamodb": {"Keys": keys, "NewImage": image, "SequenceNumber": "1"}}])
+    return change
 
 
 def turn_of(world: World) -> Slot:
@@ -106,6 +116,9 @@ def test_a_waiting_generation_knows_its_time_and_its_place(world: World) -> None
     times = [world.now + SPAN * windows for windows in (1, 1, 2, 2, 3)]
     assert [each.delay_at(world.now) for each in stored] == times
     assert [queue_position(each, world.places, world.now) for each in stored] == [1, 1, 3, 3, 5]
+    # The outbox finds the same places in what was committed.
+    committed = [place_of_change(committed_change(each), lambda: world.places, world.now) for each in stored]
+    assert committed == [1, 1, 3, 3, 5]
     world.now += SPAN
     assert [queue_position(each, world.places, world.now) for each in stored[2:]] == [1, 1, 3]
     world.attempt(stored[0], cause=SlotDue(Slot("replicate/sdxl", times[0])))

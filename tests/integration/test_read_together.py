@@ -16,7 +16,8 @@ from atelier.adapters.aws.dynamodb import READ_ATTEMPTS_MAX, batch_read
 from atelier.adapters.aws.dynamodb.generations.items import GenerationItem
 from atelier.adapters.aws.dynamodb.identity.access_reads import DynamoAccessReads
 from atelier.adapters.aws.dynamodb.identity.accounts import DynamoAccounts
-from atelier.adapters.aws.dynamodb.ledger.items import wallet_address, wallet_from_item
+from atelier.adapters.aws.dynamodb.ledger.items import WalletItem, wallet_address, wallet_from_item
+from atelier.adapters.aws.dynamodb.usage import UsageItem, storage_address, used_from_item
 from atelier.errors import Unavailable
 from atelier.identity.access import Access
 from atelier.identity.opening import Opening
@@ -73,14 +74,30 @@ def test_keys_that_stay_unprocessed_raise_unavailable(world: World) -> None:
         batch_read([wallet_address(world.workspace_id)])
 
 
-def test_reading_a_callers_standing_prefetches_the_workspaces_wallet(world: World, tables: Tables) -> None:
+def test_one_table_of_a_batch_may_be_read_with_eventual_consistency(world: World) -> None:
+    UsageItem(world.workspace_id, "usage#storage", used=7).save()
+    wallet, counter = wallet_address(world.workspace_id), storage_address(world.workspace_id)
+    with leaving(0) as requests:
+        found = batch_read([wallet], eventual=[counter])
+    assert (wallet_from_item(found[wallet]), used_from_item(found[counter])) == (world.wallet(), 7)
+    assert {table: each["ConsistentRead"] for table, each in requests[0].items()} == {
+        WalletItem.Meta.table_name: True,
+        UsageItem.Meta.table_name: False,
+    }
+
+
+def test_reading_a_callers_standing_prefetches_wallet_and_stored_bytes(world: World, tables: Tables) -> None:
     bind(tables)
     credentials, user, workspace, session, _ = account()
     DynamoAccounts().create(credentials, user, workspace, Opening(session))
-    standings = DynamoAccessReads(wallet_address)
+    standings = DynamoAccessReads(wallet_address, storage_address)
     assert standings.session_access(user.id, session.id, workspace.id, personal=True) == Access(Role.OWNER, session)
-    wallet = wallet_from_item(standings.prefetched)
+    wallet = wallet_from_item(standings.wallet)
     assert wallet is not None
     assert (wallet.workspace_id, wallet.own_routes) == (workspace.id, False)
+    assert used_from_item(standings.counter) == 0
+    UsageItem(workspace.id, "usage#storage", used=-7).save()
+    standings.session_access(user.id, session.id, workspace.id, personal=True)
+    assert used_from_item(standings.counter) == -7
     assert standings.session_access(user.id, session.id, new_id("wsp", NOON), personal=False) == Access(None, session)
-    assert wallet_from_item(standings.prefetched) is None
+    assert (wallet_from_item(standings.wallet), used_from_item(standings.counter)) == (None, 0)

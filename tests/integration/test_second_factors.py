@@ -36,8 +36,9 @@ from atelier.identity.rate_limit import SignInLimits
 from atelier.identity.second_factor import FactorsChanged, LastWayIn
 from atelier.identity.sign_in import SignInDeps
 from atelier.identity.sign_up import SignUp, sign_up
-from atelier.provider_keys.master_keys import new_master_keys
+from atelier.provider_keys.master_keys import new_master_keys, with_new_key
 from atelier.provider_keys.model import UnreadableKey
+from atelier.provider_keys.reseal_factors import SealedTotp, reseal_factors
 from atelier.provider_keys.vault import Vault
 from tests.embedded_aws import Tables
 from tests.software_authenticator import SoftwareAuthenticator
@@ -83,12 +84,14 @@ class World:
         self.told = Told()
         self.limits = SignInLimits(DynamoRequestRates(), 1000, 1000, 1000)
         sign_in = SignInDeps(DynamoSignIns(), self.told, AccessTokens(FakeKeySets(), ISSUER))
+        self.master = MasterSecret()
+        self.vault = Vault(self.master)
         self.deps = FactorDeps(
             DynamoSecondFactors(),
             DynamoSessions(),
             DynamoAccounts(),
             FastPasswords(),
-            VaultSealer(Vault(MasterSecret())),
+            VaultSealer(self.vault),
             DynamoRequestRates(),
             RelyingParty(PAGE, lambda origin: origin == PAGE),
             sign_in,
@@ -125,6 +128,12 @@ class World:
 
     def verify(self, ticket: str, now: datetime, **proof: str) -> SignInResult:
         return verify_second_factor(ticket, Proof(**proof), DEVICE, ORIGIN, deps=self.deps, now=now)
+
+    def reseal(self, steps: int = 100) -> tuple[int, int, int, bool]:
+        left = iter([True] * steps)
+        kids, factors = self.vault.outdated_kids(), DynamoSecondFactors()
+        done = reseal_factors(kids, factors=factors, sealer=VaultSealer(self.vault), has_time=lambda: next(left, False))
+        return done.resealed, done.skipped, len(done.unreadable), done.is_complete
 
     def add_totp(self, now: datetime = NOW) -> tuple[pyotp.TOTP, tuple[str, ...]]:
         setup = manage_factors.begin_totp(self.ada, deps=self.deps, now=now)
@@ -487,3 +496,41 @@ def test_a_step_up_proves_the_session_again(world: World) -> None:
     assert session_times() == (now, now)
     outcomes = [event.outcome for event in world.told.events if event.action == "factor.proven"]
     assert outcomes == ["refused", "refused"]
+
+
+# ---- rotation of master keys -----------------------------------------------------------------------------------------
+
+
+def test_authenticators_are_sealed_again_with_a_new_master_key(world: World) -> None:
+    app, _ = world.add_totp()
+    other = world.sign_up("bob@example.com")
+    manage_factors.begin_totp(other, deps=world.deps, now=NOW)
+    assert world.reseal() == (0, 0, 0, True)
+    world.master.keys = with_new_key(world.master.keys, NOW)
+    # A run without time goes on with the next one.
+    assert world.reseal(steps=1) == (1, 0, 0, False)
+    assert world.reseal() == (1, 0, 0, True)
+    assert world.reseal() == (0, 0, 0, True)
+    # Nothing needs the old key any more.
+    world.master.keys = {**world.master.keys, "keys": world.master.keys["keys"][:1]}
+    later = NOW + WINDOW
+    assert isinstance(world.verify(world.ticket(later), later, code=app.at(later)), SignedIn)
+
+
+def test_an_authenticator_that_was_changed_or_spoiled_is_left_alone(world: World) -> None:
+    world.add_totp()
+    factors = DynamoSecondFactors()
+    world.master.keys = with_new_key(world.master.keys, NOW)
+    before = factors.totp(world.ada.user_id)
+    assert before is not None
+    # Another run was faster: its record stays.
+    assert world.reseal() == (1, 0, 0, True)
+    assert not factors.replace_record(before, before.record)
+    after = factors.totp(world.ada.user_id)
+    assert after is not None
+    assert after.sealed_by == world.master.keys["keys"][0]["kid"]
+    # A record of another person, put into this account, opens for nobody.
+    spoiled = SealedTotp(after.user_id, after.factor_id, after.record, after.sealed_by)
+    assert factors.replace_record(spoiled, VaultSealer(world.vault).seal("A" * 32, "usr_other", after.factor_id))
+    world.master.keys = with_new_key(world.master.keys, NOW)
+    assert world.reseal() == (0, 0, 1, True)

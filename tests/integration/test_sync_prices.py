@@ -35,7 +35,7 @@ class Shop:
     def sync(
         self, shelf: Catalogue = SHIPPED, *, apply: bool = True, deployment: str = "production"
     ) -> PriceSyncReport:
-        deps = PriceSyncDeps(shelf.data, deployment, SdkPriceCatalogue(lambda: self.client))
+        deps = PriceSyncDeps(shelf.data.prices, deployment, SdkPriceCatalogue(lambda: self.client))
         return sync_prices(deps, apply=apply)
 
     def prices(self, **filters: Any) -> list[stripe.Price]:
@@ -221,7 +221,7 @@ def test_a_run_that_stopped_anywhere_is_ended_by_the_next_one(shop: Shop, done: 
                     raise Unavailable("Stopped.")
             return super().__getattribute__(name)
 
-    deps = PriceSyncDeps(SHIPPED.data, "production", StoppingCatalogue(lambda: shop.client))
+    deps = PriceSyncDeps(SHIPPED.data.prices, "production", StoppingCatalogue(lambda: shop.client))
     with pytest.raises(Unavailable):
         sync_prices(deps, apply=True)
     assert len(shop.sync().steps) == PRICES + PRODUCTS - done
@@ -246,7 +246,7 @@ def test_a_deployment_that_sells_nothing_asks_nothing() -> None:
     def no_client() -> stripe.StripeClient:
         raise AssertionError("Stripe is asked.")
 
-    deps = PriceSyncDeps(SHIPPED.data, "production", SdkPriceCatalogue(no_client), sells=False)
+    deps = PriceSyncDeps(SHIPPED.data.prices, "production", SdkPriceCatalogue(no_client), sells=False)
     assert sync_prices(deps, apply=True).steps == ()
 
 

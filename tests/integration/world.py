@@ -15,6 +15,11 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from urllib3.response import HTTPResponse
 
 from atelier.adapters.aws.dynamodb import audit_log, connection, pause_with_jitter, transaction
+from atelier.adapters.aws.dynamodb.generations.prompt_refusals import (
+    DynamoPromptRefusals,
+    PromptRefusalItem,
+    decode_refusal,
+)
 from atelier.adapters.aws.dynamodb.generations.store import DynamoGenerations
 from atelier.adapters.aws.dynamodb.health import DynamoHealth
 from atelier.adapters.aws.dynamodb.idempotency import DynamoIdempotencyKeys
@@ -32,6 +37,8 @@ from atelier.generations.finish import FinishDeps, finish
 from atelier.generations.model import Attempt, DeliveredFile, Generation, InputAsset, Kind, Recipe, asset_id
 from atelier.generations.outcome import Outcome
 from atelier.generations.ports import InputUnusable, OutputLocation, UndeliverableMedia
+from atelier.generations.prompt_refusal import PREFIX as REFUSAL
+from atelier.generations.prompt_refusal import PromptRefusal
 from atelier.generations.quote import Quote
 from atelier.generations.submit import AcceptedGeneration, Submission, SubmitDeps, submit_generation
 from atelier.ids import new_id
@@ -235,7 +242,15 @@ class World:
             input_asset_store=self.assets,
             pause=lambda tries: None,
             moderation=self.moderation,
+            refusals=DynamoPromptRefusals(),
         )
+
+    def refusals(self) -> list[PromptRefusal]:
+        """The requests of the workspace that moderation refused."""
+        items = PromptRefusalItem.query(
+            self.workspace_id, PromptRefusalItem.sk.startswith(REFUSAL), consistent_read=True
+        )
+        return [decode_refusal(item) for item in items]
 
     def submit(
         self,
@@ -281,7 +296,7 @@ class World:
 
     @property
     def finish_deps(self) -> FinishDeps:
-        return FinishDeps(self.generations, self.wallets, self.catalogue, self.media, self.assets, self.execution)
+        return FinishDeps(self.generations, self.wallets, self.catalogue, self.media, self.execution)
 
     @property
     def post_deps(self) -> PostDeps:
@@ -405,14 +420,16 @@ def failing_operation(operation: str, body: bytes) -> Iterator[None]:
 
 
 @contextmanager
-def before_first_write(act: Callable[[], object], operation: str = "TransactWriteItems") -> Iterator[None]:
-    """Calls `act` just before this thread's first write of this kind is sent."""
+def before_first_request(
+    act: Callable[[], object], operation: str = "TransactWriteItems", about: str = ""
+) -> Iterator[None]:
+    """Calls `act` just before this thread's first request of this kind is sent that has `about` in its body."""
     waiting, here = [act], threading.get_ident()
 
-    def first(**_: Any) -> None:
-        if waiting and threading.get_ident() == here:
+    def first(params: dict[str, Any], **_: Any) -> None:
+        if waiting and threading.get_ident() == here and about in str(params["body"]):
             waiting.pop()()
 
     with client_event_hook(f"before-call.dynamodb.{operation}", first):
         yield
-    assert not waiting, "nothing was written"
+    assert not waiting, "no such request was sent"

@@ -11,8 +11,12 @@ from typing import Any, TypeVar
 
 import httpx
 
+from tests.polling import POLL_GROWTH, POLL_SECONDS_MAX
+
 T = TypeVar("T")
 TIMEOUT_SECONDS = 60
+# A look is a call of the whole stack.
+CALL_PAUSE_SECONDS = 0.05
 PASSWORD = "a long enough passphrase 27"
 
 
@@ -109,13 +113,14 @@ class AccountClient:
 
 def poll_until(look: Callable[[], T], enough: Callable[[T], bool], seconds: float = TIMEOUT_SECONDS) -> T:
     """Calls `look` until `enough` accepts its result, and returns that. AssertionError after `seconds`."""
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, CALL_PAUSE_SECONDS
     while True:
         found = look()
         if enough(found):
             return found
         assert time.monotonic() < deadline, f"still not: {found}"
-        time.sleep(0.1)
+        time.sleep(pause)
+        pause = min(pause * POLL_GROWTH, POLL_SECONDS_MAX)
 
 
 def run_concurrently(count: int, call: Callable[[int], T]) -> list[T]:

@@ -81,8 +81,11 @@ def test_a_browser_pays_at_the_edge(stack: Stack, account: stripe.StripeClient) 
 def test_the_price_list_is_there_from_the_start(stack: Stack, account: stripe.StripeClient) -> None:
     tiers = httpx.get(f"{stack.base_url}/api/billing/tiers", timeout=40).json()["data"]
     sold = sum(len(tier["prices"]) for tier in tiers["items"]) + len(tiers["packs"])
+    versions = [each["id"].replace("@", ":") for each in (*tiers["items"], *tiers["packs"])]
     keys = {price.lookup_key for price in account.v1.prices.list({"active": True, "limit": 100}) if price.lookup_key}
-    assert len({key for key in keys if key.startswith("atelier:")}) == sold > 5
+    # A version that an administrator's test has replaced on this stack keeps its price for those who have it.
+    on_sale = {key for key in keys if any(f":{version}:" in f"{key}:" for version in versions)}
+    assert len(on_sale) == sold > 5
 
 
 def bought(person: AccountClient, **order: object) -> str:

@@ -33,9 +33,11 @@ def properties(value: Any) -> Iterator[tuple[str, Any]]:
         for each in value:
             yield from properties(each)
     elif isinstance(value, dict):
+        # A map of properties is no schema, though one of its names may be "properties" again.
         known = value.get("properties")
-        yield from known.items() if isinstance(known, dict) else ()
-        for each in value.values():
+        known = known if isinstance(known, dict) else {}
+        yield from known.items()
+        for each in (*known.values(), *(each for name, each in value.items() if name != "properties")):
             yield from properties(each)
 
 
@@ -46,6 +48,13 @@ def test_no_schema_property_is_only_null_or_has_a_default() -> None:
     assert [name for name, schema in found if schema.get("type") == "null" or "default" in schema] == []
     prompts = {schema["description"] for name, schema in found if name == "model" and "description" in schema}
     assert '`provider/model`, or `auto`. Default: "auto".' in prompts
+
+
+def test_a_parameter_that_may_be_left_out_keeps_its_description() -> None:
+    document = json.loads(TARGET.read_text())
+    parameters = document["paths"]["/api/analytics/usage"]["get"]["parameters"]
+    described = {each["name"]: each["schema"].get("description", "") for each in parameters}
+    assert described["group_by"].startswith("One or two of provider, model, kind")
 
 
 def test_schemathesis_finds_no_violation(stack: Stack, tmp_path: Path) -> None:

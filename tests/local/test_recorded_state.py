@@ -17,17 +17,20 @@ from typing import Any
 import httpx
 import pytest
 
+from infra.local.deploy import OBSERVERS_STACK, STACK
 from infra.local.stack_process import RunningStack
 from tests.local.test_proof import check
 
 RECORDED = Path(__file__).parent / "recorded"
+STACKS = (STACK, OBSERVERS_STACK)
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """expected: `expected.json`. http: the account, logged in to this build on the recorded folder."""
+    """expected: `expected.json`. stack: this build on the recorded folder. http: the account, logged in to it."""
 
     expected: dict[str, Any]
+    stack: RunningStack
     http: httpx.Client
 
     def before(self, path: str) -> Any:
@@ -52,7 +55,7 @@ def recorded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         answer = http.post("/api/auth/login", json=account)
         assert answer.status_code == 200, answer.text
         http.headers["Authorization"] = f"Bearer {answer.json()['data']['access_token']}"
-        yield Recorded(expected, http)
+        yield Recorded(expected, stack, http)
 
 
 def test_the_statement_keeps_every_recorded_movement(recorded: Recorded) -> None:
@@ -108,6 +111,21 @@ def test_a_recorded_token_still_opens_the_api_and_makes_an_image(recorded: Recor
     body = {"prompt": "a pier", "model": "local/canvas", "parameters": {"width": 256, "height": 256}}
     answer = recorded.http.post("/api/generate/image", json=body, headers=headers)
     assert answer.json()["data"]["generation"]["status"] == "succeeded", answer.text
+
+
+def test_the_alarms_are_those_of_this_build_alone(recorded: Recorded) -> None:
+    stacks = [recorded.stack.aws().client("cloudformation").describe_stack_resources(StackName=name) for name in STACKS]
+    deployed = {
+        each["PhysicalResourceId"]
+        for stack in stacks
+        for each in stack["StackResources"]
+        if each["ResourceType"] == "AWS::CloudWatch::Alarm"
+    }
+    pages = recorded.stack.aws().client("cloudwatch").get_paginator("describe_alarms").paginate()
+    # The local stack adds alarms that compute some time after its start, under the names that the template gives them.
+    computed = {"ObservabilityApiErrorsAlarm", "ObservabilityBackupMissingAlarm"}
+    found = {alarm["AlarmName"] for page in pages for alarm in page["MetricAlarms"]}
+    assert found - computed == deployed != set()
 
 
 def unsigned(value: Any) -> Any:

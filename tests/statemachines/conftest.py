@@ -27,7 +27,17 @@ from tests.polling import wait_until
 MACHINES = Path(__file__).parents[2] / "statemachines"
 ASL, RUNS = MACHINES / "generate_media.asl.yaml", MACHINES / "run_pipeline.asl.yaml"
 # The functions whose ARNs the definitions contain as placeholders, and the names of their scripts here.
-TASKS = {"AttemptGeneration": "attempt", "FinishGeneration": "finish", "PlanStage": "plan", "FinishRun": "end"}
+TASKS = {
+    "AttemptGeneration": "attempt",
+    "FinishGeneration": "finish",
+    "PlanStage": "plan",
+    "FinishRun": "end",
+    "WriteExport": "write",
+    "WriteBackup": "back_up",
+    "DrillRestore": "drill",
+    "EscrowSecrets": "escrow",
+    "Erase": "erase",
+}
 WORKSPACE = "wsp_01M7XCN60Q0Z9AH99VAAQWYH99"
 ROLE = "arn:aws:iam::000000000000:role/scripted"
 SUCCEEDED = {"status": "succeeded"}
@@ -39,7 +49,8 @@ SCRIPTED_FUNCTION = """
 import json, os, pathlib
 
 def handler(event, context):
-    subject = event.get("run_id") or event["generation_id"]
+    names = ("run_id", "export_id", "backup_id", "drill_id", "execution", "subject", "generation_id")
+    subject = next(event[name] for name in names if event.get(name))
     folder, task = pathlib.Path(os.environ["SCRIPTS"]) / subject, os.environ["TASK"]
     steps = json.loads((folder / (task + ".json")).read_text())
     with (folder / task).open("a+") as visits:
@@ -54,7 +65,7 @@ def handler(event, context):
         import botocore.session
         states = botocore.session.get_session().create_client("stepfunctions")
         states.send_task_success(taskToken=event["task_token"], output=json.dumps(step["succeed"]))
-    return step.get("return")
+    return event | step["return_ids"] if "return_ids" in step else step.get("return")
 """
 Step = Mapping[str, Any]
 WAIT: Step = {}
@@ -82,7 +93,7 @@ class Execution:
             found: dict[str, Any] = self.states.describe_execution(executionArn=self.arn)
             return found if found["status"] != "RUNNING" else None
 
-        return wait_until(described)
+        return wait_until(described, 60)
 
     @property
     def output(self) -> Any:

@@ -18,12 +18,16 @@ print(json.dumps(sorted(sys.modules)))
 # What only functions need that read and write HTTP bodies. They took a third of the imports of an attempt.
 HTTP_ONLY = {"pydantic", "atelier.http", "atelier.generations.create", "atelier.generations.schemas"}
 
+# They check a backup's manifest by a model, and nobody waits for their start.
+OF_BACKUPS = {"tasks/write_backup", "tasks/escrow_secrets", "tasks/drill_restore"}
+
 
 def test_a_background_function_imports_no_http_schema() -> None:
     apps = [
         str(path)
         for folder in ("queues", "schedules", "streams", "tasks")
         for path in ROOT.glob(f"functions/{folder}/*/app.py")
+        if f"{folder}/{path.parent.name}" not in OF_BACKUPS
     ]
     environment = {
         "PYTHONPATH": str(ROOT / "layers/atelier/python"),

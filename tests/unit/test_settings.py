@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from atelier.environment import InvalidSettings
 from atelier.settings import (
     CallerRateLimits,
     DailyCredits,
     EventBus,
     FrontendOrigins,
     GenerationTimes,
-    InvalidSettings,
     MediaSigning,
     Moderation,
 )

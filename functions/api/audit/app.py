@@ -1,9 +1,10 @@
-"""Audit logs over HTTP: a workspace's history, and one's own security log."""
+"""Audit logs over HTTP: a workspace's history, one's own security log, and the log of the platform's administrators."""
 
 from __future__ import annotations
 
 from functools import partial
 
+from atelier.audit_log.model import PLATFORM_LOG
 from atelier.audit_log.read_log import CSV_TYPE, NDJSON_TYPE, read_log
 from atelier.audit_log.schemas import AuditEventList, AuditQuery
 from atelier.http.api import Api
@@ -27,4 +28,11 @@ def list_audit_events(request: Request[Empty]) -> Response:
 def list_security_events(request: Request[Empty]) -> Response:
     """List what concerns the access to your account, newest first; or export it."""
     found = read_log(request.caller.user_id, request.query, deps=audit_log.read_deps())
+    return Response(found.data, headers=found.headers)
+
+
+@read("/api/admin/audit", permission="platform.read", tag="admin")
+def list_platform_events(request: Request[Empty]) -> Response:
+    """List what administrators of the platform did, newest first; or export it."""
+    found = read_log(PLATFORM_LOG, request.query, deps=audit_log.read_deps())
     return Response(found.data, headers=found.headers)

@@ -58,7 +58,7 @@ def refresh(request: Request[RefreshTokenRequest]) -> Response:
     presented = _presented(request)
     if presented.token is None:
         raise Unauthenticated("There is no refresh token.")
-    tokens = identity.refresh(presented.token, request.now)
+    tokens = identity.refresh(presented.token, request.origin, request.now)
     cookies = refresh_cookie.cookies_for(tokens.refresh_token, presented.delivery)
     return Response(tokens_view(tokens, presented.delivery), cookies=cookies)
 

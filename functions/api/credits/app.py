@@ -18,8 +18,8 @@ from atelier.ledger.schemas import (
     StatementView,
     balance_view,
     explanation_view,
-    movement_view,
     past_balance_view,
+    statement_view,
 )
 from atelier.wiring import auth, ledger, seals
 
@@ -57,9 +57,7 @@ def statement(request: Request[Empty]) -> Response:
     """The statement: every movement with its entries, newest first."""
     query: StatementQuery = request.query
     after = cursors.decode(query.cursor, "movement#")
-    page = ledger.wallets().movements(request.caller.workspace_id, after, query.limit)
-    items = [movement_view(movement) for movement in page.movements]
-    return Response(StatementView(items=items, next_cursor=cursors.encode(page.next_key)))
+    return Response(statement_view(ledger.wallets().movements(request.caller.workspace_id, after, query.limit)))
 
 
 @api.route(

@@ -7,6 +7,7 @@ from atelier.http.api import Api
 from atelier.http.request import Empty, Request
 from atelier.http.response import Response
 from atelier.identity.authenticate import optional_bearer_token
+from atelier.identity.oauth.schemas import PasswordResetView, linked_login_view
 from atelier.identity.schemas import (
     ByLinkRequest,
     ChangeEmailRequest,
@@ -46,11 +47,11 @@ def forgot_password(request: Request[ForgotPasswordRequest]) -> Response:
     return Response(status=202)
 
 
-@api.route("POST", "/api/auth/reset-password", body=ResetPasswordRequest, statuses=(204,), errors=(409,))
+@api.route("POST", "/api/auth/reset-password", body=ResetPasswordRequest, answer=PasswordResetView, errors=(409,))
 def reset_password(request: Request[ResetPasswordRequest]) -> Response:
-    """Set a new password by the link of a mail, and end all sessions. API tokens stay valid."""
-    mailbox.reset(request.body.token, request.body.password, request.origin, request.now)
-    return Response(status=204)
+    """Set a new password by the link of a mail, and end all sessions. API tokens and linked logins stay valid."""
+    logins = mailbox.reset(request.body.token, request.body.password, request.origin, request.now)
+    return Response(PasswordResetView(identities=[linked_login_view(login) for login in logins]))
 
 
 @api.route(

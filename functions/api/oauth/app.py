@@ -145,7 +145,7 @@ def start_link(request: Request[StartLinkRequest]) -> Response:
 def complete_link(request: Request[CompleteLinkRequest]) -> Response:
     """Link an external login to your account."""
     body = request.body
-    presented, holder = Presented(body.code, body.link_ticket), _holder(request, body.verifier)
+    presented, holder = Presented(body.code, body.link_ticket, body.token), _holder(request, body.verifier)
     # The claims name the personal workspace, whatever workspace the request is about.
     personal = str(request.claims["workspace_id"])
     link = oauth.link_to_account(presented, holder, request.caller.user_id, personal, request.now)

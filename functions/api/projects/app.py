@@ -7,6 +7,9 @@ from functools import partial
 from atelier.http.api import Api
 from atelier.http.request import Empty, Request
 from atelier.http.response import Response, created
+from atelier.moves.begin import begin_move
+from atelier.moves.read_move import or_where_it_went, read_move
+from atelier.moves.schemas import MoveEnvelope, MoveProjectRequest, move_envelope
 from atelier.projects import present
 from atelier.projects.manage import remove_project as remove_unused_project
 from atelier.projects.model import WORKSPACE
@@ -21,7 +24,7 @@ from atelier.projects.schemas import (
     ProjectList,
     ProjectQuery,
 )
-from atelier.wiring import auth
+from atelier.wiring import auth, moves
 from atelier.wiring.projects import project_deps, projects
 
 api = Api("projects", gate=auth.gate, limiter=auth.limiter)
@@ -48,8 +51,9 @@ def create_project(request: Request[CreateProjectRequest]) -> Response:
 @read("/api/projects/<project_id>", answer=ProjectEnvelope, errors=(404,))
 def get_project(request: Request[Empty]) -> Response:
     """Get one project, and what it has cost."""
-    project_id = request.path_id("project_id", "prj")
-    return Response(present.read_project(project_deps(), request.caller.workspace_id, project_id))
+    workspace_id, project_id = request.caller.workspace_id, request.path_id("project_id", "prj")
+    read_it = partial(present.read_project, project_deps(), workspace_id, project_id)
+    return Response(or_where_it_went(read_it, workspace_id, project_id, moves=moves.moves))
 
 
 @manage("PUT", "/api/projects/<project_id>", body=ChangeProjectRequest, answer=ProjectEnvelope)
@@ -58,6 +62,28 @@ def change_project(request: Request[ChangeProjectRequest]) -> Response:
     project_id = request.path_id("project_id", "prj")
     deps, caller, body = project_deps(), request.caller, request.body
     return Response(present.change_project(deps, caller, project_id, body, request.origin, request.now))
+
+
+@manage(
+    "POST",
+    "/api/projects/<project_id>/move",
+    permission="projects.move",
+    body=MoveProjectRequest,
+    answer=MoveEnvelope,
+    statuses=(202,),
+)
+def move_project(request: Request[MoveProjectRequest]) -> Response:
+    """Move a project of your personal workspace, with all that was made for it, into an organisation that you own."""
+    project_id, target_id = request.path_id("project_id", "prj"), request.body.workspace_id
+    move = begin_move(request.caller, project_id, target_id, request.origin, deps=moves.begin_deps(), now=request.now)
+    return Response(move_envelope(move), status=202, headers={"Location": f"/api/projects/{project_id}/move"})
+
+
+@read("/api/projects/<project_id>/move", answer=MoveEnvelope, errors=(404,))
+def get_move(request: Request[Empty]) -> Response:
+    """Get how far the move of a project is, and where it goes or went."""
+    workspace_id, project_id = request.caller.workspace_id, request.path_id("project_id", "prj")
+    return Response(move_envelope(read_move(workspace_id, project_id, moves=moves.moves())))
 
 
 @manage("DELETE", "/api/projects/<project_id>", statuses=(204,))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from atelier.clock import Clock, system_clock
+from atelier.jobs.record_run import recorded
 from atelier.telemetry import logger
-from atelier.wiring import routing
+from atelier.wiring import job_runs, routing
 
 
+@recorded("probe-providers", job_runs.save)
 def handler(_event: dict[str, Any], _context: object, clock: Clock = system_clock) -> dict[str, int]:
     """Probe the providers that are due. Safe to repeat: the probes use free endpoints."""
     report = routing.probe_platform(clock)

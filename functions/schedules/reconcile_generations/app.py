@@ -1,4 +1,5 @@
-"""Schedule: expire overdue generations, so that none stays open past its deadline, whatever crashed."""
+"""Schedule: expire overdue generations, so that none stays open past its deadline, whatever crashed; and let the queue
+of webhooks look for what is due, which saves a schedule of its own."""
 
 from __future__ import annotations
 
@@ -6,11 +7,15 @@ from typing import Any
 
 from atelier.clock import Clock, system_clock
 from atelier.generations.audit_wallet import sweep_workspaces
-from atelier.wiring import audits, generations
+from atelier.jobs.record_run import recorded
+from atelier.wiring import audits, generations, job_runs, webhook_endpoints
 
 
+@recorded("reconcile-generations", job_runs.save)
 def handler(_event: dict[str, Any], context: Any, clock: Clock = system_clock) -> dict[str, int]:
     """Sweep the wallets whose earliest deadline has passed: expire overdue generations, and repair disagreements."""
     now = clock()
     due = audits.workspaces_due_for_sweep(now, context)
-    return {"expired": sweep_workspaces(due, deps=generations.close_deps(), now=now)}
+    expired = sweep_workspaces(due, deps=generations.close_deps(), now=now)
+    webhook_endpoints.queue().sweep()
+    return {"expired": expired}

@@ -1,17 +1,20 @@
-"""Stream of the identity table, the outbox of mails and of organisations: each new mail is sent, and changes of members
-go to the event bus."""
+"""Stream of the identity table, the outbox of mails, accounts and organisations: each new mail is sent, changes of
+members and deletions go to the event bus, and connections end with their session or membership."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from atelier.clock import Clock, system_clock
 from atelier.mails.send import send_all
-from atelier.wiring import mails, outbox
+from atelier.realtime.close import request_closings
+from atelier.wiring import mails, outbox, realtime
 from atelier.workspaces.relay import publish_all
 
 
-def handler(event: dict[str, Any], _context: object) -> None:
+def handler(event: dict[str, Any], _context: object, clock: Clock = system_clock) -> None:
     """Relay a DynamoDB stream batch with both images. A failure repeats the batch; publishing again is harmless, and
     the mails that were sent are left out then."""
-    publish_all(outbox.member_changes(event["Records"]), events=outbox.event_bus)
+    publish_all(outbox.identity_changes(event["Records"]), events=outbox.publisher)
+    request_closings(realtime.closings(event["Records"]), connections=realtime.connections, now=clock())
     send_all(mails.addresses(event["Records"]), mails.send_deps())

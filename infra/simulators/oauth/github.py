@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from infra.simulators.kit.html import form_of
 from infra.simulators.kit.messages import Request, Response
 from infra.simulators.kit.server import Route, main
-from infra.simulators.oauth.identity_provider import Grant, IdentityProviderSimulator, number_of
+from infra.simulators.oauth.identity_provider import SHARED_FAULTS, Grant, IdentityProviderSimulator, number_of
 
 USER_ID_DIGITS = 9
 
@@ -22,19 +22,10 @@ class GitHubSimulator(IdentityProviderSimulator):
     title: ClassVar[str] = "GitHub"
     authorize_path: ClassVar[str] = "/login/oauth/authorize"
     sends_issuer: ClassVar[bool] = False
-    faults_offered: ClassVar[Mapping[str, str]] = {
-        "unverified": "say that the address is not verified",
+    faults_offered: ClassVar[Mapping[str, str]] = SHARED_FAULTS | {
         "other_verified": "verify another address than the primary one",
-        "no_email": "name no address",
         "hidden": "name only the hidden address",
-        "other_iss": "name another issuer in the callback",
-        "foreign_code": "hand out a code of another client",
         "no_user": "answer without a user",
-        "500": "fail with 500 when the code comes",
-        "slow": "not answer when the code comes",
-        "garbage": "answer without JSON when the code comes",
-        "huge": "answer with megabytes when the code comes",
-        "redirect": "redirect when the code comes",
     }
 
     def __init__(self, port: int = 0, **options: Any) -> None:

@@ -20,6 +20,7 @@ from infra.simulators.kit.messages import Request, Response
 from infra.simulators.kit.server import Route, main
 from infra.simulators.oauth.identity_provider import (
     CLIENT_ID,
+    SHARED_FAULTS,
     Grant,
     IdentityProviderSimulator,
     base64url,
@@ -36,12 +37,9 @@ class GoogleSimulator(IdentityProviderSimulator):
     title: ClassVar[str] = "Google"
     authorize_path: ClassVar[str] = "/authorize"
     sends_issuer: ClassVar[bool] = True
-    faults_offered: ClassVar[Mapping[str, str]] = {
-        "unverified": "say that the address is not verified",
+    faults_offered: ClassVar[Mapping[str, str]] = SHARED_FAULTS | {
         "verified_text": "say so by the text “true”, not by the value",
-        "no_email": "name no address",
         "no_iss": "leave out the callback's issuer",
-        "other_iss": "name another issuer in the callback",
         "token_iss": "name another issuer in the ID token",
         "no_nonce": "leave out the nonce",
         "other_nonce": "repeat another nonce",
@@ -55,13 +53,7 @@ class GoogleSimulator(IdentityProviderSimulator):
         "unknown_key": "sign with a key that nobody knows",
         "wrong_signature": "sign with another key under the same name",
         "rotate": "change the keys before signing (which is allowed)",
-        "foreign_code": "hand out a code of another client",
         "no_id_token": "send no ID token",
-        "500": "fail with 500 when the code comes",
-        "slow": "not answer when the code comes",
-        "garbage": "answer without JSON when the code comes",
-        "huge": "answer with megabytes when the code comes",
-        "redirect": "redirect when the code comes",
     }
 
     def __init__(self, port: int = 0, **options: Any) -> None:

@@ -1,7 +1,7 @@
 """What the simulators of identity providers share: the page where a person chooses who they are, codes, and PKCE.
 
 A person types any e-mail address, and is that person from then on: the subject is derived from the address, so nothing
-has to be kept. The page also offers to misbehave (`FAULTS` of a simulator); a test posts the same field.
+has to be kept. The page also offers to misbehave (`faults_offered` of a simulator); a test posts the same field.
 """
 
 from __future__ import annotations
@@ -21,6 +21,18 @@ from infra.simulators.kit.server import ConnectionLost, Route, Simulator
 
 CLIENT_ID, CLIENT_SECRET = "atelier-local", "simulator"
 EXAMPLE_EMAIL = "ada@example.com"
+# How each of them can misbehave: name → what it does.
+SHARED_FAULTS = {
+    "unverified": "say that the address is not verified",
+    "no_email": "name no address",
+    "other_iss": "name another issuer in the callback",
+    "foreign_code": "hand out a code of another client",
+    "500": "fail with 500 when the code comes",
+    "slow": "not answer when the code comes",
+    "garbage": "answer without JSON when the code comes",
+    "huge": "answer with megabytes when the code comes",
+    "redirect": "redirect when the code comes",
+}
 
 
 @dataclass(frozen=True)
@@ -36,7 +48,7 @@ class IdentityProviderSimulator(Simulator):
     """A server in the place of an identity provider; see `Simulator`. `public_url`: where browsers and the product
     reach it, without a trailing slash; None = its own address. `redirect_uri`: the registered one, None = any.
 
-    A subclass has a `title`, its `faults_offered` (name → what it does), and its own routes."""
+    A subclass has a `title`, its `faults_offered` (SHARED_FAULTS and its own), and its own routes."""
 
     title: ClassVar[str]
     faults_offered: ClassVar[Mapping[str, str]]

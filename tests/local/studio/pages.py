@@ -4,6 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+# The room of the platform's administrators.
+ADMIN_PAGES: Mapping[str, str] = {
+    "admin": "/admin",
+    "admin_user": "/admin/users/{user}",
+    "admin_wallet": "/admin/wallets/{wallet}",
+    "admin_letters": "/admin/dead-letters/{queue}",
+    "admin_health": "/admin/health",
+    "admin_generation": "/admin/generations/{generation}",
+    "admin_providers": "/admin/providers",
+    "admin_jobs": "/admin/jobs",
+    "admin_backups": "/admin/backups",
+    "admin_margin": "/admin/margin?from=2026-01-05",
+    "admin_updates": "/admin/updates",
+    "admin_update": "/admin/updates/{update}",
+}
 PAGES: Mapping[str, str] = {
     "welcome": "/welcome",
     "sign_in": "/sign-in",
@@ -30,6 +45,7 @@ PAGES: Mapping[str, str] = {
     "project_new": "/projects/new",
     "project_edit": "/projects/{project}/edit",
     "project_delete": "/projects/{project}/delete",
+    "project_move": "/projects/{project}/move",
     "project_alerts": "/projects/{project}/alerts",
     "budget": "/projects/budget",
     "characters": "/characters",
@@ -43,6 +59,12 @@ PAGES: Mapping[str, str] = {
     "credits": "/credits",
     "credits_why": "/credits/generations/{generation}",
     "credits_proof": "/credits/proof",
+    "usage": "/usage",
+    "usage_by_project": "/usage?by=project",
+    "usage_by_member": "/usage?by=user&month=2026-01",
+    "usage_table": "/usage/table/{chart}",
+    "exports": "/exports",
+    "exports_everything": "/exports/everything",
     "plan": "/plan",
     "plan_done": "/plan/done?checkout={checkout}",
     "plan_payments": "/plan/payments",
@@ -56,12 +78,20 @@ PAGES: Mapping[str, str] = {
     "team_settings": "/team/{organization}/settings",
     "invitation": "/invitation?token=none",
     "tokens": "/tokens",
+    "webhooks": "/webhooks",
+    "webhook": "/webhooks/{webhook}",
+    "webhook_delivery": "/webhooks/deliveries/{delivery}",
     "history": "/history",
     "history_own": "/history/own?action=session.",
     "docs": "/docs",
+    "notifications": "/notifications",
+    "unsubscribe": "/unsubscribe?token=none",
+    "notification_preferences": "/notifications/preferences",
     "security": "/security",
     "profile": "/profile",
     "step_up": "/step-up",
+    # As somebody sees them who is no administrator; test_admin.py shows what administrators see.
+    **ADMIN_PAGES,
 }
 # The status of a page that says what is wrong; all others answer 200.
-STATUSES: Mapping[str, int] = {"oauth_failed": 400, "invitation": 404}
+STATUSES: Mapping[str, int] = {"oauth_failed": 400, "invitation": 404, **dict.fromkeys(ADMIN_PAGES, 403)}

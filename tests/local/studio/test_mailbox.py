@@ -64,6 +64,7 @@ def test_an_address_moves_and_comes_back_and_passwords_are_set_anew(
 
     page.goto("/mailbox")
     expect(page.locator("#address")).to_have_text(email)
+    expect(page.get_by_role("main").get_by_role("link", name="Security")).to_have_attribute("href", "/security")
     page.get_by_label("Present password").fill("not the present one")
     page.get_by_label("New password").fill(PASSWORD)
     page.get_by_role("button", name="Change the password").click()

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from infra.local.mail import MESSAGES_PATH
 from tests.local.client import PASSWORD
+from tests.local.client import link_in_mail as mailed_link
 from tests.local.conftest import Stack
 from tests.polling import wait_until
 
@@ -77,6 +78,24 @@ def test_an_account_with_that_address_is_linked_by_its_password(page: Page, sign
     page.wait_for_url("**/projects")
     page.goto("/identities")
     expect(page.get_by_text(email)).to_be_visible()
+
+
+def test_a_new_password_leaves_the_logins_and_names_them(page: Page, stack: Stack) -> None:
+    email = new_email()
+    page.goto("/sign-up")
+    page.get_by_role("link", name="Go on with GitHub").click()
+    choose(page, email)
+    page.wait_for_url("**/create")
+    sign_out(page)
+    page.goto("/forgot-password")
+    page.get_by_label("E-mail address").fill(email)
+    page.get_by_role("button", name="Send a link").click()
+    page.goto(mailed_link(stack.base_url, email, "/reset-password"))
+    page.get_by_label("New password").fill(PASSWORD)
+    page.get_by_role("button", name="Set a new password").click()
+    expect(page.locator("#logins")).to_have_text(re.compile("^GitHub: "))
+    page.get_by_role("link", name="Other logins").click()
+    page.wait_for_url("**/sign-in?next=*")
 
 
 def test_an_account_without_a_password_is_linked_by_a_mail(page: Page, stack: Stack) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 
 import pyotp
+import zxingcpp
+from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.local.client import PASSWORD
 from tests.local.conftest import Stack
+from tests.local.studio.test_oauth import choose
 
 
 def sign_out(page: Page) -> None:
@@ -39,11 +43,22 @@ def add_authenticator(page: Page) -> None:
     devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
 
 
+def scanned(picture: bytes) -> str:
+    """The text of the QR code in a picture."""
+    [found] = zxingcpp.read_barcodes(Image.open(io.BytesIO(picture)), formats=zxingcpp.BarcodeFormat.QRCode)
+    return found.text
+
+
 def set_up_app(page: Page) -> list[str]:
     """Sets up an authenticator app on the page Security; returns the recovery codes. The page then shows them."""
     main = page.get_by_role("main")
     main.get_by_role("button", name="Set up an authenticator app").click()
-    app = pyotp.TOTP(page.locator("#totp-key").inner_text().replace(" ", ""))
+    # The camera of a phone sees what the screen shows.
+    url = scanned(page.get_by_role("img", name="QR code for your authenticator app").screenshot())
+    app = pyotp.parse_uri(url)
+    assert isinstance(app, pyotp.TOTP)
+    assert app.secret == page.locator("#totp-key").inner_text().replace(" ", "")
+    assert url == main.get_by_role("link", name="Open in the app").get_attribute("href")
     main.get_by_label("Code of your authenticator app").fill(app.now())
     main.get_by_role("button", name="Confirm", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Your recovery codes")
@@ -53,6 +68,7 @@ def set_up_app(page: Page) -> list[str]:
 def test_an_authenticator_app_is_set_up_and_asked_for(page: Page, sign_up: Callable[[], str]) -> None:
     email = sign_up()
     page.goto("/security")
+    page.emulate_media(color_scheme="dark")
     codes = set_up_app(page)
     assert len(codes) == 10
     with page.expect_download() as download:
@@ -69,6 +85,32 @@ def test_an_authenticator_app_is_set_up_and_asked_for(page: Page, sign_up: Calla
     page.wait_for_url("**/security")
     expect(page.get_by_text("9 codes are left")).to_be_visible()
     expect(page.get_by_text("This device")).to_have_count(1)
+
+
+def test_an_external_login_is_linked_after_the_second_factor(page: Page, sign_up: Callable[[], str]) -> None:
+    email = sign_up()
+    page.goto("/security")
+    codes = set_up_app(page)
+    page.get_by_role("link", name="I have kept them").click()
+    sign_out(page)
+    page.goto("/sign-in?next=/projects")
+    page.get_by_role("link", name="Go on with Google").click()
+    choose(page, email)
+    page.get_by_label("Password of the account").fill(PASSWORD)
+    page.get_by_role("button", name="Link and sign in").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("One more step")
+    page.get_by_text("Without the app or the passkey").click()
+    # A wrong code keeps what is to be linked.
+    for code in ("AAAA-AAAA-AAAA", codes[0]):
+        page.get_by_label("Recovery code").fill(code)
+        page.get_by_role("button", name="Go on").last.click()
+        if code != codes[0]:
+            expect(page.get_by_role("alert")).to_be_visible()
+            page.get_by_text("Without the app or the passkey").click()
+    page.wait_for_url("**/projects")
+    page.goto("/identities")
+    expect(page.get_by_role("heading", name="Google")).to_be_visible()
+    expect(page.get_by_text(email)).to_be_visible()
 
 
 def test_an_older_session_confirms_the_factor_before_it_changes_one(

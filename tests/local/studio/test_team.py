@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable
 
@@ -57,6 +58,7 @@ def test_a_team_is_formed_by_a_mail_and_a_removal_counts_at_once(
 
     page.get_by_role("link", name="Settings").click()
     expect(page.get_by_text("Members: 2 of 50")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^Stored files: 0\sB of [\d.]+\s[GT]B$"))).to_be_visible()
     page.get_by_role("link", name="Members").click()
     page.get_by_label("Role of Eve").select_option("admin")
     page.get_by_role("button", name="Change the role of Eve").click()

@@ -11,6 +11,8 @@ from atelier.events.catalogue import (
     EVENTS,
     AccountChanged,
     BudgetAlert,
+    CleanUpFinished,
+    DrillEnded,
     Event,
     GenerationEnded,
     InvoicePaid,
@@ -18,6 +20,8 @@ from atelier.events.catalogue import (
     PackPaid,
     StageEnded,
     SubscriptionChanged,
+    WebhookEndpointDisabled,
+    WorkspaceChanged,
     payload,
 )
 from infra.openapi import EVENTS_TARGET, TARGET, render_events
@@ -32,6 +36,10 @@ EXAMPLES: list[Event] = [
     PackPaid("wsp_A", "pi_C", "usd", 600, 500, AT),
     MemberChanged("1", "wsp_A", "joined", "usr_B", None, "editor", AT),
     AccountChanged("usr_A", "wsp_B", "restored", AT, AT),
+    WorkspaceChanged("wsp_C", "restored", AT, AT),
+    DrillEnded("drl_A", "bak_B", "passed", 0, 100, 3, 4, AT),
+    WebhookEndpointDisabled("wsp_A", "whe_B", "failing", AT, AT),
+    CleanUpFinished(AT, "act", 1, 0, 2, 1, 0, 4, AT),
 ]
 DOCUMENT: dict[str, Any] = json.loads(TARGET.read_text())
 JSON_TYPES = {"string": str, "integer": int, "null": type(None)}

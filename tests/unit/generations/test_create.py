@@ -44,6 +44,8 @@ class Caller:
     user_id: str = USER
     workspace_id: str = WORKSPACE
     wallet: Wallet | None = WALLET
+    counted_bytes: int | None = None
+    token_id: str | None = None
 
 
 class FakeWallets:
@@ -88,7 +90,7 @@ class FakeLibrary:
     def is_kept(self, workspace_id: str, asset_id: str) -> bool:
         return True
 
-    def stored_bytes(self, workspace_id: str) -> int:
+    def counted_bytes(self, workspace_id: str) -> int:
         return 0
 
     def get(self, workspace_id: str, document_id: str) -> Template | Character:
@@ -135,6 +137,7 @@ class World:
             quote_key=lambda: b"key of quotes",
             characters=lambda: cast("Any", self.library),
             templates=lambda: cast("Any", self.library),
+            check_webhook_url=lambda url: None if url.startswith("https:") else "only https is opened",
             read_text=lambda generation: self.text,
             wait=self.wait,
         )
@@ -178,6 +181,7 @@ def ended(
         ({"pipeline": "image_to_video"}, {"template_id": TEMPLATE_ID}, "pipeline"),
         ({"pipeline": "image_to_video", "model": "local/canvas"}, {}, "model"),
         ({"pipeline": "image_to_video", "kind": "image"}, {}, "kind"),
+        ({"kind": "image", "webhook_url": "http://receiver.example/"}, {}, "webhook_url"),
         ({"pipeline": "image_to_video", "template_id": TEMPLATE_ID}, {}, "template_id"),
         ({"template_id": TEMPLATE_ID}, {}, "prompt"),
         ({"prompt": None, "template_id": TEMPLATE_ID, "kind": "video"}, {}, "kind"),

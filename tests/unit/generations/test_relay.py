@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from atelier.events.catalogue import Event
+from atelier.feeds.model import FeedEvent
 from atelier.generations.attempt_messages import FINISH_SECONDS, Poll
+from atelier.generations.change import GenerationChange, GenerationState
 from atelier.generations.model import Status
-from atelier.generations.relay import GenerationChange, GenerationState, RelayDeps, relay
+from atelier.generations.relay import RelayDeps, relay
 from atelier.projects.model import Alert, Budget
 
 NOW = datetime(2026, 11, 20, 21, 10, tzinfo=UTC)
@@ -26,6 +29,16 @@ QUEUED = GenerationState(
     cost_microusd=0,
     completed_at="2026-11-20T21:10:00.000Z",
     open_attempt_id=None,
+    kind="image",
+    user_id="usr_F",
+    created_at="2026-11-20T21:09:00.000Z",
+    project_id=None,
+    stage=None,
+    progress=0,
+    delayed_until=None,
+    delayed_candidate=None,
+    assets=(),
+    failure=None,
 )
 RUNNING = replace(QUEUED, status=Status.RUNNING, model="replicate/sdxl", open_attempt_id="att_D")
 EXPIRED = replace(RUNNING, status=Status.EXPIRED)
@@ -57,6 +70,9 @@ class Effects:
 
     def publish(self, event: Event) -> None:
         self.calls.append(event.type)
+
+    def append(self, feed_id: str, events: Sequence[FeedEvent], now: datetime, position: object = None) -> None:
+        self.calls += [f"{feed_id} {event.type}" for event in events]
 
     def budget(self, workspace_id: str, name: str) -> Budget | None:
         return Budget(workspace_id, name, 1000, spent_microusd=800) if name == "prj_E" else None
@@ -112,6 +128,6 @@ CHANGES: dict[str, tuple[GenerationState | None, GenerationState, list[str]]] = 
 def test_a_change_has_exactly_its_effects(name: str) -> None:
     before, after, expected = CHANGES[name]
     effects = Effects()
-    deps = RelayDeps(effects, effects, effects, effects)
-    relay(GenerationChange(WORKSPACE, GENERATION, before, after), deps=deps, now=NOW)
+    deps = RelayDeps(effects, effects, effects, effects, effects, lambda *_: 3)
+    relay(GenerationChange(WORKSPACE, GENERATION, before, after, 1), deps=deps, now=NOW)
     assert effects.calls == expected

@@ -424,6 +424,7 @@ class IdentityFakes:
             self.link_key,
             MailLimits(self.windows),
             self.access_tokens,
+            lambda user_id: (),
         )
 
     @property

@@ -257,7 +257,10 @@ def test_each_scope_covers_its_permissions() -> None:
         "api-keys.read",
         "audit.read",
         "billing.read",
+        "exports.read",
+        "member-analytics.read",
         "tokens.read",
+        "webhooks.read",
         "workspace.read",
     }
     # Administrative permissions must be named, and no scope covers the user's own account.

@@ -164,21 +164,29 @@ def test_a_stronger_role_has_all_permissions_of_a_weaker_one() -> None:
 
 
 def test_the_permission_table_lists_each_roles_permissions() -> None:
-    # Every read permission, except for the lists of keys and of tokens, and what was paid.
-    others = ("api-keys", "audit", "billing", "tokens")
+    # Every read permission, except for the lists of keys and of tokens, what was paid, what single members used, and
+    # whole files of records.
+    others = ("api-keys", "audit", "billing", "exports", "member-analytics", "tokens", "webhooks")
     reading = sorted(name for name in WEAKEST if name.endswith(".read") and not name.startswith(others))
     # Everybody manages the own account.
     own = sorted(["account.manage", "members.leave", *reading])
-    owning = {"billing.manage", "workspace.delete", "workspace.restore", "workspace.transfer"}
+    owning = {"billing.manage", "projects.move", "workspace.delete", "workspace.export"} | {
+        "workspace.restore",
+        "workspace.transfer",
+    }
     administering = {"api-keys.manage", "audit.read", "billing.read", "budgets.manage", "providers.manage"} | {
+        "events.manage",
+        "member-analytics.read",
         "members.manage",
+        "webhooks.manage",
+        "webhooks.read",
         "workspace.manage",
     }
     assert {role: sorted(name for name in WEAKEST if permits(role, name)) for role in Role} == {
         Role.OWNER: sorted(WEAKEST),
         Role.ADMIN: sorted(WEAKEST.keys() - owning),
         Role.EDITOR: sorted(WEAKEST.keys() - owning - administering),
-        Role.MEMBER: own,
+        Role.MEMBER: sorted([*own, "events.track"]),
         Role.VIEWER: own,
     }
 

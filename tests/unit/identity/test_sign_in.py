@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from atelier.audit_log.model import Origin
 from atelier.errors import IdempotencyMismatch, RateLimited, Unauthenticated
 from atelier.identity.log_in import LogIn, log_in
 from atelier.identity.log_out import log_out
@@ -35,6 +36,7 @@ from tests.unit.identity.fakes import IdentityFakes
 NOW = datetime(2026, 11, 20, 21, 0, 5, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 DEVICE = Device("Firefox", "203.0.113.7")
+THIEF = Origin(address="198.51.100.9", user_agent="curl/8")
 ADA = SignUp("ada@example.com", "correct horse battery", "Ada", DEVICE)
 
 
@@ -57,7 +59,7 @@ def logged_in(
 
 
 def refreshed(identity: IdentityFakes, token: str, now: datetime = NOW) -> SessionTokens:
-    return refresh(token, **identity.session_ports, now=now)
+    return refresh(token, THIEF, **identity.session_ports, now=now)
 
 
 def test_a_sign_up_creates_a_user_a_workspace_a_wallet_and_a_session() -> None:
@@ -270,6 +272,10 @@ def test_a_refresh_token_reused_after_its_grace_ends_the_session() -> None:
         refreshed(identity, first, NOW + 11 * SECOND)
     with pytest.raises(Unauthenticated):
         refreshed(identity, second, NOW + 11 * SECOND)
+    user_id, session_id = first.split(".")[:2]
+    [event] = [each for each in identity.store.events if each.action == "session.token_reused"]
+    assert (event.log, event.target, event.outcome, event.origin) == (user_id, session_id, "refused", THIEF)
+    assert event.facts == {"device": "an unknown device", "network": "203.0.113.0/24"}
 
 
 def test_a_guessed_refresh_secret_ends_the_session() -> None:

@@ -21,7 +21,7 @@ Written by `PYTHONPATH=layers/atelier/python .venv/bin/python -m tests.unit.infr
 template.yaml. What SAM adds (logs, traces, reading the stream or queue of an event) is left out.
 """
 OWNERS = ("AWS::Serverless::Function", "AWS::Serverless::StateMachine")
-_MACHINES = {"GenerateMedia": "generate-media", "RunPipeline": "run-pipeline"}
+_MACHINES = {"GenerateMedia": "generate-media", "RunPipeline": "run-pipeline", "WriteExport": "write-export"}
 
 
 def statements(template: Template, owner: str) -> list[dict[str, Any]]:

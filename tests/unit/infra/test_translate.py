@@ -11,6 +11,7 @@ import pytest
 
 from infra.local import translate
 from infra.local.flatten import flatten
+from infra.local.split import OBSERVING, Stacks, split
 from infra.local.templates import read_template
 
 ROOT = Path(__file__).parents[3]
@@ -24,6 +25,11 @@ def local() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def source() -> dict[str, Any]:
     return read_template(ROOT / "template.yaml")
+
+
+@pytest.fixture(scope="module")
+def stacks(local: dict[str, Any]) -> Stacks:
+    return split(local)
 
 
 def of_type(template: dict[str, Any], kind: str) -> dict[str, Any]:
@@ -41,9 +47,12 @@ def test_every_route_of_the_template_reaches_its_function(local: dict[str, Any],
     integrations = {
         name: re.findall(r"\$\{(\w+Function)\.Arn\}", json.dumps(p["IntegrationUri"]))[0]
         for name, p in of_type(local, "AWS::ApiGatewayV2::Integration").items()
+        if p["ApiId"] == {"Ref": "Api"}
     }
     made: dict[str, tuple[str, bool]] = {}
     for route in of_type(local, "AWS::ApiGatewayV2::Route").values():
+        if route["ApiId"] != {"Ref": "Api"}:
+            continue  # The WebSocket API has resources of its own for routes, which the translation leaves alone.
         [target] = re.findall(r"\$\{(\w+)\}", route["Target"]["Fn::Sub"])
         made[route["RouteKey"]] = (integrations[target], route.get("AuthorizationType") == "CUSTOM")
     assert made == declared
@@ -56,7 +65,8 @@ def test_the_authorizers_result_is_cached_by_the_authorization_header(local: dic
     assert authorizer["EnableSimpleResponses"] is True
 
 
-def test_every_reference_has_a_target(local: dict[str, Any]) -> None:
+def dangling(local: dict[str, Any]) -> set[str]:
+    """What a template refers to and does not have."""
     known = set(local["Resources"]) | set(local["Parameters"])
     used = set[str]()
 
@@ -76,8 +86,27 @@ def test_every_reference_has_a_target(local: dict[str, Any]) -> None:
                 look(item)
 
     look(local["Resources"])
-    look(local["Outputs"])
-    assert {name for name in used - known if not name.startswith("AWS::")} == set()
+    look(local.get("Conditions", {}))
+    look(local.get("Outputs", {}))
+    return {name for name in used - known if not name.startswith("AWS::")}
+
+
+def test_every_reference_has_a_target_in_its_own_stack(stacks: Stacks) -> None:
+    assert dangling(stacks.product) == set()
+    assert dangling(stacks.observers) == set()
+
+
+def test_two_stacks_have_every_resource_of_the_one_template(local: dict[str, Any], stacks: Stacks) -> None:
+    product, observers = set(stacks.product["Resources"]), set(stacks.observers["Resources"])
+    assert (product | observers, product & observers) == (set(local["Resources"]), set())
+    assert observers == {name for name in local["Resources"] if name.startswith(OBSERVING)} != set()
+
+
+def test_what_observers_are_given_is_an_output_of_the_other_stack(stacks: Stacks) -> None:
+    assert set(stacks.observers["Parameters"]) <= set(stacks.product["Outputs"])
+    # A metric is named by the stack whose functions write it.
+    assert stacks.product["Outputs"]["ObservedAWSStackName"]["Value"] == {"Ref": "AWS::StackName"}
+    assert "AWS::StackName" not in json.dumps(stacks.observers)
 
 
 def test_every_resource_of_the_nested_stacks_is_translated(local: dict[str, Any]) -> None:
@@ -85,6 +114,18 @@ def test_every_resource_of_the_nested_stacks_is_translated(local: dict[str, Any]
         for name, resource in read_template(ROOT / f"infra/{file}.yaml")["Resources"].items():
             if resource["Type"] not in translate.PLACEHOLDERS:
                 assert local["Resources"][stack + name]["Type"] == resource["Type"]
+
+
+def test_no_stack_has_more_resources_than_cloudformation_allows(stacks: Stacks) -> None:
+    # The embedded AWS holds this limit too; on AWS each nested stack has its own.
+    assert len(stacks.product["Resources"]) <= 500
+    assert len(stacks.observers["Resources"]) <= 500
+
+
+def test_only_the_gateways_permissions_are_left_out(local: dict[str, Any]) -> None:
+    callers = {each["Principal"] for each in of_type(local, "AWS::Lambda::Permission").values()}
+    assert "apigateway.amazonaws.com" not in callers
+    assert "events.amazonaws.com" in callers
 
 
 def test_a_nested_stack_is_merged_into_its_parent(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from atelier.mails import render
 from atelier.mails.links import Link, LinkKey
 from atelier.mails.mail import (
     LOCALES,
+    Fact,
     InvalidMessage,
     MailKind,
     MailMessage,
@@ -21,6 +22,7 @@ from atelier.mails.mail import (
     supported_locale,
 )
 from atelier.mails.render import PAGES, Templates
+from atelier.notifications import send_mails
 from atelier.workspaces import invitations
 
 NOW = datetime(2026, 11, 29, 2, tzinfo=UTC)
@@ -29,17 +31,17 @@ USER = "usr_01M7XCN60QCB8JGMC722TFVM7C"
 FOLDER = Path(render.__file__).with_name("templates")
 # What a mail of a kind shows, with markup in each text that a person may choose.
 MARKUP = "<b>Ada & Bob</b>"
-WHERE: dict[str, str | int | None] = {
+WHERE: dict[str, Fact] = {
     "at": "2026-11-29 02:00 UTC",
     "device": "Firefox on Windows",
     "network": "203.0.113.0/24",
 }
-CHANGED: dict[str, str | int | None] = {"device": MARKUP, "at": "2026-11-29 02:00 UTC"}
-FACTS: dict[MailKind, dict[str, str | int | None]] = {
+CHANGED: dict[str, Fact] = {"device": MARKUP, "at": "2026-11-29 02:00 UTC"}
+FACTS: dict[MailKind, dict[str, Fact]] = {
     MailKind.WELCOME: {"name": MARKUP},
     MailKind.VERIFY_EMAIL: {},
     MailKind.RESET_PASSWORD: {},
-    MailKind.PASSWORD_CHANGED: CHANGED,
+    MailKind.PASSWORD_CHANGED: CHANGED | {"logins": f"Google ({MARKUP})"},
     MailKind.EMAIL_CHANGE_CONFIRM: {},
     MailKind.EMAIL_CHANGE_NOTICE: CHANGED | {"new_email": "new@example.com"},
     MailKind.EMAIL_CHANGED: {"old_email": "old@example.com"},
@@ -61,10 +63,19 @@ FACTS: dict[MailKind, dict[str, str | int | None]] = {
     MailKind.NEW_DEVICE: WHERE,
     MailKind.FACTOR_ADDED: WHERE | {"factor": "passkey", "name": MARKUP},
     MailKind.FACTOR_REMOVED: WHERE | {"factor": "passkey", "name": MARKUP},
+    MailKind.NOTIFICATIONS: {
+        "items": [
+            {"title": MARKUP, "body": MARKUP, "label": MARKUP, "url": f"{URL}/plan"},
+            {"title": MARKUP, "body": MARKUP, "label": "", "url": ""},
+        ],
+        "more": 3,
+    },
+    MailKind.ARCHIVE_NOTICE: {"count": 3, "megabytes": 120, "due_at": "2026-12-13", "archived_until": "2026-06-16"},
     MailKind.ACCOUNT_DELETION: WHERE | {"due_at": "2026-12-13 02:00 UTC"},
 }
 PURPOSES: dict[MailKind, str] = {kind: purpose for purpose, kind in KINDS.items()} | {
-    MailKind.INVITATION: invitations.PURPOSE
+    MailKind.INVITATION: invitations.PURPOSE,
+    MailKind.NOTIFICATIONS: send_mails.PURPOSE,
 }
 EACH = [pytest.param(kind, locale, id=f"{kind}-{locale}") for kind in MailKind for locale in LOCALES]
 

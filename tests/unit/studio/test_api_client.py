@@ -26,9 +26,11 @@ class ClosingServer:
             connection, _ = self._socket.accept()
             with connection:
                 head = connection.recv(65_536).decode()
+                if head:
+                    # Before the connection is closed, because the client goes on then.
+                    self.methods.append(head.partition(" ")[0])
             if not head:
                 return
-            self.methods.append(head.partition(" ")[0])
 
     def close(self) -> None:
         # A connection without a request ends the thread.

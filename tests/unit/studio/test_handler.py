@@ -45,6 +45,12 @@ def test_a_page_is_answered_compressed_with_its_policy_and_a_token() -> None:
     assert any(cookie.startswith("__Host-studio-form=") for cookie in answered["cookies"])
 
 
+def test_a_part_of_a_page_brings_no_form_token() -> None:
+    # It may arrive after the next page: the form there carries the token of that page's own cookie.
+    headers = json.loads(EVENT.read_text())["headers"] | {"hx-request": "true", "hx-request-type": "partial"}
+    assert not any("__Host-studio-form" in cookie for cookie in answer(headers=headers, cookies=[]).get("cookies", []))
+
+
 def test_a_request_writes_one_line_without_its_query(capsys: pytest.CaptureFixture[str]) -> None:
     context = json.loads(EVENT.read_text())["requestContext"]
     context["http"]["path"] = "/studio/welcome"

@@ -31,8 +31,10 @@ class Caller:
     # Only of a program: the id of its API token, and the scopes that restrict the role.
     token_id: str | None = None
     scopes: tuple[str, ...] | None = None
-    # On routes that spend credits: the workspace's wallet, which the gate reads in the same request as the membership.
+    # On routes that spend credits: the workspace's wallet, and the library's count of its stored bytes, which the gate
+    # reads in the same request as the membership.
     wallet: Wallet | None = None
+    counted_bytes: int | None = None
     # Whether the session has proven a second factor; known only of a request that changes something.
     has_mfa: bool = False
 
@@ -44,12 +46,13 @@ class Caller:
 @dataclass(frozen=True, slots=True)
 class CallerGate(Generic[ReadsT]):
     """Authorises callers. reads: opens the reads of sessions, tokens and memberships. fresh_reads: the same for a
-    request that changes something; they may read the wallet along. wallet_of: the wallet that they have read, None =
-    they have read none. count_call: counts the calls of a workspace's API tokens, and raises QuotaExceeded."""
+    request that changes something; they may read the wallet and the counter of stored bytes along. prefetched: what
+    they have read of these, None = they have read none. count_call: counts the calls of a workspace's API tokens, and
+    raises QuotaExceeded."""
 
     reads: Callable[[], ReadsT]
     fresh_reads: Callable[[], ReadsT]
-    wallet_of: Callable[[ReadsT], Wallet | None]
+    prefetched: Callable[[ReadsT], tuple[Wallet | None, int | None]]
     count_call: Callable[[str, datetime], None] | None = None
 
     def __call__(
@@ -74,6 +77,6 @@ class CallerGate(Generic[ReadsT]):
             found.session_id,
             found.token_id,
             found.scopes,
-            self.wallet_of(reads),
+            *self.prefetched(reads),
             found.has_mfa,
         )

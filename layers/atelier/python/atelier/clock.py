@@ -5,8 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 Clock = Callable[[], datetime]
+
+
+class TimeLeft(Protocol):
+    """What a Lambda function knows of its time-out: its context."""
+
+    def get_remaining_time_in_millis(self) -> int: ...
 
 
 def system_clock() -> datetime:

@@ -3,6 +3,7 @@ their creation."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 from datetime import UTC, datetime
@@ -14,6 +15,13 @@ _ID = re.compile(r"[a-z]{3}_[0-7][0-9A-HJKMNP-TV-Z]{25}")
 def new_id(prefix: str, at: datetime) -> str:
     """A fresh id such as `gen_01J…`: 48 bits of milliseconds since 1970 and 80 random bits."""
     return f"{prefix}_{_encode(int(at.timestamp() * 1000), 10)}{_encode(secrets.randbits(80), 16)}"
+
+
+def derived_id(prefix: str, at: datetime, name: str) -> str:
+    """The id of what is made at a time under a name: the same one however often it is made."""
+    number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:10], "big")
+    characters = [CROCKFORD[(number >> (5 * position)) & 31] for position in range(16)]
+    return floor_id(prefix, at)[:-16] + "".join(characters)
 
 
 def floor_id(prefix: str, at: datetime) -> str:

@@ -14,6 +14,7 @@ from typing_extensions import is_typeddict
 from atelier.events.catalogue import EVENTS, Event, field_names
 from atelier.http.api import Route
 from atelier.http.request import IDEMPOTENCY_KEY_PATTERN, Empty
+from atelier.identity.permissions import PLATFORM_PERMISSIONS
 
 Json = dict[str, Any]
 SCHEMA_REF = "#/components/schemas/{model}"
@@ -23,6 +24,7 @@ STATUS_DESCRIPTIONS = {
     202: "Accepted; the Location header says where it can be followed.",
     204: "Done; there is nothing to say.",
     302: "Found.",
+    304: "Not modified: the file with the ETag of `If-None-Match` is still right.",
     400: "BAD_REQUEST: the request cannot be read.",
     401: "UNAUTHENTICATED: the token is missing, wrong, expired or revoked.",
     402: "INSUFFICIENT_CREDITS, BUDGET_EXCEEDED or PAYMENT_REQUIRED; `details` says which limit refused.",
@@ -158,7 +160,7 @@ def _operation(route: Route, path: str, schemas: Json) -> Json:
     }
     if route.permission is not None:
         operation["security"] = [{"bearer": []}]
-    if route.body is not Empty:
+    if not issubclass(route.body, Empty):
         errors |= {413, 415}
         operation["requestBody"] = {
             "required": any(field.is_required() for field in route.body.model_fields.values()),
@@ -175,16 +177,19 @@ def _parameters(route: Route, path: str, schemas: Json) -> list[Json]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in re.findall(r"{(\w+)}", path)
     ]
-    if route.query is not Empty:
+    if not issubclass(route.query, Empty):
         query = route.query.model_json_schema(ref_template=SCHEMA_REF)
         schemas.update(query.pop("$defs", {}))
         required = query.get("required", [])
         for name, schema in query.get("properties", {}).items():
             # A query parameter cannot be null, only absent: the null type that pydantic adds is removed.
             kinds = [kind for kind in schema.pop("anyOf", [schema]) if kind.get("type") != "null"]
-            parameters.append({"name": name, "in": "query", "required": name in required, "schema": kinds[0]})
-    # A workspace that the path names goes before the header.
-    if route.permission is not None and "{workspace_id}" not in path:
+            described = {"description": schema["description"]} if "description" in schema else {}
+            chosen = {**kinds[0], **described}
+            parameters.append({"name": name, "in": "query", "required": name in required, "schema": chosen})
+    # A workspace that the path names goes before the header. The platform's administrators act in no workspace.
+    of_workspace = route.permission is not None and route.permission not in PLATFORM_PERMISSIONS
+    if of_workspace and "{workspace_id}" not in path:
         parameters.append(WORKSPACE_HEADER)
     if route.method == "POST":
         parameters.append(IDEMPOTENCY_HEADER)
@@ -195,7 +200,10 @@ def _parameters(route: Route, path: str, schemas: Json) -> list[Json]:
 
 def _success(route: Route, status: int, schemas: Json) -> Json:
     response: Json = {"description": STATUS_DESCRIPTIONS[status]}
-    if status in (204, 302):
+    if status in (204, 302, 304):
+        return response
+    if route.answer is None and route.files:
+        response["content"] = {content_type: {"schema": {"type": "string"}} for content_type in route.files}
         return response
     data = _schema(route.answer, "serialization", schemas)
     envelope: Json = {
@@ -229,11 +237,14 @@ def simplified_schema(schema: Any) -> Any:
         return [simplified_schema(each) for each in cast("list[Any]", schema)]
     if not isinstance(schema, dict):
         return schema
-    found = {name: simplified_schema(value) for name, value in cast("Json", schema).items()}
-    properties = found.get("properties")
-    if isinstance(properties, dict):
-        found["properties"] = {name: _simplified_property(value) for name, value in cast("Json", properties).items()}
-    return found
+    given = cast("Json", schema)
+    found = {name: simplified_schema(value) for name, value in given.items() if name != "properties"}
+    if "properties" not in given:
+        return found
+    # By their names, of which one may be "properties" again.
+    fields = cast("Json", given["properties"]).items()
+    simplified = {name: _simplified_property(simplified_schema(value)) for name, value in fields}
+    return {name: simplified if name == "properties" else found[name] for name in given}
 
 
 def _simplified_property(schema: Json) -> Json:

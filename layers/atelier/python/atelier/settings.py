@@ -1,104 +1,14 @@
 """Settings: one immutable object per concern, read from the environment by `wiring/` when first needed.
 
-This is the only module that reads `os.environ`. Not every function has every variable (template.yaml: those of Globals,
-and its own), so each class is read on its own and only on demand. Plain Python: as pydantic models these classes took a
-tenth of every cold start.
+Nothing else reads the environment (`environment.py` does it for this module). Not every function has every variable
+(template.yaml: those of Globals, and its own), so each class is read on its own and only on demand.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from functools import cache
-from typing import Any, Literal, Self
+from typing import Literal
 
-from atelier.dataclass import dataclass
-
-
-class InvalidSettings(ValueError):
-    """Environment variables that are missing or invalid. The message has their names, never their values: some are
-    secret."""
-
-
-@dataclass(frozen=True, slots=True)
-class EnvironmentVariable:
-    """One environment variable. With a `minimum` its value is a whole number; with `choices` it is one of them; with
-    neither any text. Without a default it is required."""
-
-    name: str
-    default: Any = None
-    minimum: int | None = None
-    maximum: int | None = None
-    choices: tuple[str, ...] = ()
-
-    def value(self, environment: Mapping[str, str]) -> Any:
-        """The variable's value in `environment`, or the default; raises InvalidSettings."""
-        text = environment.get(self.name)
-        if text is None:
-            if self.default is None:
-                raise InvalidSettings(f"{self.name} is missing")
-            return self.default
-        if self.choices and text not in self.choices:
-            raise InvalidSettings(f"{self.name} is none of {self.choices}")
-        return text if self.minimum is None else self._number(text, self.minimum)
-
-    def _number(self, text: str, minimum: int) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            number = minimum - 1
-        if number < minimum or (self.maximum is not None and number > self.maximum):
-            most = "" if self.maximum is None else f" and at most {self.maximum}"
-            raise InvalidSettings(f"{self.name} is no number of at least {minimum}{most}")
-        return number
-
-
-def text_variable(name: str, default: str | None = None, choices: tuple[str, ...] = ()) -> Any:
-    """Declare a field whose value is the text of the variable `name`; without a default the variable is required."""
-    return EnvironmentVariable(name, default, choices=choices)
-
-
-def number_variable(name: str, default: int, *, minimum: int, maximum: int | None = None) -> Any:
-    """Declare a field whose value is the whole number in the variable `name`."""
-    return EnvironmentVariable(name, default, minimum, maximum)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    """The names in a comma-separated list; empty ones are left out."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def _pairs(text: str) -> dict[str, str]:
-    """The mapping in a list `name=value,name=value`."""
-    pairs = (pair.strip().partition("=") for pair in text.split(",") if pair.strip())
-    return {name: value for name, _, value in pairs}
-
-
-class EnvironmentSettings:
-    """Base class: each field declared by `text_variable` or `number_variable` gets the value of its environment
-    variable. Raises InvalidSettings with everything that is missing or invalid."""
-
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        values: dict[str, Any] = {}
-        wrong: list[str] = []
-        for field, variable in vars(type(self)).items():
-            if isinstance(variable, EnvironmentVariable):
-                try:
-                    values[field] = variable.value(environment)
-                except InvalidSettings as error:
-                    wrong.append(str(error))
-        if wrong:
-            raise InvalidSettings("; ".join(wrong))
-        self.__dict__.update(values)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"settings do not change: {name}")
-
-    @classmethod
-    @cache
-    def read(cls) -> Self:
-        """The settings of this process; raises InvalidSettings."""
-        return cls(os.environ)
+from atelier.environment import EnvironmentSettings, names_in, number_variable, pairs_in, text_variable
 
 
 class Deployment(EnvironmentSettings):
@@ -106,6 +16,12 @@ class Deployment(EnvironmentSettings):
 
     stage: str = text_variable("ATELIER_STAGE")
     public_url: str = text_variable("ATELIER_PUBLIC_URL")
+
+
+class ErrorTracking(EnvironmentSettings):
+    """Where errors are reported to: the DSN of a project of Sentry."""
+
+    dsn: str = text_variable("ATELIER_SENTRY_DSN")
 
 
 class IdentityTable(EnvironmentSettings):
@@ -128,6 +44,16 @@ class InboxTable(EnvironmentSettings):
     name: str = text_variable("ATELIER_TABLE_INBOX")
 
 
+class RealtimeTable(EnvironmentSettings):
+    name: str = text_variable("ATELIER_TABLE_REALTIME")
+
+
+class WebSocketGateway(EnvironmentSettings):
+    """The gateway of connections: the URL of its stage, with https."""
+
+    url: str = text_variable("ATELIER_WEBSOCKET_URL")
+
+
 class ProvidersTable(EnvironmentSettings):
     name: str = text_variable("ATELIER_TABLE_PROVIDERS")
 
@@ -138,6 +64,85 @@ class BillingTable(EnvironmentSettings):
 
 class AuditTable(EnvironmentSettings):
     name: str = text_variable("ATELIER_TABLE_AUDIT")
+
+
+class AnalyticsTable(EnvironmentSettings):
+    name: str = text_variable("ATELIER_TABLE_ANALYTICS")
+
+
+class ExportsTable(EnvironmentSettings):
+    name: str = text_variable("ATELIER_TABLE_EXPORTS")
+
+
+class NotificationsTable(EnvironmentSettings):
+    name: str = text_variable("ATELIER_TABLE_NOTIFICATIONS")
+
+
+class BackupsTable(EnvironmentSettings):
+    name: str = text_variable("ATELIER_TABLE_BACKUPS")
+
+
+class Backups(EnvironmentSettings):
+    """Backups: their bucket, how tables are read, for how many days their files are locked (0 = not at all), and the
+    secret with the key that signs them. `stack`: the deployment's name in CloudFormation."""
+
+    bucket: str = text_variable("ATELIER_BACKUPS_BUCKET")
+    method: Literal["segments", "point-in-time"] = text_variable(
+        "ATELIER_BACKUP_METHOD", "point-in-time", ("segments", "point-in-time")
+    )
+    lock_days: int = number_variable("ATELIER_BACKUP_LOCK_DAYS", 0, minimum=0)
+    secret: str = text_variable("ATELIER_SECRET_BACKUPS")
+    stack: str = text_variable("ATELIER_STACK")
+
+
+class Recovery(EnvironmentSettings):
+    """The public key for which a backup's secrets are encrypted, `age1…`; empty = they are not in backups. `bucket`:
+    of backups. `stack`: the deployment's name in CloudFormation."""
+
+    key: str = text_variable("ATELIER_RECOVERY_KEY", "")
+    bucket: str = text_variable("ATELIER_BACKUPS_BUCKET")
+    stack: str = text_variable("ATELIER_STACK")
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The key, if there is one."""
+        return (self.key,) if self.key else ()
+
+
+class ExportsBucket(EnvironmentSettings):
+    name: str = text_variable("ATELIER_EXPORTS_BUCKET")
+
+
+class EventsBucket(EnvironmentSettings):  # the files for analysts
+    name: str = text_variable("ATELIER_EVENTS_BUCKET")
+
+
+class ExportMachine(EnvironmentSettings):
+    """The state machine that writes exports."""
+
+    arn: str = text_variable("ATELIER_WRITE_EXPORT_ARN")
+
+
+class ErasuresTable(EnvironmentSettings):
+    name: str = text_variable("ATELIER_TABLE_ERASURES")
+
+
+class EraseMachine(EnvironmentSettings):
+    """The state machine that erases accounts and organisations."""
+
+    arn: str = text_variable("ATELIER_ERASE_ARN")
+
+
+class WholeExportMachine(EnvironmentSettings):
+    """The state machine that writes exports of everything."""
+
+    arn: str = text_variable("ATELIER_WRITE_WHOLE_EXPORT_ARN")
+
+
+class AdjustmentLimits(EnvironmentSettings):
+    """How many credits one administrator may adjust in a day without a second one."""
+
+    alone_credits_max: int = number_variable("ATELIER_ADJUSTMENT_CREDITS_MAX", 1000, minimum=0)
 
 
 class AuditArchive(EnvironmentSettings):
@@ -194,12 +199,75 @@ class AttemptsQueue(EnvironmentSettings):
     url: str = text_variable("ATELIER_ATTEMPTS_QUEUE_URL")
 
 
+class DeadLetterQueues(EnvironmentSettings):
+    """The URLs of the queues of dead letters, and of those from which they came: `attempts=https://…,resets=https://…`."""
+
+    raw: str = text_variable("ATELIER_DEAD_LETTERS")
+    raw_sources: str = text_variable("ATELIER_DEAD_LETTER_SOURCES")
+
+    def dead(self) -> dict[str, str]:
+        """The queues of dead letters, by name."""
+        return pairs_in(self.raw)
+
+    def sources(self) -> dict[str, str]:
+        """The queues from which they came, by the same names."""
+        return pairs_in(self.raw_sources)
+
+
+class DeploymentStack(EnvironmentSettings):
+    """The stack with which the names of the deployment's resources begin."""
+
+    name: str = text_variable("ATELIER_STACK")
+    api_id: str = text_variable("ATELIER_API_ID", "")
+
+
+class Jobs(EnvironmentSettings):
+    """The functions that schedules run, by the names of their jobs: `reset-daily-credits=…,archive-audit=…`."""
+
+    raw: str = text_variable("ATELIER_JOBS")
+
+    def functions(self) -> dict[str, str]:
+        """Job → function."""
+        return pairs_in(self.raw)
+
+
+class PriceSyncFunction(EnvironmentSettings):
+    """The function that compares the price list with Stripe."""
+
+    name: str = text_variable("ATELIER_SYNC_PRICES")
+
+
+class UpdatesQueue(EnvironmentSettings):
+    url: str = text_variable("ATELIER_UPDATES_QUEUE_URL")
+
+
 class ResetsQueue(EnvironmentSettings):
     url: str = text_variable("ATELIER_RESETS_QUEUE_URL")
 
 
 class BillingEventsQueue(EnvironmentSettings):
     url: str = text_variable("ATELIER_BILLING_EVENTS_QUEUE_URL")
+
+
+class WebhooksTable(EnvironmentSettings):
+    name: str = text_variable("ATELIER_TABLE_WEBHOOKS")
+
+
+class WebhooksQueue(EnvironmentSettings):
+    url: str = text_variable("ATELIER_WEBHOOK_QUEUE_URL")
+
+
+class WebhookHosts(EnvironmentSettings):
+    """Hosts of a developer's machine that webhooks may be sent to, with http and at private addresses: `localhost:*`,
+    `127.0.0.1:5678`, comma separated."""
+
+    raw: str = text_variable("ATELIER_WEBHOOK_HOSTS", "")
+    stage: str = text_variable("ATELIER_STAGE", "")
+
+    @property
+    def local_hosts(self) -> frozenset[str]:
+        """The hosts; none unless the stage is a developer's machine."""
+        return frozenset(names_in(self.raw)) if self.stage == "local" else frozenset()
 
 
 class EventBus(EnvironmentSettings):
@@ -218,12 +286,6 @@ class RunPipeline(EnvironmentSettings):
     arn: str = text_variable("ATELIER_RUN_PIPELINE_ARN")
 
 
-class ProviderSecrets(EnvironmentSettings):
-    """The id of the secret with the platform's own keys of providers: {"openai": {"api_key": …}, …}."""
-
-    secret: str = text_variable("ATELIER_SECRET_PROVIDERS")
-
-
 class Payments(EnvironmentSettings):
     """Who takes payments (empty = nothing is sold), and the secret with the access to it. `stripe_url`: the base URL of
     Stripe's API, empty = Stripe's own. `test_clocks`: whether each new customer gets a test clock of Stripe."""
@@ -237,27 +299,6 @@ class Payments(EnvironmentSettings):
     def services(self) -> tuple[str, ...]:
         """The service that takes payments, if there is one."""
         return (self.service,) if self.service else ()
-
-
-class ProviderUrls(EnvironmentSettings):
-    """Base-URL overrides by provider: `openai=https://…,fal=https://…`."""
-
-    raw: str = text_variable("ATELIER_PROVIDER_URLS", "")
-    stage: str = text_variable("ATELIER_STAGE", "")
-
-    @property
-    def simulator_hosts(self) -> frozenset[str]:
-        """`host:port` of the overrides, the only loopback addresses that may be called; empty unless the stage is a
-        developer's machine."""
-        if self.stage != "local":
-            return frozenset()
-        from urllib.parse import urlsplit
-
-        return frozenset(urlsplit(url).netloc for url in self.by_provider().values())
-
-    def by_provider(self) -> dict[str, str]:
-        """The overrides as a mapping from provider to base URL."""
-        return _pairs(self.raw)
 
 
 class OAuth(EnvironmentSettings):
@@ -276,38 +317,7 @@ class OAuth(EnvironmentSettings):
 
     def url_by_provider(self) -> dict[str, str]:
         """The overrides as a mapping from provider to base URL."""
-        return _pairs(self.urls)
-
-
-class ProviderLimits(EnvironmentSettings):
-    """Overrides of the catalogue's rate limits: requests per minute (`500`), or per number of seconds (`99/10` = 99 in
-    10 s). By provider for the platform's key; by `provider@own` for each key that a workspace brings:
-    `openai=500,openai@own=60,stability=99/10`."""
-
-    raw: str = text_variable("ATELIER_PROVIDER_LIMITS", "")
-
-    def by_access(self) -> dict[str, str]:
-        """The limits as written in the variable, by provider or `provider@own`."""
-        return _pairs(self.raw)
-
-
-class ProviderKeySecret(EnvironmentSettings):
-    """The master keys that encrypt workspaces' own provider keys: a secret that contains them, or, where `kms_arn` is
-    set, a KMS key."""
-
-    secret: str = text_variable("ATELIER_SECRET_PROVIDER_KEYS")
-    kms_arn: str = text_variable("ATELIER_PROVIDER_KEYS_KMS", "")
-
-
-class Providers(EnvironmentSettings):
-    """The enabled providers, comma separated."""
-
-    enabled: str = text_variable("ATELIER_PROVIDERS", "local")
-
-    @property
-    def ids(self) -> frozenset[str]:
-        """The ids of the enabled providers."""
-        return frozenset(_names(self.enabled))
+        return pairs_in(self.urls)
 
 
 class DailyCredits(EnvironmentSettings):
@@ -340,7 +350,7 @@ class Moderation(EnvironmentSettings):
     @property
     def category_names(self) -> tuple[str, ...]:
         """The names in `categories`."""
-        return _names(self.categories)
+        return names_in(self.categories)
 
 
 class GenerationTimes(EnvironmentSettings):
@@ -365,6 +375,7 @@ class SigningSecrets(EnvironmentSettings):
     edge: str = text_variable("ATELIER_SECRET_EDGE")
     provider_keys: str = text_variable("ATELIER_SECRET_PROVIDER_KEYS")
     links: str = text_variable("ATELIER_SECRET_LINKS")
+    backups: str = text_variable("ATELIER_SECRET_BACKUPS")
 
 
 class EdgeKey(EnvironmentSettings):

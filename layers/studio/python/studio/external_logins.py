@@ -10,6 +10,8 @@ from studio.visit import Visit
 
 BINDING_COOKIE = "__Host-atelier-oauth"
 CALLBACK = "/oauth/callback"
+# Also of providers that this deployment does not offer any more.
+NAMES = {"google": "Google", "github": "GitHub"}
 
 
 def offered_providers(visit: Visit) -> list[dict[str, Any]]:

@@ -16,6 +16,11 @@ ACCESS_COOKIE = "__Host-studio-access"
 NAME_COOKIE = "__Host-studio-name"
 # There while the account's address is not verified, as far as this browser knows.
 UNVERIFIED_COOKIE = "__Host-studio-unverified"
+# There while the person administers the platform, as far as this browser knows.
+ADMIN_COOKIE = "__Host-studio-admin"
+# How many notifications are unread, for a minute; without it, a page asks for the number after it has been shown.
+UNREAD_COOKIE = "__Host-studio-unread"
+UNREAD_SECONDS = 60
 # The organisation in which the person works: its id and name. There is none in the personal workspace.
 WORKSPACE_COOKIE = "__Host-studio-workspace"
 # The access cookie ends a little before its token does, so that a page's calls do not meet an expired one.
@@ -36,6 +41,10 @@ class Session:
         self.set_cookies: list[str] = []
         self.name = unquote(cookies.get(NAME_COOKIE, ""))
         self.is_unverified = UNVERIFIED_COOKIE in cookies
+        self.is_admin = ADMIN_COOKIE in cookies
+        known = cookies.get(UNREAD_COOKIE, "")
+        # None = nobody knows.
+        self.unread: int | None = int(known) if known.isascii() and known.isdigit() and len(known) < 8 else None
         api.access_token = cookies.get(ACCESS_COOKIE, "")
         api.workspace_id, _, name = cookies.get(WORKSPACE_COOKIE, "").partition(".")
         self.workspace_name = unquote(name)
@@ -77,6 +86,22 @@ class Session:
             seconds = NAME_SECONDS if is_unverified else 0
             self.set_cookies.append(_cookie(UNVERIFIED_COOKIE, "1" if is_unverified else "", seconds))
 
+    def set_admin(self, is_admin: bool) -> None:
+        """Remembers whether the person administers the platform, so that pages show the way to that room. What they may
+        do, the API decides at each call."""
+        if is_admin != self.is_admin:
+            self.is_admin = is_admin
+            self.set_cookies.append(_cookie(ADMIN_COOKIE, "1" if is_admin else "", NAME_SECONDS if is_admin else 0))
+
+    def set_unread(self, unread: int) -> None:
+        """Remembers how many notifications are unread, so that the next pages need not ask."""
+        self.unread = unread
+        self.set_cookies.append(_cookie(UNREAD_COOKIE, str(unread), UNREAD_SECONDS))
+
+    def forget_unread(self) -> None:
+        """Lets the next page ask how many notifications are unread."""
+        self.set_cookies.append(_cookie(UNREAD_COOKIE, "", 0))
+
     def work_in(self, workspace_id: str, name: str) -> None:
         """Chooses the organisation in which the person works; an empty id = the personal workspace."""
         value = f"{workspace_id}.{quote(name)}" if workspace_id else ""
@@ -92,7 +117,10 @@ class Session:
             pass
         self.set_cookies += [
             _cookie(name, "", 0)
-            for name in (REFRESH_COOKIE, ACCESS_COOKIE, NAME_COOKIE, UNVERIFIED_COOKIE, WORKSPACE_COOKIE)
+            for name in (
+                *(REFRESH_COOKIE, ACCESS_COOKIE, NAME_COOKIE, UNVERIFIED_COOKIE, ADMIN_COOKIE, UNREAD_COOKIE),
+                WORKSPACE_COOKIE,
+            )
         ]
 
     def _keep(self, answer: Answer) -> None:
@@ -101,9 +129,11 @@ class Session:
         self.set_cookies += [*answer.cookies, _cookie(ACCESS_COOKIE, self._api.access_token, seconds)]
         if "user" in answer.data:
             # Another person may have signed in.
+            self.forget_unread()
             self._api.workspace_id = ""
             self.work_in("", "")
             self.set_unverified(answer.data["user"]["email_verified"] is False)
+            self.set_admin(answer.data["user"]["platform_role"] == "admin")
 
 
 def _cookie(name: str, value: str, seconds: int) -> str:

@@ -40,7 +40,8 @@ class Visit:
             chosen_language(request.cookies.get(LANGUAGE_COOKIE, ""), request.headers.get("accept-language", ""))
         )
         self._form_token, new_cookie = csrf.token_of(request.cookies)
-        self.set_cookies: list[str] = [new_cookie] if new_cookie else []
+        # A part of a page brings no new token: it may arrive after the next page, whose form carries that page's token.
+        self.set_cookies: list[str] = [new_cookie] if new_cookie and not self.is_partial else []
 
     @property
     def is_partial(self) -> bool:

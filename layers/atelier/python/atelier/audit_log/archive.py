@@ -9,23 +9,17 @@ from __future__ import annotations
 
 import gzip
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from atelier.audit_log.ports import ArchiveFiles, ArchiveMarks, DueArchive
 from atelier.audit_log.proof import proof_lines, with_events
 from atelier.audit_log.seals import AuditSeal, month_of
+from atelier.clock import TimeLeft
 from atelier.dataclass import dataclass
 from atelier.telemetry import logger
 
 GRACE = timedelta(days=30)
 SEALS_PER_READ = 500
 TIME_MARGIN_MILLISECONDS = 60_000
-
-
-class LambdaContext(Protocol):
-    """What a Lambda function knows of its time-out."""
-
-    def get_remaining_time_in_millis(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +35,7 @@ class ArchiveIncomplete(Exception):
     """A month of a log is not archived, for example because a sealed event is not in the table."""
 
 
-def archive_all(*, deps: ArchiveDeps, now: datetime, context: LambdaContext | None = None) -> int:
+def archive_all(*, deps: ArchiveDeps, now: datetime, context: TimeLeft | None = None) -> int:
     """Archive every month that ended before the retention began, until shortly before the time-out; returns how many.
     A log that fails does not delay the others, but raises ArchiveIncomplete at the end. Safe to repeat, and to stop at
     any point."""

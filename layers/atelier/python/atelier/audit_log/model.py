@@ -1,7 +1,7 @@
 """Values of the audit log. Immutable, no side effects.
 
-A *log* belongs to a workspace (`wsp_…`) or to a user (`usr_…`). An *event* stands in one log; what concerns a member's
-access stands in both, as two events.
+A *log* belongs to a workspace (`wsp_…`), to a user (`usr_…`), or to the platform's administrators (`platform`). An
+*event* stands in one log; what concerns a member's access stands in both, as two events.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from atelier.ids import new_id
 
 Outcome = Literal["ok", "refused"]
 USER_AGENT_CHARACTERS_MAX = 256
+# The log of what administrators of the platform do, whomever it concerns.
+PLATFORM_LOG = "platform"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +80,13 @@ def audit_events(
 ) -> tuple[AuditEvent, ...]:
     """The same as a new event in each of `logs`, for example a workspace's and its member's."""
     return tuple(audit_event(log, action, origin, now, target=target, outcome=outcome, **facts) for log in logs)
+
+
+def platform_events(
+    log: str, action: str, origin: Origin, now: datetime, *, target: str | None = None, **facts: Any
+) -> tuple[AuditEvent, ...]:
+    """An act of an administrator, or of the deployment's operator: as an event of the platform's log, and of `log`,
+    whose workspace or user it concerns. The latter names the administrator, but not their network and device."""
+    concerned = Origin(user_id=origin.user_id, request_id=origin.request_id)
+    places = ((PLATFORM_LOG, origin), (log, concerned))
+    return tuple(audit_event(place, action, seen, now, target=target, **facts) for place, seen in places)

@@ -93,7 +93,7 @@ class ArchiveMarks(AuditSeals, Protocol):
 
 
 class ArchiveFiles(Protocol):
-    """The files of the archive. None is ever changed."""
+    """The files of the archive. None is ever changed, but by an erasure."""
 
     def exists(self, key: str) -> bool: ...
 

@@ -39,7 +39,7 @@ def proof_lines(log: str, sealed: Sequence[SealedEvents], next_cursor: str | Non
     last = sealed[-1].seal if sealed else None
     head = {"number": last.number, "hash": last.hash, "count": last.count} if last else None
     lines.append({"head": head, "next_cursor": next_cursor})
-    return b"".join(_line(line) for line in lines)
+    return b"".join(json_line(line) for line in lines)
 
 
 def build_proof(log: str, after: int, *, reads: AuditSeals, bytes_max: int) -> tuple[list[SealedEvents], int | None]:
@@ -71,5 +71,6 @@ def _in_batches(seals: Sequence[AuditSeal]) -> Iterator[list[AuditSeal]]:
         yield group
 
 
-def _line(value: Any) -> bytes:
+def json_line(value: Any) -> bytes:
+    """A value as a line of NDJSON."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"

@@ -67,6 +67,11 @@ class AuditEventView(BaseModel):
     user_agent: str
     request_id: str
     facts: dict[str, Any]
+    erased: str | None = Field(
+        default=None,
+        description="Only of an event that an erasure has changed: the event by which it was.",
+        exclude_if=lambda event_id: event_id is None,
+    )
 
 
 class AuditEventList(BaseModel):

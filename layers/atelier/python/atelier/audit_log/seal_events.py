@@ -67,8 +67,14 @@ def seal_batch(logs: Mapping[str, Iterable[PublicForm]], *, deps: SealEventsDeps
         raise ExceptionGroup(f"{len(failures)} of {len(logs)} logs could not be sealed", failures)
 
 
-def report_changes(changed: Iterable[tuple[str, str]]) -> None:
-    """Raise the alarm that events of logs (log, sort key) were changed or deleted, which nothing of Atelier does."""
+def report_changes(changed: Iterable[tuple[str, str]], *, is_erased: Callable[[str], bool]) -> None:
+    """Raise the alarm that events of logs (log, sort key) were changed or deleted, which nothing of Atelier does but
+    the erasure of a whole log."""
+    erased = dict[str, bool]()
     for log, key in changed:
+        if log not in erased:
+            erased[log] = is_erased(log)
+        if erased[log]:
+            continue
         logger.error("audit event changed", log=log, key=key)
         put_count("AuditEventChanged")

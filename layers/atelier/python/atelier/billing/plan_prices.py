@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from atelier.billing.plan_deps import lookup_key
-from atelier.catalogue.catalogue import CatalogueData
 from atelier.catalogue.currencies import DIGITS, format_money
+from atelier.catalogue.price_list import PriceList
 from atelier.catalogue.tiers import Interval
 from atelier.dataclass import dataclass
 
@@ -113,7 +113,7 @@ PriceStep = CreateProduct | ChangeProduct | CreatePrice | ChangePrice | ArchiveP
 
 
 def plan_prices(
-    data: CatalogueData, deployment: str, products: Iterable[SellableProduct], prices: Iterable[SellablePrice]
+    price_list: PriceList, deployment: str, products: Iterable[SellableProduct], prices: Iterable[SellablePrice]
 ) -> tuple[PriceStep, ...]:
     """The steps from what Stripe has to what the price list says, in the order in which they can be done; none when
     both agree. products, prices: all of the account's, archived ones too."""
@@ -126,7 +126,7 @@ def plan_prices(
 
     steps: list[PriceStep] = []
     kept_products, kept_prices = set[str](), set[str | None]()
-    for wanted, wanted_prices in _wanted(data, deployment):
+    for wanted, wanted_prices in _wanted(price_list, deployment):
         product = _best(each for each in own_products if _item(each.metadata) == _item(wanted.metadata)) or wanted
         steps += _product_steps(product, wanted, exists=product is not wanted)
         kept_products.add(product.id)
@@ -161,9 +161,9 @@ def format_steps(steps: Iterable[PriceStep]) -> str:
     )
 
 
-def _wanted(data: CatalogueData, deployment: str) -> Iterator[tuple[SellableProduct, list[SellablePrice]]]:
+def _wanted(price_list: PriceList, deployment: str) -> Iterator[tuple[SellableProduct, list[SellablePrice]]]:
     """Each item that has a price, on sale or sold earlier, with its prices."""
-    for tier in data.tiers.values():
+    for tier in price_list.tiers.values():
         if tier.prices:
             metadata = {TIER: tier.id, DEPLOYMENT: deployment}
             product = SellableProduct(_product_id(deployment, "tier", tier.id), tier.title, metadata)
@@ -172,7 +172,7 @@ def _wanted(data: CatalogueData, deployment: str) -> Iterator[tuple[SellableProd
                 for each in tier.prices
             ]
             yield product, prices
-    for pack in data.packs.values():
+    for pack in price_list.packs.values():
         metadata = {PACK: pack.id, DEPLOYMENT: deployment}
         product = SellableProduct(_product_id(deployment, "pack", pack.id), pack.title, metadata)
         yield product, [_wanted_price(product, pack.id, None, pack.currency, pack.price)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from atelier.audit_log.model import AuditEvent
 from atelier.billing.model import (
@@ -28,6 +28,11 @@ from atelier.billing.stripe_facts import (
     SubscriptionFacts,
 )
 from atelier.dataclass import dataclass
+from atelier.ledger.model import Wallet
+from atelier.ledger.ports import WalletStore
+
+if TYPE_CHECKING:
+    from atelier.billing.adjustments import Adjustment, AdjustmentPage, AdjustmentState
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +225,11 @@ class StripeCommands(Protocol):
         """Withdraw a planned change."""
         ...
 
-    def set_cancel_at_period_end(self, facts: SubscriptionFacts, *, cancels: bool) -> None: ...
+    def set_cancel_at_period_end(
+        self, facts: SubscriptionFacts, *, cancels: bool, with_workspace: bool = False
+    ) -> None:
+        """with_workspace: mark that the plan ends because its workspace does. Any other call removes the mark."""
+        ...
 
     def pause(self, facts: SubscriptionFacts, resumes_at: datetime | None) -> None: ...
 
@@ -232,6 +241,10 @@ class StripeCommands(Protocol):
         """End a subscription now; nothing is charged or given back for it. Does nothing to one that has ended."""
         ...
 
+    def delete_customer(self, customer_id: str) -> None:
+        """Delete a customer; its live subscriptions end at once. Raises StripeObjectMissing when it is gone."""
+        ...
+
     def refund_payment(self, payment_id: str, *, key: str) -> None:
         """Refund what is left of a payment. Does nothing when nothing is left."""
         ...
@@ -239,3 +252,44 @@ class StripeCommands(Protocol):
 
 class Stripe(StripeReads, StripeCommands, Protocol):
     """Stripe, as billing needs it."""
+
+
+class AdjustmentStore(Protocol):
+    """Adjustments of wallets by administrators. Each change is one transaction, with its events."""
+
+    def find(self, id: str) -> Adjustment | None:
+        """An adjustment by a consistent read; None if there is none."""
+        ...
+
+    def get(self, id: str) -> Adjustment:
+        """The same; raises NotFound."""
+        ...
+
+    def page(self, state: AdjustmentState | None, after: str | None, limit: int) -> AdjustmentPage:
+        """Adjustments in a state (None = in any), newest first."""
+        ...
+
+    def add(self, pending: Adjustment, *, events: Sequence[AuditEvent]) -> None:
+        """Store an adjustment that waits for a second administrator. Raises AdjustmentExists."""
+        ...
+
+    def reject(self, rejected: Adjustment, *, events: Sequence[AuditEvent]) -> None:
+        """Store that a pending adjustment was rejected. Raises AdjustmentDecided."""
+        ...
+
+    def wallets(
+        self, applied: Adjustment, pending: Adjustment | None, alone_credits_max: int, *, events: Sequence[AuditEvent]
+    ) -> WalletStore:
+        """Wallets whose `post` writes in its transaction that the adjustment is applied. pending: its record, which
+        must be of another administrator and still pending; None = the record is new, and its credits count to what its
+        administrator adjusts alone on the day. `post` also raises AdjustmentDecided and AloneLimitReached."""
+        ...
+
+
+class WalletFreezer(Protocol):
+    """Freezes wallets. A hold that was planned before is not written. Each change is one transaction, with its
+    events; where there is nothing to change, nothing is written. Both return the wallet, and raise NotFound."""
+
+    def freeze(self, workspace_id: str, at: datetime, *, events: Sequence[AuditEvent]) -> Wallet: ...
+
+    def unfreeze(self, workspace_id: str, *, events: Sequence[AuditEvent]) -> Wallet: ...

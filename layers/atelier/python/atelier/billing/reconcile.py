@@ -47,6 +47,10 @@ TIME_MARGIN_MILLISECONDS = 120_000
 NOT_REPAIRABLE = (Conflict, NotFound, LookupError, ValueError)
 
 
+def ignore_workspace(_workspace_id: str) -> None:
+    """Let the plan of no workspace follow."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReconcileReport:
     """What a run has done. `repaired`: objects through which a record or the ledger has changed. `failed`: objects that
@@ -60,12 +64,17 @@ class ReconcileReport:
 
 
 def reconcile_billing(
-    services: tuple[str, ...], *, deps: Callable[[], BillingDeps], context: TimeLeft | None
+    services: tuple[str, ...],
+    *,
+    deps: Callable[[], BillingDeps],
+    follow: Callable[[str], object],
+    context: TimeLeft | None,
 ) -> dict[str, int]:
-    """Reconcile each service that takes payments, if there is one, and log and count the result."""
+    """Reconcile each service that takes payments, if there is one, and log and count the result. follow: lets the plan
+    of a workspace follow its deletion."""
     totals = {"compared": 0, "repaired": 0, "failed": 0, "mismatches": 0}
     for _ in services:
-        report = reconcile(deps=deps(), has_time=partial(_has_time, context))
+        report = reconcile(deps=deps(), follow=follow, has_time=partial(_has_time, context))
         totals = {name: getattr(report, name) for name in ("compared", "repaired", "failed")}
         totals["mismatches"] = len(report.mismatches)
         logger.info("billing reconciled", extra={**totals, "complete": report.is_complete})
@@ -75,11 +84,13 @@ def reconcile_billing(
     return totals
 
 
-def reconcile(*, deps: BillingDeps, has_time: Callable[[], bool]) -> ReconcileReport:
+def reconcile(
+    *, deps: BillingDeps, has_time: Callable[[], bool], follow: Callable[[str], object] = ignore_workspace
+) -> ReconcileReport:
     """Begin a pass, or go on with the open one, until its end or until `has_time` says no."""
     state = deps.store.reconciliation()
     progress = state.open_pass or ReconcilePass(state.until, deps.clock(), KINDS[0])
-    run = _Run(deps, progress.since)
+    run = _Run(deps, progress.since, follow)
     try:
         for kind, object_id in _objects(progress, deps):
             if not has_time():
@@ -116,9 +127,9 @@ def _objects(progress: ReconcilePass, deps: BillingDeps) -> Iterator[tuple[Objec
 class _Run:
     """What one run has compared, and found. since: the cut that its pass began with."""
 
-    def __init__(self, deps: BillingDeps, since: datetime | None) -> None:
+    def __init__(self, deps: BillingDeps, since: datetime | None, follow: Callable[[str], object]) -> None:
         self._deps = replace(deps, on_change=self._note, ledger=replace(deps.ledger, on_posted=self._note))
-        self._since = since
+        self._since, self._follow = since, follow
         self._changes = self._compared = self._repaired = self._failed = 0
         self._mismatches = list[Mismatch]()
         self._workspaces = set[str]()
@@ -149,6 +160,8 @@ class _Run:
         match kind:
             case "subscriptions":
                 record = sync_subscription(object_id, deps=deps)
+                if record is not None:
+                    self._follow(record.workspace_id)
                 self._check_workspace(record.workspace_id if record else None)
             case "checkouts":
                 sync_checkout(object_id, deps=deps)

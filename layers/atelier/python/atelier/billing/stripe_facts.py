@@ -36,7 +36,7 @@ class PlannedChange:
 class SubscriptionFacts:
     """A subscription. `status` is Stripe's own. `anchor`: the time from which its periods are counted. `ended_at` and
     `ends_by`: when and why it ended, Stripe's reason. `price` and `item_id` are None for a subscription that sells
-    nothing of ours."""
+    nothing of ours. `ends_with_workspace`: the mark of `set_cancel_at_period_end`."""
 
     id: str
     customer_id: str
@@ -56,6 +56,7 @@ class SubscriptionFacts:
     latest_invoice_id: str | None = None
     schedule_id: str | None = None
     planned: PlannedChange | None = None
+    ends_with_workspace: bool = False
 
     @property
     def is_live(self) -> bool:

@@ -19,7 +19,7 @@ from atelier.billing.plan_prices import (
     format_steps,
     plan_prices,
 )
-from atelier.catalogue.catalogue import CatalogueData
+from atelier.catalogue.price_list import PriceList
 from atelier.dataclass import dataclass
 from atelier.telemetry import put_count
 
@@ -59,7 +59,7 @@ class PriceSyncDeps:
     """`deployment`: the name that marks what is ours in an account that may have other things. `sells`: whether this
     deployment sells anything."""
 
-    catalogue: CatalogueData
+    prices: PriceList
     deployment: str
     stripe: PriceCatalogue
     sells: bool = True
@@ -87,7 +87,7 @@ def sync_prices(deps: PriceSyncDeps, *, apply: bool) -> PriceSyncReport:
     metric. Does nothing where nothing is sold. Safe to repeat and to stop anywhere. Raises Unavailable."""
     if not deps.sells:
         return PriceSyncReport((), 0)
-    steps = plan_prices(deps.catalogue, deps.deployment, deps.stripe.products(), deps.stripe.prices())
+    steps = plan_prices(deps.prices, deps.deployment, deps.stripe.products(), deps.stripe.prices())
     possible = [step for step in steps if apply and not isinstance(step, BlockedPrice)]
     for step in possible:
         _apply(step, deps.stripe)

@@ -24,6 +24,7 @@ class TierLimits(BaseModel):
     storage_bytes_max: int = Field(description="Bytes of stored files.")
     members_max: int
     api_calls_max: int = Field(description="Calls with API tokens in a calendar month.")
+    archived_days: int = Field(description="How many days archived assets are kept; 0 = for ever.")
 
 
 class TierView(BaseModel):
@@ -101,6 +102,7 @@ def tier_view(tier: Tier) -> TierView:
             storage_bytes_max=tier.storage_bytes_max,
             members_max=tier.members_max,
             api_calls_max=tier.api_calls_max,
+            archived_days=tier.archived_days,
         ),
     )
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import field, replace
 from datetime import date
 from functools import cache
@@ -22,8 +23,10 @@ from atelier.catalogue.candidates import format_candidate
 from atelier.catalogue.costs import NO_FILES, Files, Usage
 from atelier.catalogue.model import DocumentedRateLimit, Model, OutcomeRule, Price, ProviderFacts, Settlement
 from atelier.catalogue.parameters import Parameters
+from atelier.catalogue.price_list import LivePriceList, PriceList, PublishedVersion
 from atelier.catalogue.sizes import NO_FACTS, SHAPE_PARAMETERS, SIZE, InputFacts
 from atelier.catalogue.tiers import CUSTOM, CUSTOM_PREFIX, FREE, Pack, Tier
+from atelier.clock import Clock
 from atelier.dataclass import dataclass
 from atelier.errors import Unavailable, ValidationFailed
 
@@ -32,20 +35,48 @@ COMPILED = "compiled.json"
 
 
 class CatalogueData:
-    """The checked content of all files together. Each Model is built at first use."""
+    """The checked content of all files together, and the price list, in which versions may be published while the
+    process runs. Each Model is built at first use."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._entries: dict[str, dict[str, Any]] = {entry["id"]: entry for entry in document["models"]}
         self._models: dict[str, Model] = {}
         self.retired: dict[str, dict[str, str]] = {entry["id"]: entry for entry in document["retired"]}
-        self.tiers = {each["id"]: Tier.from_data(each) for each in document["tiers"]}
-        self.packs = {each["id"]: Pack(**each) for each in document["packs"]}
-        # The newest version of each name, in the order of the file: versions count up.
-        self.newest_tiers = {tier.name: tier for tier in self.tiers.values()}
-        self.newest_packs = {pack.name: pack for pack in self.packs.values()}
+        tiers, packs = map(Tier.from_data, document["tiers"]), (Pack(**each) for each in document["packs"])
+        self._prices = PriceList.of(tiers, packs)
+        self._live: LivePriceList | None = None
         self.outcomes = {name: OutcomeRule(**each) for name, each in document["outcomes"].items()}
         self.providers: dict[str, ProviderFacts] = document.get("providers", {})
         self.limits: dict[str, DocumentedRateLimit] = document.get("limits", {})
+
+    @property
+    def prices(self) -> PriceList:
+        """The price list as it is now."""
+        return self._prices if self._live is None else self._live.now()
+
+    def with_live_prices(self, read: Callable[[bool], Sequence[PublishedVersion]], clock: Clock) -> CatalogueData:
+        """The same data with the price list that `read` completes, see LivePriceList."""
+        data = copy(self)
+        data._live = LivePriceList(self._prices, read, clock)
+        return data
+
+    def with_prices(self, prices: PriceList) -> CatalogueData:
+        """The same data with another price list, which stays as it is."""
+        data = copy(self)
+        data._prices, data._live = prices, None
+        return data
+
+    def read_prices(self) -> PriceList:
+        """The price list as it is stored now."""
+        return self._prices if self._live is None else self._live.read_again()
+
+    def tier(self, tier_id: str) -> Tier:
+        """The version of a tier; raises KeyError. One that was published a moment ago is read at once."""
+        return self.prices.tiers.get(tier_id) or self.read_prices().tiers[tier_id]
+
+    def pack(self, pack_id: str) -> Pack:
+        """The version of a pack, as `tier`."""
+        return self.prices.packs.get(pack_id) or self.read_prices().packs[pack_id]
 
     @property
     def models(self) -> tuple[Model, ...]:
@@ -111,6 +142,10 @@ class Catalogue:
         """This catalogue with the shutdown dates that providers have published."""
         return replace(self, sunsets=sunsets)
 
+    def with_live_prices(self, read: Callable[[bool], Sequence[PublishedVersion]], clock: Clock) -> Catalogue:
+        """This catalogue with a price list that grows while the process runs, see LivePriceList."""
+        return replace(self, data=self.data.with_live_prices(read, clock))
+
     def model(self, model_id: str) -> Model:
         """The model with this id, whether or not it is enabled or shut down. Raises ValidationFailed (`model`) when the
         id has no entry: a model without an entry has no price."""
@@ -124,11 +159,11 @@ class Catalogue:
 
     def tier(self, tier_id: str) -> Tier:
         """The tier with this id (`pro@2`), or the newest version of this name (`pro`); raises KeyError."""
-        return self.data.tiers[tier_id] if "@" in tier_id else self.data.newest_tiers[tier_id]
+        return self.data.tier(tier_id) if "@" in tier_id else self.data.prices.newest_tiers[tier_id]
 
     def tiers_on_sale(self) -> tuple[str, ...]:
         """The ids of the newest versions in rank order: the free tier, and those that have a price."""
-        return tuple(tier.id for tier in self.data.newest_tiers.values() if tier.name == FREE or tier.prices)
+        return tuple(tier.id for tier in self.data.prices.newest_tiers.values() if tier.name == FREE or tier.prices)
 
     def tiers_with(self, suffices: Callable[[Tier], bool]) -> tuple[str, ...]:
         """The ids of the tiers on sale that suffice, in rank order."""
@@ -136,15 +171,15 @@ class Catalogue:
 
     def rank(self, tier_id: str) -> int:
         """The place of a tier in the order of the price list; the free one's is 0. Raises KeyError."""
-        return tuple(self.data.newest_tiers).index(self.tier(tier_id).name)
+        return tuple(self.data.prices.newest_tiers).index(self.tier(tier_id).name)
 
     def pack(self, pack_id: str) -> Pack:
         """The pack with this id (`small@1`), or the newest version of this name (`small`); raises KeyError."""
-        return self.data.packs[pack_id] if "@" in pack_id else self.data.newest_packs[pack_id]
+        return self.data.pack(pack_id) if "@" in pack_id else self.data.prices.newest_packs[pack_id]
 
     def packs_on_sale(self) -> tuple[str, ...]:
         """The ids of the packs that are sold, in the order of the price list."""
-        return tuple(pack.id for pack in self.data.newest_packs.values())
+        return tuple(pack.id for pack in self.data.prices.newest_packs.values())
 
     def sunset_at(self, model: Model) -> date | None:
         """The first day on which a model is no longer offered, or None."""
@@ -306,6 +341,14 @@ def load(folder: Path, enabled: frozenset[str]) -> Catalogue:
     if compiled.get("digest") != _digest(sources):
         compiled = _compile(sources)
     return Catalogue(CatalogueData(compiled["data"]), compiled["price_version"], enabled)
+
+
+def document(folder: Path = FOLDER) -> dict[str, Any]:
+    """What the files hold, checked, as JSON."""
+    sources, compiled = _read_sources(folder), _read_compiled(folder)
+    found = compiled if compiled.get("digest") == _digest(sources) else _compile(sources)
+    data: dict[str, Any] = found["data"]
+    return data
 
 
 def compile_folder(folder: Path) -> str:

@@ -66,6 +66,8 @@ class Tier:
     storage_bytes_max: Positive
     members_max: Positive
     api_calls_max: Positive
+    # Published versions from before this field do not have it.
+    archived_days: Count = 0
     features: tuple[str, ...]
 
     @property

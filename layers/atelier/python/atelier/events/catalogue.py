@@ -282,6 +282,121 @@ class AccountChanged:
         return self.changed_at
 
 
+@dataclass(frozen=True, slots=True)
+class WorkspaceChanged:
+    """An owner deleted an organisation, which can be restored until a time; or restored it."""
+
+    source: ClassVar[str] = "atelier.workspaces"
+    version: ClassVar[int] = 1
+    types: ClassVar[tuple[str, ...]] = ("workspace.deletion_requested", "workspace.restored")
+
+    workspace_id: Workspace
+    change: Annotated[str, "`deletion_requested` or `restored`"]
+    restorable_until: Annotated[str, "until when the deletion can or could be taken back; RFC 3339, UTC"]
+    changed_at: Instant
+
+    @property
+    def type(self) -> str:
+        return f"workspace.{self.change}"
+
+    @property
+    def id(self) -> str:
+        return f"{self.workspace_id}#{self.change}#{self.restorable_until}"
+
+    @property
+    def occurred_at(self) -> str:
+        return self.changed_at
+
+
+@dataclass(frozen=True, slots=True)
+class DrillEnded:
+    """The restore of a backup into scratch tables was tried, and everything in them was verified."""
+
+    source: ClassVar[str] = "atelier.backups"
+    version: ClassVar[int] = 1
+    types: ClassVar[tuple[str, ...]] = ("drill.passed", "drill.failed")
+
+    drill_id: Annotated[str, "the drill"]
+    backup_id: Annotated[str, "the backup that was restored"]
+    result: Annotated[str, "`passed` or `failed`"]
+    problems: Annotated[int, "how many were found; `GET /api/admin/drills` names them"]
+    items: Annotated[int, "restored, of all tables"]
+    wallets: Annotated[int, "whose ledger was verified"]
+    logs: Annotated[int, "audit logs whose chain was verified"]
+    finished_at: Instant
+
+    @property
+    def type(self) -> str:
+        return f"drill.{self.result}"
+
+    @property
+    def id(self) -> str:
+        return f"{self.drill_id}#{self.result}"
+
+    @property
+    def occurred_at(self) -> str:
+        return self.finished_at
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookEndpointDisabled:
+    """Atelier sends no more webhooks to an endpoint, because it answered 410, or because nothing has succeeded for five
+    days. An administrator of the workspace may enable it again."""
+
+    source: ClassVar[str] = "atelier.webhooks"
+    version: ClassVar[int] = 1
+    types: ClassVar[tuple[str, ...]] = ("webhook_endpoint.disabled",)
+
+    workspace_id: Workspace
+    endpoint_id: Annotated[str, "the endpoint"]
+    reason: Annotated[str, "`gone` (it answered 410) or `failing`"]
+    failing_since: Annotated[str | None, "the first failure after the last success; RFC 3339, UTC"]
+    disabled_at: Instant
+
+    @property
+    def type(self) -> str:
+        return "webhook_endpoint.disabled"
+
+    @property
+    def id(self) -> str:
+        return f"{self.endpoint_id}#disabled#{self.disabled_at}"
+
+    @property
+    def occurred_at(self) -> str:
+        return self.disabled_at
+
+
+@dataclass(frozen=True, slots=True)
+class CleanUpFinished:
+    """A clean-up has gone through all workspaces. One that only reports has deleted nothing of what it counts."""
+
+    source: ClassVar[str] = "atelier.library"
+    version: ClassVar[int] = 1
+    types: ClassVar[tuple[str, ...]] = ("clean_up.finished",)
+
+    started_at: Instant
+    mode: Annotated[str, "`act` or `report`"]
+    passing_files: Annotated[int, "that were needed for minutes"]
+    unfinished_uploads: Annotated[int, "that were never completed"]
+    old_versions: Annotated[int, "of files that were replaced or deleted"]
+    files_without_asset: Annotated[int, "that nothing needs"]
+    assets_without_file: Annotated[int, "which are never deleted by it"]
+    expired_assets: Annotated[int, "that were in the archive longer than the tier keeps them"]
+    finished_at: Instant
+
+    @property
+    def type(self) -> str:
+        return self.types[0]
+
+    @property
+    def id(self) -> str:
+        return f"clean_up#{self.started_at}"
+
+    @property
+    def occurred_at(self) -> str:
+        return self.finished_at
+
+
 EVENTS: tuple[type[Event], ...] = (
     GenerationEnded,
     StageEnded,
@@ -291,6 +406,10 @@ EVENTS: tuple[type[Event], ...] = (
     PackPaid,
     MemberChanged,
     AccountChanged,
+    WorkspaceChanged,
+    DrillEnded,
+    WebhookEndpointDisabled,
+    CleanUpFinished,
 )
 
 

@@ -35,7 +35,8 @@ class CreateDeps:
     routes_of_workspace: the workspace's routes to providers, from the stored preferences, for a caller without a wallet
     (see `SubmitDeps.routes_of_wallet`). quote_key: reads the key that signs
     quotes. characters, templates: open their stores; few requests need them. read_text: reads the text that a
-    generation delivered. wait(generation, seconds, requested_at): waits for the end of a generation."""
+    generation delivered. wait(generation, seconds, requested_at): waits for the end of a generation. check_webhook_url:
+    says why an address may not be called, None = it may."""
 
     submit: SubmitDeps
     routes_of_workspace: Callable[[str], Routes]
@@ -44,6 +45,7 @@ class CreateDeps:
     templates: Callable[[], TemplateReads]
     read_text: Callable[[Generation], str | None]
     wait: Callable[[Generation, int, datetime], Generation]
+    check_webhook_url: Callable[[str], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +185,15 @@ def accept(
     quote_id: str | None = None,
     pipeline: Pipeline | None = None,
     reuse: bool = False,
+    webhook_url: str | None = None,
 ) -> AcceptedGeneration:
     """Accept a generation for a verified caller; with a `pipeline` it is a run. idempotency_key: with its namespace.
-    Raises ValidationFailed for a quote that is not ours, and what `submit_generation` raises."""
+    Raises ValidationFailed for a quote that is not ours or an address that may not be called, and what
+    `submit_generation` raises."""
+    refusal = deps.check_webhook_url(webhook_url) if webhook_url else None
+    if refusal:
+        message = f"must be an https address in the internet: {refusal}"
+        raise ValidationFailed([{"path": "webhook_url", "message": message}])
     submission = Submission(
         caller.workspace_id,
         caller.user_id,
@@ -195,8 +203,12 @@ def accept(
         _verified_quote(deps, quote_id) if quote_id else None,
         pipeline,
         reuse,
+        caller.token_id,
+        webhook_url,
     )
-    return submit_generation(submission, deps=deps.submit, now=now, wallet=caller.wallet)
+    return submit_generation(
+        submission, deps=deps.submit, now=now, wallet=caller.wallet, counted_bytes=caller.counted_bytes
+    )
 
 
 def routes_of(deps: CreateDeps, caller: Caller) -> Routes:
@@ -226,6 +238,7 @@ def _create_from_body(
         quote_id=body.quote_id,
         pipeline=pipeline,
         reuse=body.reuse,
+        webhook_url=body.webhook_url if isinstance(body, MakeRequest) else None,
     )
     _count_template_use(deps, accepted)
     return _wait(deps, accepted, options.wait_seconds, now)

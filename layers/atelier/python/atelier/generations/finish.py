@@ -1,8 +1,8 @@
 """Turn an attempt's outcome into the final state of its generation: store the files and settle the credits, or release
 the hold.
 
-May run any number of times. Files and assets have derived keys, so they are stored once. The end of the hold and the
-final state are one transaction, and only the first such transaction succeeds.
+May run any number of times. Files have derived keys, so they are stored once. The end of the hold, the final state and
+the assets are one transaction, and only the first such transaction succeeds.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from atelier.generations.decide_ending import (
     ended_generation,
     with_audio_duration,
 )
+from atelier.generations.estimate_error import estimated_cost
 from atelier.generations.model import TEXT_KINDS, Attempt, AttemptStatus, DeliveredFile, Failure, Generation, Status
 from atelier.generations.outcome import MODERATED_OUTPUT, Outcome
 from atelier.generations.ports import (
-    AssetStore,
     GenerationChanged,
     GenerationStore,
     InvalidMedia,
@@ -49,7 +49,9 @@ from atelier.ledger.model import EndState
 from atelier.ledger.plan_hold import plan_late_result, plan_settlement
 from atelier.ledger.ports import WalletStore
 from atelier.moderation.model import OutputWithheld
+from atelier.moderation.queue import Flag, FlagSource, FlagStore
 from atelier.provider_port import ErrorClass, FinishReason
+from atelier.telemetry import logger
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,9 @@ class FinishDeps(CloseDeps):
     """The dependencies of ending a generation with a result."""
 
     media: Media
-    assets: AssetStore
     workflow: Workflow
+    # Notes what moderation withholds; None = it is not noted.
+    flags: FlagStore | None = None
 
 
 def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, deps: FinishDeps, now: datetime) -> Generation:
@@ -110,17 +113,17 @@ def _close_unbilled(
 def _close_billed(generation: Generation, ending: EndBilled, deps: FinishDeps, now: datetime) -> Generation:
     """End a generation with its running attempt, and settle the credits."""
     outcome, delivered = ending.outcome, ending.delivered
-    results = delivered.count if delivered else 0
+    results, files = (delivered.count, delivered.files) if delivered else (0, ())
     billed, charged = _settle(generation, ending.attempt, ending.bill_as, outcome, results, deps)
     if delivered is None:
         final = ended_generation(billed, ending.status, charged, outcome, now, ending.category)
     else:
         final = replace(billed, finish_reason=outcome.finish_reason).as_succeeded(delivered.files, charged, now)
         if final.reuse_key is not None and final.assets:
-            # Written before the final state, like the assets. That is safe: a reader of the key checks the status of
-            # the generation that it names.
+            # Written before the final state. That is safe: a reader of the key checks the status of the generation that
+            # it names.
             deps.generations.keep_result(final.workspace_id, final.reuse_key, final.id)
-    return close(final, end_state(final.status, charged), deps, now)
+    return close(final, end_state(final.status, charged), deps, now, files)
 
 
 def _fail_and_try_another(
@@ -199,7 +202,8 @@ def _deliver_late(
     billed, lost_credits = _settle(generation, attempt, "succeeded", measured, delivered.count, deps)
     final = replace(billed, finish_reason=measured.finish_reason).as_succeeded(delivered.files, 0, now)
     try:
-        deps.generations.deliver_late(final, plan_late_result(final.id, lost_credits, end_facts(final), now))
+        late = plan_late_result(final.id, lost_credits, end_facts(final), now)
+        deps.generations.deliver_late(final, late, delivered.files)
     except GenerationChanged:
         return _retry_late(generation, outcome, deps, now)
     return final
@@ -238,29 +242,33 @@ def _settle(
         reported_microusd=outcome.cost_microusd,
     )
     billed = replace(generation, usage=outcome.usage).with_cost(settlement.cost_microusd, settlement.cost_source)
+    if ended_as == "succeeded" and settlement.cost_source != "estimate":
+        billed = billed.with_estimate(estimated_cost(generation, attempt.model, deps.catalogue))
     return billed, charged_credits(generation, attempt, settlement.credits)
 
 
-def close(final: Generation, end_state: EndState, deps: CloseDeps, now: datetime) -> Generation:
-    """Write a final state together with the end of the hold. A stage has no hold: the end of its run settles for it.
-    Returns the generation as it is stored, which is the other one's end when a parallel writer was first."""
+def close(
+    final: Generation, end_state: EndState, deps: CloseDeps, now: datetime, files: tuple[DeliveredFile, ...] = ()
+) -> Generation:
+    """Write a final state together with the end of the hold and the delivered files. A stage has no hold: the end of
+    its run settles for it. Returns the generation as it is stored, which is the other one's end when a parallel writer
+    was first."""
     if final.parent_id is not None:
-        return _close_stage(final, deps)
+        return _close_stage(final, files, deps)
     hold = deps.wallets.hold(final.workspace_id, final.id)
     assert hold is not None, "a generation is written together with its hold"
     try:
-        deps.generations.close_with_ending(
-            final, plan_settlement(hold, end_state, final.credits_charged, end_facts(final), now)
-        )
+        ending = plan_settlement(hold, end_state, final.credits_charged, end_facts(final), now)
+        deps.generations.close_with_ending(final, ending, files)
     except GenerationChanged:
         # A parallel writer ended it first, or our own write had succeeded and its answer was lost.
         return deps.generations.get(final.workspace_id, final.id)
     return final
 
 
-def _close_stage(ended: Generation, deps: CloseDeps) -> Generation:
+def _close_stage(ended: Generation, files: tuple[DeliveredFile, ...], deps: CloseDeps) -> Generation:
     try:
-        deps.generations.close_as_ended(ended)
+        deps.generations.close_as_ended(ended, files)
     except GenerationChanged:
         return deps.generations.get(ended.workspace_id, ended.id)
     return ended
@@ -280,29 +288,39 @@ def end_facts(ended: Generation) -> dict[str, int | str | None]:
 def _deliver(
     generation: Generation, attempt: Attempt, outcome: Outcome, deps: FinishDeps
 ) -> Delivered | Undelivered | Withheld:
-    """Store the outputs as assets. An output that moderation withholds is left out; *withheld* = all of them are."""
+    """Store the outputs. An output that moderation withholds is left out; *withheld* = all of them are."""
     if not outcome.outputs and generation.recipe.kind in TEXT_KINDS:
         return Delivered(())
     if not outcome.outputs:
         return Undelivered("The provider delivered nothing.")
 
     hosts = deps.catalogue.model(attempt.model).output_hosts
-    deliveries: dict[int, DeliveredFile] = {}
+    files: list[DeliveredFile] = []
     withheld: Withheld | None = None
     for number, output in enumerate(outcome.outputs):
         try:
-            deliveries[number] = deps.media.deliver(generation, number, output, hosts)
+            files.append(deps.media.deliver(generation, number, output, hosts))
         except OutputWithheld as error:
             # The other outputs are delivered, and only they are charged.
             withheld = Withheld(error.category)
+            _flag(generation, attempt, error, deps)
         except UndeliverableMedia as error:
             # The caller's own length limit cut the text before it held anything to store: that is no failure.
             if isinstance(error, InvalidMedia) and outcome.finish_reason == FinishReason.LENGTH:
                 continue
             return Undelivered(str(error))
-    if withheld is not None and not deliveries:
+    if withheld is not None and not files:
         return withheld
+    return Delivered(tuple(files))
 
-    for number, delivered in deliveries.items():
-        deps.assets.record(generation, delivered, number)
-    return Delivered(tuple(deliveries.values()))
+
+def _flag(generation: Generation, attempt: Attempt, withheld: OutputWithheld, deps: FinishDeps) -> None:
+    """Note a withheld output for administrators. The generation ends whether that succeeds or not."""
+    if deps.flags is None:
+        return
+    kind, at = generation.recipe.kind.value, generation.created_at
+    names = generation.workspace_id, generation.user_id, withheld.category.value, kind, attempt.model, generation.id
+    try:
+        deps.flags.flag(Flag(FlagSource.RESULT, *names, at))
+    except Exception:
+        logger.exception("withheld output was not noted", generation_id=generation.id)

@@ -137,7 +137,8 @@ class Recipe:
 class Attempt:
     """One attempt with one provider, written before any byte is sent to the provider. `key` is the id of the
     workspace's own key, None = the platform's key. `cost_microusd` is what the provider bills for the attempt, whether
-    it delivers or not, as far as we know."""
+    it delivers or not, as far as we know. `estimated_microusd` is the estimate of a cost that is known by now; it is
+    kept, because the catalogue's prices change. None = there is none, or the cost is not known."""
 
     id: str
     provider: str
@@ -149,6 +150,7 @@ class Attempt:
     key: str | None = None
     cost_microusd: int = 0
     cost_source: str = "estimate"
+    estimated_microusd: int | None = None
 
     @property
     def candidate(self) -> str:
@@ -256,6 +258,8 @@ class Generation:
     status: Status
     created_at: datetime
     deadline_at: datetime
+    # The API token that sent the request; None = a session, or a record from before tokens were kept.
+    token_id: str | None = None
     project_id: str | None = None
     quote_id: str | None = None
     budgets: tuple[str, ...] = ()
@@ -284,6 +288,8 @@ class Generation:
     reused_from: str | None = None
     # Why a text was cut short (see FinishReason); None = it is complete.
     finish_reason: str | None = None
+    # The address that is called with the final status.
+    webhook_url: str | None = None
     # Until when a provider's rate limit delays the next attempt, and the candidate whose slot is reserved for then
     # (None = nothing is reserved). Stays as it is when the attempt begins: see `delay_at`.
     delayed_until: datetime | None = field(default=None, compare=False)
@@ -361,6 +367,11 @@ class Generation:
                 (source for source in COST_SOURCES_LEAST_RELIABLE_FIRST if source in sources), cost_source
             ),
         )
+
+    def with_estimate(self, estimated_microusd: int | None) -> Generation:
+        """A copy with what the cost of the latest attempt was estimated at."""
+        last = replace(self.attempts[-1], estimated_microusd=estimated_microusd)
+        return replace(self, attempts=(*self.attempts[:-1], last))
 
     def with_attempt_ended(self, status: AttemptStatus, at: datetime, error_class: str | None = None) -> Generation:
         """A copy with a new status of the latest attempt; unchanged when there is no attempt or it has ended already.

@@ -94,6 +94,7 @@ def new_stage(
         id=stage_id(run.id, number),
         workspace_id=run.workspace_id,
         user_id=run.user_id,
+        token_id=run.token_id,
         recipe=Recipe(
             stage.kind,
             prompt,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -61,19 +61,24 @@ class TaskCallback:
 
 
 class GenerationStore(Protocol):
-    """The store of generations. A write that moves credits contains the ledger's writes in the same transaction."""
+    """The store of generations. A write that moves credits contains the ledger's writes in the same transaction.
+
+    `files` of an end are new results: the same transaction records them as assets, and counts their bytes. A file that
+    is an asset already is not recorded again, so that later edits are kept."""
 
     def open_with_hold(self, generation: Generation, opening: HoldPlan) -> None:
         """Write the generation, its hold with the movement, its budget reservations, and the redemption of its quote.
         Raises GenerationExists, StaleWallet, QuoteRedeemed, or BudgetRefused."""
         ...
 
-    def close_with_ending(self, generation: Generation, ending: SettlementPlan) -> None:
+    def close_with_ending(
+        self, generation: Generation, ending: SettlementPlan, files: Sequence[DeliveredFile] = ()
+    ) -> None:
         """Write the final state, the end of the hold, and the spending of its budgets. Raises GenerationMoved when the
         generation is final already."""
         ...
 
-    def close_as_ended(self, generation: Generation) -> None:
+    def close_as_ended(self, generation: Generation, files: Sequence[DeliveredFile] = ()) -> None:
         """Write the final state of a generation whose hold has ended already, or that has no hold (a stage). Raises
         GenerationMoved when the generation is final already."""
         ...
@@ -96,7 +101,7 @@ class GenerationStore(Protocol):
         run differs from `run`: it has ended, its cancellation is requested, or a parallel writer began the stage."""
         ...
 
-    def deliver_late(self, generation: Generation, movement: Movement) -> None:
+    def deliver_late(self, generation: Generation, movement: Movement, files: Sequence[DeliveredFile] = ()) -> None:
         """Write the success of an expired generation, and the movement that books its cost as the operator's loss.
         Raises GenerationMoved when the generation is no longer expired."""
         ...
@@ -128,6 +133,14 @@ class GenerationStore(Protocol):
 
     def open_since(self, workspace_id: str, created_after: datetime) -> list[Generation]:
         """All open generations created after an instant, with a consistent read."""
+        ...
+
+
+class GenerationPlaces(Protocol):
+    """In which workspace a generation is."""
+
+    def workspace_of(self, generation_id: str) -> str | None:
+        """The workspace of a generation or run that has an execution of its own; None when there is none (any more)."""
         ...
 
 
@@ -213,14 +226,6 @@ class InvalidMedia(UndeliverableMedia):
     """The output was fetched, and its bytes are not a valid file of the expected type."""
 
 
-class AssetStore(Protocol):
-    """The library, as the finish step writes to it."""
-
-    def record(self, generation: Generation, delivered: DeliveredFile, number: int) -> None:
-        """Write the asset unless it exists already, so that later edits are kept."""
-        ...
-
-
 class InputAssetStore(Protocol):
     """The library, as the source of input files."""
 
@@ -232,9 +237,9 @@ class InputAssetStore(Protocol):
         """Whether an asset is in the library and not archived."""
         ...
 
-    def stored_bytes(self, workspace_id: str) -> int:
-        """The bytes of the workspace's stored files; files that were stored before there was a counter are included
-        from the first upload or deletion on."""
+    def counted_bytes(self, workspace_id: str) -> int:
+        """What the library counts of the workspace's stored bytes (see `Wallet.stored_bytes`); files that were stored
+        before there was a counter are included from the first upload or deletion on."""
         ...
 
 

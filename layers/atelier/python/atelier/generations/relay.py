@@ -6,14 +6,19 @@ event has one id for each fact, and a reader of the queue drops a message that i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import groupby
 
 from atelier.dataclass import dataclass
 from atelier.events.catalogue import GenerationEnded, StageEnded
 from atelier.events.ports import EventPublisher
+from atelier.feeds.model import FeedEvent, StreamPosition
+from atelier.feeds.ports import FeedWriter
 from atelier.generations.attempt_messages import FINISH_SECONDS, Poll
-from atelier.generations.model import OPEN_STATUSES, Status
+from atelier.generations.change import GenerationChange
+from atelier.generations.feed_events import feed_events
+from atelier.generations.model import Status
 from atelier.generations.ports import AttemptQueue, Workflow
 from atelier.projects.alert import publish_due_alerts
 from atelier.projects.ports import AlertStore
@@ -21,59 +26,51 @@ from atelier.telemetry import logger
 
 
 @dataclass(frozen=True, slots=True)
-class GenerationState:
-    """A generation as it is stored at one time, as far as its changes have effects. `run_id`: the run of a stage;
-    `model`: of the last attempt; `completed_at`: RFC 3339, the time of creation until there is a final status;
-    `open_attempt_id`: the last attempt, if it has not ended."""
-
-    status: Status
-    is_run: bool
-    run_id: str | None
-    is_cancel_requested: bool
-    budgets: tuple[str, ...]
-    model: str | None
-    credits_charged: int
-    cost_microusd: int
-    completed_at: str
-    open_attempt_id: str | None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the status is not final."""
-        return self.status in OPEN_STATUSES
-
-
-@dataclass(frozen=True, slots=True)
-class GenerationChange:
-    """One committed change. `before`: None when the generation is new."""
-
-    workspace_id: str
-    generation_id: str
-    before: GenerationState | None
-    after: GenerationState
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the status has become final, or another final one (a late result of an expired generation)."""
-        return not self.after.is_open and (self.before is None or self.before.status != self.after.status)
-
-
-@dataclass(frozen=True, slots=True)
 class RelayDeps:
-    """The dependencies of the outbox."""
+    """The dependencies of the outbox. place_in_line: of a generation that waits for a slot; None = unknown."""
 
     workflow: Workflow
     queue: AttemptQueue
     events: EventPublisher
     projects: AlertStore
+    feeds: FeedWriter
+    place_in_line: Callable[[GenerationChange, datetime], int | None]
 
 
-def relay_all(changes: Iterable[GenerationChange], *, deps: RelayDeps, now: datetime) -> None:
-    """Act on a batch of changes in their order. The first failure ends the batch, which is then delivered again."""
+# A page of a feed takes 90 events. A change has a dozen at most: the end of a generation with ten files.
+EVENTS_OF_A_PAGE = 60
+
+
+def relay_all(batch: Iterable[GenerationChange], *, deps: RelayDeps, now: datetime) -> None:
+    """Act on a batch of changes in their order, then add them to the feeds of their workspaces. The first failure ends
+    the batch, which is then delivered again."""
+    changes = list(batch)
     for change in changes:
         relay(change, deps=deps, now=now)
         facts = {"workspace_id": change.workspace_id, "generation_id": change.generation_id}
         logger.info("relayed", extra={**facts, "status": change.after.status.value})
+
+    for workspace_id, events, position in _pages(changes, deps, now):
+        deps.feeds.append(workspace_id, events, now, StreamPosition("generations", position))
+
+
+def _pages(
+    changes: Sequence[GenerationChange], deps: RelayDeps, now: datetime
+) -> Iterator[tuple[str, list[FeedEvent], int]]:
+    """The events of each workspace, in order, with the position of the last change that they belong to."""
+    by_workspace = sorted(changes, key=lambda change: change.workspace_id)
+    for workspace_id, group in groupby(by_workspace, key=lambda change: change.workspace_id):
+        page: list[FeedEvent] = []
+        position = 0
+        for change in group:
+            place = deps.place_in_line(change, now) if change.is_delayed_anew else None
+            events = feed_events(change, place, now)
+            if page and len(page) + len(events) > EVENTS_OF_A_PAGE:
+                yield workspace_id, page, position
+                page = []
+            page += events
+            position = change.position
+        yield workspace_id, page, position
 
 
 def relay(change: GenerationChange, *, deps: RelayDeps, now: datetime) -> None:

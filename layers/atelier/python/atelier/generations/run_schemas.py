@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
 from atelier.generations.model import Kind, Pipeline, Recipe
@@ -20,12 +20,13 @@ from atelier.generations.schemas import (
     StatusName,
     build_run,
 )
+from atelier.lazy_model import LazyModel
 
 
-class PipelineRequest(BaseModel):
+class PipelineRequest(LazyModel):
     """Create a run: several stages, each made from the result of the stage before, under one hold of credits."""
 
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     pipeline: PipelineName = Field(description="Which stages each has: see GET /api/pipelines.")
     prompt: str = Field(min_length=1, max_length=PROMPT_CHARACTERS_MAX, examples=["a lighthouse at dusk"])
@@ -60,10 +61,10 @@ class PipelineList(TypedDict):
     items: list[PipelineView]
 
 
-class EnhanceRequest(BaseModel):
+class EnhanceRequest(LazyModel):
     """Ask for a better prompt."""
 
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     prompt: str = Field(min_length=1, max_length=PROMPT_CHARACTERS_MAX, examples=["a lighthouse at dusk"])
     style: Annotated[str, Field(min_length=1, max_length=200)] | None = None

@@ -62,6 +62,9 @@ def build_run(
     return Recipe(last.kind, prompt, last.model, negative_prompt, last.parameters, last.inputs), pipeline
 
 
+WebhookUrl = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[!-~]+$")]
+
+
 class MakeRequest(DeferredModel):
     """Create a generation. Its kind is given by the path, by `kind` or by a template."""
 
@@ -91,7 +94,9 @@ class MakeRequest(DeferredModel):
         pattern=r"^[A-Za-z0-9_.\-]+$",
         description="As POST /api/quotes gave it.",
     )
-    webhook_url: None = None
+    webhook_url: WebhookUrl | None = Field(
+        default=None, description="Called with the final status, signed with the workspace's webhook secret."
+    )
     enhance_prompt: bool = Field(default=False, description="Have the prompt rewritten by a text model first.")
     pipeline: PipelineName | None = Field(default=None, description="A run, as POST /api/pipelines makes it.")
     stages: Stages | None = None

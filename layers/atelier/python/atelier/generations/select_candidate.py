@@ -8,8 +8,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from atelier.catalogue.candidates import parse_candidate
+from atelier.clock import parse_rfc3339
 from atelier.dataclass import dataclass
 from atelier.generations.attempt_messages import Slot, SlotDue
+from atelier.generations.change import GenerationChange
 from atelier.generations.decide_candidate import (
     Delay,
     LimitedCandidate,
@@ -43,11 +45,26 @@ def queue_position(generation: Generation, rate_limiter: RateLimiter, now: datet
     it has no slot, or the reservations cannot be read."""
     if generation.delayed_candidate is None or generation.delayed_until is None:
         return None
-    scope = health_scope(generation, *parse_candidate(generation.delayed_candidate))
+    slot = Slot(generation.delayed_candidate, generation.delayed_until)
+    return _place_in_line(generation.workspace_id, slot, lambda: rate_limiter, now)
+
+
+def place_of_change(change: GenerationChange, rate_limiter: Callable[[], RateLimiter], now: datetime) -> int | None:
+    """The same of a generation whose delay was committed. rate_limiter: makes it; what fails there is unknown too."""
+    after = change.after
+    if after.delayed_candidate is None or after.delayed_until is None:
+        return None
+    slot = Slot(after.delayed_candidate, parse_rfc3339(after.delayed_until))
+    return _place_in_line(change.workspace_id, slot, rate_limiter, now)
+
+
+def _place_in_line(workspace_id: str, slot: Slot, rate_limiter: Callable[[], RateLimiter], now: datetime) -> int | None:
+    model, key = parse_candidate(slot.candidate)
+    scope = Scope(model.partition("/")[0], workspace_id if key else None, key, model)
     try:
-        return rate_limiter.position(scope.access, generation.delayed_until, now)
+        return rate_limiter().position(scope.access, slot.at, now)
     except Exception:
-        logger.exception("places cannot be read", candidate=generation.delayed_candidate)
+        logger.exception("places cannot be read", candidate=slot.candidate)
         return None
 
 

@@ -19,6 +19,7 @@ from atelier.errors import (
     Conflict,
     InsufficientCredits,
     NotFound,
+    PromptRefused,
     QuotaExceeded,
     QuoteExpired,
     RateLimited,
@@ -36,6 +37,7 @@ from atelier.generations.decide_submission import (
 from atelier.generations.model import Generation, InputAsset, InputAssets, Pipeline, Recipe, Status
 from atelier.generations.moderation_texts import prompt_texts
 from atelier.generations.ports import GenerationExists, GenerationStore, InputAssetStore, QuoteRedeemed
+from atelier.generations.prompt_refusal import PromptRefusal, PromptRefusals, flag_of, refusal_key
 from atelier.generations.quote import PricedPart, Quote, QuoteInput, included_parts, price_parts
 from atelier.generations.reuse import SEED, kept_in_library, reuse_key
 from atelier.idempotency import IdempotencyKeys
@@ -44,9 +46,11 @@ from atelier.ledger.model import DailyCreditRule, Wallet
 from atelier.ledger.ports import StaleWallet, WalletStore
 from atelier.ledger.refresh import refresh_wallet
 from atelier.moderation.prompts import PromptCheck
+from atelier.moderation.queue import FlagStore
 from atelier.projects.ports import BudgetRefused, Budgets
 from atelier.projects.recover_reservation import recover_reservation
 from atelier.routing.rank_offers import Routes
+from atelier.telemetry import logger
 
 TRIES_MAX = 60
 ROLE_TYPES = {"image": "image", "mask": "image", "audio": "audio", "reference": "image", CHARACTER: "image"}
@@ -58,7 +62,8 @@ RECIPE_BYTES_MAX = 380_000
 @dataclass(frozen=True, slots=True)
 class Submission:
     """The request of a verified caller. `idempotency_key` is the caller's own, if any; `quote` is one that we signed;
-    with a `pipeline` it is a run. `reuse`: an earlier result of the same request may be returned."""
+    with a `pipeline` it is a run. `reuse`: an earlier result of the same request may be returned. `token_id`: the API
+    token that sent it, None = a session. `webhook_url`: is called with the final status."""
 
     workspace_id: str
     user_id: str
@@ -68,6 +73,8 @@ class Submission:
     quote: Quote | None = None
     pipeline: Pipeline | None = None
     reuse: bool = False
+    token_id: str | None = None
+    webhook_url: str | None = None
 
     def fingerprint(self) -> str:
         """The digest that an idempotency key is bound to."""
@@ -75,6 +82,7 @@ class Submission:
         if self.pipeline is not None and self.recipe.request_fingerprint is None:
             own += self.pipeline.fingerprint()
         own += "+reuse" if self.reuse else ""
+        own += f"+{self.webhook_url}" if self.webhook_url else ""
         context = [self.project_id, self.quote.id if self.quote else None]
         return f"{own}#{context}" if any(context) else own
 
@@ -103,6 +111,8 @@ class SubmitDeps:
     pause: Callable[[int], None]
     routes_of_wallet: Callable[[Wallet], Routes] | None = None
     moderation: PromptCheck | None = None
+    refusals: PromptRefusals | None = None
+    flags: FlagStore | None = None
     # Whether only accounts with a verified mailbox get daily credits.
     daily_verified_only: bool = False
 
@@ -123,10 +133,15 @@ class SubmitDeps:
 
 
 def submit_generation(
-    submission: Submission, *, deps: SubmitDeps, now: datetime, wallet: Wallet | None = None
+    submission: Submission,
+    *,
+    deps: SubmitDeps,
+    now: datetime,
+    wallet: Wallet | None = None,
+    counted_bytes: int | None = None,
 ) -> AcceptedGeneration:
-    """Write one generation and its hold in one transaction, or raise and write nothing. `wallet`: the workspace's
-    wallet, when the caller has read it since the request came.
+    """Write one generation and its hold in one transaction, or raise and write nothing. `wallet`, `counted_bytes`: the
+    workspace's wallet and the library's count of its stored bytes, when they have been read since the request came.
 
     Raises ValidationFailed, PromptRefused by the moderation, PaymentRequired for what the workspace's tier does not
     include, QuotaExceeded for a workspace whose storage is full, InsufficientCredits, BudgetExceeded,
@@ -134,7 +149,7 @@ def submit_generation(
     (no such project), Unavailable.
     """
     try:
-        return _accept(submission, deps, now, wallet or deps.wallets.wallet(submission.workspace_id))
+        return _accept(submission, deps, now, wallet or deps.wallets.wallet(submission.workspace_id), counted_bytes)
     except (InsufficientCredits, BudgetExceeded, QuotaExceeded, RateLimited, Conflict):
         # A parallel request with the same key may have been accepted first, and have taken the credits, the budget or
         # the quote that are missing here. Then its generation is the answer.
@@ -144,7 +159,9 @@ def submit_generation(
         return AcceptedGeneration(earlier, replayed=True)
 
 
-def _accept(submission: Submission, deps: SubmitDeps, now: datetime, wallet: Wallet) -> AcceptedGeneration:
+def _accept(
+    submission: Submission, deps: SubmitDeps, now: datetime, wallet: Wallet, counted_bytes: int | None
+) -> AcceptedGeneration:
     workspace_id, quote = submission.workspace_id, submission.quote
     recipe, pipeline = submission.recipe, submission.pipeline
     input_error: ValidationFailed | QuoteExpired | None = None
@@ -162,7 +179,11 @@ def _accept(submission: Submission, deps: SubmitDeps, now: datetime, wallet: Wal
     parts = price_parts(QuoteInput.of(recipe, pipeline), catalogue=deps.catalogue, now=now, routes=routes)
     if deps.moderation is not None:
         texts = prompt_texts(recipe, pipeline)
-        deps.moderation(texts, accepted_before=lambda: deps.find_accepted(submission) is not None)
+        try:
+            deps.moderation(texts, accepted_before=lambda: deps.find_accepted(submission) is not None)
+        except PromptRefused as refused:
+            _note_refusal(submission, refused, deps, now)
+            raise
 
     generation_id, earlier = _bind_id(submission, deps, now)
     if earlier is not None:
@@ -173,7 +194,30 @@ def _accept(submission: Submission, deps: SubmitDeps, now: datetime, wallet: Wal
     # After the look for an earlier generation: the repetition of an accepted request returns it on any tier.
     parts = included_parts(parts, deps.catalogue.tier(wallet.tier_at(now)), deps.catalogue)
     request = _priced_request(submission, generation_id, recipe, pipeline, parts, routes, deps, now)
-    return _write(request, deps, now, wallet)
+    return _write(request, deps, now, wallet, counted_bytes)
+
+
+def _note_refusal(submission: Submission, refused: PromptRefused, deps: SubmitDeps, now: datetime) -> None:
+    """Store that the request was refused, to be counted. The caller gets the refusal whether that succeeds or not."""
+    if deps.refusals is None:
+        return
+    refusal = PromptRefusal(
+        refusal_key(submission.workspace_id, submission.idempotency_key, now),
+        submission.workspace_id,
+        submission.user_id,
+        submission.token_id,
+        submission.project_id,
+        submission.recipe.kind.value,
+        submission.recipe.model,
+        refused.facts["category"],
+        now,
+    )
+    try:
+        deps.refusals.add(refusal)
+        if deps.flags is not None:
+            deps.flags.flag(flag_of(refusal))
+    except Exception:
+        logger.exception("refusal was not stored", workspace_id=submission.workspace_id)
 
 
 def _bind_id(submission: Submission, deps: SubmitDeps, now: datetime) -> tuple[str, Generation | None]:
@@ -226,6 +270,7 @@ def _priced_request(
         id=generation_id,
         workspace_id=workspace_id,
         user_id=submission.user_id,
+        token_id=submission.token_id,
         recipe=recipe,
         candidates=(),
         price_version=deps.catalogue.price_version,
@@ -235,13 +280,16 @@ def _priced_request(
         created_at=now,
         deadline_at=now + min(queue_time + run_time, deps.lifetime_max),
         project_id=submission.project_id,
+        webhook_url=submission.webhook_url,
         quote_id=quote.id if quote else None,
         reuse_key=key,
     )
     return PricedRequest(generation, pipeline, parts, quote, earlier)
 
 
-def _write(request: PricedRequest, deps: SubmitDeps, now: datetime, wallet_read: Wallet) -> AcceptedGeneration:
+def _write(
+    request: PricedRequest, deps: SubmitDeps, now: datetime, wallet_read: Wallet, counted_bytes: int | None
+) -> AcceptedGeneration:
     """Decide with the wallet as it is now, and write; again when a parallel writer was first."""
     workspace_id = request.generation.workspace_id
     is_kept = kept_in_library(workspace_id, deps.input_asset_store)
@@ -265,7 +313,7 @@ def _write(request: PricedRequest, deps: SubmitDeps, now: datetime, wallet_read:
 
         generation = decision.generation
         if isinstance(decision, OpenHold):
-            _require_storage(workspace_id, tier, deps)
+            _require_storage(wallet, counted_bytes, tier, deps)
         try:
             match decision:
                 case ShowEarlier():
@@ -287,10 +335,14 @@ def _write(request: PricedRequest, deps: SubmitDeps, now: datetime, wallet_read:
     raise Unavailable("The wallet is busy. Try again.")
 
 
-def _require_storage(workspace_id: str, tier: Tier, deps: SubmitDeps) -> None:
+def _require_storage(wallet: Wallet, counted_bytes: int | None, tier: Tier, deps: SubmitDeps) -> None:
     """Raises QuotaExceeded for a workspace whose storage is full. A result that crosses the limit is delivered: the
-    provider is paid by then."""
-    quota, used = Quota("storage_bytes", tier, deps.catalogue), deps.input_asset_store.stored_bytes(workspace_id)
+    provider is paid by then. The library's count is read once more before a refusal, because something may have been
+    deleted since."""
+    quota = Quota("storage_bytes", tier, deps.catalogue)
+    if counted_bytes is not None and wallet.stored_bytes(counted_bytes) < quota.limit:
+        return
+    used = wallet.stored_bytes(deps.input_asset_store.counted_bytes(wallet.workspace_id))
     if used >= quota.limit:
         raise quota.exceeded(used)
 

@@ -11,11 +11,8 @@ import time
 from bisect import insort
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from pydantic import BaseModel
-
-from atelier.caller import Caller
 from atelier.clock import Clock, system_clock
 from atelier.dataclass import dataclass
 from atelier.errors import AtelierError, ErrorResponse, MethodNotAllowed, NotFound, Unauthenticated
@@ -32,9 +29,15 @@ from atelier.http.request import (
     validate_query,
 )
 from atelier.http.response import GatewayResponse, Response, render
-from atelier.identity.step_up import StepUp
 from atelier.ids import is_id
 from atelier.telemetry import log_request
+
+# Named in annotations alone: a function without callers, or without models, imports neither.
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from atelier.caller import Caller
+    from atelier.identity.step_up import StepUp
 
 BODY_BYTES_MAX = 256 * 1024
 # Kinds of a path's segments, in the order in which paths are compared: a literal goes before a pattern.
@@ -74,8 +77,8 @@ class Route:
     path: str
     handler: Callable[[Request[Any]], Response]
     permission: str | None
-    body: type[BaseModel]
-    query: type[BaseModel]
+    body: type[BaseModel] | type[Empty]
+    query: type[BaseModel] | type[Empty]
     answer: Any
     statuses: tuple[int, ...]
     errors: tuple[int, ...]
@@ -141,8 +144,8 @@ class Api:
         method: str,
         *paths: str,
         permission: str | None = None,
-        body: type[BaseModel] = Empty,
-        query: type[BaseModel] = Empty,
+        body: type[BaseModel] | type[Empty] = Empty,
+        query: type[BaseModel] | type[Empty] = Empty,
         answer: Any = None,
         statuses: tuple[int, ...] = (200,),
         errors: tuple[int, ...] = (),
@@ -162,10 +165,11 @@ class Api:
         raw: `data` is the whole body (health, JWKS, OpenAPI), without the envelope.
         raw_body: the handler parses `request.raw_body` itself (signed webhooks), whatever its content type.
         body_bytes_max: a larger body is refused, also when it is larger only after decompression.
-        waits: it takes `Prefer: wait=n`, as every POST does that may answer 202.
+        waits: it takes `Prefer: wait=n`, as every POST does that may answer 202 or, after the wait, 200.
         step_up: the caller must have proven a factor within ten minutes. True: of accounts with a second factor that
         one; "always": of the other accounts a password or a sign-in. No API token passes such a route.
-        files: content types of files that it answers with instead of `data`, when the query asks for one.
+        files: content types of files that it answers with instead of `data`, when the query asks for one; without an
+        `answer`, always.
         summary: of the operation; by default the first line of the handler's docstring. tag: by default the Api's."""
 
         def declare(handler: Callable[[Request[Any]], Response]) -> Callable[[Request[Any]], Response]:
@@ -186,7 +190,7 @@ class Api:
                     raw,
                     raw_body,
                     body_bytes_max,
-                    waits or (method == "POST" and 202 in statuses),
+                    waits or (method == "POST" and {200, 202} <= set(statuses)),
                     step_up,
                     files,
                 )
@@ -286,7 +290,7 @@ class Api:
 
         has_body = route.method in ("POST", "PUT", "PATCH")
         raw_body = read_body(event, headers, route.body_bytes_max) if has_body else b""
-        body = Empty() if route.body is Empty else parse_body(route.body, raw_body, headers)
+        body = parse_body(route.body, raw_body, headers)
         query = validate_query(route.query, event.get("queryStringParameters") or {})
 
         return Request(

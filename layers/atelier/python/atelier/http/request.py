@@ -11,13 +11,9 @@ import sys
 import zlib
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Generic, TypeVar, cast
-
-from pydantic import BaseModel, ValidationError
-from pydantic_core import from_json
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from atelier.audit_log.model import USER_AGENT_CHARACTERS_MAX, Origin
-from atelier.caller import Caller
 from atelier.dataclass import dataclass
 from atelier.errors import (
     BadRequest,
@@ -31,16 +27,21 @@ from atelier.errors import (
 from atelier.ids import is_id
 from atelier.settings import EdgeKey
 
+# A third of the cold start of a function without models is pydantic's import, so a request imports it only to parse a
+# body or a query.
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from atelier.caller import Caller
+
 IDEMPOTENCY_KEY_PATTERN = r"[!-~](?:[ -~]{0,253}[!-~])?"
 BodyT = TypeVar("BodyT")
-ModelT = TypeVar("ModelT", bound=BaseModel)
+ModelT = TypeVar("ModelT", bound="BaseModel | Empty")
 Event = dict[str, Any]
 
 
-class Empty(BaseModel):
-    """The model of a route that takes no body, or no query."""
-
-    model_config = {"extra": "ignore"}
+class Empty:
+    """The body of a route that takes none, and likewise the query; whatever is sent is ignored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,20 @@ def source_address(event: Event, headers: Mapping[str, str]) -> str:
         viewer_address = headers.get("atelier-viewer-address")
         if viewer_address:
             return viewer_address
-    return str(event["requestContext"].get("http", {}).get("sourceIp", ""))
+    context: dict[str, dict[str, str]] = event["requestContext"]
+    # The second is of an event of a WebSocket API.
+    return str((context.get("http") or context.get("identity", {})).get("sourceIp", ""))
+
+
+def lower_names(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers by their names in lower case, as the HTTP API's events have them."""
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def query_parameter(event: Event, name: str) -> str:
+    """A parameter of the query; empty when there is none."""
+    query: dict[str, str] = event.get("queryStringParameters") or {}
+    return query.get(name, "")
 
 
 def idempotency_key(headers: Mapping[str, str]) -> str | None:
@@ -168,8 +182,12 @@ def parse_json_body(model: type[ModelT], request: Request[Any]) -> ModelT:
 
 
 def parse_body(model: type[ModelT], raw: bytes, headers: Mapping[str, str]) -> ModelT:
+    if issubclass(model, Empty):
+        return model()
     if raw and not _is_json(headers.get("content-type", "")):
         raise UnsupportedMediaType("Send the body as JSON, with the header Content-Type: application/json.")
+    from pydantic import ValidationError
+
     text = raw or b"{}"
     _check_json(text)
     try:
@@ -181,6 +199,8 @@ def parse_body(model: type[ModelT], raw: bytes, headers: Mapping[str, str]) -> M
 def _check_json(text: bytes) -> None:
     """Raises BadRequest for invalid JSON, and for numbers that JSON parsers cannot read: NaN, Infinity, and numbers too
     large for a double, at any depth. Such a number, once stored, would make every later response invalid JSON."""
+    from pydantic_core import from_json
+
     try:
         pending: list[Any] = [from_json(text, allow_inf_nan=False)]
     except ValueError as error:
@@ -205,6 +225,10 @@ def _is_json(content_type: str) -> bool:
 
 def validate_query(model: type[ModelT], values: Mapping[str, Any]) -> ModelT:
     """The query parameters as the route's model. Raises ValidationFailed."""
+    if issubclass(model, Empty):
+        return model()
+    from pydantic import ValidationError
+
     try:
         return model.model_validate(values)
     except ValidationError as error:

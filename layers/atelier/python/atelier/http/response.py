@@ -10,8 +10,6 @@ from dataclasses import field
 from datetime import datetime
 from typing import Any, cast
 
-from pydantic import BaseModel
-
 from atelier.dataclass import dataclass
 
 GatewayResponse = dict[str, Any]
@@ -78,7 +76,8 @@ def _json_value(value: Any) -> Any:
     Routes may return a TypedDict, which serves the OpenAPI document only and is not validated here: the type checker
     has checked our code, and building a validator takes long. Times must be aware and in UTC. NaN and Infinity, which
     may be stored from before such numbers were refused, become null."""
-    if isinstance(value, BaseModel):
+    # A model of pydantic; naming its class would import it in functions without models.
+    if hasattr(value, "model_dump"):
         return _json_value(value.model_dump(mode="json"))
     if isinstance(value, float):
         return value if math.isfinite(value) else None

@@ -11,10 +11,11 @@ from atelier.errors import Forbidden, NotFound, Unauthenticated
 from atelier.identity.access import Access
 from atelier.identity.access_tokens import CLOCK_SKEW
 from atelier.identity.api_tokens import invalid_token
-from atelier.identity.permissions import Role, permits
+from atelier.identity.model import PLATFORM_ADMIN, UserStatus
+from atelier.identity.permissions import PLATFORM_ACT, PLATFORM_PERMISSIONS, Role, permits
 from atelier.identity.ports import AccessReads
 from atelier.identity.scopes import covers
-from atelier.identity.step_up import StepUp, require_step_up
+from atelier.identity.step_up import StepUp, StepUpRequired, require_step_up
 from atelier.ids import is_id
 
 
@@ -51,15 +52,18 @@ def authorize(
     change of role, a removal or a deletion counts from the next request on. step_up: a factor must have been proven a
     short time ago; the user is then read too, in the same batch, and no API token passes.
 
+    A permission of the platform's administrators is not asked of a workspace, see `_authorize_platform`.
+
     Raises Unauthenticated, Forbidden, StepUpRequired, or NotFound for a workspace that does not exist or where the
     user is no member."""
+    if permission in PLATFORM_PERMISSIONS:
+        return _authorize_platform(claims, permission, access_reads=access_reads, now=now)
     if "token_id" in claims:
         if step_up:
             raise Forbidden("An API token may not do this.", permission=permission)
         return _authorize_api_token(claims, workspace_id, permission, access_reads=access_reads, now=now)
     user_id, session_id, personal = str(claims["user_id"]), str(claims["session_id"]), str(claims["workspace_id"])
-    if now.timestamp() >= int(claims["expires_at"]) + CLOCK_SKEW.total_seconds():
-        raise Unauthenticated("The access token has expired.")
+    _require_unexpired(claims, now)
 
     workspace_id = personal if workspace_id is None else workspace_id
     if not is_id(workspace_id, "wsp"):
@@ -82,6 +86,35 @@ def authorize(
     if user is not None:
         require_step_up(session, user, step_up, now)
     return Authorized(user_id, session_id, workspace_id, access.role, has_mfa=session.mfa_at is not None)
+
+
+def _authorize_platform(
+    claims: Mapping[str, Any], permission: str, *, access_reads: AccessReads, now: datetime
+) -> Authorized:
+    """Check that a verified caller is an administrator of the platform, in a session that has proven a second factor;
+    for PLATFORM_ACT a short time ago. Role and session are always read afresh. No API token passes."""
+    if "token_id" in claims:
+        raise Forbidden("An API token may not do this.", permission=permission)
+    user_id, session_id, personal = str(claims["user_id"]), str(claims["session_id"]), str(claims["workspace_id"])
+    _require_unexpired(claims, now)
+    access = access_reads.session_access(user_id, session_id, personal, personal=True, with_user=True)
+    session, user = access.session, access.user
+    if session is None or not session.is_live(now) or user is None or user.status is not UserStatus.ACTIVE:
+        raise Unauthenticated("The session has ended. Log in again.")
+    if user.platform_role != PLATFORM_ADMIN:
+        raise Forbidden("Only an administrator of the platform may do this.", permission=permission)
+    if not user.second_factors:
+        raise Forbidden("An administrator needs a second factor. Add one to your account.", reason="mfa_required")
+    if session.mfa_at is None:
+        raise StepUpRequired(user.second_factors[0])
+    if permission == PLATFORM_ACT:
+        require_step_up(session, user, True, now)
+    return Authorized(user_id, session_id, personal, Role.OWNER, has_mfa=True)
+
+
+def _require_unexpired(claims: Mapping[str, Any], now: datetime) -> None:
+    if now.timestamp() >= int(claims["expires_at"]) + CLOCK_SKEW.total_seconds():
+        raise Unauthenticated("The access token has expired.")
 
 
 def _require_permission(role: Role, permission: str) -> None:

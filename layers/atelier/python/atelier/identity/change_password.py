@@ -44,7 +44,7 @@ def change_password(
             deps.passwords.hash(new),
             None,
             others[:SESSIONS_ENDED_MAX],
-            (password_changed_mail(user, origin, now),),
+            (password_changed_mail(user, deps.logins(user.id), origin, now),),
             (audit_event(user.id, "password.changed", origin, now, sessions_ended=len(others)),),
             now,
         )

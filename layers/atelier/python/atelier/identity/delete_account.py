@@ -2,7 +2,8 @@
 
 From the request on the account cannot be used: its sessions end, its API tokens are refused, and a sign-in leads to
 nothing but the restoration. An organisation keeps a remaining owner: whoever is the only owner of an organisation with
-other members has to hand it over first.
+other members has to hand it over first. That the deletion was requested or taken back is published from what is stored
+(`relay.py` of workspaces).
 """
 
 from __future__ import annotations
@@ -13,9 +14,7 @@ from atelier.audit_log.model import Origin, audit_event
 from atelier.clock import rfc3339
 from atelier.dataclass import dataclass
 from atelier.errors import Conflict
-from atelier.events.catalogue import AccountChanged
-from atelier.events.ports import EventPublisher
-from atelier.identity.model import Device, PresentedTicket, SignInResult, TicketPurpose, User
+from atelier.identity.model import Device, PresentedTicket, SignInResult, TicketPurpose
 from atelier.identity.notices import notice, time_words
 from atelier.identity.ports import Profiles, Sessions
 from atelier.identity.sign_in import SignInDeps, sign_in
@@ -40,7 +39,6 @@ class DeleteAccountDeps:
 
     profiles: Profiles
     sessions: Sessions
-    events: EventPublisher
     sign_in: SignInDeps
 
 
@@ -54,7 +52,6 @@ def request_deletion(user_id: str, origin: Origin, *, deps: DeleteAccountDeps, n
         deps.profiles.request_deletion(user, due_at, events=(event,), mail=mail)
     for session in deps.sessions.sessions_of(user_id):
         deps.sessions.revoke(user_id, session.id, now)
-    deps.events.publish(_event(user, "deletion_requested", due_at, due_at - DELETION_DELAY))
     return due_at
 
 
@@ -69,7 +66,6 @@ def restore_account(
     if user.deletion_due_at is not None:
         event = audit_event(user.id, "account.restored", origin.of_user(user.id), now)
         deps.profiles.restore(user, events=(event,))
-        deps.events.publish(_event(user, "restored", user.deletion_due_at, now))
     return sign_in(
         ticket.user_id,
         ticket.workspace_id,
@@ -81,7 +77,3 @@ def restore_account(
         deps=deps.sign_in,
         now=now,
     )
-
-
-def _event(user: User, change: str, due_at: datetime, at: datetime) -> AccountChanged:
-    return AccountChanged(user.id, user.workspace_id, change, rfc3339(due_at), rfc3339(at))

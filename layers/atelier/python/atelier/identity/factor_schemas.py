@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from atelier.identity.manage_factors import AddedPasskey, TotpSetup
 from atelier.identity.prove_factor import Proof
 from atelier.identity.schemas import Delivery, Password
 from atelier.identity.second_factor import Factors, Passkey
+from atelier.lazy_model import LazyModel
 
 TICKET_LENGTH_MAX = 256
 Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{6}$")]
@@ -23,7 +24,7 @@ Credential = Annotated[
 ]
 
 
-class Strict(BaseModel):
+class Strict(LazyModel):
     """Base of the bodies."""
 
     model_config = ConfigDict(extra="forbid")
@@ -95,20 +96,20 @@ class PasskeyLogInRequest(Strict):
     token_delivery: Delivery = "cookie"
 
 
-class TotpView(BaseModel):
+class TotpView(LazyModel):
     """A new authenticator, which counts once a code of it was confirmed."""
 
     secret: str = Field(repr=False, description="In base32.")
     otpauth_url: str = Field(repr=False, description="What the app reads from a QR code.")
 
 
-class RecoveryCodesView(BaseModel):
+class RecoveryCodesView(LazyModel):
     """New recovery codes, shown this once. Each is good once; codes from before are not accepted any more."""
 
     recovery_codes: list[str] = Field(repr=False)
 
 
-class PasskeyView(BaseModel):
+class PasskeyView(LazyModel):
     """A passkey in a list."""
 
     id: str
@@ -118,20 +119,20 @@ class PasskeyView(BaseModel):
     last_used_at: datetime | None
 
 
-class PasskeyList(BaseModel):
+class PasskeyList(LazyModel):
     """Passkeys, oldest first."""
 
     items: list[PasskeyView]
 
 
-class AddedPasskeyView(BaseModel):
+class AddedPasskeyView(LazyModel):
     """A new passkey; with recovery codes, shown this once, when it is the account's first second factor."""
 
     passkey: PasskeyView
     recovery_codes: list[str] | None = Field(repr=False)
 
 
-class FactorsView(BaseModel):
+class FactorsView(LazyModel):
     """What the account asks for after a password."""
 
     totp: bool = Field(description="Whether there is an authenticator app.")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from atelier.dataclass import dataclass
 from atelier.identity.access_tokens import AccessTokens
 from atelier.identity.mail_limits import MailLimits
+from atelier.identity.oauth.model import LinkedLogin
 from atelier.identity.ports import AccountChanges, Accounts, Passwords, PendingLinks, Sessions
 from atelier.mails.links import LinkKey
 
 
 @dataclass(frozen=True, slots=True)
 class MailboxDeps:
-    """sends_mail: whether this deployment sends mails."""
+    """logins: the external logins of a user. sends_mail: whether this deployment sends mails."""
 
     accounts: Accounts
     sessions: Sessions
@@ -21,4 +24,5 @@ class MailboxDeps:
     key: LinkKey
     limits: MailLimits
     access_tokens: AccessTokens
+    logins: Callable[[str], Sequence[LinkedLogin]]
     sends_mail: bool = True

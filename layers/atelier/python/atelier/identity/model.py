@@ -39,6 +39,7 @@ TICKET_SECRET_BYTES = 32
 # token counts as reuse of an old token.
 ROTATIONS_KEPT_MAX = 8
 FREE_TIER = "free"
+PLATFORM_USER, PLATFORM_ADMIN = "user", "admin"
 PASSWORD = "password"  # nosec B105 - the name of a way to sign in
 
 
@@ -386,7 +387,7 @@ def new_user(email: str, name: str, now: datetime, locale: str | None = None) ->
         name=name,
         avatar_url=None,
         persona="none",
-        platform_role="user",
+        platform_role=PLATFORM_USER,
         status=UserStatus.ACTIVE,
         workspace_id=workspace_id,
         created_at=now,

@@ -11,12 +11,13 @@ from atelier.mails.mail import MailRequest
 @dataclass(frozen=True, slots=True)
 class Opening:
     """A session with everything that is written in its transaction. device: the digest by which its device is known
-    from now on; empty = none. mail: that tells of a new device."""
+    from now on; empty = none. mail: that tells of a new device. email: of the account."""
 
     session: Session
     device: str = ""
     events: tuple[AuditEvent, ...] = ()
     mail: MailRequest | None = None
+    email: str = ""
 
 
 @dataclass(frozen=True, slots=True)

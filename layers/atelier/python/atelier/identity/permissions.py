@@ -1,5 +1,5 @@
 """Roles and permissions. Each route names a permission, each membership has a role; WEAKEST says which role has which
-permission."""
+permission. The permissions of the platform's administrators belong to no role of a workspace."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ class Role(StrEnum):
     VIEWER = "viewer"
 
 
+# What administrators of the platform may do; `authorize.py` says what they have to prove for it.
+PLATFORM_READ, PLATFORM_ACT = "platform.read", "platform.act"
+PLATFORM_PERMISSIONS = frozenset({PLATFORM_READ, PLATFORM_ACT})
 # For each permission the weakest role that has it.
 WEAKEST: dict[str, Role] = {
     "account.manage": Role.VIEWER,
     "account.read": Role.VIEWER,
+    "analytics.read": Role.VIEWER,
     "api-keys.manage": Role.ADMIN,
     "api-keys.read": Role.EDITOR,
     "assets.create": Role.EDITOR,
@@ -33,21 +37,31 @@ WEAKEST: dict[str, Role] = {
     "characters.manage": Role.EDITOR,
     "characters.read": Role.VIEWER,
     "credits.read": Role.VIEWER,
+    "events.manage": Role.ADMIN,
+    "events.track": Role.MEMBER,
+    "exports.create": Role.EDITOR,
+    "exports.read": Role.EDITOR,
     "generations.read": Role.VIEWER,
     "generations.create": Role.EDITOR,
+    "member-analytics.read": Role.ADMIN,
     "members.leave": Role.VIEWER,
     "members.manage": Role.ADMIN,
     "members.read": Role.VIEWER,
     "models.read": Role.VIEWER,
     "projects.manage": Role.EDITOR,
+    "projects.move": Role.OWNER,
     "projects.read": Role.VIEWER,
     "providers.manage": Role.ADMIN,
     "providers.read": Role.VIEWER,
+    "realtime.read": Role.VIEWER,
     "templates.manage": Role.EDITOR,
     "templates.read": Role.VIEWER,
     "tokens.manage": Role.EDITOR,
     "tokens.read": Role.EDITOR,
+    "webhooks.manage": Role.ADMIN,
+    "webhooks.read": Role.ADMIN,
     "workspace.delete": Role.OWNER,
+    "workspace.export": Role.OWNER,
     "workspace.manage": Role.ADMIN,
     "workspace.read": Role.VIEWER,
     "workspace.restore": Role.OWNER,

@@ -16,6 +16,7 @@ from atelier.mails.mail import MailRequest
 
 if TYPE_CHECKING:
     from atelier.identity.account_changes import EmailMove, PasswordChange
+    from atelier.identity.directory import UserPage, UserRecord
     from atelier.identity.pending_link import LinkMail, PendingLink
     from atelier.mails.links import Link
 
@@ -133,6 +134,48 @@ class Profiles(Protocol):
 
     def restore(self, user: User, *, events: Sequence[AuditEvent]) -> None:
         """Take back what `request_deletion` stored. Does nothing when that was done already."""
+        ...
+
+
+class PlatformRoles(Protocol):
+    """The administrators of the platform. Each change is one transaction, with its events."""
+
+    def administrators(self) -> tuple[str, ...]:
+        """The ids of all administrators (consistent read)."""
+        ...
+
+    def grant(self, user_id: str, *, events: Sequence[AuditEvent]) -> bool:
+        """False, and no change, when the user is an administrator already. Raises NotFound, and Conflict for an
+        account that is not active, is to be deleted, or whose address is not verified."""
+        ...
+
+    def revoke(self, user_id: str, *, events: Sequence[AuditEvent]) -> bool:
+        """False, and no change, when the user is no administrator. Raises NotFound, LastAdministrator."""
+        ...
+
+
+class UserDirectory(Protocol):
+    """All users, by address. Each change is one transaction, with its events."""
+
+    def page(self, prefix: str, after: str | None, limit: int) -> UserPage:
+        """Users whose address begins with `prefix`, in the order of addresses; a new account may be missing for a
+        second. Raises ValidationFailed for a key of another list."""
+        ...
+
+    def record(self, user_id: str) -> UserRecord:
+        """A user by a consistent read; raises NotFound."""
+        ...
+
+    def suspend(
+        self, before: UserRecord, reason: str, at: datetime, *, ended: Sequence[Session], events: Sequence[AuditEvent]
+    ) -> bool:
+        """Suspend an account and end these of its sessions. False, and no change, when it is suspended already. before:
+        as it was read before its sessions. Raises NotFound, NotSuspendable, and LostRace when a session was opened or
+        ended meanwhile."""
+        ...
+
+    def unsuspend(self, user_id: str, *, events: Sequence[AuditEvent]) -> bool:
+        """False, and no change, when the account is not suspended. Raises NotFound."""
         ...
 
 
@@ -257,8 +300,8 @@ class AccountChanges(Protocol):
     transaction."""
 
     def change_password(self, change: PasswordChange) -> None:
-        """Raises LinkRefused when the link was used meanwhile, and Conflict when the password or the address was
-        changed."""
+        """It ends the pending links to another password, another address and another login. Raises LinkRefused when the
+        link was used meanwhile, and Conflict when the password or the address was changed."""
         ...
 
     def move_email(self, move: EmailMove) -> None:

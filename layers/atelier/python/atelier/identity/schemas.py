@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from atelier.identity.credentials import (
     EMAIL_BYTES_MAX,
@@ -31,6 +31,7 @@ from atelier.identity.model import (
     UserAccount,
 )
 from atelier.identity.permissions import Role
+from atelier.lazy_model import LazyModel
 from atelier.mails.links import CODE_DIGITS, TOKEN_LENGTH_MAX
 
 REFRESH_TOKEN_LENGTH_MAX = 512
@@ -58,7 +59,7 @@ NewPassword = Annotated[
 ]
 
 
-class SignUpRequest(BaseModel):
+class SignUpRequest(LazyModel):
     """Make an account."""
 
     model_config = ConfigDict(extra="forbid")
@@ -76,7 +77,7 @@ class SignUpRequest(BaseModel):
         return password
 
 
-class LogInRequest(BaseModel):
+class LogInRequest(LazyModel):
     """Open a session."""
 
     model_config = ConfigDict(extra="forbid")
@@ -86,7 +87,7 @@ class LogInRequest(BaseModel):
     token_delivery: Delivery = "cookie"
 
 
-class ByLinkRequest(BaseModel):
+class ByLinkRequest(LazyModel):
     """What was sent by mail: the token of a link, or its code, which needs an access token."""
 
     model_config = ConfigDict(extra="forbid")
@@ -101,7 +102,7 @@ class ByLinkRequest(BaseModel):
         return self
 
 
-class ForgotPasswordRequest(BaseModel):
+class ForgotPasswordRequest(LazyModel):
     """Ask for a link that sets a new password."""
 
     model_config = ConfigDict(extra="forbid")
@@ -109,7 +110,7 @@ class ForgotPasswordRequest(BaseModel):
     email: Email
 
 
-class ResetPasswordRequest(BaseModel):
+class ResetPasswordRequest(LazyModel):
     """Set a new password by the link of a mail."""
 
     model_config = ConfigDict(extra="forbid")
@@ -118,7 +119,7 @@ class ResetPasswordRequest(BaseModel):
     password: NewPassword = Field(repr=False)
 
 
-class ChangePasswordRequest(BaseModel):
+class ChangePasswordRequest(LazyModel):
     """Change the password."""
 
     model_config = ConfigDict(extra="forbid")
@@ -129,7 +130,7 @@ class ChangePasswordRequest(BaseModel):
     new: NewPassword = Field(repr=False)
 
 
-class ChangeEmailRequest(BaseModel):
+class ChangeEmailRequest(LazyModel):
     """Change the e-mail address."""
 
     model_config = ConfigDict(extra="forbid")
@@ -137,7 +138,7 @@ class ChangeEmailRequest(BaseModel):
     email: Email
 
 
-class UndoEmailChangeRequest(BaseModel):
+class UndoEmailChangeRequest(LazyModel):
     """Take a change of the address back."""
 
     model_config = ConfigDict(extra="forbid")
@@ -145,14 +146,14 @@ class UndoEmailChangeRequest(BaseModel):
     token: LinkTokenText = Field(repr=False)
 
 
-class VerifiedEmailView(BaseModel):
+class VerifiedEmailView(LazyModel):
     """A verified address."""
 
     email: str
     email_verified: bool
 
 
-class RefreshTokenRequest(BaseModel):
+class RefreshTokenRequest(LazyModel):
     """A refresh token for clients that keep it themselves; browsers send the cookie."""
 
     model_config = ConfigDict(extra="forbid")
@@ -160,7 +161,7 @@ class RefreshTokenRequest(BaseModel):
     refresh_token: str | None = Field(default=None, max_length=REFRESH_TOKEN_LENGTH_MAX, repr=False)
 
 
-class UserView(BaseModel):
+class UserView(LazyModel):
     """A person, as they see themselves."""
 
     id: str
@@ -173,7 +174,7 @@ class UserView(BaseModel):
     created_at: datetime
 
 
-class WorkspaceView(BaseModel):
+class WorkspaceView(LazyModel):
     """A workspace, as one of its members sees it."""
 
     id: str
@@ -182,7 +183,7 @@ class WorkspaceView(BaseModel):
     role: Literal["owner", "admin", "editor", "member", "viewer"]
 
 
-class TokensView(BaseModel):
+class TokensView(LazyModel):
     """A pair of tokens; the refresh token is here when it was asked for in the body."""
 
     access_token: str = Field(repr=False)
@@ -198,7 +199,7 @@ class SignedInView(TokensView):
     workspace: WorkspaceView
 
 
-class SecondFactorView(BaseModel):
+class SecondFactorView(LazyModel):
     """The first factor was right; a second one is needed: `POST /api/auth/mfa/verify`, or a passkey."""
 
     mfa_required: Literal[True] = True
@@ -207,7 +208,7 @@ class SecondFactorView(BaseModel):
     expires_in: int = Field(description="Life of the ticket in seconds.")
 
 
-class DeletionPendingView(BaseModel):
+class DeletionPendingView(LazyModel):
     """The deletion of this account was requested: it can only be taken back, by `POST /api/users/me/restore`."""
 
     restore_required: Literal[True] = True
@@ -219,7 +220,7 @@ class DeletionPendingView(BaseModel):
 SignInView = SignedInView | SecondFactorView | DeletionPendingView
 
 
-class SessionView(BaseModel):
+class SessionView(LazyModel):
     """A signed-in device."""
 
     id: str
@@ -231,13 +232,13 @@ class SessionView(BaseModel):
     current: bool = Field(description="Whether it is the session of this request.")
 
 
-class SessionList(BaseModel):
+class SessionList(LazyModel):
     """The sessions that have not ended, the one that was used last first."""
 
     items: list[SessionView]
 
 
-class AccountView(BaseModel):
+class AccountView(LazyModel):
     """Who I am and where I work."""
 
     user: UserView
@@ -245,7 +246,7 @@ class AccountView(BaseModel):
     tier: str = Field(description="The tier of the personal workspace.")
 
 
-class KeyView(BaseModel):
+class KeyView(LazyModel):
     """A public key (RFC 7517)."""
 
     kty: Literal["EC"]
@@ -257,7 +258,7 @@ class KeyView(BaseModel):
     use: Literal["sig"]
 
 
-class KeySetView(BaseModel):
+class KeySetView(LazyModel):
     """The public keys that verify access tokens, newest first."""
 
     keys: list[KeyView]

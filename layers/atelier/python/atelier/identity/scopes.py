@@ -15,7 +15,8 @@ ALL = "all"
 READ = "read"
 GROUPS = {ALL: "everything that an editor may do", READ: "everything that a viewer may read"}
 # Permissions that no token has: whoever finds a token must not read or change the account, list the tokens or
-# create more of them, nor spend money, nor change or delete the workspace or who belongs to it.
+# create more of them, nor spend money, nor change or delete the workspace or who belongs to it, nor move a
+# project or take everything out of it.
 EXCLUDED_PERMISSIONS = frozenset(
     {
         "account.manage",
@@ -24,9 +25,11 @@ EXCLUDED_PERMISSIONS = frozenset(
         "billing.manage",
         "members.leave",
         "members.manage",
+        "projects.move",
         "tokens.manage",
         "tokens.read",
         "workspace.delete",
+        "workspace.export",
         "workspace.manage",
         "workspace.read",
         "workspace.restore",

@@ -121,7 +121,7 @@ def open_for(
     if not known:
         events.append(audit_event(user.id, "device.new", mine, now, target=session.id, **facts))
         mail = notice(MailKind.NEW_DEVICE, user, mine, now)
-    return Opening(session, device_digest(device), tuple(events), mail), token
+    return Opening(session, device_digest(device), tuple(events), mail, user.email), token
 
 
 def audited_refusal(

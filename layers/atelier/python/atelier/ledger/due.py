@@ -6,21 +6,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from datetime import datetime
-from typing import Protocol
+from datetime import datetime, timedelta
 
+from atelier.clock import TimeLeft
 from atelier.dataclass import dataclass
 from atelier.ledger.ports import DueWallet, ResetQueue, WalletStore
 from atelier.telemetry import logger, put_count
 
 PAGE_SIZE = 100
 TIME_MARGIN_MILLISECONDS = 10_000
-
-
-class TimeLeft(Protocol):
-    """Lambda's context, which knows how much time the function has left."""
-
-    def get_remaining_time_in_millis(self) -> int: ...
+RESET_AHEAD = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +80,17 @@ def workspaces_due_for_sweep(
             if _is_time_short(context):
                 return
             yield due.workspace_id
+
+
+def workspaces_at_random(*, wallets: WalletStore, shards: int, number: int, now: datetime) -> list[str]:
+    """Some workspaces that have used their credits lately, in random order."""
+    found: list[str] = []
+    for shard in random.sample(range(shards), shards):  # nosec B311 - a sample, not a secret
+        if len(found) >= number:
+            break
+        # A wallet in use is reset each day.
+        found += [due.workspace_id for due in wallets.wallets_due_for_reset(shard, now + RESET_AHEAD, None, PAGE_SIZE)]
+    return random.sample(found, min(number, len(found)))  # nosec B311
 
 
 def _due_wallets(page_after: Callable[[str | None], list[DueWallet]], position: str | None) -> Iterator[DueWallet]:

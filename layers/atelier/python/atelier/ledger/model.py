@@ -33,7 +33,7 @@ from typing import Literal
 
 from atelier.clock import next_midnight, rfc3339
 from atelier.dataclass import dataclass
-from atelier.errors import Conflict
+from atelier.errors import Conflict, Forbidden
 from atelier.ids import floor_id
 
 
@@ -98,6 +98,13 @@ FREE_TIER = "free"
 DRAWS_MAX = 50
 
 
+class WalletFrozen(Forbidden):
+    """An administrator of the platform has frozen the wallet: nothing new can be spent."""
+
+    def __init__(self) -> None:
+        super().__init__("The credits of this workspace are frozen. Ask those who run this service.", reason="frozen")
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
     """Credits given once. `remaining` can be spent; `held` is reserved by open holds."""
@@ -124,10 +131,13 @@ class Wallet:
     each other. `written` counts the movements. `debt` is the amount that a refund or chargeback took back after it was
     spent; while it is above zero, nothing can be spent. `budgeted`: the workspace has a budget, so each hold must
     reserve on it. `own_routes`: the workspace may have its own provider keys or preferences, which each submission must
-    read. `mailbox`: state of the owner's mailbox; see `DailyCreditRule.withholding_reason`.
+    read. `mailbox`: state of the owner's mailbox; see `DailyCreditRule.withholding_reason`. `delivered_bytes`: the size
+    of all files that generations have delivered, counted here because each delivery writes the wallet anyway; files
+    that were deleted or moved since are included (see `stored_bytes`).
 
     `tier` is the id of a tier in the catalogue: "free", or a version such as "pro@2"; `tier_ends_at`: when it ends, as
-    far as that is known. Rules are those of `tier_at`."""
+    far as that is known. Rules are those of `tier_at`. `frozen_at`: since when nothing new can be spent, by the word of
+    an administrator of the platform; open holds end as ever."""
 
     workspace_id: str
     tier: str
@@ -144,6 +154,8 @@ class Wallet:
     own_routes: bool = True
     mailbox: MailboxState = MailboxState.ELIGIBLE
     tier_ends_at: datetime | None = None
+    delivered_bytes: int = 0
+    frozen_at: datetime | None = None
 
     def tier_at(self, now: datetime) -> str:
         """The id of the tier whose rules hold at `now`: free from `tier_ends_at` on, whether or not that was written
@@ -159,6 +171,11 @@ class Wallet:
         expiry is booked."""
         return sum(grant.remaining for grant in self.grants if not grant.is_expired(now))
 
+    def stored_bytes(self, counted_in_library: int) -> int:
+        """The bytes of the workspace's stored files. counted_in_library: what the library adds to those delivered:
+        uploads, less what was deleted or moved away; may be below 0."""
+        return max(self.delivered_bytes + counted_in_library, 0)
+
     def needs_refresh(self, now: datetime) -> bool:
         """Whether a daily grant is due, an expiry is not booked yet, or a debt can be paid."""
         return (
@@ -166,6 +183,11 @@ class Wallet:
             or any(grant.is_expired(now) and grant.remaining for grant in self.grants)
             or (self.debt > 0 and self.spendable(now) > 0)
         )
+
+    def require_not_frozen(self) -> None:
+        """Raises WalletFrozen."""
+        if self.frozen_at is not None:
+            raise WalletFrozen
 
     def grant(self, grant_id: str) -> Grant | None:
         """The live grant with this id."""

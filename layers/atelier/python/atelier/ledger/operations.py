@@ -255,7 +255,8 @@ def plan_transfer(
 
     Each wallet's movement sums to zero by itself: credits go from the payer's wallet to *issued*, and are issued again
     in the receiver's. Raises InsufficientCredits; ValueError when a receiver is the payer, is named twice, or gets less
-    than one credit, or when the fee is negative."""
+    than one credit, or when the fee is negative; WalletFrozen for the payer's."""
+    payer.require_not_frozen()
     receivers = [share.wallet.workspace_id for share in shares]
     if payer.workspace_id in receivers or len(set(receivers)) < len(receivers):
         raise ValueError("a transfer goes to other wallets, to each once")

@@ -39,9 +39,10 @@ def plan_hold(
 ) -> HoldPlan:
     """Plan a hold of `amount` credits for a generation. `withheld`: the reason why the wallet gets no daily credits,
     for the error. Raises InsufficientCredits with the spendable amount, RateLimited when `holds_open_max` holds are
-    open already, Conflict like `require_few_draws`, ValueError for a negative amount."""
+    open already, WalletFrozen, Conflict like `require_few_draws`, ValueError for a negative amount."""
     if amount < 0:
         raise ValueError("a hold cannot be negative")
+    wallet.require_not_frozen()
     if wallet.holds_open >= holds_open_max:
         raise RateLimited(limit=holds_open_max, retry_after_seconds=RETRY_AFTER_SECONDS)
     spendable = wallet.spendable(now)

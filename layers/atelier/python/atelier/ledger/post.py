@@ -153,19 +153,28 @@ def give_back(workspace_id: str, revocation_key: str, reason: str, *, deps: Post
 
 
 def adjust(
-    workspace_id: str, key: str, credits: int, *, reason: str, by: str, deps: PostDeps, now: datetime
+    workspace_id: str,
+    key: str,
+    credits: int,
+    *,
+    reason: str,
+    by: str,
+    approved_by: str | None = None,
+    deps: PostDeps,
+    now: datetime,
 ) -> OperationRecord:
-    """Apply an administrator's correction of `credits` (positive or negative). `by`: the administrator. Raises
-    InsufficientCredits when it would take more than can be spent."""
+    """Apply an administrator's correction of `credits` (positive or negative). `by`: the administrator; `approved_by`:
+    another one, where two are needed. Raises InsufficientCredits when it would take more than can be spent."""
 
-    facts: Facts = {"reason": reason, "by": by}
+    request_facts: Facts = {"reason": reason, "by": by}
+    facts = request_facts | ({"approved_by": approved_by} if approved_by else {})
 
     def plan() -> Operation:
         return plan_adjustment(
             deps.refreshed_wallet(workspace_id, now), key, credits, facts, order=_order(now), now=now
         )
 
-    return _post(workspace_id, key, fingerprint(["adjust", {**facts, "credits": credits}]), plan, deps)
+    return _post(workspace_id, key, fingerprint(["adjust", {**request_facts, "credits": credits}]), plan, deps)
 
 
 def transfer(

@@ -8,8 +8,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from atelier import cursors
 from atelier.ledger.history import Balance
 from atelier.ledger.model import Account, DailyCreditRule, Grant, Movement, Wallet, burn_down
+from atelier.ledger.ports import MovementPage
 
 
 class GrantView(BaseModel):
@@ -170,7 +172,7 @@ def balance_view(wallet: Wallet, daily: DailyCreditRule, now: datetime) -> Balan
         available=wallet.spendable(now),
         held=wallet.held,
         debt=wallet.debt,
-        grants=_grant_views(wallet.grants, now),
+        grants=grant_views(wallet.grants, now),
         next_daily_reset_at=None if withheld else wallet.reset_at,
         daily_credits_withheld=withheld,
     )
@@ -178,7 +180,7 @@ def balance_view(wallet: Wallet, daily: DailyCreditRule, now: datetime) -> Balan
 
 def past_balance_view(balance: Balance, at: datetime) -> BalanceView:
     """The response for a past balance, with the grants in the order in which they would have been spent."""
-    grants = _grant_views(balance.grants, at)
+    grants = grant_views(balance.grants, at)
     return BalanceView(
         tier=None,
         available=sum(grant.remaining for grant in grants),
@@ -190,7 +192,8 @@ def past_balance_view(balance: Balance, at: datetime) -> BalanceView:
     )
 
 
-def _grant_views(grants: Sequence[Grant], at: datetime) -> list[GrantView]:
+def grant_views(grants: Sequence[Grant], at: datetime) -> list[GrantView]:
+    """The grants that can be spent at an instant, in the order in which they are."""
     return [
         GrantView(
             id=grant.id,
@@ -223,6 +226,11 @@ def movement_view(movement: Movement) -> MovementView:
         ],
         facts=movement.facts,
     )
+
+
+def statement_view(page: MovementPage) -> StatementView:
+    """The response with a page of movements."""
+    return StatementView(items=list(map(movement_view, page.movements)), next_cursor=cursors.encode(page.next_key))
 
 
 def explanation_view(generation_id: str, movements: tuple[Movement, ...]) -> ExplanationView:

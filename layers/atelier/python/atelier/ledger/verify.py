@@ -1,5 +1,4 @@
-"""Checks the proof of a wallet or of an audit log offline, with nothing but Python's standard library: this file can be
-copied anywhere.
+"""Checks the proof of a wallet or of an audit log offline. This file alone is needed, with Python's standard library.
 
     python -m atelier.ledger.verify PROOF.json [MORE-PAGES.json …] [--head NUMBER:HASH …]
     python -m atelier.ledger.verify AUDIT.ndjson [ARCHIVE.ndjson.gz …] [--head NUMBER:HASH …]
@@ -11,8 +10,7 @@ order. docs/proof.md describes both.
 The check of a wallet computes anew the digest of every entry, the chain of seals over them, every sum (by account, by
 grant, and zero for each entry), the open holds, and the wallet itself. The check of an audit log computes anew the
 digest of every event and the chain; its first seal may have a number above 1, because earlier ones were archived. Both
-print the first mismatch. `--head` is the head of an earlier proof that was noted then: an attacker who rewrote the
-whole chain could not make it pass through that head.
+print the first mismatch. `--head` is one noted from an earlier proof: who rewrites the whole chain cannot reach it.
 
 Exit status: 0 = everything agrees, 1 = there is a mismatch, 2 = the files cannot be read as a proof.
 
@@ -297,6 +295,9 @@ class EventCheck(Chain):
 
     first: int = 0
     ids: set[str] = field(default_factory=set[str])
+    # (place, id) of an event that an erasure has changed → the event that has to list it.
+    reduced: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
+    listed: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
 
     def begin(self, seal: Data) -> None:
         """Begin with a seal; the ones before it are not checked."""
@@ -327,14 +328,24 @@ class EventCheck(Chain):
                 raise ProofMismatch(f"{name}: it was sealed and is not there")
             if given[position] != id:
                 raise ProofMismatch(f"{name}: {given[position]} stands in its place")
-            if digest(events[position]) != sealed_digest:
+            if isinstance(events[position].get("erased"), str):
+                self.reduced[name, id] = events[position]["erased"]
+            elif digest(events[position]) != sealed_digest:
                 raise ProofMismatch(f"{name}: its digest is not the sealed one")
+            elif events[position]["action"] == "audit.redacted":
+                self.listed[id] = list(events[position]["facts"]["events"])
             if events[position]["at"] > seal["at"]:
                 raise ProofMismatch(f"{name}: it is younger than its seal")
             if not is_known and id in self.ids:
                 raise ProofMismatch(f"{name}: it happened before")
             self.ids.add(id)
         self.count = max(self.count, seal["count"])
+
+    def check_reduced(self) -> None:
+        """Check that a sealed event lists each event that an erasure has changed."""
+        for (name, id), by in self.reduced.items():
+            if id not in self.listed.get(by, ()):
+                raise ProofMismatch(f"{name}: {by} has changed it, and is not there or does not list it")
 
 
 def verify_events(files: list[list[Any]], heads: list[tuple[int, str]] | None = None) -> str:
@@ -346,6 +357,7 @@ def verify_events(files: list[list[Any]], heads: list[tuple[int, str]] | None = 
         ordered = sorted(unordered, key=lambda file: file.first)
         for file in ordered:
             _check_event_file(file, chain)
+        chain.check_reduced()
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise ProofMismatch(f"after event {chain.count}, in seal {chain.number + 1}: malformed ({error!r})") from error
     if ordered[-1].next_cursor is not None:
@@ -356,7 +368,8 @@ def verify_events(files: list[list[Any]], heads: list[tuple[int, str]] | None = 
         chain.check_head(number, hash)
     shown = f"{chain.number} {chain.hash}" if chain.hash else "none"
     begin = "" if chain.first < 2 else f", from seal {chain.first} on (earlier ones were not given)"
-    return f"sound: {len(chain.ids)} events in {len(chain.heads)} seals{begin}; head {shown}"
+    reduced = f" ({len(chain.reduced)} without what named an erased person)" if chain.reduced else ""
+    return f"sound: {len(chain.ids)} events{reduced} in {len(chain.heads)} seals{begin}; head {shown}"
 
 
 def _check_event_file(file: _EventFile, chain: EventCheck) -> None:

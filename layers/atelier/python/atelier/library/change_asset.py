@@ -7,11 +7,12 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
 from atelier.errors import NotFound, ValidationFailed
+from atelier.lazy_model import LazyModel
 from atelier.library.model import Asset
-from atelier.library.ports import AssetChanges, Assets, TargetProjects
+from atelier.library.ports import AssetChanges, Assets, TargetProjectGone, TargetProjects
 
 TAGS_MAX = 20
 Name = Annotated[str, Field(min_length=1, max_length=120)]
@@ -32,10 +33,10 @@ Tags = Annotated[
 ]
 
 
-class ChangeAssetRequest(BaseModel):
+class ChangeAssetRequest(LazyModel):
     """Changes of an asset: a field that is left out stays as it is, and null clears it."""
 
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     name: Name = ""
     description: Description | None = None
@@ -68,7 +69,10 @@ def change_asset(
     if project_id := changes.get("project_id"):
         _check_target(workspace_id, project_id, projects())
     if changes:
-        assets.change(workspace_id, asset_id, changes)
+        try:
+            assets.change(workspace_id, asset_id, changes)
+        except TargetProjectGone:
+            raise _no_project() from None
     return assets.get(workspace_id, asset_id)
 
 
@@ -76,6 +80,10 @@ def _check_target(workspace_id: str, project_id: str, projects: TargetProjects) 
     try:
         is_archived = projects.get(workspace_id, project_id).archived_at is not None
     except NotFound:
-        raise ValidationFailed([{"path": "project_id", "message": "There is no such project here."}]) from None
+        raise _no_project() from None
     if is_archived:
         raise ValidationFailed([{"path": "project_id", "message": "This project is archived."}])
+
+
+def _no_project() -> ValidationFailed:
+    return ValidationFailed([{"path": "project_id", "message": "There is no such project here."}])

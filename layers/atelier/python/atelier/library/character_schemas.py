@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from atelier.ids import new_id
+from atelier.lazy_model import LazyModel
 from atelier.library.character import REFERENCES_MAX, Character
 
 Name = Annotated[str, Field(min_length=1, max_length=120)]
@@ -33,8 +34,8 @@ References = Annotated[
 ]
 
 
-class _CharacterFields(BaseModel):
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, defer_build=True)
+class _CharacterFields(LazyModel):
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     gender: Short | None = None
     age: Age | None = None
@@ -74,10 +75,8 @@ class ChangeCharacterRequest(_CharacterFields):
         return replace(before, **_field_values(self, self.model_fields_set))
 
 
-class CharacterView(BaseModel):
+class CharacterView(LazyModel):
     """A character, for models that accept reference images of the person to show."""
-
-    model_config = ConfigDict(defer_build=True)
 
     id: str
     name: str
@@ -92,15 +91,11 @@ class CharacterView(BaseModel):
     updated_at: datetime
 
 
-class CharacterEnvelope(BaseModel):
-    model_config = ConfigDict(defer_build=True)
-
+class CharacterEnvelope(LazyModel):
     character: CharacterView
 
 
-class CharacterList(BaseModel):
-    model_config = ConfigDict(defer_build=True)
-
+class CharacterList(LazyModel):
     items: list[CharacterView]
     next_cursor: str | None
 

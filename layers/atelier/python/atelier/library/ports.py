@@ -18,6 +18,10 @@ class UploadExists(Exception):
     """An upload with this id exists already."""
 
 
+class TargetProjectGone(Exception):
+    """The project takes no assets: it was removed, archived or moved to another workspace at this moment."""
+
+
 @dataclass(frozen=True, slots=True)
 class AssetPage:
     """Assets, newest first. `next_id` is the id after which the next page begins; None on the last page."""
@@ -54,8 +58,9 @@ class Assets(Protocol):
         """The same, and what remains of those that were deleted."""
         ...
 
-    def count_stored_bytes(self, workspace_id: str) -> int:
-        """The bytes of all stored files. The first call for a workspace may read all of its assets."""
+    def count_bytes(self, workspace_id: str) -> int:
+        """What the library counts of a workspace's stored bytes; see `Wallet.stored_bytes`. The first call for a
+        workspace may read all of its assets."""
         ...
 
     def record_upload(self, asset: Asset) -> Asset:
@@ -79,7 +84,8 @@ class Assets(Protocol):
         ...
 
     def change(self, workspace_id: str, asset_id: str, changes: AssetChanges) -> None:
-        """Write these fields of an asset. Being archived again keeps the first time. Raises NotFound."""
+        """Write these fields of an asset. Being archived again keeps the first time. Raises NotFound; TargetProjectGone
+        when the project that it goes to takes no assets any more."""
         ...
 
     def delete(self, workspace_id: str, asset_id: str, now: datetime) -> DeletedAsset:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from atelier.catalogue.parameter_schemas import PROMPT_CHARACTERS_MAX, KindName, Parameters
 from atelier.ids import new_id
+from atelier.lazy_model import LazyModel
 from atelier.library.template import VARIABLE_NAME, VARIABLES_MAX, Template, TemplateVariable, validate_template
 
 VALUE_CHARACTERS_MAX = 2000
@@ -21,10 +22,10 @@ Model = Annotated[str, Field(min_length=1, max_length=200, description="`provide
 VariableName = Annotated[str, Field(pattern=f"^{VARIABLE_NAME}$")]
 
 
-class Gap(BaseModel):
+class Gap(LazyModel):
     """Default value and description of a variable."""
 
-    model_config = ConfigDict(extra="forbid", defer_build=True)
+    model_config = ConfigDict(extra="forbid")
 
     default: Annotated[str, Field(max_length=VALUE_CHARACTERS_MAX)] | None = Field(
         default=None, description="The value when the caller gives none; without it, the variable must be given."
@@ -38,10 +39,10 @@ Gaps = Annotated[
 ]
 
 
-class CreateTemplateRequest(BaseModel):
+class CreateTemplateRequest(LazyModel):
     """A request to be saved and run repeatedly; `{{place}}` in its prompts is a variable."""
 
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     name: Name
     kind: KindName
@@ -66,10 +67,10 @@ class CreateTemplateRequest(BaseModel):
         return validate_template(template)
 
 
-class ChangeTemplateRequest(BaseModel):
+class ChangeTemplateRequest(LazyModel):
     """Changes of a template: a field that is left out stays as it is, and null clears it."""
 
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     name: Name = ""
     kind: KindName = "image"
@@ -93,20 +94,16 @@ class ChangeTemplateRequest(BaseModel):
         return validate_template(replace(before, **facts))
 
 
-class VariableView(BaseModel):
+class VariableView(LazyModel):
     """A variable of a template."""
-
-    model_config = ConfigDict(defer_build=True)
 
     default: str | None
     description: str | None
     required: bool
 
 
-class TemplateView(BaseModel):
+class TemplateView(LazyModel):
     """A template: a saved request with variables in its prompts."""
-
-    model_config = ConfigDict(defer_build=True)
 
     id: str
     name: str
@@ -123,15 +120,11 @@ class TemplateView(BaseModel):
     updated_at: datetime
 
 
-class TemplateEnvelope(BaseModel):
-    model_config = ConfigDict(defer_build=True)
-
+class TemplateEnvelope(LazyModel):
     template: TemplateView
 
 
-class TemplateList(BaseModel):
-    model_config = ConfigDict(defer_build=True)
-
+class TemplateList(LazyModel):
     items: list[TemplateView]
     next_cursor: str | None
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from atelier.ids import new_id
+from atelier.lazy_model import LazyModel
 from atelier.library.file_types import UnsupportedFileType, kind_of
 from atelier.library.ports import UploadForm
 from atelier.library.upload import BYTES_MAX, NAME_CHARACTERS_MAX, Upload
 
 
-class UploadRequest(BaseModel):
+class UploadRequest(LazyModel):
     """Announces a file."""
 
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     name: Annotated[str, Field(min_length=1, max_length=NAME_CHARACTERS_MAX)]
     content_type: Annotated[str, Field(min_length=3, max_length=100, pattern=r"^[!-~][ -~]*$")] = Field(
@@ -39,10 +40,8 @@ class UploadRequest(BaseModel):
         return Upload(new_id("ast", now), workspace_id, user_id, self.name, self.content_type, self.size, now)
 
 
-class PendingView(BaseModel):
+class PendingView(LazyModel):
     """An announced file. It becomes an asset when POST /api/assets/{id}/complete has checked it."""
-
-    model_config = ConfigDict(defer_build=True)
 
     id: str
     type: Literal["image", "video", "audio"]
@@ -53,19 +52,15 @@ class PendingView(BaseModel):
     expires_at: datetime
 
 
-class FormView(BaseModel):
+class FormView(LazyModel):
     """How to send the file, within five minutes: POST to the URL as multipart/form-data, these fields first, the file
     as the last field, `file`."""
-
-    model_config = ConfigDict(defer_build=True)
 
     url: str
     fields: dict[str, str]
 
 
-class UploadEnvelope(BaseModel):
-    model_config = ConfigDict(defer_build=True)
-
+class UploadEnvelope(LazyModel):
     asset: PendingView
     upload: FormView
 

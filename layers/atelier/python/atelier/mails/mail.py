@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 
@@ -13,7 +14,8 @@ from atelier.mails.links import Link
 
 LOCALES = ("en", "de")
 DEFAULT_LOCALE = LOCALES[0]
-Fact = str | int | None
+# A list is shown entry by entry.
+Fact = str | int | None | list[dict[str, str]]
 
 
 class MailKind(StrEnum):
@@ -34,6 +36,8 @@ class MailKind(StrEnum):
     FACTOR_REMOVED = "factor_removed"
     ACCOUNT_DELETION = "account_deletion"
     RECEIPT = "receipt"
+    NOTIFICATIONS = "notifications"
+    ARCHIVE_NOTICE = "archive_notice"
 
 
 class InvalidMessage(ValueError):
@@ -59,17 +63,18 @@ class MailRequest:
 
 @dataclass(frozen=True, slots=True)
 class MailMessage:
-    """A mail as it is sent."""
+    """A mail as it is sent. headers: more of them, by name."""
 
     to: str
     subject: str
     text: str
     html: str
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def require_valid(self) -> None:
         """Raises InvalidMessage for control characters in the address or the subject: a line break there could begin
         another header."""
-        for name, value in (("address", self.to), ("subject", self.subject)):
+        for name, value in (("address", self.to), ("subject", self.subject), *self.headers.items()):
             if any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in value):
                 raise InvalidMessage(f"a control character in the {name}")
 

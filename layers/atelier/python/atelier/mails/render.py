@@ -22,7 +22,10 @@ PAGES = {
     "undo_email_change": "/undo-email-change",
     "link_login": "/oauth/confirm",
     "invitation": "/invitation",
+    "unsubscribe": "/unsubscribe",
 }
+# Where a mail program ends the mails of a purpose by a single request, without showing a page (RFC 8058).
+ONE_CLICK = {"unsubscribe": "/api/notifications/unsubscribe"}
 
 
 class Templates:
@@ -54,6 +57,13 @@ class Templates:
             self._environment.get_template(f"{mail.locale}/{mail.kind}.{part}").render(shown)
             for part in ("subject", "txt", "html")
         )
-        message = MailMessage(mail.to, subject.strip(), text, html)
+        message = MailMessage(mail.to, subject.strip(), text, html, self._headers(mail))
         message.require_valid()
         return message
+
+    def _headers(self, mail: MailRequest) -> dict[str, str]:
+        path = ONE_CLICK.get(mail.link.purpose) if mail.link else None
+        if mail.link is None or path is None:
+            return {}
+        address = f"{self._public_url}{path}?token={self._key.token(mail.link)}"
+        return {"List-Unsubscribe": f"<{address}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}

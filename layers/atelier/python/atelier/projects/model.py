@@ -8,6 +8,7 @@ is released and the actual cost is *spent*. A project without a limit counts in 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -104,7 +105,7 @@ def due_alerts(budget: Budget, now: datetime) -> list[Alert]:
         return []
     return [
         Alert(
-            id=_alert_id(budget, threshold, limit),
+            id=_alert_id(budget.workspace_id, budget.name, budget.period, threshold, limit),
             workspace_id=budget.workspace_id,
             budget=budget.name,
             threshold=threshold,
@@ -119,8 +120,14 @@ def due_alerts(budget: Budget, now: datetime) -> list[Alert]:
     ]
 
 
-def _alert_id(budget: Budget, threshold: int, limit: int) -> str:
+def alert_in(workspace_id: str, alert: Alert) -> Alert:
+    """The same alert in another workspace, with the id that it would have got there."""
+    alert_id = _alert_id(workspace_id, alert.budget, alert.period, alert.threshold, alert.limit_microusd)
+    return replace(alert, id=alert_id, workspace_id=workspace_id)
+
+
+def _alert_id(workspace_id: str, budget: str, period: str | None, threshold: int, limit: int) -> str:
     """The alert's id, derived from its facts, so that raising it again gives the same alert."""
-    facts = f"{budget.workspace_id}#{budget.name}#{budget.period}#{threshold}#{limit}"
+    facts = f"{workspace_id}#{budget}#{period}#{threshold}#{limit}"
     digest = int.from_bytes(hashlib.sha256(facts.encode()).digest()[:16])
     return "alr_0" + "".join(CROCKFORD[digest >> shift & 31] for shift in range(0, 125, 5))

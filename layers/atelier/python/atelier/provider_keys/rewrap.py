@@ -12,9 +12,12 @@ from datetime import datetime
 
 from atelier.dataclass import dataclass
 from atelier.errors import NotFound
+from atelier.identity.ports import SecretSealer
 from atelier.provider_keys.master_keys import parse_master_keys, with_new_key
 from atelier.provider_keys.model import UnreadableKey
 from atelier.provider_keys.ports import MasterSecretWriter, ProviderKeys
+from atelier.provider_keys.reseal_factors import SealedFactors, reseal_factors
+from atelier.provider_keys.reseal_secrets import SealedSecrets, reseal_secrets
 from atelier.provider_keys.vault import Vault
 from atelier.telemetry import logger
 
@@ -43,20 +46,36 @@ def add_master_key(*, keys: ProviderKeys, secret: MasterSecretWriter, now: datet
 def rotate(
     *,
     keys: ProviderKeys,
+    factors: SealedFactors,
+    secrets: SealedSecrets,
     new_vault: Callable[[], Vault],
+    sealer_of: Callable[[Vault], SecretSealer],
     secret: MasterSecretWriter,
     new_master_key: bool,
     has_time: Callable[[], bool],
     now: datetime,
 ) -> RewrapReport:
-    """Seal again what outdated master keys sealed; with `new_master_key`, add a new master key first. new_vault: opens
-    a vault that has cached nothing. Logs the keys that cannot be read."""
+    """Seal again what outdated master keys sealed, provider keys and authenticators; with `new_master_key`, add a new
+    master key first. new_vault: opens a vault that has cached nothing. sealer_of: seals the secrets of authenticators
+    by a vault. secrets: those of webhooks. Logs what cannot be read."""
     if new_master_key:
         add_master_key(keys=keys, secret=secret, now=now)
-    report = rewrap(keys=keys, vault=new_vault(), has_time=has_time)
+    vault = new_vault()
+    report = rewrap(keys=keys, vault=vault, has_time=has_time)
     if report.unreadable:
         logger.error("own keys cannot be read", key_ids=report.unreadable)
-    return report
+    totp = reseal_factors(vault.outdated_kids(), factors=factors, sealer=sealer_of(vault), has_time=has_time)
+    if totp.unreadable:
+        logger.error("authenticators cannot be read", user_ids=totp.unreadable)
+    others = reseal_secrets(secrets=secrets, vault=vault, has_time=has_time)
+    if others.unreadable:
+        logger.error("secrets of webhooks cannot be read", endpoint_ids=others.unreadable)
+    return RewrapReport(
+        report.resealed + totp.resealed + others.resealed,
+        report.skipped + totp.skipped + others.skipped,
+        report.unreadable + totp.unreadable + others.unreadable,
+        report.is_complete and totp.is_complete and others.is_complete,
+    )
 
 
 def rewrap(*, keys: ProviderKeys, vault: Vault, has_time: Callable[[], bool]) -> RewrapReport:

@@ -125,8 +125,8 @@ class Bucket:
 @dataclass(frozen=True, slots=True)
 class Health:
     """The health of one scope. `opened_at`: since when it is down. `cooldown_seconds` is kept until a success, so that
-    the next cooldown is longer. `probe_until`: a half-open probe is in flight until then. `version` counts the
-    writes."""
+    the next cooldown is longer. `probe_until`: a half-open probe is in flight until then. `disabled_until`: an
+    administrator has switched it off until then, whatever its attempts say. `version` counts the writes."""
 
     scope: Scope
     version: int = 0
@@ -142,6 +142,7 @@ class Health:
     checked_at: datetime | None = None
     error_class: str | None = None
     error_message: str | None = None
+    disabled_until: datetime | None = None
 
     def moved_to(self, now: datetime) -> Health:
         """This health with its buckets moved on to `now`. The current and the previous one make the sliding window."""
@@ -154,21 +155,42 @@ class Health:
 
     def status(self, now: datetime) -> HealthStatus:
         """The status at `now`."""
-        if self.opened_at is not None:
+        if self.opened_at is not None or self.is_disabled(now):
             return HealthStatus.DOWN
         if self.failures_in_a_row or self.in_cooldown(now) or self._fails_often(now):
             return HealthStatus.DEGRADED
         return HealthStatus.HEALTHY if self.last_success_at or self.checked_at else HealthStatus.UNKNOWN
 
     def in_cooldown(self, now: datetime) -> bool:
-        """Whether no attempt may be sent now: during a cooldown, and while a half-open probe is in flight."""
-        until = max((each for each in (self.cooldown_until, self.probe_until) if each), default=None)
+        """Whether no attempt may be sent now: during a cooldown, while a half-open probe is in flight, and while an
+        administrator has switched it off."""
+        until = self.unusable_until
         return until is not None and now < until
+
+    @property
+    def unusable_until(self) -> datetime | None:
+        """The end of what keeps attempts away; None = there was nothing."""
+        return max(
+            (each for each in (self.cooldown_until, self.probe_until, self.disabled_until) if each), default=None
+        )
+
+    def is_disabled(self, now: datetime) -> bool:
+        """Whether an administrator has switched it off."""
+        return self.disabled_until is not None and now < self.disabled_until
+
+    def off_until(self, until: datetime) -> Health:
+        """Switched off by an administrator."""
+        return replace(self, disabled_until=until)
+
+    def switched_on(self) -> Health:
+        """Usable at once, whatever had switched it off."""
+        return replace(_close(self), disabled_until=None)
 
     def rate_limited_until(self, now: datetime) -> datetime | None:
         """Until when a healthy provider accepts no more requests (a 429); None when it accepts them, and when it is
         down for another reason."""
-        return self.cooldown_until if self.opened_at is None and self.in_cooldown(now) else None
+        by_limit = self.opened_at is None and not self.is_disabled(now)
+        return self.cooldown_until if by_limit and self.in_cooldown(now) else None
 
     def is_half_open(self, now: datetime) -> bool:
         """Whether the circuit is half-open: down, the cooldown is over, and one caller may send a probe."""
@@ -317,13 +339,7 @@ class RouteHealth:
 
     def available_at(self, now: datetime) -> datetime:
         """When an attempt may be sent again."""
-        ends = [
-            until
-            for health in self.levels
-            if health.in_cooldown(now)
-            for until in (health.cooldown_until, health.probe_until)
-            if until
-        ]
+        ends = [until for health in self.levels if health.in_cooldown(now) and (until := health.unusable_until)]
         return max(ends, default=now)
 
     def is_unhealthy(self, now: datetime) -> bool:

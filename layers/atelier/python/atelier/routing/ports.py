@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from atelier.routing.circuit_breaker import Health, Scope
 
 if TYPE_CHECKING:
+    from atelier.audit_log.model import AuditEvent
     from atelier.routing.rate_limit import RateWindow
 
 
@@ -24,6 +25,19 @@ class HealthStore(Protocol):
 
     def replace(self, before: Health, after: Health) -> bool:
         """Write the next version; False when another process has written meanwhile."""
+        ...
+
+
+class HealthSwitches(Protocol):
+    """The health of the platform's accesses, for whoever switches them off and on."""
+
+    def get(self, scope: Scope) -> Health:
+        """As of HealthStore."""
+        ...
+
+    def switch(self, before: Health, after: Health, *, events: Sequence[AuditEvent]) -> bool:
+        """Write the next version with its events, both or neither; False when another process has written
+        meanwhile."""
         ...
 
 

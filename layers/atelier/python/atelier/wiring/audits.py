@@ -8,6 +8,7 @@ from functools import partial
 
 from atelier.adapters.aws.dynamodb.ledger.items import SHARDS
 from atelier.adapters.aws.sqs import SqsResetQueue
+from atelier.clock import TimeLeft
 from atelier.generations.audit_wallet import AuditDeps, audit_and_refresh
 from atelier.ledger import due
 from atelier.settings import ResetsQueue
@@ -25,6 +26,6 @@ def reset(now: datetime) -> Callable[[str], None]:
     return partial(audit_and_refresh, deps=deps, refresh=ledger.refresh_wallet, now=now)
 
 
-def workspaces_due_for_sweep(now: datetime, context: due.TimeLeft | None) -> Iterator[str]:
+def workspaces_due_for_sweep(now: datetime, context: TimeLeft | None) -> Iterator[str]:
     """The ids of workspaces with an open hold whose deadline may have passed, as long as there is time."""
     return due.workspaces_due_for_sweep(wallets=ledger.wallets(), shards=SHARDS, now=now, context=context)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from atelier.caller import CallerGate
 from atelier.identity.api_calls import MonthlyCalls
 from atelier.identity.rate_limit import SparseLimiter
-from atelier.settings import CallerRateLimits, IdentityTable, RequestsTable
+from atelier.settings import CallerRateLimits, IdentityTable, LibraryTable, RequestsTable
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,23 +29,26 @@ def gate() -> CallerGate[DynamoAccessReads]:
     from atelier.adapters.aws.dynamodb.identity.access_reads import DynamoAccessReads
 
     DynamoAccessReads.bind(IdentityTable.read().name)
-    return CallerGate(DynamoAccessReads, DynamoAccessReads, lambda reads: None, api_calls())
+    return CallerGate(DynamoAccessReads, DynamoAccessReads, lambda reads: (None, None), api_calls())
 
 
 @cache
 def spending_gate() -> CallerGate[DynamoAccessReads]:
-    """The gate of functions whose callers spend credits. It reads the wallet in the same request as session and
-    membership, and attaches it to the caller; needs ATELIER_TABLE_LEDGER as well."""
+    """The gate of functions whose callers spend credits. It reads the wallet and the counter of stored bytes in the
+    same request as session and membership, and attaches them to the caller; needs ATELIER_TABLE_LEDGER and
+    ATELIER_TABLE_LIBRARY as well."""
     from atelier.adapters.aws.dynamodb.identity.access_reads import DynamoAccessReads
     from atelier.adapters.aws.dynamodb.ledger.items import wallet_address, wallet_from_item
+    from atelier.adapters.aws.dynamodb.usage import UsageItem, storage_address, used_from_item
     from atelier.wiring.ledger import wallets
 
     DynamoAccessReads.bind(IdentityTable.read().name)
     wallets()  # Binds the wallet's items to their table.
+    UsageItem.bind(LibraryTable.read().name)
     return CallerGate(
         DynamoAccessReads,
-        partial(DynamoAccessReads, wallet_address),
-        lambda reads: wallet_from_item(reads.prefetched),
+        partial(DynamoAccessReads, wallet_address, storage_address),
+        lambda reads: (wallet_from_item(reads.wallet), used_from_item(reads.counter)),
         api_calls(),
     )
 

@@ -9,8 +9,6 @@ from functools import cache
 
 from atelier.adapters.aws.dynamodb.inbox import DynamoInbox
 from atelier.adapters.aws.secrets import Secret
-from atelier.adapters.aws.sqs import SqsBillingEventQueue
-from atelier.billing.forward_event import forward_event
 from atelier.billing.verify_event import WebhookAccess, verify_event, webhook_access
 from atelier.inbox.receive import ReceiveDeps, VerifiedWebhook
 from atelier.settings import BillingEventsQueue, InboxTable, Payments
@@ -26,6 +24,10 @@ def receive_deps() -> ReceiveDeps:
 
 def forward(address: Mapping[str, str]) -> None:
     """Handle a stored webhook of Stripe."""
+    # Imported here, because the function that receives webhooks forwards none.
+    from atelier.adapters.aws.sqs import SqsBillingEventQueue
+    from atelier.billing.forward_event import forward_event
+
     forward_event(address, queue=SqsBillingEventQueue(BillingEventsQueue.read().url))
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from functools import cache, partial
 
 from atelier.adapters.aws.dynamodb import pause_with_jitter
+from atelier.adapters.aws.dynamodb.generations.prompt_refusals import DynamoPromptRefusals
 from atelier.adapters.aws.secrets import Secret
 from atelier.clock import system_clock
 from atelier.generations.create import CreateDeps
@@ -19,7 +20,7 @@ from atelier.generations.submit import SubmitDeps
 from atelier.generations.wait import WaitDeps
 from atelier.generations.wait import wait as wait_for_end
 from atelier.settings import AttemptSigning, DailyCredits, GenerationTimes, WaitLimits
-from atelier.wiring import media_urls, moderation, routing, waiting
+from atelier.wiring import media_urls, moderation, moderation_queue, routing, waiting
 from atelier.wiring.generations import read_text, store
 from atelier.wiring.idempotency import idempotency_keys
 from atelier.wiring.ledger import wallets
@@ -38,7 +39,15 @@ def create_deps(now: datetime) -> CreateDeps:
         templates=templates,
         read_text=read_text,
         wait=wait,
+        check_webhook_url=_check_webhook_url,
     )
+
+
+def _check_webhook_url(url: str) -> str | None:
+    # Imported here, because few requests name an address.
+    from atelier.wiring import webhook_endpoints
+
+    return webhook_endpoints.sender().check(url)
 
 
 @cache
@@ -74,6 +83,8 @@ def _submit_deps(now: datetime) -> SubmitDeps:
         pause=pause_with_jitter,
         routes_of_wallet=partial(routing.routes_of_wallet, now=now),
         moderation=moderation.prompt_check(),
+        refusals=DynamoPromptRefusals(),
+        flags=moderation_queue.queue(),
         daily_verified_only=DailyCredits.read().verified_only,
     )
 

@@ -11,6 +11,7 @@ from atelier.caller import Caller
 from atelier.identity import list_sessions as _list_sessions
 from atelier.identity import log_in as _log_in
 from atelier.identity import log_out as _log_out
+from atelier.identity import platform_roles as _platform_roles
 from atelier.identity import refresh as _refresh
 from atelier.identity import sign_up as _sign_up
 from atelier.identity import verify_email as _verify_email
@@ -38,6 +39,7 @@ from atelier.wiring.audit_log import bind_events
 if TYPE_CHECKING:
     from atelier.adapters.aws.dynamodb.identity.accounts import DynamoAccounts
     from atelier.adapters.aws.dynamodb.identity.api_tokens import DynamoApiTokens
+    from atelier.adapters.aws.dynamodb.identity.platform_roles import DynamoPlatformRoles
     from atelier.adapters.aws.dynamodb.identity.profiles import DynamoProfiles
     from atelier.adapters.aws.dynamodb.identity.sessions import DynamoSessions
     from atelier.adapters.aws.secrets import Secret
@@ -53,6 +55,11 @@ def sign_up(command: _sign_up.SignUp, now: datetime) -> SignInResult:
 def verify_email(email: str, now: datetime) -> User:
     bind_wallets()
     return _verify_email.verify_email(normalize_email(email), accounts=accounts(), now=now)
+
+
+def make_administrator(email: str, now: datetime) -> User:
+    """Make the account of an address an administrator of the platform."""
+    return _platform_roles.make_administrator(normalize_email(email), deps=platform_role_deps(), now=now)
 
 
 def log_in(command: _log_in.LogIn, now: datetime) -> SignInResult:
@@ -76,8 +83,8 @@ def revoke_other_sessions(caller: Caller, origin: Origin, now: datetime) -> None
     _list_sessions.revoke_other_sessions(caller.user_id, caller.session_id, origin, sessions=sessions(), now=now)
 
 
-def refresh(refresh_token: str, now: datetime) -> SessionTokens:
-    return _refresh.refresh(refresh_token, sessions=sessions(), access_tokens=access_tokens(), now=now)
+def refresh(refresh_token: str, origin: Origin, now: datetime) -> SessionTokens:
+    return _refresh.refresh(refresh_token, origin, sessions=sessions(), access_tokens=access_tokens(), now=now)
 
 
 def log_out(refresh_token: str | None, access_token: str | None, now: datetime) -> None:
@@ -85,8 +92,13 @@ def log_out(refresh_token: str | None, access_token: str | None, now: datetime) 
 
 
 def account(user_id: str, now: datetime) -> UserAccount:
+    return wallet_accounts().account(user_id, now)
+
+
+def wallet_accounts() -> DynamoAccounts:
+    """The accounts of this deployment, with what reads and writes their wallets along."""
     bind_wallets()
-    return accounts().account(user_id, now)
+    return accounts()
 
 
 def authenticate(header: str, now: datetime) -> dict[str, str | int]:
@@ -124,6 +136,21 @@ def sessions() -> DynamoSessions:
     DynamoSessions.bind(IdentityTable.read().name)
     bind_events()
     return DynamoSessions()
+
+
+@cache
+def platform_roles() -> DynamoPlatformRoles:
+    """The administrators of this deployment."""
+    from atelier.adapters.aws.dynamodb.identity.platform_roles import DynamoPlatformRoles
+
+    DynamoPlatformRoles.bind(IdentityTable.read().name)
+    bind_events()
+    return DynamoPlatformRoles()
+
+
+def platform_role_deps() -> _platform_roles.PlatformRoleDeps:
+    """What giving and taking the role of an administrator needs."""
+    return _platform_roles.PlatformRoleDeps(accounts(), platform_roles())
 
 
 @cache

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 
 from atelier.adapters.aws.dynamodb.identity.account_changes import DynamoAccountChanges
+from atelier.adapters.aws.dynamodb.identity.external_logins import DynamoExternalLogins
 from atelier.adapters.aws.dynamodb.identity.pending_links import DynamoPendingLinks
 from atelier.adapters.aws.dynamodb.request_rates import DynamoRequestRates
 from atelier.audit_log.model import Origin
@@ -22,6 +24,7 @@ from atelier.identity import (
 from atelier.identity.mail_limits import MailLimits
 from atelier.identity.mailbox_deps import MailboxDeps
 from atelier.identity.model import User
+from atelier.identity.oauth.model import LinkedLogin
 from atelier.settings import CallerRateLimits, IdentityTable, MailSending, RequestsTable
 from atelier.wiring import identity
 from atelier.wiring.mails import link_key
@@ -42,9 +45,9 @@ def forgot(email: str, address: str, now: datetime) -> None:
     forgot_password.forgot_password(email, address, mailbox_deps(), now)
 
 
-def reset(token: str, password: str, origin: Origin, now: datetime) -> None:
-    """Set a new password by the token of a link."""
-    reset_password.reset_password(token, password, origin, mailbox_deps(), now)
+def reset(token: str, password: str, origin: Origin, now: datetime) -> Sequence[LinkedLogin]:
+    """Set a new password by the token of a link; returns the external logins that stay."""
+    return reset_password.reset_password(token, password, origin, mailbox_deps(), now)
 
 
 def change_own_password(caller: Caller, current: str, new: str, origin: Origin, now: datetime) -> None:
@@ -91,5 +94,6 @@ def mailbox_deps() -> MailboxDeps:
         key=link_key(),
         limits=MailLimits(DynamoRequestRates(), CallerRateLimits.read().mails_per_address),
         access_tokens=identity.access_tokens(),
+        logins=DynamoExternalLogins().list,
         sends_mail=bool(MailSending.read().sender),
     )

@@ -12,7 +12,8 @@ from atelier.moderation.blocklist import DEFAULT_BLOCKLIST
 from atelier.moderation.model import Category, Policy
 from atelier.moderation.ports import Moderator
 from atelier.moderation.prompts import PromptCheck
-from atelier.settings import Moderation, ProviderSecrets, ProviderUrls
+from atelier.provider_settings import ProviderSecrets, ProviderUrls
+from atelier.settings import Moderation
 from atelier.wiring.prices import prices
 
 if TYPE_CHECKING:

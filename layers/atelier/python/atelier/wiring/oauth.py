@@ -53,7 +53,7 @@ def link_to_account(
     presented: _link.Presented, holder: _exchange.Holder, user_id: str, workspace_id: str, now: datetime
 ) -> LinkedLogin:
     """Link a login to the account of a user, who has this personal workspace."""
-    return _link.link_to_account(presented, holder, user_id, workspace_id, deps=_sign_in_deps(), now=now)
+    return _link_by_mail.complete_link(presented, holder, user_id, workspace_id, deps=_mail_link_deps(), now=now)
 
 
 def send_link(ticket: str, holder: _exchange.Holder, now: datetime) -> None:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from functools import cache
+from itertools import chain
 from typing import Any
 
 from atelier.adapters.aws.dynamodb.billing import changes as of_billing
 from atelier.adapters.aws.dynamodb.generation_changes import generation_changes
-from atelier.adapters.aws.dynamodb.workspaces import changes as of_members
+from atelier.adapters.aws.dynamodb.identity import changes as of_accounts
+from atelier.adapters.aws.dynamodb.workspaces import changes as of_workspaces
 from atelier.adapters.aws.events import EventBridgeBus
 from atelier.billing.relay import BillingChange
-from atelier.events.catalogue import MemberChanged
-from atelier.generations.relay import GenerationChange, RelayDeps
+from atelier.clock import system_clock
+from atelier.events.catalogue import AccountChanged, MemberChanged, WorkspaceChanged
+from atelier.feeds.publish import BusAndFeeds
+from atelier.generations.change import GenerationChange
+from atelier.generations.relay import RelayDeps
 from atelier.settings import EventBus
+from atelier.wiring.feeds import feeds
 from atelier.wiring.projects import projects
 from atelier.wiring.workflow import queue, workflow
 
@@ -25,9 +32,23 @@ def event_bus() -> EventBridgeBus:
 
 
 @cache
+def publisher() -> BusAndFeeds:
+    """The event bus and the feeds of the workspaces."""
+    return BusAndFeeds(event_bus(), feeds(), system_clock)
+
+
+@cache
 def relay_deps() -> RelayDeps:
     """The dependencies of the outbox."""
-    return RelayDeps(workflow(), queue(), event_bus(), projects())
+    return RelayDeps(workflow(), queue(), publisher(), projects(), feeds(), place_in_line)
+
+
+def place_in_line(change: GenerationChange, now: datetime) -> int | None:
+    """The place of a generation that waits for a provider; None = unknown."""
+    # Imported here, because few generations wait.
+    from atelier.wiring.routing import place_of_change
+
+    return place_of_change(change, now)
 
 
 def changes(records: Sequence[dict[str, Any]]) -> Iterator[GenerationChange]:
@@ -35,9 +56,15 @@ def changes(records: Sequence[dict[str, Any]]) -> Iterator[GenerationChange]:
     return generation_changes(records)
 
 
-def member_changes(records: Sequence[dict[str, Any]]) -> Iterator[MemberChanged]:
-    """The changes of organisations' members in a batch of the identity table's stream."""
-    return of_members.member_changes(records)
+def identity_changes(
+    records: Sequence[dict[str, Any]],
+) -> Iterator[MemberChanged | WorkspaceChanged | AccountChanged]:
+    """The changes of organisations and accounts in a batch of the identity table's stream."""
+    return chain(
+        of_workspaces.member_changes(records),
+        of_workspaces.workspace_changes(records),
+        of_accounts.account_changes(records),
+    )
 
 
 def billing_changes(records: Sequence[dict[str, Any]]) -> Iterator[BillingChange]:

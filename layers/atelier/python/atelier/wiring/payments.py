@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from atelier.adapters.payments.stripe_gateway import SdkStripe
     from atelier.billing.sync_prices import PriceSyncDeps
+    from atelier.catalogue.price_list import PublishedVersion
 
 # A request to Stripe is tried three times, and all of them must fit into the time of the function that waits.
 REQUEST_SECONDS_MAX = 8.0
@@ -58,13 +60,14 @@ def gateway() -> SdkStripe:
     return SdkStripe(_client, uses_test_clocks=bool(Payments.read().test_clocks))
 
 
-def price_sync_deps() -> PriceSyncDeps:
-    """The dependencies of bringing our price list to Stripe."""
+def price_sync_deps(proposed: Sequence[PublishedVersion] = ()) -> PriceSyncDeps:
+    """The dependencies of bringing our price list to Stripe. proposed: versions that are about to be published."""
     from atelier.adapters.payments.stripe_prices import SdkPriceCatalogue
     from atelier.billing.sync_prices import PriceSyncDeps
 
     stripe_catalogue = SdkPriceCatalogue(_client)
-    return PriceSyncDeps(prices().data, Deployment.read().stage, stripe_catalogue, sells=bool(Payments.read().service))
+    price_list = prices().data.read_prices().with_versions(proposed)
+    return PriceSyncDeps(price_list, Deployment.read().stage, stripe_catalogue, sells=bool(Payments.read().service))
 
 
 @cache

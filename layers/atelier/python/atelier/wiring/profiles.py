@@ -5,14 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from functools import cache
 
-from atelier.adapters.aws.events import EventBridgeBus
 from atelier.audit_log.model import Origin
 from atelier.identity import delete_account, profile
 from atelier.identity.delete_account import DeleteAccountDeps
 from atelier.identity.device import device_of
 from atelier.identity.model import SignInResult, User
 from atelier.identity.profile import AvatarImages, ProfileChanges
-from atelier.settings import EventBus, LibraryTable
+from atelier.settings import LibraryTable
 from atelier.wiring import identity
 
 
@@ -49,5 +48,4 @@ def _images() -> AvatarImages:
 
 @cache
 def _deletion_deps() -> DeleteAccountDeps:
-    bus = EventBridgeBus(EventBus.read().name)
-    return DeleteAccountDeps(identity.profiles(), identity.sessions(), bus, identity.sign_in_deps())
+    return DeleteAccountDeps(identity.profiles(), identity.sessions(), identity.sign_in_deps())

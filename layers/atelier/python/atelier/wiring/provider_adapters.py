@@ -8,7 +8,7 @@ from functools import cache
 from atelier.adapters.aws.secrets import Secret
 from atelier.adapters.providers.registry import AdapterRegistry
 from atelier.provider_port import Provider
-from atelier.settings import ProviderSecrets, ProviderUrls
+from atelier.provider_settings import ProviderSecrets, ProviderUrls
 from atelier.wiring.prices import enabled_providers, prices
 
 

@@ -17,7 +17,8 @@ from atelier.provider_keys.base_url import is_public_url
 from atelier.provider_keys.model import ProviderCredentials, ProviderKey, ProviderPreference
 from atelier.provider_keys.vault import Vault
 from atelier.provider_port import Provider
-from atelier.settings import ProviderKeySecret
+from atelier.provider_settings import ProviderKeySecret
+from atelier.settings import IdentityTable, WebhooksTable
 from atelier.wiring import provider_adapters, waiting
 from atelier.wiring.idempotency import idempotency_keys
 from atelier.wiring.ledger import wallets
@@ -99,9 +100,19 @@ def change_preferences(workspace_id: str, preferences: Iterable[ProviderPreferen
 
 def rotate(now: datetime, *, new_master_key: bool) -> rewrap.RewrapReport:
     """Encrypt again what outdated master keys encrypted; with `new_master_key`, make a new master key first."""
+    # Imported here, because other uses of the keys know no authenticators.
+    from atelier.adapters.aws.dynamodb.identity.second_factors import DynamoSecondFactors
+    from atelier.adapters.aws.dynamodb.webhooks.sealed_secrets import DynamoWebhookSecrets
+    from atelier.adapters.aws.factor_vault import VaultSealer
+
+    factors = DynamoSecondFactors()
+    factors.bind(IdentityTable.read().name)
     ends_at = time.monotonic() + REWRAP_SECONDS_MAX
     return rewrap.rotate(
         keys=keys(),
+        factors=factors,
+        secrets=DynamoWebhookSecrets(WebhooksTable.read().name),
+        sealer_of=VaultSealer,
         # A new vault, because one that was used before caches which master key is the newest.
         new_vault=_new_vault,
         secret=SecretText(ProviderKeySecret.read().secret),

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 from atelier.clock import Clock, system_clock
 from atelier.ledger.model import Wallet
 from atelier.provider_port import Provider
+from atelier.provider_settings import ProviderLimits
 from atelier.routing import routing_state
 from atelier.routing.rank_offers import Routes
 from atelier.routing.routing_state import RoutingState
-from atelier.settings import ProviderLimits, ProvidersTable
+from atelier.settings import ProvidersTable
 from atelier.wiring.prices import enabled_providers, prices
 
 if TYPE_CHECKING:
+    from atelier.generations.change import GenerationChange
     from atelier.generations.model import Generation
     from atelier.provider_keys.model import WorkspaceProviders
     from atelier.provider_keys.provider_preferences import ProviderSettings
@@ -51,6 +53,13 @@ def rate_limiter() -> RateLimiter:
     documented = {provider: RateLimit(**limit) for provider, limit in prices().data.limits.items()}
     configured = {access: RateLimit.parse(text) for access, text in ProviderLimits.read().by_access().items()}
     return RateLimiter(windows, ProviderRateLimits(documented, configured), pause_with_jitter)
+
+
+def place_of_change(change: GenerationChange, now: datetime) -> int | None:
+    """The place of a generation whose delay was committed; None = unknown."""
+    from atelier.generations.select_candidate import place_of_change
+
+    return place_of_change(change, rate_limiter, now)
 
 
 def queue_position(generation: Generation, now: datetime) -> int | None:

@@ -19,7 +19,8 @@ from atelier.identity.model import SignInResult
 from atelier.identity.passkeys import RelyingParty
 from atelier.identity.prove_factor import FactorDeps, Proof
 from atelier.identity.second_factor import Factors
-from atelier.settings import IdentityTable, ProviderKeySecret
+from atelier.provider_settings import ProviderKeySecret
+from atelier.settings import IdentityTable
 from atelier.wiring import identity
 
 

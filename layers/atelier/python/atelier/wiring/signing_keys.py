@@ -29,6 +29,7 @@ def create() -> dict[str, str]:
     fill_if_empty(names.attempts, new_hmac_key)
     fill_if_empty(names.links, new_hmac_key)
     fill_if_empty(names.provider_keys, lambda: new_master_keys(system_clock()))
+    fill_if_empty(names.backups, new_key_set)
     media = fill_if_empty(names.media, new_url_keys)
     edge = fill_if_empty(names.edge, new_hmac_key)
     digest = hashlib.sha256(str(edge["key"]).encode()).hexdigest()

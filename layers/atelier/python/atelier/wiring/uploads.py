@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import cache, partial
+from typing import TYPE_CHECKING
 
 from atelier.adapters.aws.dynamodb.uploads import DynamoUploads
-from atelier.adapters.aws.s3 import MediaStore as S3MediaStore
 from atelier.adapters.aws.uploads import BucketUploads
-from atelier.adapters.media.ingest import MediaIngest
 from atelier.adapters.media.keys import upload_key
 from atelier.caller import Caller
 from atelier.library import check_room
@@ -16,10 +15,12 @@ from atelier.library import upload as uploading
 from atelier.library.model import Asset
 from atelier.library.upload_schemas import UploadEnvelope, UploadRequest, upload_view
 from atelier.settings import AwsEndpoint, LibraryTable, MediaBucket
-from atelier.wiring import moderation
 from atelier.wiring.idempotency import idempotency_keys
-from atelier.wiring.ledger import quota_of
+from atelier.wiring.ledger import quota_of, wallets
 from atelier.wiring.library import assets
+
+if TYPE_CHECKING:
+    from atelier.adapters.media.ingest import MediaIngest
 
 
 @cache
@@ -35,12 +36,17 @@ def _upload_bucket() -> BucketUploads:
 
 
 def _ingest() -> MediaIngest:
+    # Imported here, because the announcement of a file, which is most often a cold start, opens none.
+    from atelier.adapters.aws.s3 import MediaStore as S3MediaStore
+    from atelier.adapters.media.ingest import MediaIngest
+    from atelier.wiring import moderation
+
     return MediaIngest(S3MediaStore(MediaBucket.read().bucket), inspect_output=moderation.upload_check())
 
 
 def _require_room(workspace_id: str, size_bytes: int, now: datetime) -> None:
     quota = partial(quota_of, "storage_bytes", workspace_id, now)
-    check_room.require_room(workspace_id, size_bytes, assets=assets(), quota=quota)
+    check_room.require_room(workspace_id, size_bytes, assets=assets(), wallets=wallets(), quota=quota)
 
 
 def begin(

@@ -26,7 +26,7 @@ from atelier.settings import (
     MediaBucket,
     RunPipeline,
 )
-from atelier.wiring import moderation, provider_adapters, routing
+from atelier.wiring import moderation, moderation_queue, provider_adapters, routing
 from atelier.wiring.generations import store
 from atelier.wiring.ledger import wallets
 from atelier.wiring.library import assets
@@ -107,5 +107,6 @@ def attempt_deps(clock: Clock = system_clock, *, for_attempts: bool = False) -> 
 
 def finish_deps() -> FinishDeps:
     """The dependencies of ending a generation with a result."""
-    projects()  # Binds the budgets' table: the closing transaction writes to it.
-    return FinishDeps(store(), wallets(), prices(), media(), assets(), workflow())
+    projects()  # Binds the budgets' table: the closing transaction writes to it, and to that of the assets.
+    assets()
+    return FinishDeps(store(), wallets(), prices(), media(), workflow(), moderation_queue.queue())

@@ -12,6 +12,7 @@ from atelier.audit_log.model import Origin
 from atelier.caller import Caller
 from atelier.identity.api_calls import month_of_calls
 from atelier.identity.permissions import Role
+from atelier.library.check_room import stored_bytes
 from atelier.settings import IdentityTable, RequestsTable
 from atelier.wiring.audit_log import bind_events
 from atelier.wiring.auth import call_counters
@@ -20,6 +21,7 @@ from atelier.wiring.ledger import quota_of, wallets
 from atelier.wiring.library import assets
 from atelier.wiring.mails import link_key
 from atelier.wiring.projects import projects
+from atelier.workspaces.admin_view import AdminViewDeps
 from atelier.workspaces.invitation_limits import InvitationLimits
 from atelier.workspaces.invitations import InvitationDeps
 from atelier.workspaces.manage import ManageDeps
@@ -76,7 +78,7 @@ def usage_deps() -> UsageDeps:
     """The dependencies of reading how much a workspace uses."""
     return UsageDeps(
         {
-            "storage_bytes": lambda workspace_id, now: assets().count_stored_bytes(workspace_id),
+            "storage_bytes": lambda workspace_id, now: stored_bytes(workspace_id, assets=assets(), wallets=wallets()),
             "projects": lambda workspace_id, now: projects().count(workspace_id),
             "members": lambda workspace_id, now: workspaces().profile(workspace_id).members,
             "api_calls": lambda workspace_id, now: call_counters().used(workspace_id, month_of_calls(now)),
@@ -89,3 +91,9 @@ def usage_deps() -> UsageDeps:
 def manage_deps() -> ManageDeps:
     """The dependencies of creating, changing, deleting and restoring workspaces."""
     return ManageDeps(workspaces(), idempotency_keys(), assets())
+
+
+@cache
+def admin_view_deps() -> AdminViewDeps:
+    """The dependencies of showing a workspace to an administrator of the platform."""
+    return AdminViewDeps(workspaces(), members(), wallets(), usage_deps())

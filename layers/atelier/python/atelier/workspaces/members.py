@@ -22,7 +22,7 @@ def change_role(
     workspace_id: str, user_id: str, role: Role, *, actor: Actor, store: MemberStore, now: datetime
 ) -> Member:
     """Give a member another role. Raises NotFound, Forbidden when an owner is concerned and the actor is none,
-    LastOwner, Unavailable."""
+    LastOwner, LeavingMember, Unavailable."""
 
     def attempt() -> Member:
         before = _member(workspace_id, user_id, store)
@@ -37,7 +37,7 @@ def change_role(
 
 def remove_member(workspace_id: str, user_id: str, *, actor: Actor, store: MemberStore, now: datetime) -> None:
     """End a membership; the next request of the member, or of one of the member's tokens, finds no workspace. Raises
-    what `change_role` raises."""
+    NotFound, Forbidden, LastOwner, Unavailable as `change_role` does."""
 
     def attempt() -> None:
         before = _member(workspace_id, user_id, store)
@@ -61,7 +61,7 @@ def leave(workspace_id: str, *, actor: Actor, store: MemberStore, now: datetime)
 
 def transfer_ownership(workspace_id: str, user_id: str, *, actor: Actor, store: MemberStore, now: datetime) -> None:
     """Make another member the owner in place of the actor, who becomes an admin. Raises NotFound, Conflict for oneself,
-    Forbidden when the actor is no owner any more, Unavailable."""
+    LeavingMember, Forbidden when the actor is no owner any more, Unavailable."""
     if user_id == actor.user_id:
         raise Conflict("You are the owner already.")
 

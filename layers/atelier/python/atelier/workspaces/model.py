@@ -122,6 +122,13 @@ class LastOwner(Conflict):
         super().__init__("An organisation needs an owner. Make somebody else an owner first.")
 
 
+class LeavingMember(Conflict):
+    """The change would make somebody an owner whose account is being deleted."""
+
+    def __init__(self) -> None:
+        super().__init__("The account of this person is being deleted.")
+
+
 def slug_from_name(name: str) -> str:
     """The slug that a name suggests; "team" for a name without Latin letters and digits."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()

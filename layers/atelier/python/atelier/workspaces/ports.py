@@ -112,7 +112,8 @@ class MemberStore(Protocol):
         ...
 
     def change_role(self, before: Member, role: Role, actor: Actor, events: Sequence[AuditEvent]) -> None:
-        """Give a member another role. Raises LastOwner."""
+        """Give a member another role. Raises LastOwner, and LeavingMember for a new owner whose account is being
+        deleted."""
         ...
 
     def remove(self, before: Member, actor: Actor, events: Sequence[AuditEvent]) -> None:
@@ -120,7 +121,7 @@ class MemberStore(Protocol):
         ...
 
     def transfer(self, owner: Member, heir: Member, events: Sequence[AuditEvent]) -> None:
-        """Make `heir` the owner in place of `owner`, who becomes an admin."""
+        """Make `heir` the owner in place of `owner`, who becomes an admin. Raises LeavingMember."""
         ...
 
 
@@ -153,7 +154,7 @@ class InvitationStore(Protocol):
     ) -> None:
         """Use an invitation up, and make the user a member: all or nothing, and only while the user has the e-mail
         address that was read, and whoever invited may still invite. Raises InvitationGone, AlreadyMember, MembersFull
-        when the organisation has `limit` members, TooManyOrganizations, StaleWorkspace, Unavailable."""
+        when the organisation has `limit` members, TooManyOrganizations, LeavingMember, StaleWorkspace, Unavailable."""
         ...
 
 

@@ -6,12 +6,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from atelier.errors import ValidationFailed
 from atelier.identity.permissions import Role
 from atelier.identity.schemas import Email
 from atelier.ids import is_id
+from atelier.lazy_model import LazyModel
 from atelier.workspaces.invitations import NewInvitation, OpenedInvitation
 from atelier.workspaces.manage import NewOrganization
 from atelier.workspaces.model import (
@@ -43,7 +44,7 @@ Slug = Annotated[
 ]
 
 
-class CreateWorkspaceRequest(BaseModel):
+class CreateWorkspaceRequest(LazyModel):
     """A new organisation."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
@@ -56,7 +57,7 @@ class CreateWorkspaceRequest(BaseModel):
         return NewOrganization(user_id, self.name, self.slug, idempotency_key)
 
 
-class SettingsRequest(BaseModel):
+class SettingsRequest(LazyModel):
     """Changes of an organisation's settings: a field that is left out stays as it is."""
 
     model_config = ConfigDict(extra="forbid")
@@ -68,7 +69,7 @@ class SettingsRequest(BaseModel):
     )
 
 
-class ChangeWorkspaceRequest(BaseModel):
+class ChangeWorkspaceRequest(LazyModel):
     """Changes of a workspace: a field that is left out stays as it is, and null removes the avatar."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
@@ -87,7 +88,7 @@ class ChangeWorkspaceRequest(BaseModel):
         return replace(before, **fields, settings=settings)
 
 
-class ChangeMemberRequest(BaseModel):
+class ChangeMemberRequest(LazyModel):
     """Another role for a member."""
 
     model_config = ConfigDict(extra="forbid")
@@ -95,7 +96,7 @@ class ChangeMemberRequest(BaseModel):
     role: RoleName
 
 
-class TransferRequest(BaseModel):
+class TransferRequest(LazyModel):
     """The member who becomes the owner."""
 
     model_config = ConfigDict(extra="forbid")
@@ -103,7 +104,7 @@ class TransferRequest(BaseModel):
     user_id: Annotated[str, Field(max_length=30)]
 
 
-class InviteRequest(BaseModel):
+class InviteRequest(LazyModel):
     """An invitation by mail."""
 
     model_config = ConfigDict(extra="forbid")
@@ -116,14 +117,14 @@ class InviteRequest(BaseModel):
         return NewInvitation(workspace_id, self.email, Role(self.role), idempotency_key)
 
 
-class SettingsView(BaseModel):
+class SettingsView(LazyModel):
     """The settings of an organisation."""
 
     require_mfa: bool
     open_invitations: bool
 
 
-class WorkspaceDetailsView(BaseModel):
+class WorkspaceDetailsView(LazyModel):
     """A workspace, as one of its members sees it."""
 
     id: str
@@ -140,19 +141,19 @@ class WorkspaceDetailsView(BaseModel):
     restorable_until: datetime | None = Field(description="Until when a deleted organisation can be restored.")
 
 
-class WorkspaceEnvelope(BaseModel):
+class WorkspaceEnvelope(LazyModel):
     """One workspace."""
 
     workspace: WorkspaceDetailsView
 
 
-class WorkspaceList(BaseModel):
+class WorkspaceList(LazyModel):
     """The caller's workspaces, oldest first; a deleted one is there for its owner as long as it can be restored."""
 
     items: list[WorkspaceDetailsView]
 
 
-class MemberView(BaseModel):
+class MemberView(LazyModel):
     """A member of an organisation, as the other members see the person."""
 
     user_id: str
@@ -163,13 +164,13 @@ class MemberView(BaseModel):
     joined_at: datetime
 
 
-class MemberList(BaseModel):
+class MemberList(LazyModel):
     """All members, in the order in which they joined."""
 
     items: list[MemberView]
 
 
-class MemberRoleView(BaseModel):
+class MemberRoleView(LazyModel):
     """A member's role."""
 
     user_id: str
@@ -177,13 +178,13 @@ class MemberRoleView(BaseModel):
     joined_at: datetime
 
 
-class MemberEnvelope(BaseModel):
+class MemberEnvelope(LazyModel):
     """One member."""
 
     member: MemberRoleView
 
 
-class InvitationView(BaseModel):
+class InvitationView(LazyModel):
     """An invitation that has not been accepted."""
 
     id: str
@@ -195,19 +196,19 @@ class InvitationView(BaseModel):
     expires_at: datetime
 
 
-class InvitationEnvelope(BaseModel):
+class InvitationEnvelope(LazyModel):
     """One invitation."""
 
     invitation: InvitationView
 
 
-class InvitationList(BaseModel):
+class InvitationList(LazyModel):
     """The open invitations, newest first."""
 
     items: list[InvitationView]
 
 
-class QuotaUsageView(BaseModel):
+class QuotaUsageView(LazyModel):
     """One quota of the workspace's tier."""
 
     name: Literal["storage_bytes", "projects", "members", "api_calls"]
@@ -215,13 +216,13 @@ class QuotaUsageView(BaseModel):
     used: int
 
 
-class QuotasView(BaseModel):
+class QuotasView(LazyModel):
     """How much the workspace has of what its tier limits; `api_calls` are those of this month, UTC."""
 
     quotas: list[QuotaUsageView]
 
 
-class OpenedInvitationView(BaseModel):
+class OpenedInvitationView(LazyModel):
     """An invitation as whoever holds its link sees it."""
 
     workspace_name: str
@@ -231,7 +232,7 @@ class OpenedInvitationView(BaseModel):
     for_you: bool = Field(description="Whether you may accept it; otherwise it is for another e-mail address.")
 
 
-class OpenedInvitationEnvelope(BaseModel):
+class OpenedInvitationEnvelope(LazyModel):
     """One invitation, read by its link."""
 
     invitation: OpenedInvitationView

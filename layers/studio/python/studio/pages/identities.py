@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from studio.api_client import ApiError
 from studio.endpoints import route
-from studio.external_logins import binding
+from studio.external_logins import NAMES, binding
 from studio.visit import Visit
 
 PAGE = "/identities"
@@ -63,9 +63,10 @@ def _page(visit: Visit, error: ApiError | None = None) -> Response:
         "identities.html",
         status=error.status if error else 200,
         links=linked["items"],
-        names={"google": "Google", "github": "GitHub", **providers},
+        names={**NAMES, **providers},
         others={id: name for id, name in providers.items() if id not in linked_ids},
         error=error,
+        refused=visit.query.get("link") == "refused",
     )
 
 

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from studio.api_client import ApiError
 from studio.endpoints import route
+from studio.external_logins import NAMES
 from studio.visit import Visit
 
 PAGE = "/mailbox"
@@ -68,12 +69,12 @@ def reset(visit: Visit) -> Response:
     token = str(visit.form.get("token", ""))
     body = {"token": token, "password": str(visit.form.get("secret_password", ""))}
     try:
-        visit.api.call("POST", "/api/auth/reset-password", body, headers=_key(visit))
+        answer = visit.api.call("POST", "/api/auth/reset-password", body, headers=_key(visit)).data
     except ApiError as error:
         if error.status not in SHOWN_IN_FORM:
             raise
         return _reset_page(visit, token, status=error.status, error=error)
-    return _reset_page(visit, "", done=True)
+    return _reset_page(visit, "", done=True, logins=answer["identities"])
 
 
 def show(visit: Visit) -> Response:
@@ -137,7 +138,8 @@ def _link_page(visit: Visit, token: str, *, status: int = 200, **values: Any) ->
 
 
 def _reset_page(visit: Visit, token: str, *, status: int = 200, **values: Any) -> Response:
-    return visit.page("mailbox_reset.html", status=status, token=token, **{"error": None, "done": False, **values})
+    shown: dict[str, Any] = {"error": None, "done": False, "logins": [], "names": NAMES, **values}
+    return visit.page("mailbox_reset.html", status=status, token=token, **shown)
 
 
 def _code(visit: Visit) -> str:

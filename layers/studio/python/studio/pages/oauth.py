@@ -43,7 +43,8 @@ def link_by_password(visit: Visit) -> Response:
         if error.status not in SHOWN_HERE:
             raise
         return _link_page(visit, target, error=error)
-    return _entered(visit, data, target)
+    # The API has linked it, unless the account has a second factor or is being deleted.
+    return _entered(visit, data, target, {"link_ticket": ticket})
 
 
 def send_link(visit: Visit) -> Response:
@@ -72,13 +73,13 @@ def confirm(visit: Visit) -> Response:
         if error.status not in SHOWN_HERE:
             raise
         return visit.page("oauth_confirm.html", status=error.status, token=token, error=error)
-    return _entered(visit, data, "/identities")
+    return _entered(visit, data, "/identities", {"token": token})
 
 
-def _entered(visit: Visit, data: dict[str, Any], target: str) -> Response:
+def _entered(visit: Visit, data: dict[str, Any], target: str, login: dict[str, str] | None = None) -> Response:
     if "link_ticket" in data:
         return _link_page(visit, target, data=data)
-    unfinished = next_step(visit, data, target, [])
+    unfinished = None if "access_token" in data else next_step(visit, data, target, [], login)
     if unfinished is not None:
         return unfinished
     # The browser comes from another site, and leaves the new cookies out until it comes from our own page.

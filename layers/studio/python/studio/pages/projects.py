@@ -48,12 +48,24 @@ def show_projects(visit: Visit) -> Response:
 def show_project(visit: Visit) -> Response:
     """One project: its budget, its alerts, and what was made for it."""
     project_id = visit.part("project_id")
-    project, generations, assets = visit.api.get_together(
-        (f"/api/projects/{project_id}", {}),
-        ("/api/generations", {"project_id": project_id, "limit": SHOWN_GENERATIONS}),
-        ("/api/assets", {"project_id": project_id, "archived": "false", "limit": SHOWN_ASSETS}),
+    try:
+        project, generations, assets = visit.api.get_together(
+            (f"/api/projects/{project_id}", {}),
+            ("/api/generations", {"project_id": project_id, "limit": SHOWN_GENERATIONS}),
+            ("/api/assets", {"project_id": project_id, "archived": "false", "limit": SHOWN_ASSETS}),
+        )
+    except ApiError as error:
+        if "state" not in error.details:
+            raise
+        return visit.go(f"/projects/{project_id}/move")
+    return visit.page(
+        "project.html",
+        project=project["project"],
+        generations=generations,
+        assets=assets,
+        # Projects of the personal workspace alone can be moved.
+        is_movable=not visit.api.workspace_id,
     )
-    return visit.page("project.html", project=project["project"], generations=generations, assets=assets)
 
 
 def show_alerts(visit: Visit) -> Response:

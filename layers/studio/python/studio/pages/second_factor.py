@@ -9,7 +9,15 @@ from starlette.responses import Response
 from studio.api_client import ApiError
 from studio.endpoints import route
 from studio.paths import own_path
-from studio.sign_in_steps import credential_of, entered, kept_fields, next_step, second_factor_page
+from studio.sign_in_steps import (
+    credential_of,
+    entered,
+    kept_fields,
+    link_login,
+    next_step,
+    pending_login,
+    second_factor_page,
+)
 from studio.visit import Visit
 
 # Refusals that the form itself shows.
@@ -31,8 +39,8 @@ def send_code(visit: Visit) -> Response:
     except ApiError as error:
         if error.status not in SHOWN_IN_FORM:
             raise
-        return second_factor_page(visit, ticket, _factors(visit), target, kept, error)
-    return next_step(visit, data, target, kept) or entered(visit, target, kept)
+        return second_factor_page(visit, ticket, _factors(visit), target, kept, error, login=pending_login(visit))
+    return next_step(visit, data, target, kept, pending_login(visit)) or entered(visit, target, kept)
 
 
 def send_passkey(visit: Visit) -> Response:
@@ -45,18 +53,18 @@ def send_passkey(visit: Visit) -> Response:
         if error.status not in SHOWN_IN_FORM:
             raise
         if ticket:
-            return second_factor_page(visit, ticket, _factors(visit), target, kept, error)
+            return second_factor_page(visit, ticket, _factors(visit), target, kept, error, login=pending_login(visit))
         text = visit.t("passkey.refused")
         values: dict[str, Any] = {"next": target, "kept": kept, "error": None, "problem": text, "email": ""}
         return visit.page("sign_in.html", status=error.status, **values)
-    return next_step(visit, data, target, kept) or entered(visit, target, kept)
+    return next_step(visit, data, target, kept, pending_login(visit)) or entered(visit, target, kept)
 
 
 def restore(visit: Visit) -> Response:
     """Takes back the deletion of the account."""
     target = own_path(str(visit.form.get("next", "/")))
     visit.session.open("/api/users/me/restore", {"restore_ticket": _ticket(visit)})
-    return visit.go(target)
+    return link_login(visit, pending_login(visit)) or visit.go(target)
 
 
 def show_step_up(visit: Visit) -> Response:

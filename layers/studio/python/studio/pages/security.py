@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from studio.api_client import ApiError
 from studio.endpoints import route
+from studio.qr_code import qr_code
 from studio.sign_in_steps import credential_of
 from studio.visit import Visit
 
@@ -113,7 +114,8 @@ def _page(visit: Visit, error: ApiError | None = None) -> Response:
 def _setup_page(visit: Visit, secret: str, url: str, error: ApiError | None = None) -> Response:
     groups = " ".join(secret[start : start + 4] for start in range(0, len(secret), 4))
     status = error.status if error else 200
-    return visit.page("totp_setup.html", status=status, secret=secret, groups=groups, url=url, error=error)
+    code = qr_code(url)
+    return visit.page("totp_setup.html", status=status, secret=secret, groups=groups, url=url, code=code, error=error)
 
 
 def _codes_page(visit: Visit, codes: list[str]) -> Response:

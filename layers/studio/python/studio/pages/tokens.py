@@ -17,7 +17,8 @@ from studio.visit import Visit
 GROUPS = ("all", "read")
 PERMISSIONS = (
     *("generations.create", "generations.read", "assets.create", "assets.read", "assets.manage"),
-    *("models.read", "credits.read", "members.read"),
+    *("models.read", "credits.read", "analytics.read", "member-analytics.read", "members.read"),
+    *("exports.read", "exports.create", "events.track", "events.manage", "realtime.read"),
     *("projects.read", "projects.manage", "characters.read", "characters.manage", "templates.read", "templates.manage"),
     *(
         "billing.read",
@@ -27,6 +28,8 @@ PERMISSIONS = (
         "providers.manage",
         "api-keys.read",
         "api-keys.manage",
+        "webhooks.read",
+        "webhooks.manage",
     ),
 )
 DAYS = (7, 30, 90, 366)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from botocore.exceptions import ClientError
+
 from atelier.adapters.aws.clients import client
 from atelier.errors import NotFound
 
 # Versions of a key are listed newest first, its deletions among them.
 LISTED_VERSIONS_MAX = 10
+# Error codes of a copy whose source does not exist.
+MISSING_CODES = frozenset({"NoSuchKey", "404", "NotFound"})
 # Objects never change: a key contains the hash of the bytes, or the id of the only attempt that wrote them.
 CACHE_CONTROL = "private, max-age=31536000, immutable"
 
@@ -38,6 +42,26 @@ class MediaStore:
         data: bytes = response["Body"].read()
         return data
 
+    def copy(self, source: str, target: str) -> None:
+        """Copy an object with its headers. When there is none under `source` any more and none under `target`, the
+        last bytes that were under `source`. Does nothing when `source` never had an object."""
+        try:
+            self._copy(source, target)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") not in MISSING_CODES:
+                raise
+            version = None if self._exists(target) else self._last_version(source)
+            if version is not None:
+                self._copy(source, target, VersionId=version)
+
+    def _copy(self, source: str, target: str, **version: str) -> None:
+        place = {"Bucket": self._bucket, "Key": source, **version}
+        client("s3").copy_object(Bucket=self._bucket, Key=target, CopySource=place)
+
+    def _exists(self, key: str) -> bool:
+        found = client("s3").list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1)
+        return any(each["Key"] == key for each in found.get("Contents", ()))
+
     def delete(self, key: str) -> str:
         """Delete an object; the bucket keeps its bytes as an earlier version for a month. Returns the id of the
         deletion, which `undelete` takes; empty when the bucket keeps no versions."""
@@ -51,8 +75,12 @@ class MediaStore:
 
     def get_deleted(self, key: str, bytes_max: int) -> bytes:
         """The last bytes that were under a key whose object was deleted; raises like `get`."""
-        found = client("s3").list_object_versions(Bucket=self._bucket, Prefix=key, MaxKeys=LISTED_VERSIONS_MAX)
-        version = next((each for each in found.get("Versions", ()) if each["Key"] == key), None)
+        version = self._last_version(key)
         if version is None:
             raise NotFound
-        return self._read(key, bytes_max, VersionId=version["VersionId"])
+        return self._read(key, bytes_max, VersionId=version)
+
+    def _last_version(self, key: str) -> str | None:
+        """The id of the newest bytes under a key, also if they were deleted; None when there never were any."""
+        found = client("s3").list_object_versions(Bucket=self._bucket, Prefix=key, MaxKeys=LISTED_VERSIONS_MAX)
+        return next((str(each["VersionId"]) for each in found.get("Versions", ()) if each["Key"] == key), None)

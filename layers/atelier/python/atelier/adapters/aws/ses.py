@@ -30,6 +30,7 @@ class SesMailer:
                     "Simple": {
                         "Subject": _text(message.subject),
                         "Body": {"Text": _text(message.text), "Html": _text(message.html)},
+                        **({"Headers": _headers(message)} if message.headers else {}),
                     }
                 },
                 **({"ConfigurationSetName": self._configuration_set} if self._configuration_set else {}),
@@ -40,6 +41,10 @@ class SesMailer:
                 # The service's text may contain the address.
                 raise MailRejected(code) from None
             raise
+
+
+def _headers(message: MailMessage) -> list[dict[str, str]]:
+    return [{"Name": name, "Value": value} for name, value in message.headers.items()]
 
 
 def _text(data: str) -> dict[str, str]:

@@ -57,6 +57,17 @@ class SqsResetQueue:
         client("sqs").send_message(QueueUrl=self._url, MessageBody=json.dumps({"shard": shard, "after": after}))
 
 
+class SqsUpdateQueue:
+    """UpdateQueue on SQS. Delivery is at least once; a shard goes on from where it stands."""
+
+    def __init__(self, queue_url: str) -> None:
+        self._url = queue_url
+
+    def send_shard(self, update_id: str, shard: int, delay_seconds: int = 0) -> None:
+        message = json.dumps({"do": "shard", "update_id": update_id, "shard": shard})
+        client("sqs").send_message(QueueUrl=self._url, MessageBody=message, DelaySeconds=delay_seconds)
+
+
 class SqsBillingEventQueue:
     """BillingEventQueue on SQS. Delivery is at least once and unordered; handlers read the object anew."""
 

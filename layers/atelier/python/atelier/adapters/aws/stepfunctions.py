@@ -15,7 +15,7 @@ ENDED_TASK_CODES = {"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"}
 
 
 class StepFunctionsWorkflow:
-    """Workflow on two Standard state machines: one for a generation, one for a run of a pipeline."""
+    """Workflow and GenerationPlaces on two Standard state machines: one for a generation, one for a run."""
 
     def __init__(self, state_machine_arn: str, runs_arn: str = "") -> None:
         self._arn, self._runs_arn = state_machine_arn, runs_arn
@@ -28,6 +28,14 @@ class StepFunctionsWorkflow:
         # `generation_id` is the stage that this execution tried last; none yet.
         data = {"workspace_id": workspace_id, "run_id": run_id, "generation_id": None}
         self._start(self._runs_arn, run_id, again, data)
+
+    def workspace_of(self, generation_id: str) -> str | None:
+        states = client("stepfunctions")
+        for machine in (self._arn, self._runs_arn):
+            arn = f"{machine.replace(':stateMachine:', ':execution:')}:{generation_id}"
+            with contextlib.suppress(states.exceptions.ExecutionDoesNotExist):
+                return str(json.loads(states.describe_execution(executionArn=arn)["input"])["workspace_id"])
+        return None
 
     @staticmethod
     def _start(arn: str, subject: str, again: str | None, data: Mapping[str, Any]) -> None:

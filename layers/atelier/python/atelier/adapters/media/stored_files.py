@@ -1,4 +1,4 @@
-"""The files of assets, as the library removes them."""
+"""The files of assets, as the library removes them, and moves copy them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,21 @@ class DeletableObjects(Protocol):
 
     def undelete(self, key: str, deletion: str) -> None: ...
 
+    def copy(self, source: str, target: str) -> None:
+        """Does nothing when there never was an object under `source`."""
+        ...
+
 
 class MediaFiles:
-    """Implements the library's port `StoredFiles`."""
+    """Implements the library's port `StoredFiles`, and `MovableFiles` of moves."""
 
     def __init__(self, objects: DeletableObjects) -> None:
         self._objects = objects
+
+    def copy(self, source_id: str, target_id: str, sha256: str, format: str) -> None:
+        # The thumbnail goes first: a reader who finds the file also finds its thumbnail.
+        self._objects.copy(thumbnail_key(source_id, sha256), thumbnail_key(target_id, sha256))
+        self._objects.copy(media_key(source_id, sha256, format), media_key(target_id, sha256, format))
 
     def remove(self, workspace_id: str, sha256: str, format: str) -> RemovedFile:
         # The file goes first: a reader who finds it also finds its thumbnail.

@@ -23,6 +23,8 @@ from atelier.billing.stripe_facts import (
 Json = Mapping[str, Any]
 # The names of our facts in the metadata of Stripe's objects.
 TIER, PACK = "atelier_tier", "atelier_pack"
+# In the metadata of a subscription that was ended because its workspace is being deleted.
+ENDS_WITH_WORKSPACE = "atelier_ends_with_workspace"
 WORKSPACE, CHECKOUT = "workspace_id", "checkout_id"
 
 
@@ -89,6 +91,7 @@ def subscription_facts(found: Json, price_of: Callable[[str], PriceFacts]) -> Su
         latest_invoice_id=id_of(found.get("latest_invoice")),
         schedule_id=id_of(found.get("schedule")),
         planned=_planned_change(found.get("schedule"), time_of(some["current_period_end"]), price_of),
+        ends_with_workspace=bool(_part(found, "metadata").get(ENDS_WITH_WORKSPACE)),
     )
 
 

@@ -9,7 +9,14 @@ from typing import Any, TypeVar
 import stripe
 
 from atelier.adapters.payments.stripe_client import errors_as_ours
-from atelier.adapters.payments.stripe_decoding import CHECKOUT, WORKSPACE, checkout_facts, id_of, invoice_facts
+from atelier.adapters.payments.stripe_decoding import (
+    CHECKOUT,
+    ENDS_WITH_WORKSPACE,
+    WORKSPACE,
+    checkout_facts,
+    id_of,
+    invoice_facts,
+)
 from atelier.adapters.payments.stripe_reads import SdkReads, plain
 from atelier.billing.model import Checkout
 from atelier.billing.stripe_facts import CheckoutFacts, InvoiceFacts, SubscriptionFacts
@@ -123,9 +130,15 @@ class SdkStripe(SdkReads):
             with errors_as_ours():
                 self._client().v1.subscription_schedules.release(facts.schedule_id)
 
-    def set_cancel_at_period_end(self, facts: SubscriptionFacts, *, cancels: bool) -> None:
+    def set_cancel_at_period_end(
+        self, facts: SubscriptionFacts, *, cancels: bool, with_workspace: bool = False
+    ) -> None:
+        change: Any = {"cancel_at_period_end": cancels}
+        if with_workspace or facts.ends_with_workspace:
+            # An empty value removes the key.
+            change["metadata"] = {ENDS_WITH_WORKSPACE: "yes" if with_workspace else ""}
         with errors_as_ours():
-            self._client().v1.subscriptions.update(facts.id, {"cancel_at_period_end": cancels})
+            self._client().v1.subscriptions.update(facts.id, change)
 
     def pause(self, facts: SubscriptionFacts, resumes_at: datetime | None) -> None:
         pause: Any = {"behavior": "void"}
@@ -154,6 +167,10 @@ class SdkStripe(SdkReads):
             # Another handler has ended it since it was read: to this call Stripe then knows no such subscription.
             if error.code != "resource_missing":
                 raise
+
+    def delete_customer(self, customer_id: str) -> None:
+        with errors_as_ours():
+            self._client().v1.customers.delete(customer_id)
 
     def refund_payment(self, payment_id: str, *, key: str) -> None:
         with errors_as_ours():

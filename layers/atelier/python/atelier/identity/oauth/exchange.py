@@ -13,6 +13,7 @@ from atelier.identity.model import Credentials, Device, EmailTaken, SignInResult
 from atelier.identity.oauth.model import (
     TICKET_LIFETIME,
     ExternalLogin,
+    LinkedLogin,
     LoginProof,
     LoginTaken,
     new_secret,
@@ -87,19 +88,35 @@ def _enter(proof: LoginProof, holder: Holder, deps: ExternalSignInDeps, now: dat
     login = proof.login
     linked = deps.logins.find(login)
     if linked is not None:
-        result = proceed(linked.user_id, linked.workspace_id, login, holder, deps, now)
-        deps.logins.record_use(linked, now)
-        return result
+        return _enter_linked(linked, login, holder, deps, now)
 
     email = login.verified_email()
     credentials = deps.accounts.credentials(email)
-    if credentials is not None:
-        ticket = new_secret()
-        deps.records.add_proof(
-            LoginProof(ticket_digest(ticket), login, proof.binding, now + TICKET_LIFETIME, credentials.user_id)
-        )
-        return LinkRequired(ticket, login.provider, email, credentials.password_hash is not None, deps.sends_mail)
+    if credentials is None:
+        return _enter_new(email, login, holder, deps, now)
 
+    # A parallel sign-in may have created this account, with the login, after the login was looked for.
+    linked = deps.logins.find(login)
+    if linked is not None:
+        return _enter_linked(linked, login, holder, deps, now)
+    ticket = new_secret()
+    deps.records.add_proof(
+        LoginProof(ticket_digest(ticket), login, proof.binding, now + TICKET_LIFETIME, credentials.user_id)
+    )
+    return LinkRequired(ticket, login.provider, email, credentials.password_hash is not None, deps.sends_mail)
+
+
+def _enter_linked(
+    linked: LinkedLogin, login: ExternalLogin, holder: Holder, deps: ExternalSignInDeps, now: datetime
+) -> SignInResult:
+    result = proceed(linked.user_id, linked.workspace_id, login, holder, deps, now)
+    deps.logins.record_use(linked, now)
+    return result
+
+
+def _enter_new(
+    email: str, login: ExternalLogin, holder: Holder, deps: ExternalSignInDeps, now: datetime
+) -> SignInResult:
     mailbox = mailbox_digest(email)
     deps.limits.count_sign_up(mailbox, holder.origin.address, now)
     user, workspace = new_user(email, login.name, now)

@@ -26,10 +26,11 @@ WRONG_PASSWORD = "The password is wrong."  # nosec B105 - a message
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """What the caller presents to link a login: a code, or a ticket."""
+    """What the caller presents to link a login: a code, a ticket, or the token of a mail's link."""
 
     code: str | None = field(default=None, repr=False)
     ticket: str | None = field(default=None, repr=False)
+    mail_token: str | None = field(default=None, repr=False)
 
 
 def link_by_password(

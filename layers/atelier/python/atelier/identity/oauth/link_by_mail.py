@@ -19,8 +19,8 @@ from atelier.identity.list_sessions import revoke_other_sessions
 from atelier.identity.mail_limits import MailLimits
 from atelier.identity.model import SignInResult, User, UserStatus
 from atelier.identity.oauth.exchange import ExternalSignInDeps, Holder, proceed
-from atelier.identity.oauth.link import link_login, proof_of_ticket
-from atelier.identity.oauth.model import PROVIDER_NAMES, LoginProof, link_digest, other_browser
+from atelier.identity.oauth.link import Presented, link_login, link_to_account, proof_of_ticket
+from atelier.identity.oauth.model import PROVIDER_NAMES, LinkedLogin, LoginProof, link_digest, other_browser
 from atelier.identity.pending_link import LinkRefused, PendingLink, Purpose, new_link_mail, open_by_token
 from atelier.identity.ports import ApiTokens, PendingLinks, Sessions
 from atelier.mails.links import LinkKey
@@ -57,7 +57,7 @@ def send_link(ticket: str, holder: Holder, *, deps: MailLinkDeps, now: datetime)
 
 def confirm_link(token: str, ticket: str | None, holder: Holder, *, deps: MailLinkDeps, now: datetime) -> SignInResult:
     """Link the login by the token of the mail, and sign in. ticket: shows, where there is no cookie, that this is the
-    browser that began. A verified account with a second factor is signed in first, and linked then.
+    browser that began. A verified account with a second factor is signed in first, and linked by `complete_link` then.
 
     Raises RateLimited, LinkRefused, Unauthenticated for another browser, LoginTaken and ProviderLinked."""
     deps.limits.count_link(holder.origin.address, now)
@@ -80,6 +80,24 @@ def confirm_link(token: str, ticket: str | None, holder: Holder, *, deps: MailLi
         # What was opened meanwhile, by a request that had begun before.
         revoke_other_sessions(user.id, None, mine, sessions=deps.sessions, now=now)
     return proceed(user.id, user.workspace_id, login, holder, deps.login, now)
+
+
+def complete_link(
+    presented: Presented, holder: Holder, user_id: str, workspace_id: str, *, deps: MailLinkDeps, now: datetime
+) -> LinkedLogin:
+    """Link a login to the account of the caller, who has this personal workspace: as `link_to_account`, or by the token
+    of a mail to the account's address, in the browser that began. Raises also RateLimited and LinkRefused."""
+    if presented.mail_token is None:
+        return link_to_account(presented, holder, user_id, workspace_id, deps=deps.login, now=now)
+    deps.limits.count_link(holder.origin.address, now)
+    pending = open_by_token(presented.mail_token, Purpose.LINK_LOGIN, links=deps.links, key=deps.key, now=now)
+    proof = deps.login.records.proof(link_digest(pending.link.id))
+    user = deps.login.accounts.user(user_id)
+    if proof is None or user is None or pending.link.owner_id != user_id or user.email != pending.email:
+        raise LinkRefused("token")
+    if not proof.binding.is_browser(holder.browser_secret):
+        raise other_browser()
+    return link_login(user, proof.login, holder.origin, deps.login, now, pending=pending)
 
 
 def _has_begun(proof: LoginProof, ticket: str | None, holder: Holder, deps: MailLinkDeps, now: datetime) -> bool:

@@ -110,12 +110,14 @@ class StartLinkRequest(BaseModel):
 
 
 class CompleteLinkRequest(BaseModel):
-    """Link a login to your own account: that of a callback which you began, or that of a ticket for your account."""
+    """Link a login to your own account: that of a callback which you began, that of a ticket for your account, or that
+    of a mail's link, in the browser that began."""
 
     model_config = ConfigDict(extra="forbid")
 
     code: Secret | None = Field(default=None, repr=False)
     link_ticket: Secret | None = Field(default=None, repr=False, description="In place of `code`.")
+    token: Secret | None = Field(default=None, repr=False, description="In place of `code`: that of a mail's link.")
     verifier: Verifier | None = Field(default=None, repr=False)
 
 
@@ -156,6 +158,12 @@ class LinkedLoginView(BaseModel):
     label: str = Field(description="How you know it: its e-mail address, or its user name.")
     linked_at: datetime
     last_used_at: datetime | None
+
+
+class PasswordResetView(BaseModel):
+    """What still opens the account beside the new password: the logins that are linked to it, and stay so."""
+
+    identities: list[LinkedLoginView] = Field(description="Unlink those that you do not know, after signing in.")
 
 
 class LinkedLoginList(BaseModel):

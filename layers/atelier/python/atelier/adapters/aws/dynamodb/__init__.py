@@ -85,12 +85,23 @@ class Item(Model):
         table = super()._get_connection()
         shared = connection()
         if table.connection is not shared:
-            # The connection keeps one description for each table: that of the first model, replaced by those of models
-            # that define indexes.
-            if table.table_name not in shared._tables or cls._indexes:  # pyright: ignore[reportPrivateUsage, reportUnknownMemberType]
-                shared._tables[table.table_name] = table.get_meta_table()  # pyright: ignore[reportPrivateUsage]
+            # The connection keeps one description for each table: that of the first model, with the indexes of others.
+            known = shared._tables.get(table.table_name)  # pyright: ignore[reportPrivateUsage]
+            if known is None or cls._indexes:  # pyright: ignore[reportUnknownMemberType]
+                described = table.get_meta_table()
+                if known is not None:
+                    _keep_indexes(cast("dict[str, Any]", described.data), cast("dict[str, Any]", known.data))
+                shared._tables[table.table_name] = described  # pyright: ignore[reportPrivateUsage]
             table.connection = shared
         return table
+
+
+def _keep_indexes(description: dict[str, Any], earlier: dict[str, Any]) -> None:
+    """Add the indexes and attributes of an earlier description of the same table."""
+    for part, name in (("GlobalSecondaryIndexes", "IndexName"), ("AttributeDefinitions", "AttributeName")):
+        given: list[dict[str, Any]] = description.get(part) or []
+        known: list[dict[str, Any]] = earlier.get(part) or []
+        description[part] = [*given, *(each for each in known if each[name] not in {one[name] for one in given})]
 
 
 class CompactJSON(JSONAttribute):
@@ -124,14 +135,16 @@ def conditional(write: Callable[[], object], failures: frozenset[str] = CONDITIO
     return True
 
 
-def batch_read(addresses: Iterable[ItemAddress]) -> dict[ItemAddress, Item]:
-    """Read up to 100 items of several tables in one consistent batch; PynamoDB's own batch reads a single table.
-    Returns the existing items by their address. Raises Unavailable when DynamoDB leaves some unprocessed at every
-    attempt."""
-    address_of_key = {(model.Meta.table_name, pk, sk): (model, pk, sk) for model, pk, sk in addresses}
+def batch_read(addresses: Iterable[ItemAddress], *, eventual: Sequence[ItemAddress] = ()) -> dict[ItemAddress, Item]:
+    """Read up to 100 items of several tables in one batch; PynamoDB's own batch reads a single table. eventual: more of
+    them, whose tables are read with eventual consistency. Returns the existing items by their address. Raises
+    Unavailable when DynamoDB leaves some unprocessed at every attempt."""
+    address_of_key = {(model.Meta.table_name, pk, sk): (model, pk, sk) for model, pk, sk in chain(addresses, eventual)}
+    eventual_tables = {model.Meta.table_name for model, _, _ in eventual}
     unprocessed: dict[str, Any] = {}
     for table, pk, sk in address_of_key:
-        table_request = unprocessed.setdefault(str(table), {"Keys": [], "ConsistentRead": True})
+        is_consistent = table not in eventual_tables
+        table_request = unprocessed.setdefault(str(table), {"Keys": [], "ConsistentRead": is_consistent})
         table_request["Keys"].append({"pk": {"S": pk}, "sk": {"S": sk}})
     found: dict[ItemAddress, Item] = {}
     for tries in range(READ_ATTEMPTS_MAX):
@@ -240,6 +253,17 @@ def retry_conflicts(write: Callable[[], ResultT], *, busy: str, tries_max: int) 
     """The result of `write`, which is called again, after a pause, when it raises TransactionConflict. Raises
     Unavailable with the text `busy` after `tries_max` attempts."""
     return retrying(write, on=TransactionConflict, busy=busy, tries_max=tries_max, pause=pause_with_jitter)
+
+
+def write_transaction(add_writes: Callable[[Transaction], None], *, busy: str, tries_max: int) -> None:
+    """Write a transaction that `add_writes` fills; again, with the same values, after TransactionConflict. Raises
+    ConditionsFailed, and Unavailable with the text `busy` after `tries_max` attempts."""
+
+    def write_once() -> None:
+        with transaction() as write:
+            add_writes(write)
+
+    retry_conflicts(write_once, busy=busy, tries_max=tries_max)
 
 
 def pause_with_jitter(tries: int) -> None:

@@ -1,8 +1,8 @@
 """The audit table.
 
-    pk wsp_… or usr_…  sk event#adt_…                one event; the id begins with its time
-    pk wsp_… or usr_…  sk seal#<number, 12 digits>   one seal, in the form that is hashed and shown
-    pk archive#<0-15>  sk <month>#<log>              a log has seals of a month, which will be archived
+    pk wsp_…, usr_… or platform  sk event#adt_…                one event; the id begins with its time
+    pk wsp_…, usr_… or platform  sk seal#<number, 12 digits>   one seal, in the form that is hashed and shown
+    pk archive#<0-15>            sk <month>#<log>              a log has seals of a month, which will be archived
 
 `audit_seals.py` reads events, and keeps seals and archives. Events are only ever put, under the condition that none has
 their id; functions that write them may neither update nor delete items of this table.
@@ -44,6 +44,8 @@ class AuditEventItem(Item):
     user_agent = UnicodeAttribute(null=True)
     request_id = UnicodeAttribute(null=True)
     facts = CompactJSON(null=True)
+    # The event that says that a person was erased, after whose erasure this one has lost what named the person.
+    erased = UnicodeAttribute(null=True)
     # Set when the event was archived, some time before it may go.
     expires_at_seconds = NumberAttribute(null=True)
 

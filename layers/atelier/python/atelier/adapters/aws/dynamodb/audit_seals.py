@@ -29,6 +29,8 @@ from atelier.ledger.sealed_keys import SealNumberTaken
 
 SHARDS = 16
 SEAL_PREFIX = "seal#"
+# The attributes of an event that an erasure may change or remove.
+REDUCED_BY_ERASURE = {"address", "user_agent", "request_id", "token_id", "facts", "erased"}
 
 
 class AuditSealItem(Item):
@@ -77,12 +79,12 @@ class DynamoAuditSeals:
             limit=1,
             page_size=1,
         )
-        return next((_seal(item) for item in found), None)
+        return next((seal_of(item) for item in found), None)
 
     def between(self, log: str, first: int, last: int, /) -> list[AuditSeal]:
         # Read consistently although seals never change: if a new one were missing here, its events would seem unsealed.
         found = AuditSealItem.query(log, AuditSealItem.sk.between(_key(first), _key(last)), consistent_read=True)
-        return [_seal(item) for item in found]
+        return [seal_of(item) for item in found]
 
     def oldest(self, log: str, limit: int) -> list[AuditSeal]:
         found = AuditSealItem.query(
@@ -93,7 +95,7 @@ class DynamoAuditSeals:
             limit=limit,
             page_size=limit,
         )
-        return [_seal(item) for item in found]
+        return [seal_of(item) for item in found]
 
     def append(self, log: str, seal: AuditSeal, *, begins_month: bool) -> None:
         item = AuditSealItem(log, _key(seal.number), seal=json.dumps(to_public(seal), separators=(",", ":")))
@@ -135,6 +137,11 @@ class DynamoAuditSeals:
         _expire(ArchiveItem(_shard(archive.log), f"{archive.month}#{archive.log}"), int(at.timestamp()))
 
 
+def archive_mark_key(log: str, month: str) -> tuple[str, str]:
+    """The key of the item that says that a log has seals of a month."""
+    return _shard(log), f"{month}#{log}"
+
+
 def event_of(item: AuditEventItem) -> PublicForm:
     """A stored event in its public form."""
     return {
@@ -149,6 +156,7 @@ def event_of(item: AuditEventItem) -> PublicForm:
         "user_agent": item.user_agent or "",
         "request_id": item.request_id or "",
         "facts": item.facts or {},
+        **({"erased": item.erased} if item.erased else {}),
     }
 
 
@@ -174,7 +182,7 @@ def new_events(records: Iterable[Mapping[str, Any]]) -> dict[str, Iterator[Publi
 
 def changed_events(records: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
     """(log, sort key) of the events that a batch of the stream shows as changed, or as deleted by another than TTL. The
-    mark of an archived event is no change."""
+    mark of an archived event is no change, and neither is what an erasure takes out: the proof says in which events."""
     return [
         (record["dynamodb"]["Keys"]["pk"]["S"], record["dynamodb"]["Keys"]["sk"]["S"])
         for record in records
@@ -191,7 +199,13 @@ def _is_changed(record: Mapping[str, Any]) -> bool:
         {name: value for name, value in record["dynamodb"][image].items() if name != "expires_at_seconds"}
         for image in ("OldImage", "NewImage")
     )
-    return before != after
+    is_redacted = "erased" in after and "erased" not in before
+    return _untouched(before) != _untouched(after) if is_redacted else before != after
+
+
+def _untouched(image: Mapping[str, Any]) -> dict[str, Any]:
+    """What of an event an erasure leaves as it is."""
+    return {name: value for name, value in image.items() if name not in REDUCED_BY_ERASURE}
 
 
 def _expire(item: AuditEventItem | AuditSealItem | ArchiveItem, seconds: int) -> None:
@@ -213,5 +227,6 @@ def _shard(log: str) -> str:
     return f"archive#{zlib.crc32(log.encode()) % SHARDS}"
 
 
-def _seal(item: AuditSealItem) -> AuditSeal:
+def seal_of(item: AuditSealItem) -> AuditSeal:
+    """A stored seal."""
     return from_public(json.loads(item.seal))

@@ -8,14 +8,23 @@ pk health#wsp_…   sk <provider>#<key id>#<model>    one model, with that key
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from pynamodb.attributes import NumberAttribute
 from pynamodb.exceptions import DoesNotExist
 
-from atelier.adapters.aws.dynamodb import CONFLICT_CODES, CompactJSON, Item, conditional
+from atelier.adapters.aws.dynamodb import (
+    CONFLICT_CODES,
+    CompactJSON,
+    Item,
+    TransactionFailed,
+    conditional,
+    transaction,
+)
+from atelier.adapters.aws.dynamodb.audit_log import save_events
+from atelier.audit_log.model import AuditEvent
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.routing.circuit_breaker import Bucket, Health, Scope
 
@@ -28,6 +37,7 @@ TIMES = (
     "last_success_at",
     "last_failure_at",
     "checked_at",
+    "disabled_until",
 )
 FACTS = ("failures_in_a_row", "cooldown_seconds", "error_class", "error_message")
 
@@ -40,7 +50,7 @@ class HealthItem(Item):
 
 
 class DynamoHealth:
-    """HealthStore on DynamoDB."""
+    """HealthStore and HealthSwitches on DynamoDB."""
 
     @staticmethod
     def bind(table_name: str) -> None:
@@ -64,6 +74,18 @@ class DynamoHealth:
         item = HealthItem(_pk(scope.workspace_id), _sk(scope), version=after.version, seen=_data(after))
         condition = HealthItem.version == before.version if before.version else HealthItem.pk.does_not_exist()
         return conditional(lambda: item.save(condition=condition), CONFLICT_CODES)
+
+    def switch(self, before: Health, after: Health, *, events: Sequence[AuditEvent]) -> bool:
+        version = before.version + 1
+        item = HealthItem(_pk(None), _sk(before.scope), version=version, seen=_data(after))
+        condition = HealthItem.version == before.version if before.version else HealthItem.pk.does_not_exist()
+        try:
+            with transaction() as write:
+                write.save(item, condition, part="health")
+                save_events(write, events)
+        except TransactionFailed:
+            return False
+        return True
 
 
 def _pk(workspace_id: str | None) -> str:

@@ -2,12 +2,12 @@
 
 pk wsp_…  sk ast_…     one asset; its id is derived from its generation or is its upload's, so recording is repeatable.
                        With `deleted_at` it is what remains of a deleted one: the id is taken, and is not recorded anew
-pk wsp_…  sk usage#storage   the bytes of all of them that are not deleted; see `usage.py`
+pk wsp_…  sk usage#storage   with the wallet's `delivered_bytes`, the bytes of all that are not deleted; see `usage.py`
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -22,17 +22,20 @@ from atelier.adapters.aws.dynamodb import (
     CompactJSON,
     ConditionsFailed,
     Item,
+    Transaction,
     conditional,
     newest_page,
     retry_conflicts,
     transaction,
 )
+from atelier.adapters.aws.dynamodb.projects import ProjectItem
 from atelier.adapters.aws.dynamodb.usage import STORAGE, UsageItem, complete_usage, put_usage, read_usage
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound
 from atelier.generations.model import DeliveredFile, Generation, InputAsset
+from atelier.library.clean_up import FileRecord
 from atelier.library.model import Asset, DeletedAsset
-from atelier.library.ports import ALL_ASSETS, AssetChanges, AssetFilter, AssetPage
+from atelier.library.ports import ALL_ASSETS, AssetChanges, AssetFilter, AssetPage, TargetProjectGone
 
 NAME_CHARACTERS_MAX = 80
 # The first characters of an id, after its prefix, are its time.
@@ -66,41 +69,18 @@ class AssetItem(Item):
     favorite = NumberAttribute(null=True)
     deleted_at = UnicodeAttribute(null=True)
     file_pending = NumberAttribute(null=True)
-    # The size was added to the counter when the asset was recorded; absent in assets from before the counter.
+    # The size was counted when the asset was recorded; absent in assets from before the counter.
     counted = NumberAttribute(null=True)
 
 
 class DynamoAssets:
-    """The library's Assets and the generations' AssetStore on DynamoDB."""
+    """The library's Assets and the generations' InputAssetStore on DynamoDB."""
 
     @staticmethod
     def bind(table_name: str) -> None:
         """Name the library's table."""
-        AssetItem.bind(table_name)
-        UsageItem.bind(table_name)
-
-    def record(self, generation: Generation, delivered: DeliveredFile, number: int) -> None:
-        made_from = [source.asset_id for sources in generation.recipe.inputs.values() for source in sources]
-        item = AssetItem(
-            generation.workspace_id,
-            delivered.id,
-            user_id=generation.user_id,
-            type=delivered.type,
-            name=_asset_name(generation.recipe.prompt, number),
-            format=delivered.format,
-            sha256=delivered.sha256,
-            size_bytes=delivered.size_bytes,
-            width=delivered.width,
-            height=delivered.height,
-            duration_ms=delivered.duration_ms,
-            no_thumbnail=None if delivered.has_thumbnail else 1,
-            made_from=made_from or None,
-            notes=list(delivered.notes) or None,
-            generation_id=generation.id,
-            project_id=generation.project_id,
-            created_at=rfc3339(generation.created_at),
-        )
-        _record(item)
+        for item in (AssetItem, ProjectItem, UsageItem):
+            item.bind(table_name)
 
     def input_asset(self, workspace_id: str, asset_id: str, asset_type: str) -> InputAsset:
         asset = self.get(workspace_id, asset_id)
@@ -108,10 +88,10 @@ class DynamoAssets:
             raise NotFound
         return InputAsset(asset.id, asset.sha256, asset.format, asset.width, asset.height, asset.duration_ms)
 
-    def stored_bytes(self, workspace_id: str) -> int:
+    def counted_bytes(self, workspace_id: str) -> int:
         return read_usage(workspace_id, STORAGE, consistent=False).used
 
-    def count_stored_bytes(self, workspace_id: str) -> int:
+    def count_bytes(self, workspace_id: str) -> int:
         return complete_usage(workspace_id, STORAGE, lambda: _count_earlier_bytes(workspace_id)).used
 
     def is_kept(self, workspace_id: str, asset_id: str) -> bool:
@@ -137,7 +117,7 @@ class DynamoAssets:
     def find_with_deleted(self, workspace_id: str, asset_ids: Iterable[str]) -> tuple[Asset | DeletedAsset, ...]:
         keys = [(workspace_id, asset_id) for asset_id in dict.fromkeys(asset_ids)]
         items = AssetItem.batch_get(keys, consistent_read=True) if keys else ()
-        return tuple(_deleted_asset(item) if item.deleted_at else _asset(item) for item in items)
+        return tuple(map(decode_any_asset, items))
 
     def deleted(self, workspace_id: str, asset_ids: Iterable[str]) -> frozenset[str]:
         """Those of these assets that were deleted."""
@@ -216,28 +196,36 @@ class DynamoAssets:
                 actions.append(attribute.set(1 if value is True else value))
         item = AssetItem(workspace_id, asset_id)
         is_there = AssetItem.pk.exists() & AssetItem.deleted_at.does_not_exist()
-        if not conditional(lambda: item.update(actions, condition=is_there)):
+        if project_id := changes.get("project_id"):
+            self._change_project(item, actions, is_there, str(project_id))
+        elif not conditional(lambda: item.update(actions, condition=is_there)):
             raise NotFound
 
+    @staticmethod
+    def _change_project(item: AssetItem, actions: list[Action], is_there: Condition, project_id: str) -> None:
+        def write_change() -> None:
+            with transaction() as write:
+                write.update(item, actions, is_there, part="asset")
+                # A project that is moved to another workspace at this moment takes nothing more.
+                takes_assets = ProjectItem.pk.exists() & ProjectItem.archived_at.does_not_exist()
+                write.check(ProjectItem, item.pk, project_id, takes_assets, part="project")
+
+        try:
+            retry_conflicts(write_change, busy=BUSY, tries_max=TRIES_MAX)
+        except ConditionsFailed as error:
+            raise (NotFound if "asset" in error.parts else TargetProjectGone) from error
+
     def delete(self, workspace_id: str, asset_id: str, now: datetime) -> DeletedAsset:
-        # What a person wrote goes; the facts about the file stay.
-        written = (AssetItem.description, AssetItem.tags, AssetItem.favorite, AssetItem.archived_at, AssetItem.notes)
-        actions: list[Action] = [
-            AssetItem.deleted_at.set(rfc3339(now)),
-            AssetItem.file_pending.set(1),
-            AssetItem.name.remove(),
-            *(attribute.remove() for attribute in written),
-        ]
         stored = self._item(workspace_id, asset_id)
         if stored.deleted_at:
             return _deleted_asset(stored)
         # The counter must include this asset before it is subtracted.
-        self.count_stored_bytes(workspace_id)
+        self.count_bytes(workspace_id)
 
         def write_deletion() -> None:
             with transaction() as write:
                 is_there = AssetItem.pk.exists() & AssetItem.deleted_at.does_not_exist()
-                write.update(AssetItem(workspace_id, asset_id), actions, is_there, part="asset")
+                write.update(AssetItem(workspace_id, asset_id), deletion_actions(now), is_there, part="asset")
                 put_usage(write, workspace_id, STORAGE, -int(stored.size_bytes))
 
         # Without the condition, another request has deleted it at the same moment.
@@ -256,6 +244,16 @@ class DynamoAssets:
         )
         return next(iter(found), None) is not None
 
+    def file_records(self, workspace_id: str) -> Iterator[FileRecord]:
+        items = AssetItem.query(
+            workspace_id,
+            AssetItem.sk.between("ast_", "ast_~"),
+            filter_condition=AssetItem.deleted_at.does_not_exist(),
+            consistent_read=True,
+        )
+        for item in items:
+            yield FileRecord(item.sk, item.sha256, item.format, parse_rfc3339(item.created_at))
+
     def settle_file(self, workspace_id: str, asset_id: str) -> None:
         item = AssetItem(workspace_id, asset_id)
         conditional(lambda: item.update([AssetItem.file_pending.remove()], condition=AssetItem.deleted_at.exists()))
@@ -266,6 +264,55 @@ class DynamoAssets:
             return AssetItem.get(workspace_id, asset_id, consistent_read=True)
         except DoesNotExist as error:
             raise NotFound from error
+
+
+def put_delivered(write: Transaction, generation: Generation, number: int, delivered: DeliveredFile) -> None:
+    """Add to a transaction the asset of a delivered file (one put, part `asset_part`). Whoever calls this counts its
+    bytes in the same transaction. number: its place among the files of its generation, from 0."""
+    made_from = [source.asset_id for sources in generation.recipe.inputs.values() for source in sources]
+    item = AssetItem(
+        generation.workspace_id,
+        delivered.id,
+        user_id=generation.user_id,
+        type=delivered.type,
+        name=_asset_name(generation.recipe.prompt, number),
+        format=delivered.format,
+        sha256=delivered.sha256,
+        size_bytes=delivered.size_bytes,
+        width=delivered.width,
+        height=delivered.height,
+        duration_ms=delivered.duration_ms,
+        no_thumbnail=None if delivered.has_thumbnail else 1,
+        made_from=made_from or None,
+        notes=list(delivered.notes) or None,
+        generation_id=generation.id,
+        project_id=generation.project_id,
+        created_at=rfc3339(generation.created_at),
+        counted=1,
+    )
+    write.save(item, AssetItem.pk.does_not_exist(), part=asset_part(delivered.id))
+
+
+def asset_part(asset_id: str) -> str:
+    """The name of the part of a transaction that writes this asset."""
+    return f"asset {asset_id}"
+
+
+def deletion_actions(now: datetime) -> list[Action]:
+    """The change of an item that becomes what remains of a deleted asset. What a person wrote goes; the facts about the
+    file stay."""
+    written = (AssetItem.description, AssetItem.tags, AssetItem.favorite, AssetItem.archived_at, AssetItem.notes)
+    return [
+        AssetItem.deleted_at.set(rfc3339(now)),
+        AssetItem.file_pending.set(1),
+        AssetItem.name.remove(),
+        *(attribute.remove() for attribute in written),
+    ]
+
+
+def decode_any_asset(item: AssetItem) -> Asset | DeletedAsset:
+    """The asset, or what remains of a deleted one."""
+    return _deleted_asset(item) if item.deleted_at else _asset(item)
 
 
 def _record(item: AssetItem) -> bool:

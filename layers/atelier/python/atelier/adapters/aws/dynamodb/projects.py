@@ -136,7 +136,7 @@ class DynamoProjects:
     def count(self, workspace_id: str) -> int:
         """How many projects of a workspace are not archived."""
         _complete_count(workspace_id)
-        return read_usage(workspace_id, PROJECTS).used
+        return max(read_usage(workspace_id, PROJECTS).used, 0)
 
     def budget(self, workspace_id: str, name: str) -> Budget | None:
         try:
@@ -171,8 +171,8 @@ class DynamoProjects:
         _complete_count(project.workspace_id)
         try:
             with transaction() as write:
-                write.save(_project_item(project), ProjectItem.pk.does_not_exist(), part="project")
-                write.save(_budget_item(budget), BudgetItem.pk.does_not_exist(), part="budget")
+                write.save(project_item(project), ProjectItem.pk.does_not_exist(), part="project")
+                write.save(budget_item(budget), BudgetItem.pk.does_not_exist(), part="budget")
                 put_usage(write, project.workspace_id, PROJECTS, 1, most=projects_max)
                 save_events(write, events)
         except ConditionsFailed as error:
@@ -185,7 +185,7 @@ class DynamoProjects:
 
     def get(self, workspace_id: str, project_id: str) -> Project:
         try:
-            return _project(ProjectItem.get(workspace_id, project_id, consistent_read=True))
+            return decode_project(ProjectItem.get(workspace_id, project_id, consistent_read=True))
         except DoesNotExist as error:
             raise NotFound from error
 
@@ -198,7 +198,7 @@ class DynamoProjects:
         items, next_id = newest_page(
             ProjectItem, workspace_id, ("prj_", "prj_~"), matching=conditions[archived], after=after_id, limit=limit
         )
-        return ProjectPage(tuple(map(_project, items)), next_id)
+        return ProjectPage(tuple(map(decode_project, items)), next_id)
 
     def change(
         self,
@@ -272,7 +272,7 @@ class DynamoProjects:
             raise StaleProject from error
 
     def create_budget(self, budget: Budget) -> None:
-        item = _budget_item(budget)
+        item = budget_item(budget)
         conditional(lambda: item.save(condition=BudgetItem.pk.does_not_exist()), CONFLICT_CODES)
 
     def change_budget(self, before: Budget, after: Budget, events: Sequence[AuditEvent] = ()) -> None:
@@ -288,26 +288,20 @@ class DynamoProjects:
     def alerts(self, workspace_id: str, name: str) -> tuple[Alert, ...]:
         prefix = f"alert#{name}#"
         found = AlertItem.query(workspace_id, AlertItem.sk.startswith(prefix), consistent_read=True, limit=ALERTS_MAX)
-        return tuple(sorted(map(_alert, found), key=lambda alert: (alert.triggered_at, alert.threshold), reverse=True))
+        return tuple(
+            sorted(map(decode_alert, found), key=lambda alert: (alert.triggered_at, alert.threshold), reverse=True)
+        )
 
     def raise_alert(self, alert: Alert) -> Alert:
-        item = AlertItem(
-            alert.workspace_id,
-            f"alert#{alert.budget}#{alert.id}",
-            threshold=alert.threshold,
-            limit_microusd=alert.limit_microusd,
-            spent_microusd=alert.spent_microusd,
-            period=alert.period,
-            triggered_at=rfc3339(alert.triggered_at),
-        )
+        item = alert_item(alert)
         try:
             # Read first: most of the time the alert was raised before, and a read is cheaper than a failed write.
-            return _alert(AlertItem.get(item.pk, item.sk, consistent_read=True))
+            return decode_alert(AlertItem.get(item.pk, item.sk, consistent_read=True))
         except DoesNotExist:
             pass
         if conditional(lambda: item.save(condition=AlertItem.pk.does_not_exist()), CONFLICT_CODES):
             return alert
-        return _alert(AlertItem.get(item.pk, item.sk, consistent_read=True))
+        return decode_alert(AlertItem.get(item.pk, item.sk, consistent_read=True))
 
     def acknowledge(self, workspace_id: str, name: str, alert_id: str, now: datetime) -> Alert:
         item = AlertItem(workspace_id, f"alert#{name}#{alert_id}")
@@ -315,7 +309,7 @@ class DynamoProjects:
         acknowledgement: list[Action] = [AlertItem.acknowledged_at.set(rfc3339(now))]
         conditional(lambda: item.update(acknowledgement, condition=first), CONFLICT_CODES)
         try:
-            return _alert(AlertItem.get(item.pk, item.sk, consistent_read=True))
+            return decode_alert(AlertItem.get(item.pk, item.sk, consistent_read=True))
         except DoesNotExist as error:
             raise NotFound from error
 
@@ -360,7 +354,7 @@ def _limit_condition(before: Budget) -> Condition:
     return BudgetItem.pk.exists() & same
 
 
-def _project_item(project: Project) -> ProjectItem:
+def project_item(project: Project) -> ProjectItem:
     return ProjectItem(
         project.workspace_id,
         project.id,
@@ -374,7 +368,7 @@ def _project_item(project: Project) -> ProjectItem:
     )
 
 
-def _budget_item(budget: Budget) -> BudgetItem:
+def budget_item(budget: Budget) -> BudgetItem:
     return BudgetItem(
         budget.workspace_id,
         f"budget#{budget.name}",
@@ -389,7 +383,7 @@ def _budget_item(budget: Budget) -> BudgetItem:
     )
 
 
-def _project(item: ProjectItem) -> Project:
+def decode_project(item: ProjectItem) -> Project:
     return Project(
         id=item.sk,
         workspace_id=item.pk,
@@ -417,7 +411,22 @@ def _budget(item: BudgetItem) -> Budget:
     )
 
 
-def _alert(item: AlertItem) -> Alert:
+def alert_item(alert: Alert) -> AlertItem:
+    """The stored form of an alert."""
+    return AlertItem(
+        alert.workspace_id,
+        f"alert#{alert.budget}#{alert.id}",
+        threshold=alert.threshold,
+        limit_microusd=alert.limit_microusd,
+        spent_microusd=alert.spent_microusd,
+        period=alert.period,
+        triggered_at=rfc3339(alert.triggered_at),
+        acknowledged_at=rfc3339(alert.acknowledged_at) if alert.acknowledged_at else None,
+        published_at=rfc3339(alert.published_at) if alert.published_at else None,
+    )
+
+
+def decode_alert(item: AlertItem) -> Alert:
     _, budget, alert_id = item.sk.split("#")
     return Alert(
         id=alert_id,

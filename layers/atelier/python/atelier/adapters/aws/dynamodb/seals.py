@@ -45,13 +45,13 @@ class DynamoSeals:
             limit=1,
             page_size=1,
         )
-        return next((_seal(item) for item in found), None)
+        return next((seal_of(item) for item in found), None)
 
     def between(self, workspace_id: str, first: int, last: int) -> list[Seal]:
         # Read consistently although seals never change: if a new seal were missing here, its movements would seem
         # unsealed.
         found = SealItem.query(workspace_id, SealItem.sk.between(_key(first), _key(last)), consistent_read=True)
-        return [_seal(item) for item in found]
+        return [seal_of(item) for item in found]
 
     def append(self, workspace_id: str, seal: Seal) -> None:
         text = json.dumps(to_public(seal), separators=(",", ":"))
@@ -69,13 +69,13 @@ class DynamoSeals:
             page_size=limit,
             last_evaluated_key={"pk": {"S": workspace_id}, "sk": {"S": after_key}} if after_key else None,
         )
-        forms = tuple(_public_movement(item) for item in page)
+        forms = tuple(movement_form(item) for item in page)
         last: dict[str, Any] | None = page.last_evaluated_key
         return PublicMovementPage(forms, last["sk"]["S"] if last else None)
 
     def public_movements_of(self, workspace_id: str, movement_ids: Sequence[tuple[str, str]]) -> list[PublicForm]:
         keys = [(workspace_id, f"{MOVEMENT_PREFIX}{order}#{key}") for order, key in movement_ids]
-        found = {item.sk: _public_movement(item) for item in MovementItem.batch_get(keys, consistent_read=True)}
+        found = {item.sk: movement_form(item) for item in MovementItem.batch_get(keys, consistent_read=True)}
         return [found[sk] for _, sk in keys if sk in found]
 
 
@@ -91,18 +91,20 @@ def new_movements(records: Iterable[Mapping[str, Any]]) -> dict[str, Iterator[Pu
 
 
 def _movement(image: dict[str, dict[str, Any]]) -> PublicForm:
-    return _public_movement(MovementItem.from_raw_data(image))
+    return movement_form(MovementItem.from_raw_data(image))
 
 
 def _key(number: int) -> str:
     return f"seal#{number:012d}"
 
 
-def _seal(item: SealItem) -> Seal:
+def seal_of(item: SealItem) -> Seal:
+    """A stored seal."""
     return from_public(json.loads(item.seal))
 
 
-def _public_movement(item: MovementItem) -> PublicForm:
+def movement_form(item: MovementItem) -> PublicForm:
+    """A stored movement in its public form."""
     hold: dict[str, Any] | None = item.hold
     return {
         "key": item.key,

@@ -1,7 +1,7 @@
 """How much a workspace has of what its tier limits, in the library's table.
 
     pk wsp_…  sk usage#projects     projects that are not archived
-    pk wsp_…  sk usage#storage      bytes of stored files
+    pk wsp_…  sk usage#storage      bytes of stored files, beside those that the wallet counts (`delivered_bytes`)
 
 A counter changes in the transaction of what it counts. What a workspace had before there were counters is added once,
 by whoever first needs the whole (`complete_usage`); `complete` says that this was done.
@@ -15,7 +15,7 @@ from pynamodb.attributes import NumberAttribute
 from pynamodb.exceptions import DoesNotExist
 from pynamodb.expressions.update import Action
 
-from atelier.adapters.aws.dynamodb import CONFLICT_CODES, Item, Transaction, conditional
+from atelier.adapters.aws.dynamodb import CONFLICT_CODES, Item, ItemAddress, Transaction, conditional
 from atelier.dataclass import dataclass
 
 PROJECTS, STORAGE = "projects", "storage"
@@ -32,7 +32,8 @@ class UsageItem(Item):
 
 @dataclass(frozen=True, slots=True)
 class StoredUsage:
-    """A counter. `is_complete`: it includes what the workspace had before there were counters."""
+    """A counter. `used` of stored bytes may be below 0, because the wallet counts what generations deliver, and this
+    counter what is deleted of it. `is_complete`: it includes what the workspace had before there were counters."""
 
     used: int
     is_complete: bool
@@ -51,7 +52,17 @@ def read_usage(workspace_id: str, name: str, *, consistent: bool = True) -> Stor
         item = UsageItem.get(workspace_id, _key(name), consistent_read=consistent)
     except DoesNotExist:
         return StoredUsage(0, is_complete=False)
-    return StoredUsage(max(int(item.used or 0), 0), is_complete=bool(item.complete))
+    return StoredUsage(int(item.used or 0), is_complete=bool(item.complete))
+
+
+def storage_address(workspace_id: str) -> ItemAddress:
+    """The address of a workspace's counter of stored bytes, for reading it in one batch with other items."""
+    return UsageItem, workspace_id, _key(STORAGE)
+
+
+def used_from_item(item: Item | None) -> int:
+    """The count in an item read by `storage_address`; 0 when there is none, as before its first change."""
+    return int(item.used or 0) if isinstance(item, UsageItem) else 0
 
 
 def complete_usage(workspace_id: str, name: str, count_earlier: Callable[[], int]) -> StoredUsage:

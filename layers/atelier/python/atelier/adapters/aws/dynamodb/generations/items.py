@@ -35,12 +35,14 @@ class GenerationItem(Item):
     """The state of one generation. Missing attributes have defaults; see `generation`."""
 
     user_id = UnicodeAttribute()
+    token_id = UnicodeAttribute(null=True)
     kind = UnicodeAttribute()
     recipe = CompactJSON(null=True)
     candidates = CompactJSON()
     price_version = UnicodeAttribute()
     watermark = NumberAttribute()
     project_id = UnicodeAttribute(null=True)
+    webhook_url = UnicodeAttribute(null=True)
     quote_id = UnicodeAttribute(null=True)
     budgets = CompactJSON(null=True)
     reserved_microusd = NumberAttribute(null=True)
@@ -69,6 +71,9 @@ class GenerationItem(Item):
     parent_id = UnicodeAttribute(null=True)
     stage = UnicodeAttribute(null=True)
     finish_reason = UnicodeAttribute(null=True)
+    # The workspace from which it was moved, with its project, and when.
+    moved_from = UnicodeAttribute(null=True)
+    moved_at = UnicodeAttribute(null=True)
     # The time, and after a space the candidate whose slot is reserved for then.
     delayed = UnicodeAttribute(null=True)
 
@@ -187,6 +192,7 @@ def _attempt_data(attempt: Attempt, *, with_cost: bool) -> dict[str, Any]:
         **({"error_class": attempt.error_class} if attempt.error_class else {}),
         **({"key": attempt.key} if attempt.key else {}),
         **({"cost": [attempt.cost_microusd, attempt.cost_source]} if with_cost and attempt.cost_microusd else {}),
+        **({"estimate": attempt.estimated_microusd} if attempt.estimated_microusd else {}),
     }
 
 
@@ -235,6 +241,7 @@ def decode_generation(item: GenerationItem, recipe: dict[str, Any]) -> Generatio
         id=item.sk,
         workspace_id=item.pk,
         user_id=item.user_id,
+        token_id=item.token_id,
         recipe=_recipe(item.kind, recipe),
         candidates=tuple(item.candidates),
         price_version=item.price_version,
@@ -244,6 +251,7 @@ def decode_generation(item: GenerationItem, recipe: dict[str, Any]) -> Generatio
         created_at=parse_rfc3339(item.created_at),
         deadline_at=parse_rfc3339(item.deadline_at),
         project_id=item.project_id,
+        webhook_url=item.webhook_url,
         quote_id=item.quote_id,
         budgets=tuple(item.budgets or ()),
         reserved_microusd=int(item.reserved_microusd or 0),
@@ -264,6 +272,7 @@ def decode_generation(item: GenerationItem, recipe: dict[str, Any]) -> Generatio
                 attempt.get("error_class"),
                 attempt.get("key"),
                 *attempt.get("cost", single_cost),
+                estimated_microusd=attempt.get("estimate"),
             )
             for attempt in attempts
         ),

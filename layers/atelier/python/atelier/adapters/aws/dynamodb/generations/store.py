@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +29,7 @@ from atelier.adapters.aws.dynamodb.generations.items import (
     attempts_data,
     decode_generation,
 )
+from atelier.adapters.aws.dynamodb.generations.prompt_refusals import PromptRefusalItem
 from atelier.adapters.aws.dynamodb.generations.transactions import (
     expired_condition,
     final_actions,
@@ -37,12 +38,16 @@ from atelier.adapters.aws.dynamodb.generations.transactions import (
     put_new,
 )
 from atelier.adapters.aws.dynamodb.ledger.transactions import put_hold, put_late_result, put_settlement
+from atelier.adapters.aws.dynamodb.library import asset_part, put_delivered
 from atelier.adapters.aws.dynamodb.projects import budget_part, put_reservations, put_spending
+from atelier.adapters.aws.dynamodb.usage import STORAGE, put_usage
 from atelier.clock import rfc3339
 from atelier.errors import NotFound
 from atelier.generations.model import (
     OPEN_STATUSES,
+    DeliveredFile,
     Generation,
+    Status,
 )
 from atelier.generations.ports import (
     Filters,
@@ -66,7 +71,7 @@ class DynamoGenerations:
     @staticmethod
     def bind(table_name: str) -> None:
         """Name the generations' table."""
-        for item in (GenerationItem, RecipeItem, CallbackItem, RedeemedQuoteItem, ReuseItem):
+        for item in (GenerationItem, RecipeItem, CallbackItem, RedeemedQuoteItem, ReuseItem, PromptRefusalItem):
             item.bind(table_name)
 
     def open_with_hold(self, generation: Generation, opening: HoldPlan) -> None:
@@ -134,25 +139,31 @@ class DynamoGenerations:
         except ConditionsFailed as error:
             raise GenerationChanged from error
 
-    def close_with_ending(self, generation: Generation, ending: SettlementPlan) -> None:
-        def put(write: Transaction) -> None:
-            put_settlement(write, generation.workspace_id, ending)
+    def close_with_ending(
+        self, generation: Generation, ending: SettlementPlan, files: Sequence[DeliveredFile] = ()
+    ) -> None:
+        def put(write: Transaction, new_bytes: int) -> None:
+            put_settlement(write, generation.workspace_id, ending, delivered_bytes=new_bytes)
 
-        condition = open_condition(generation.begun_count)
-        self._close(generation, final_actions(generation), condition, put, released=generation.reserved_microusd)
+        condition, released = open_condition(generation.begun_count), generation.reserved_microusd
+        self._close(generation, final_actions(generation), condition, put, released=released, files=files)
 
-    def close_as_ended(self, generation: Generation) -> None:
-        condition = open_condition(generation.begun_count)
-        released = generation.reserved_microusd
-        self._close(generation, final_actions(generation), condition, lambda write: None, released=released)
+    def close_as_ended(self, generation: Generation, files: Sequence[DeliveredFile] = ()) -> None:
+        def put(write: Transaction, new_bytes: int) -> None:
+            # This end does not write the wallet, so the library counts.
+            if new_bytes:
+                put_usage(write, generation.workspace_id, STORAGE, new_bytes)
 
-    def deliver_late(self, generation: Generation, movement: Movement) -> None:
-        def put(write: Transaction) -> None:
-            put_late_result(write, generation.workspace_id, movement)
+        condition, released = open_condition(generation.begun_count), generation.reserved_microusd
+        self._close(generation, final_actions(generation), condition, put, released=released, files=files)
+
+    def deliver_late(self, generation: Generation, movement: Movement, files: Sequence[DeliveredFile] = ()) -> None:
+        def put(write: Transaction, new_bytes: int) -> None:
+            put_late_result(write, generation.workspace_id, movement, delivered_bytes=new_bytes)
 
         actions = [*final_actions(generation), GenerationItem.failure.remove()]
         # The reservation was released when the generation expired.
-        self._close(generation, actions, expired_condition(generation), put, released=0)
+        self._close(generation, actions, expired_condition(generation), put, released=0, files=files)
 
     def book_late(self, generation: Generation) -> None:
         actions: list[Action] = [
@@ -162,22 +173,28 @@ class DynamoGenerations:
         ]
         if generation.usage:
             actions.append(GenerationItem.usage.set(generation.usage))
-        self._close(generation, actions, expired_condition(generation), lambda write: None, released=0)
+        self._close(generation, actions, expired_condition(generation), lambda write, _: None, released=0)
 
     @staticmethod
     def _close(
         generation: Generation,
         actions: list[Action],
         condition: Condition,
-        add_parts: Callable[[Transaction], None],
+        add_parts: Callable[[Transaction, int], None],
         *,
         released: int,
+        files: Sequence[DeliveredFile] = (),
     ) -> None:
+        """Write an end and its new files. add_parts(write, new_bytes): adds the parts of this kind of end; new_bytes:
+        the size of the files that the transaction records."""
         item = GenerationItem(generation.workspace_id, generation.id)
+        new_files = dict(enumerate(files))
 
         def write_all() -> None:
             with transaction() as write:
-                add_parts(write)
+                add_parts(write, sum(file.size_bytes for file in new_files.values()))
+                for number, file in new_files.items():
+                    put_delivered(write, generation, number, file)
                 write.update(item, actions, condition, part="generation")
                 put_spending(
                     write,
@@ -187,11 +204,23 @@ class DynamoGenerations:
                     spent=generation.cost_microusd - generation.counted_microusd,
                 )
 
-        try:
+        def write_patiently() -> None:
             # After a conflict, a parallel write to the same wallet has won and nothing of this one is written.
             retry_conflicts(write_all, busy="The wallet is busy. Try again.", tries_max=CONFLICTS_MAX)
+
+        try:
+            write_patiently()
         except ConditionsFailed as error:
-            raise GenerationChanged from error
+            # Until 2026-11-29 the assets were recorded and counted before the end, by a write of their own.
+            recorded = [number for number, file in new_files.items() if asset_part(file.id) in error.parts]
+            if len(recorded) < len(error.parts):
+                raise GenerationChanged from error
+            for number in recorded:
+                del new_files[number]
+            try:
+                write_patiently()
+            except ConditionsFailed as again:
+                raise GenerationChanged from again
 
     def get(self, workspace_id: str, generation_id: str) -> Generation:
         try:
@@ -262,6 +291,22 @@ class DynamoGenerations:
             GenerationItem.sk.between(floor_id("gen", created_after), "gen_~"),
             filter_condition=_not_a_stage_condition()
             & GenerationItem.status.is_in(*(status.value for status in OPEN_STATUSES)),
+            consistent_read=True,
+        )
+        return [decode_generation(item, self._recipe(item)) for item in items]
+
+    def unfinished_of(self, workspace_id: str, project_id: str, expired_after: datetime) -> list[Generation]:
+        """The open generations of a project, and those that have expired after an instant; a run without its stages
+        (consistent read)."""
+        # All ids: an id contains the time at which it was bound to an idempotency key, which may be long ago.
+        expired = (GenerationItem.status == Status.EXPIRED.value) & (
+            GenerationItem.deadline_at > rfc3339(expired_after)
+        )
+        is_open = GenerationItem.status.is_in(*(status.value for status in OPEN_STATUSES))
+        items = GenerationItem.query(
+            workspace_id,
+            GenerationItem.sk.between("gen_", "gen_~"),
+            filter_condition=_not_a_stage_condition() & (GenerationItem.project_id == project_id) & (is_open | expired),
             consistent_read=True,
         )
         return [decode_generation(item, self._recipe(item)) for item in items]

@@ -29,12 +29,19 @@ from atelier.identity.permissions import Role
 class DynamoAccessReads:
     """AccessReads on DynamoDB.
 
-    `prefetch_address`: workspace id → address of one more item, of any table, that each authorization reads in its
-    batch. After the read, `prefetched` is that item, or None when it does not exist."""
+    `wallet_address`, `counter_address`: workspace id → addresses of two more items, of other tables, that each
+    authorization reads in its batch; the counter with eventual consistency. After the read, `wallet` and `counter` are
+    those items, None where there is none."""
 
-    def __init__(self, prefetch_address: Callable[[str], ItemAddress] | None = None) -> None:
-        self._prefetch_address = prefetch_address
-        self.prefetched: Item | None = None
+    def __init__(
+        self,
+        wallet_address: Callable[[str], ItemAddress] | None = None,
+        counter_address: Callable[[str], ItemAddress] | None = None,
+    ) -> None:
+        self._wallet_address = wallet_address
+        self._counter_address = counter_address
+        self.wallet: Item | None = None
+        self.counter: Item | None = None
 
     @staticmethod
     def bind(table_name: str) -> None:
@@ -75,11 +82,11 @@ class DynamoAccessReads:
         )
 
     def _read_with_prefetch(self, workspace_id: str, keys: list[tuple[str, str]]) -> dict[tuple[str, str], Item]:
-        if self._prefetch_address is None:
+        if self._wallet_address is None or self._counter_address is None:
             return read_items(keys, consistent=True)
-        place = self._prefetch_address(workspace_id)
-        found = batch_read([place, *((IdentityItem, *key) for key in keys)])
-        self.prefetched = found.pop(place, None)
+        wallet, counter = self._wallet_address(workspace_id), self._counter_address(workspace_id)
+        found = batch_read([wallet, *((IdentityItem, *key) for key in keys)], eventual=[counter])
+        self.wallet, self.counter = found.pop(wallet, None), found.pop(counter, None)
         return {(pk, sk): item for (_, pk, sk), item in found.items()}
 
 

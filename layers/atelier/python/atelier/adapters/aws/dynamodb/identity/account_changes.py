@@ -13,8 +13,8 @@ from atelier.adapters.aws.dynamodb import (
     Transaction,
     TransactionConflict,
     pause_with_jitter,
-    retry_conflicts,
     transaction,
+    write_transaction,
 )
 from atelier.adapters.aws.dynamodb.audit_log import save_events
 from atelier.adapters.aws.dynamodb.identity.email_claims import ReservedEmailItem, email_pk, is_available
@@ -26,17 +26,18 @@ from atelier.adapters.aws.dynamodb.identity.items import (
     MailboxItem,
     SessionItem,
     UserItem,
+    directory_of,
     read_items,
     session_sk,
 )
 from atelier.adapters.aws.dynamodb.identity.mailbox_claims import OTHER_WALLET, claim_key_of, is_free, save_claim
 from atelier.adapters.aws.dynamodb.identity.mails import save_mail
-from atelier.adapters.aws.dynamodb.identity.pending_links import save_link_mail, use_link
+from atelier.adapters.aws.dynamodb.identity.pending_links import end_links, save_link_mail, use_link
 from atelier.clock import rfc3339
 from atelier.errors import Conflict, Unavailable
 from atelier.identity.account_changes import EmailMove, PasswordChange
 from atelier.identity.model import Credentials, EmailTaken, Session, User
-from atelier.identity.pending_link import LinkRefused
+from atelier.identity.pending_link import LinkRefused, Purpose
 
 BUSY = "The account is busy just now. Try again."
 TRIES_MAX = 5
@@ -47,6 +48,10 @@ class DecoyItem(IdentityItem, discriminator="decoy"):
     """Written in place of a link or of a mail, for an address without an account. Nothing reads it."""
 
     expires_at_seconds = NumberAttribute()
+
+
+# Whoever knew the old password, or had a session, may have begun these.
+ENDED_WITH_PASSWORD = (Purpose.RESET_PASSWORD, Purpose.CHANGE_EMAIL, Purpose.LINK_LOGIN)
 
 
 class DynamoAccountChanges:
@@ -64,29 +69,30 @@ class DynamoAccountChanges:
             [UserItem.ways_in.set((UserItem.ways_in | 1) + 1)] if change.credentials.password_hash is None else []
         )
 
-        def write_all() -> None:
-            with transaction() as write:
-                write.update(
-                    CredentialsItem(email_pk(change.credentials.email), CREDENTIALS),
-                    [CredentialsItem.password_hash.set(change.password_hash)],
-                    _unchanged(change.credentials),
-                    part="credentials",
-                )
-                write.update(
-                    UserItem(user.id, PROFILE),
-                    [UserItem.email.set(user.email), *counts_a_way],
-                    UserItem.email == user.email,
-                    part="user",
-                )
-                if change.link is not None:
-                    use_link(write, change.link, change.at, part="link")
-                _end_sessions(write, change.ended, change.at)
-                for mail in change.mails:
-                    save_mail(write, mail)
-                save_events(write, change.events)
+        def write_all(write: Transaction) -> None:
+            write.update(
+                CredentialsItem(email_pk(change.credentials.email), CREDENTIALS),
+                [CredentialsItem.password_hash.set(change.password_hash)],
+                _unchanged(change.credentials),
+                part="credentials",
+            )
+            write.update(
+                UserItem(user.id, PROFILE),
+                [UserItem.email.set(user.email), *counts_a_way],
+                UserItem.email == user.email,
+                part="user",
+            )
+            if change.link is not None:
+                use_link(write, change.link, change.at, part="link")
+            used = change.link.link.purpose if change.link else None
+            end_links(write, user.id, *(purpose for purpose in ENDED_WITH_PASSWORD if purpose != used))
+            end_sessions(write, change.ended, change.at)
+            for mail in change.mails:
+                save_mail(write, mail)
+            save_events(write, change.events)
 
         try:
-            retry_conflicts(write_all, busy=BUSY, tries_max=TRIES_MAX)
+            write_transaction(write_all, busy=BUSY, tries_max=TRIES_MAX)
         except ConditionsFailed as error:
             raise _refusal(error) from error
 
@@ -116,12 +122,11 @@ class DynamoAccountChanges:
     def write_decoy(self, email_digest: str, at: datetime) -> None:
         expires_at_seconds = int((at + DECOY_RETENTION).timestamp())
 
-        def write_both() -> None:
-            with transaction() as write:
-                for place in ("decoy#link", "decoy#mail"):
-                    write.save(DecoyItem(f"address#{email_digest}", place, expires_at_seconds=expires_at_seconds))
+        def write_both(write: Transaction) -> None:
+            for place in ("decoy#link", "decoy#mail"):
+                write.save(DecoyItem(f"address#{email_digest}", place, expires_at_seconds=expires_at_seconds))
 
-        retry_conflicts(write_both, busy=BUSY, tries_max=TRIES_MAX)
+        write_transaction(write_both, busy=BUSY, tries_max=TRIES_MAX)
 
 
 def _move(write: Transaction, move: EmailMove) -> None:
@@ -151,6 +156,7 @@ def _move(write: Transaction, move: EmailMove) -> None:
         UserItem(user.id, PROFILE),
         [
             UserItem.email.set(email),
+            UserItem.directory.set(directory_of(email)),
             UserItem.email_verified.set(True),
             UserItem.email_verified_at.set(rfc3339(move.at)),
         ],
@@ -160,7 +166,7 @@ def _move(write: Transaction, move: EmailMove) -> None:
     use_link(write, move.link, move.at, part="link")
     if move.follow_up is not None:
         save_link_mail(write, move.follow_up)
-    _end_sessions(write, move.ended, move.at)
+    end_sessions(write, move.ended, move.at)
     for mail in move.mails:
         save_mail(write, mail)
     save_events(write, move.events)
@@ -186,7 +192,8 @@ def _claim_mailbox(
         put_mailbox_state(write, user.workspace_id, MailboxState.SHARED, part="wallet")
 
 
-def _end_sessions(write: Transaction, sessions: Iterable[Session], at: datetime) -> None:
+def end_sessions(write: Transaction, sessions: Iterable[Session], at: datetime) -> None:
+    """Add the end of sessions to a transaction."""
     for session in sessions:
         write.update(
             SessionItem(session.user_id, session_sk(session.id)),

@@ -9,7 +9,7 @@ from typing import Any
 
 from pynamodb.exceptions import DoesNotExist, PynamoDBException
 
-from atelier.adapters.aws.dynamodb import ConditionsFailed, newest_page, retry_conflicts, transaction
+from atelier.adapters.aws.dynamodb import ConditionsFailed, Transaction, newest_page, write_transaction
 from atelier.adapters.aws.dynamodb.audit_log import save_events
 from atelier.adapters.aws.dynamodb.identity.items import (
     TOKEN_COUNT,
@@ -45,19 +45,18 @@ class DynamoApiTokens:
         IdentityItem.bind(table_name)
 
     def add_token(self, token: ApiToken, events: Sequence[AuditEvent] = ()) -> None:
-        def write_both() -> None:
-            with transaction() as write:
-                write.save(token_item(token), TokenItem.pk.does_not_exist(), part="token")
-                write.update(
-                    TokenCountItem(token.workspace_id, TOKEN_COUNT),
-                    [TokenCountItem.living.add(1)],
-                    TokenCountItem.living.does_not_exist() | (TokenCountItem.living < TOKENS_PER_WORKSPACE_MAX),
-                    part="count",
-                )
-                save_events(write, events)
+        def write_both(write: Transaction) -> None:
+            write.save(token_item(token), TokenItem.pk.does_not_exist(), part="token")
+            write.update(
+                TokenCountItem(token.workspace_id, TOKEN_COUNT),
+                [TokenCountItem.living.add(1)],
+                TokenCountItem.living.does_not_exist() | (TokenCountItem.living < TOKENS_PER_WORKSPACE_MAX),
+                part="count",
+            )
+            save_events(write, events)
 
         try:
-            retry_conflicts(write_both, busy=TOKENS_BUSY, tries_max=TRIES_MAX)
+            write_transaction(write_both, busy=TOKENS_BUSY, tries_max=TRIES_MAX)
         except ConditionsFailed as error:
             raise (TokenExists if "token" in error.parts else TooManyTokens) from error
 
@@ -87,14 +86,13 @@ class DynamoApiTokens:
         ]
         not_revoked = TokenItem.pk.exists() & TokenItem.revoked_at.does_not_exist()
 
-        def write_both() -> None:
-            with transaction() as write:
-                write.update(TokenItem(workspace_id, token_sk(token_id)), revocation, not_revoked, part="token")
-                write.update(TokenCountItem(workspace_id, TOKEN_COUNT), [TokenCountItem.living.add(-1)])
-                save_events(write, events)
+        def write_both(write: Transaction) -> None:
+            write.update(TokenItem(workspace_id, token_sk(token_id)), revocation, not_revoked, part="token")
+            write.update(TokenCountItem(workspace_id, TOKEN_COUNT), [TokenCountItem.living.add(-1)])
+            save_events(write, events)
 
         try:
-            retry_conflicts(write_both, busy=TOKENS_BUSY, tries_max=TRIES_MAX)
+            write_transaction(write_both, busy=TOKENS_BUSY, tries_max=TRIES_MAX)
         except ConditionsFailed:
             return False
         return True

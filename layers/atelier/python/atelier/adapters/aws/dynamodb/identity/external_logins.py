@@ -19,8 +19,8 @@ from atelier.adapters.aws.dynamodb import (
     TransactionConflict,
     TransactionFailed,
     pause_with_jitter,
-    retry_conflicts,
     transaction,
+    write_transaction,
 )
 from atelier.adapters.aws.dynamodb.audit_log import save_events
 from atelier.adapters.aws.dynamodb.identity.accounts import welcome_mail
@@ -167,16 +167,15 @@ class DynamoExternalLogins:
         *,
         pending: PendingLink | None = None,
     ) -> LinkedLogin:
-        def write() -> None:
-            with transaction() as parts:
-                save_login(parts, user, login, now)
-                parts.update(UserItem(user.id, PROFILE), [count_way_in(1)], UserItem.pk.exists(), part="user")
-                if pending is not None:
-                    use_link(parts, pending, now, part="pending link")
-                save_events(parts, events)
+        def write(parts: Transaction) -> None:
+            save_login(parts, user, login, now)
+            parts.update(UserItem(user.id, PROFILE), [count_way_in(1)], UserItem.pk.exists(), part="user")
+            if pending is not None:
+                use_link(parts, pending, now, part="pending link")
+            save_events(parts, events)
 
         try:
-            retry_conflicts(write, busy=BUSY, tries_max=TRIES_MAX)
+            write_transaction(write, busy=BUSY, tries_max=TRIES_MAX)
         except ConditionsFailed as error:
             return self._linked_before(user, login, error)
         return _linked(login_item(user, login, now))
@@ -217,21 +216,20 @@ class DynamoExternalLogins:
         retrying(attempt, on=TransactionFailed, busy=BUSY, tries_max=TRIES_MAX, pause=pause_with_jitter)
 
     def remove_ways_in(self, user: User, pending: PendingLink, now: datetime) -> None:
-        def remove_password() -> None:
-            with transaction() as write:
-                use_link(write, pending, now, part="pending link")
-                write.update(
-                    CredentialsItem(email_pk(user.email), CREDENTIALS),
-                    [CredentialsItem.password_hash.remove()],
-                    CredentialsItem.user_id == user.id,
-                    part="credentials",
-                )
-                is_unverified = UserItem.email_verified == False  # noqa: E712 - builds a condition
-                write.check(UserItem, user.id, PROFILE, is_unverified, part="user")
+        def remove_password(write: Transaction) -> None:
+            use_link(write, pending, now, part="pending link")
+            write.update(
+                CredentialsItem(email_pk(user.email), CREDENTIALS),
+                [CredentialsItem.password_hash.remove()],
+                CredentialsItem.user_id == user.id,
+                part="credentials",
+            )
+            is_unverified = UserItem.email_verified == False  # noqa: E712 - builds a condition
+            write.check(UserItem, user.id, PROFILE, is_unverified, part="user")
 
         # First, so that nothing new is opened while the rest goes.
         try:
-            retry_conflicts(remove_password, busy=BUSY, tries_max=TRIES_MAX)
+            write_transaction(remove_password, busy=BUSY, tries_max=TRIES_MAX)
         except ConditionsFailed as error:
             raise LinkRefused("token") from error
         for prefix in (FACTORS, LOGIN_PREFIX, TICKET_PREFIX):

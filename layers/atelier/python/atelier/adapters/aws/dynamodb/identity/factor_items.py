@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
+from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection
 
 from atelier.adapters.aws.dynamodb import ConditionsFailed, Transaction
 from atelier.adapters.aws.dynamodb.identity.items import IdentityItem
@@ -18,14 +19,27 @@ FACTOR_PART = "factor"
 TICKET_PART = "ticket"
 
 
+class _FactorsOfKey(GlobalSecondaryIndex["TotpItem"]):
+    class Meta:
+        index_name = "sealed-by"
+        # Items of this table are read by their kind.
+        projection = IncludeProjection(["kind"])
+
+    sealed_by = UnicodeAttribute(hash_key=True)
+    pk = UnicodeAttribute(range_key=True)
+
+
 class TotpItem(IdentityItem, discriminator="totp"):
-    """The authenticator. `record` is the sealed secret, in base64; unconfirmed it is replaced by the next set-up."""
+    """The authenticator. `record` is the sealed secret, in base64; unconfirmed it is replaced by the next set-up.
+    sealed_by: the id of the key that sealed it, in hex; missing in an item from before."""
 
     factor_id = UnicodeAttribute()
     record = UnicodeAttribute()
     created_at = UnicodeAttribute()
     confirmed_at = UnicodeAttribute(null=True)
     last_step = NumberAttribute(null=True)
+    sealed_by = UnicodeAttribute(null=True)
+    of_key = _FactorsOfKey()
 
 
 class RecoveryCodesItem(IdentityItem, discriminator="recovery-codes"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from pynamodb.attributes import (
@@ -14,6 +15,7 @@ from pynamodb.attributes import (
     UnicodeAttribute,
     UnicodeSetAttribute,
 )
+from pynamodb.expressions.condition import Condition
 
 from atelier.adapters.aws.dynamodb import Item, conditional
 from atelier.clock import parse_rfc3339, rfc3339
@@ -33,6 +35,9 @@ from atelier.identity.second_factor import PASSKEY, TOTP
 PROFILE = "profile"
 CREDENTIALS = "credentials"
 DAILY_CREDITS = "daily-credits"
+DUE_ERASURES = "due-erasures"
+# The first character of each partition of the index `directory` but the first one.
+DIRECTORY_STARTS = "adgjmps"
 TOKEN_COUNT = "tokens"  # nosec B105 - the name of an item
 
 
@@ -78,8 +83,16 @@ class UserItem(IdentityItem, discriminator="user"):
     deletion_due_at = UnicodeAttribute(null=True)
     # The organisations in whose counters of owners the user is left out until the account is restored.
     released = UnicodeSetAttribute(null=True)
+    # How often the user became an owner of an organisation: a request for deletion sees each one.
+    ownerships = NumberAttribute(null=True)
     # The number of organisations of which the user is a member.
     organizations = NumberAttribute(null=True)
+    # The partition of the index by which administrators list users (`directory.py`). Missing in items from before,
+    # until the next sign-in.
+    directory = UnicodeAttribute(null=True)
+    # Of a suspended account.
+    suspended_at = UnicodeAttribute(null=True)
+    suspension_reason = UnicodeAttribute(null=True)
 
 
 class WorkspaceItem(IdentityItem, discriminator="workspace"):
@@ -97,6 +110,10 @@ class WorkspaceItem(IdentityItem, discriminator="workspace"):
     require_mfa = BooleanAttribute(null=True)
     open_invitations = BooleanAttribute(null=True)
     deleted_at = UnicodeAttribute(null=True)
+
+
+class DueErasureItem(IdentityItem, discriminator="due-erasure"):
+    """When an account or an organisation will be erased; see `due_erasure`."""
 
 
 class MembershipItem(IdentityItem, discriminator="membership"):
@@ -134,6 +151,11 @@ class TokenItem(IdentityItem, discriminator="token"):
 
 class TokenCountItem(IdentityItem, discriminator="token-count"):
     living = NumberAttribute()
+
+
+def due_erasure(subject: str, at: datetime) -> DueErasureItem:
+    """The entry in the list of what will be erased, in the order of time: of a user or an organisation."""
+    return DueErasureItem(DUE_ERASURES, f"{rfc3339(at)}#{subject}")
 
 
 def mailbox_pk(digest: str | None) -> str:
@@ -210,7 +232,14 @@ def user_item(user: User) -> UserItem:
         avatar_asset_id=user.avatar_asset_id,
         locale=user.locale,
         time_zone=user.time_zone,
+        directory=directory_of(user.email),
     )
+
+
+def directory_of(email: str) -> str:
+    """The partition of the index `directory` for an address: its first character says it. Each partition has a range of
+    characters, so they are in the order of addresses, and a prefix is looked for in one."""
+    return f"users#{sum(email[:1] >= first for first in DIRECTORY_STARTS)}"
 
 
 def decode_user(item: UserItem) -> User:
@@ -299,6 +328,11 @@ def rotations_data(session: Session) -> list[dict[str, str]]:
 def set_or_remove(attribute: Attribute[Any], value: Any) -> Any:
     """The action that stores a value, or removes the attribute for None."""
     return attribute.remove() if value is None else attribute.set(value)
+
+
+def is_value(attribute: Attribute[Any], value: Any) -> Condition:
+    """The condition that an attribute still has the value that was read; None = it is missing."""
+    return attribute.does_not_exist() if value is None else attribute == value
 
 
 def read_items(keys: list[tuple[str, str]], *, consistent: bool) -> dict[tuple[str, str], Item]:

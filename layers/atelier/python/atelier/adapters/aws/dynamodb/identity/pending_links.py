@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist
 
-from atelier.adapters.aws.dynamodb import Transaction, retry_conflicts, transaction
+from atelier.adapters.aws.dynamodb import Transaction, write_transaction
 from atelier.adapters.aws.dynamodb.identity.items import IdentityItem, update_if
 from atelier.adapters.aws.dynamodb.identity.mails import save_mail
 from atelier.clock import parse_rfc3339, rfc3339
@@ -61,11 +61,10 @@ class DynamoPendingLinks:
         )
 
     def replace(self, link_mail: LinkMail) -> None:
-        def write_both() -> None:
-            with transaction() as write:
-                save_link_mail(write, link_mail)
+        def write_both(write: Transaction) -> None:
+            save_link_mail(write, link_mail)
 
-        retry_conflicts(write_both, busy="The account is busy just now. Try again.", tries_max=TRIES_MAX)
+        write_transaction(write_both, busy="The account is busy just now. Try again.", tries_max=TRIES_MAX)
 
 
 def save_link_mail(write: Transaction, link_mail: LinkMail) -> None:
@@ -96,6 +95,12 @@ def use_link(write: Transaction, pending: PendingLink, at: datetime, *, part: st
         & (PendingLinkItem.ends_at > rfc3339(at)),
         part=part,
     )
+
+
+def end_links(write: Transaction, user_id: str, *purposes: str) -> None:
+    """Let the pending links of these purposes do nothing any more, within the transaction of what ends them."""
+    for purpose in purposes:
+        write.delete(PendingLinkItem(user_id, _sk(purpose)))
 
 
 def _sk(purpose: str) -> str:

@@ -5,6 +5,8 @@
     pk usr_…  sk factor#passkey#<digest> a passkey
     pk challenge#<digest>  sk challenge  a challenge that was not taken
 
+Index `sealed-by` (sealed_by, pk): the authenticators that a rotation of master keys still has to reseal.
+
 The user's item says which factors there are (`totp`, `passkeys`) and how many ways in (`ways_in`), so that a sign-in
 and a step-up read nothing more.
 """
@@ -13,12 +15,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from pynamodb.exceptions import DoesNotExist
 
-from atelier.adapters.aws.dynamodb import ConditionsFailed, Transaction, conditional, retry_conflicts, transaction
+from atelier.adapters.aws.dynamodb import ConditionsFailed, Transaction, conditional, write_transaction
 from atelier.adapters.aws.dynamodb.audit_log import save_events
 from atelier.adapters.aws.dynamodb.identity.factor_items import (
     FACTORS,
@@ -30,7 +32,7 @@ from atelier.adapters.aws.dynamodb.identity.factor_items import (
     RecoveryCodesItem,
     TotpItem,
 )
-from atelier.adapters.aws.dynamodb.identity.items import PROFILE, IdentityItem, UserItem
+from atelier.adapters.aws.dynamodb.identity.items import PROFILE, IdentityItem, UserItem, update_if
 from atelier.adapters.aws.dynamodb.identity.sessions import update_proof
 from atelier.audit_log.model import AuditEvent
 from atelier.clock import parse_rfc3339, rfc3339
@@ -50,10 +52,13 @@ from atelier.identity.second_factor import (
     TotpUse,
 )
 from atelier.mails.mail import MailRequest
+from atelier.provider_keys.envelope import unpack
+from atelier.provider_keys.reseal_factors import SealedTotp
 
 BUSY = "The second factors are busy just now. Try again."
 CHALLENGE_SK = "challenge"
 TRIES_MAX = 5
+PAGE = 100
 
 
 class DynamoSecondFactors:
@@ -72,9 +77,34 @@ class DynamoSecondFactors:
         return Factors(totp, codes, tuple(sorted(passkeys, key=lambda passkey: passkey.id)))
 
     def begin_totp(self, user_id: str, totp: Totp) -> None:
-        item = TotpItem(user_id, TOTP_SK, factor_id=totp.id, record=totp.record, created_at=rfc3339(totp.created_at))
+        item = TotpItem(
+            user_id,
+            TOTP_SK,
+            factor_id=totp.id,
+            record=totp.record,
+            created_at=rfc3339(totp.created_at),
+            sealed_by=sealed_by(totp.record),
+        )
         if not conditional(lambda: item.save(condition=TotpItem.confirmed_at.does_not_exist())):
             raise FactorsChanged
+
+    def list_sealed_by(self, kid: str) -> Iterator[str]:
+        for item in TotpItem.of_key.query(kid, page_size=PAGE):
+            yield item.pk
+
+    def totp(self, user_id: str) -> SealedTotp | None:
+        try:
+            item = TotpItem.get(user_id, TOTP_SK, consistent_read=True)
+        except DoesNotExist:
+            return None
+        return SealedTotp(user_id, item.factor_id, item.record, item.sealed_by)
+
+    def replace_record(self, before: SealedTotp, record: str) -> bool:
+        return update_if(
+            TotpItem(before.user_id, TOTP_SK),
+            [TotpItem.record.set(record), TotpItem.sealed_by.set(sealed_by(record))],
+            TotpItem.record == before.record,
+        )
 
     def confirm_totp(
         self,
@@ -184,15 +214,16 @@ class DynamoSecondFactors:
         return Challenge(value, ChallengePurpose(item.purpose), item.user_id, expires_at)
 
 
+def sealed_by(record: str) -> str:
+    """The id of the key that sealed a record, in hex."""
+    return unpack(base64.b64decode(record)).kid.hex()
+
+
 def _write(
     add_writes: Callable[[Transaction], None], reasons: Mapping[str, Callable[[], AtelierError]] | None = None
 ) -> None:
-    def write_all() -> None:
-        with transaction() as write:
-            add_writes(write)
-
     try:
-        retry_conflicts(write_all, busy=BUSY, tries_max=TRIES_MAX)
+        write_transaction(add_writes, busy=BUSY, tries_max=TRIES_MAX)
     except ConditionsFailed as error:
         raise next(
             (reasons[part]() for part in error.parts if reasons and part in reasons), FactorsChanged()

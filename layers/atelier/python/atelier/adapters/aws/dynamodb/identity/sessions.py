@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pynamodb.exceptions import DoesNotExist
 
-from atelier.adapters.aws.dynamodb import ConditionsFailed, Transaction, retry_conflicts, transaction
+from atelier.adapters.aws.dynamodb import ConditionsFailed, Transaction, write_transaction
 from atelier.adapters.aws.dynamodb.audit_log import save_events
 from atelier.adapters.aws.dynamodb.identity.factor_items import refusal_of, save_use
 from atelier.adapters.aws.dynamodb.identity.items import (
@@ -59,13 +59,12 @@ class DynamoSessions:
         if not events:
             return update_if(item, actions, is_open)
 
-        def write_all() -> None:
-            with transaction() as write:
-                write.update(item, actions, is_open, part="session")
-                save_events(write, events)
+        def write_all(write: Transaction) -> None:
+            write.update(item, actions, is_open, part="session")
+            save_events(write, events)
 
         try:
-            retry_conflicts(write_all, busy=BUSY, tries_max=TRIES_MAX)
+            write_transaction(write_all, busy=BUSY, tries_max=TRIES_MAX)
         except ConditionsFailed:
             return False
         return True
@@ -77,14 +76,13 @@ class DynamoSessions:
         return tuple(map(decode_session, found))
 
     def prove(self, session: Session, *, use: FactorUse | None, events: Sequence[AuditEvent]) -> None:
-        def write_all() -> None:
-            with transaction() as write:
-                update_proof(write, session)
-                save_use(write, session.user_id, use)
-                save_events(write, events)
+        def write_all(write: Transaction) -> None:
+            update_proof(write, session)
+            save_use(write, session.user_id, use)
+            save_events(write, events)
 
         try:
-            retry_conflicts(write_all, busy=BUSY, tries_max=TRIES_MAX)
+            write_transaction(write_all, busy=BUSY, tries_max=TRIES_MAX)
         except ConditionsFailed as error:
             raise refusal_of(error) from error
 

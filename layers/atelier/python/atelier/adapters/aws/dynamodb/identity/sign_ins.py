@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist
+from pynamodb.expressions.update import Action
 
-from atelier.adapters.aws.dynamodb import ConditionsFailed, Transaction, retry_conflicts, transaction
+from atelier.adapters.aws.dynamodb import ConditionsFailed, Transaction, write_transaction
 from atelier.adapters.aws.dynamodb.audit_log import save_events
 from atelier.adapters.aws.dynamodb.identity.factor_items import TICKET_PART, refusal_of, save_use
 from atelier.adapters.aws.dynamodb.identity.items import (
@@ -23,6 +24,7 @@ from atelier.adapters.aws.dynamodb.identity.items import (
     WorkspaceItem,
     decode_user,
     decode_workspace,
+    directory_of,
     read_items,
     session_item,
 )
@@ -98,13 +100,18 @@ class DynamoSignIns:
             save_opening(write, opening)
             write.update(
                 UserItem(session.user_id, PROFILE),
-                [UserItem.last_login_at.set(rfc3339(session.created_at))],
+                [UserItem.last_login_at.set(rfc3339(session.created_at)), *_listed(opening.email)],
                 (UserItem.status == UserStatus.ACTIVE.value) & UserItem.deletion_due_at.does_not_exist(),
                 part="user",
             )
             spend(write, session.user_id, spent, use)
 
         _write(add_writes)
+
+
+def _listed(email: str) -> list[Action]:
+    """What lists an account from before there was a list of users."""
+    return [UserItem.directory.set(UserItem.directory | directory_of(email))] if email else []
 
 
 def save_opening(write: Transaction, opening: Opening) -> None:
@@ -157,11 +164,7 @@ def _device_item(session: Session, digest: str) -> DeviceItem:
 
 
 def _write(add_writes: Callable[[Transaction], None]) -> None:
-    def write_all() -> None:
-        with transaction() as write:
-            add_writes(write)
-
     try:
-        retry_conflicts(write_all, busy=BUSY, tries_max=TRIES_MAX)
+        write_transaction(add_writes, busy=BUSY, tries_max=TRIES_MAX)
     except ConditionsFailed as error:
         raise refusal_of(error) from error

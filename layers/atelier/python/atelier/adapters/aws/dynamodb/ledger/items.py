@@ -65,6 +65,9 @@ class WalletItem(Item):
     own_routes = NumberAttribute(default=1)
     # A wallet without this attribute has Mailbox.COUNTS.
     mailbox = UnicodeAttribute(null=True)
+    # A wallet without this attribute has 0.
+    delivered_bytes = NumberAttribute(null=True)
+    frozen_at = UnicodeAttribute(null=True)
     grants: MapAttribute[str, Any] = MapAttribute(default=dict)
     shard = UnicodeAttribute()
     reset_at = UnicodeAttribute()
@@ -113,6 +116,8 @@ def wallet_item(wallet: Wallet) -> WalletItem:
         budgeted=1 if wallet.budgeted else None,
         own_routes=int(wallet.own_routes),
         mailbox=None if wallet.mailbox is MailboxState.ELIGIBLE else wallet.mailbox.value,
+        delivered_bytes=wallet.delivered_bytes or None,
+        frozen_at=rfc3339(wallet.frozen_at) if wallet.frozen_at else None,
         grants=_grants_data(wallet),
         # Wallets are spread over SHARDS index partitions, so that a day's reset does not hit one partition's limit.
         shard=str(zlib.crc32(wallet.workspace_id.encode()) % SHARDS),
@@ -240,4 +245,6 @@ def decode_wallet(item: WalletItem) -> Wallet:
         bool(item.own_routes),
         MailboxState(item.mailbox or MailboxState.ELIGIBLE),
         parse_rfc3339(item.tier_ends_at) if item.tier_ends_at else None,
+        int(item.delivered_bytes or 0),
+        parse_rfc3339(item.frozen_at) if item.frozen_at else None,
     )

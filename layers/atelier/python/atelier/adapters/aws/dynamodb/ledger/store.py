@@ -32,7 +32,7 @@ from atelier.adapters.aws.dynamodb.ledger.items import (
     movement_key,
     wallet_item,
 )
-from atelier.adapters.aws.dynamodb.ledger.transactions import put_grant_record, put_posting, put_settlement
+from atelier.adapters.aws.dynamodb.ledger.transactions import put_operation, put_settlement
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound
 from atelier.ledger.model import (
@@ -103,24 +103,9 @@ class DynamoWallets:
             raise StaleWallet from error
 
     def post(self, operation: Operation, fingerprint: str) -> None:
-        first = operation.postings[0]
-        owner, grant_record = first.workspace_id, operation.new_grant
-        key = OperationKeyItem(owner, f"key#{operation.key}", fingerprint=fingerprint, order=first.movement.order)
-        if grant_record is not None:
-            key.grant_id, key.amount, key.revoked, key.revoked_expired = (
-                grant_record.grant_id,
-                grant_record.amount,
-                0,
-                0,
-            )
-            key.expires_at = rfc3339(grant_record.expires_at) if grant_record.expires_at else None
         try:
             with transaction() as write:
-                write.save(key, OperationKeyItem.pk.does_not_exist(), part="key")
-                for posting in operation.postings:
-                    put_posting(write, posting)
-                if operation.changed_grant is not None:
-                    put_grant_record(write, owner, *operation.changed_grant)
+                put_operation(write, operation, fingerprint)
         except ConditionsFailed as error:
             raise (OperationExists if "key" in error.parts else StaleWallet) from error
         except TransactionConflict as error:

@@ -28,7 +28,7 @@ from atelier.ledger.model import (
     SettlementPlan,
     Wallet,
 )
-from atelier.ledger.operations import GrantRecord, Posting
+from atelier.ledger.operations import GrantRecord, Operation, Posting
 
 
 def put_new_wallet(write: Transaction, wallet: Wallet) -> None:
@@ -86,20 +86,48 @@ def put_hold(write: Transaction, workspace_id: str, plan: HoldPlan) -> None:
     write.update(WalletItem(workspace_id, WALLET), actions, condition, part="wallet")
 
 
-def put_settlement(write: Transaction, workspace_id: str, settlement: SettlementPlan) -> None:
-    """Add the end of a hold to a transaction: one put (part "movement") and one update (part "wallet")."""
+def put_settlement(
+    write: Transaction, workspace_id: str, settlement: SettlementPlan, *, delivered_bytes: int = 0
+) -> None:
+    """Add the end of a hold to a transaction: one put (part "movement") and one update (part "wallet").
+    delivered_bytes: the bytes of the files that the same transaction records."""
     condition = WalletItem.held >= -settlement.change.held
     for change in settlement.change.grants:
         condition &= Path(["grants", change.grant_id, "held"]) >= -change.held
     write.save(movement_item(workspace_id, settlement.movement), MovementItem.pk.does_not_exist(), part="movement")
-    write.update(WalletItem(workspace_id, WALLET), _counter_actions(settlement.change), condition, part="wallet")
+    actions = [*_counter_actions(settlement.change), *_delivery_actions(delivered_bytes)]
+    write.update(WalletItem(workspace_id, WALLET), actions, condition, part="wallet")
 
 
-def put_late_result(write: Transaction, workspace_id: str, movement: Movement) -> None:
+def put_late_result(write: Transaction, workspace_id: str, movement: Movement, *, delivered_bytes: int = 0) -> None:
     """Add a result that came too late to be charged to a transaction: one put (the movement), one update (the count of
-    the wallet's movements)."""
+    the wallet's movements, and the bytes of the files that the same transaction records)."""
     write.save(movement_item(workspace_id, movement), MovementItem.pk.does_not_exist(), part="movement")
-    write.update(WalletItem(workspace_id, WALLET), [WalletItem.written.add(1)])
+    actions: list[Action] = [WalletItem.written.add(1), *_delivery_actions(delivered_bytes)]
+    write.update(WalletItem(workspace_id, WALLET), actions)
+
+
+def put_same_delivered(write: Transaction, workspace_id: str, seen: int, *, part: str) -> None:
+    """Add to a transaction the condition that a wallet's `delivered_bytes` is still the one that was read."""
+    same = WalletItem.delivered_bytes == seen
+    condition = same if seen else (same | WalletItem.delivered_bytes.does_not_exist())
+    write.check(WalletItem, workspace_id, WALLET, condition, part=part)
+
+
+def put_operation(write: Transaction, operation: Operation, fingerprint: str) -> None:
+    """Add an operation to a transaction: its key (part "key"), its postings, and the record of the grant that it
+    changes."""
+    first = operation.postings[0]
+    owner, grant_record = first.workspace_id, operation.new_grant
+    key = OperationKeyItem(owner, f"key#{operation.key}", fingerprint=fingerprint, order=first.movement.order)
+    if grant_record is not None:
+        key.grant_id, key.amount, key.revoked, key.revoked_expired = (grant_record.grant_id, grant_record.amount, 0, 0)
+        key.expires_at = rfc3339(grant_record.expires_at) if grant_record.expires_at else None
+    write.save(key, OperationKeyItem.pk.does_not_exist(), part="key")
+    for posting in operation.postings:
+        put_posting(write, posting)
+    if operation.changed_grant is not None:
+        put_grant_record(write, owner, *operation.changed_grant)
 
 
 def put_posting(write: Transaction, posting: Posting) -> None:
@@ -138,6 +166,10 @@ def put_grant_record(write: Transaction, workspace_id: str, seen: GrantRecord, a
 def _grant_condition(change: GrantChange) -> Condition:
     remaining = Path(["grants", change.grant_id, "remaining"])
     return remaining == -change.remaining if change.takes_all else remaining >= -change.remaining
+
+
+def _delivery_actions(size_bytes: int) -> list[Action]:
+    return [WalletItem.delivered_bytes.add(size_bytes)] if size_bytes else []
 
 
 def _counter_actions(change: Change) -> list[Action]:

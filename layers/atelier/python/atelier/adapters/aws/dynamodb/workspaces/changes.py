@@ -1,18 +1,37 @@
-"""Records of the identity table's stream (DynamoDB JSON, as Lambda delivers them), as changes of members."""
+"""Records of the identity table's stream (DynamoDB JSON, as Lambda delivers them), as changes of organisations."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
+from atelier.adapters.aws.dynamodb.identity.changes import written_at
+from atelier.adapters.aws.dynamodb.identity.items import PROFILE
 from atelier.adapters.aws.dynamodb.workspaces.invitations import PREFIX as INVITATION_PREFIX
 from atelier.adapters.aws.dynamodb.workspaces.items import MEMBER_PREFIX
-from atelier.clock import rfc3339
-from atelier.events.catalogue import MemberChanged
+from atelier.clock import parse_rfc3339, rfc3339
+from atelier.events.catalogue import MemberChanged, WorkspaceChanged
+from atelier.workspaces.model import UNDO_TIME
 
 # What the record of a member says; the record of an invitation counts when it is new.
 CHANGES = {"INSERT": "joined", "MODIFY": "role_changed", "REMOVE": "removed"}
+
+
+DELETED_AT = "deleted_at"
+
+
+def workspace_changes(records: Sequence[Mapping[str, Any]]) -> Iterator[WorkspaceChanged]:
+    """The deletions and restorations of organisations, in order. A record has both images."""
+    for record in records:
+        keys = record["dynamodb"]["Keys"]
+        if record["eventName"] != "MODIFY" or keys["sk"]["S"] != PROFILE or not keys["pk"]["S"].startswith("wsp_"):
+            continue
+        before, after = (record["dynamodb"][image] for image in ("OldImage", "NewImage"))
+        if (DELETED_AT in before) == (DELETED_AT in after):
+            continue
+        change, image = ("deletion_requested", after) if DELETED_AT in after else ("restored", before)
+        until = rfc3339(parse_rfc3339(image[DELETED_AT]["S"]) + UNDO_TIME)
+        yield WorkspaceChanged(keys["pk"]["S"], change, until, written_at(record))
 
 
 def member_changes(records: Sequence[Mapping[str, Any]]) -> Iterator[MemberChanged]:
@@ -37,7 +56,6 @@ def _change(
 ) -> MemberChanged:
     images = record["dynamodb"]
     image = images["NewImage"] if "NewImage" in images else images["OldImage"]
-    at = datetime.fromtimestamp(images["ApproximateCreationDateTime"], UTC)
     return MemberChanged(
         id=record["eventID"],
         workspace_id=workspace_id,
@@ -45,5 +63,5 @@ def _change(
         user_id=user_id,
         invitation_id=invitation_id,
         role=image["role"]["S"],
-        changed_at=rfc3339(at),
+        changed_at=written_at(record),
     )

@@ -15,14 +15,14 @@ from atelier.adapters.aws.dynamodb import (
     Transaction,
     TransactionConflict,
     pause_with_jitter,
-    retry_conflicts,
     transaction,
+    write_transaction,
 )
 from atelier.adapters.aws.dynamodb.audit_log import save_events
-from atelier.adapters.aws.dynamodb.identity.items import PROFILE, IdentityItem, WorkspaceItem
+from atelier.adapters.aws.dynamodb.identity.items import PROFILE, IdentityItem, UserItem, WorkspaceItem
 from atelier.adapters.aws.dynamodb.identity.mails import save_mail
-from atelier.adapters.aws.dynamodb.workspaces.members import check_role
-from atelier.adapters.aws.dynamodb.workspaces.store import put_membership
+from atelier.adapters.aws.dynamodb.workspaces.members import STAYS, check_role
+from atelier.adapters.aws.dynamodb.workspaces.store import put_membership, user_refusal
 from atelier.audit_log.model import AuditEvent
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import Forbidden, NotFound
@@ -36,7 +36,6 @@ from atelier.workspaces.ports import (
     InvitationGone,
     MembersFull,
     StaleWorkspace,
-    TooManyOrganizations,
 )
 
 PREFIX = "invitation#"
@@ -79,17 +78,16 @@ class DynamoInvitations:
     def add(self, new: Invitation, mail: MailRequest, limit: int, actor: Actor, events: Sequence[AuditEvent]) -> None:
         free = InvitedItem.pk.does_not_exist() | (InvitedItem.ends_at <= rfc3339(new.created_at))
 
-        def write_all() -> None:
-            with transaction() as write:
-                check_role(write, actor.user_id, new.workspace_id, actor.role, part="actor")
-                write.check(WorkspaceItem, new.workspace_id, PROFILE, _has_room(limit), part="workspace")
-                write.save(_item(new), InvitationItem.pk.does_not_exist(), part="invited")
-                write.save(_claim(new), free, part="invited")
-                save_mail(write, mail)
-                save_events(write, events)
+        def write_all(write: Transaction) -> None:
+            check_role(write, actor.user_id, new.workspace_id, actor.role, part="actor")
+            write.check(WorkspaceItem, new.workspace_id, PROFILE, _has_room(limit), part="workspace")
+            write.save(_item(new), InvitationItem.pk.does_not_exist(), part="invited")
+            write.save(_claim(new), free, part="invited")
+            save_mail(write, mail)
+            save_events(write, events)
 
         try:
-            retry_conflicts(write_all, busy=BUSY, tries_max=TRIES_MAX)
+            write_transaction(write_all, busy=BUSY, tries_max=TRIES_MAX)
         except ConditionsFailed as error:
             if "actor" in error.parts:
                 raise Forbidden("Your role does not allow this any more.") from error
@@ -133,12 +131,8 @@ class DynamoInvitations:
 
     @staticmethod
     def _write_or_gone(fill: Callable[[Transaction], None]) -> None:
-        def write_all() -> None:
-            with transaction() as write:
-                fill(write)
-
         try:
-            retry_conflicts(write_all, busy=BUSY, tries_max=TRIES_MAX)
+            write_transaction(fill, busy=BUSY, tries_max=TRIES_MAX)
         except ConditionsFailed as error:
             raise InvitationGone from error
 
@@ -161,6 +155,7 @@ class DynamoInvitations:
                 write.update(_item(invitation), actions, is_open, part="invitation")
                 write.delete(_claim(invitation))
                 check_role(write, invitation.invited_by, invitation.workspace_id, *may_invite, part="inviter")
+                write.check(UserItem, invitation.invited_by, PROFILE, STAYS, part="inviter")
                 put_membership(write, member, email=user.email)
                 workspace = WorkspaceItem(invitation.workspace_id, PROFILE)
                 write.update(workspace, counters, _has_room(limit), part="workspace")
@@ -169,10 +164,10 @@ class DynamoInvitations:
             pause_with_jitter(3)
             raise StaleWorkspace from error
         except ConditionsFailed as error:
-            raise _acceptance_refusal(error.parts, invitation) from error
+            raise _acceptance_refusal(error.parts, invitation, user) from error
 
 
-def _acceptance_refusal(parts: frozenset[str], invitation: Invitation) -> Exception:
+def _acceptance_refusal(parts: frozenset[str], invitation: Invitation, user: User) -> Exception:
     if "invitation" in parts:
         # Accepted, revoked or sent again in parallel: reading again tells which.
         return StaleWorkspace()
@@ -180,7 +175,7 @@ def _acceptance_refusal(parts: frozenset[str], invitation: Invitation) -> Except
         return AlreadyMember()
     if "inviter" in parts:
         return InvitationGone()
-    return _refusal(invitation.workspace_id) if "workspace" in parts else TooManyOrganizations()
+    return _refusal(invitation.workspace_id) if "workspace" in parts else user_refusal(user.id)
 
 
 def _refusal(workspace_id: str) -> Exception:

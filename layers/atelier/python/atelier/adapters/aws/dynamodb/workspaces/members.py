@@ -36,12 +36,14 @@ from atelier.audit_log.model import AuditEvent
 from atelier.errors import Forbidden, NotFound
 from atelier.identity.model import User
 from atelier.identity.permissions import Role
-from atelier.workspaces.model import Actor, LastOwner, Member, MemberDetails
+from atelier.workspaces.model import Actor, LastOwner, LeavingMember, Member, MemberDetails
 from atelier.workspaces.ports import StaleWorkspace
 
 BATCH_MAX = 100
 # The condition of an organisation that loses an owner: another one remains.
 ANOTHER_OWNER = WorkspaceItem.owners > 1
+# The condition of a person who becomes an owner, or invites: their account is not being deleted.
+STAYS = UserItem.pk.exists() & UserItem.deletion_due_at.does_not_exist()
 
 
 class DynamoMembers:
@@ -72,6 +74,13 @@ class DynamoMembers:
         except DoesNotExist:
             return None
 
+    def role(self, user_id: str, workspace_id: str) -> Role | None:
+        """The role of a user in a workspace, from the user's own items (consistent read); None = no member."""
+        try:
+            return Role(MembershipItem.get(user_id, member_sk(workspace_id), consistent_read=True).role)
+        except DoesNotExist:
+            return None
+
     def user(self, user_id: str) -> User:
         try:
             return decode_user(UserItem.get(user_id, PROFILE, consistent_read=True))
@@ -79,33 +88,40 @@ class DynamoMembers:
             raise NotFound from None
 
     def change_role(self, before: Member, role: Role, actor: Actor, events: Sequence[AuditEvent]) -> None:
-        owners = (role is Role.OWNER) - (before.role is Role.OWNER)
+        is_counted = self._is_counted(before)
 
         def fill(write: Transaction) -> None:
             _check_actor(write, actor, before)
-            _put_role(write, before, role)
-            _put_counters(write, before.workspace_id, owners=owners)
+            put_role(write, before, role)
+            if role is Role.OWNER:
+                note_ownership(write, before.user_id)
+            elif before.role is Role.OWNER:
+                _end_ownership(write, before, is_counted)
+            _put_counters(write, before.workspace_id, owners=(role is Role.OWNER) - is_counted)
             save_events(write, events)
 
         self._write(fill, before.workspace_id)
 
     def remove(self, before: Member, actor: Actor, events: Sequence[AuditEvent]) -> None:
+        is_counted = self._is_counted(before)
+
         def fill(write: Transaction) -> None:
             _check_actor(write, actor, before)
             unchanged = MembershipItem.role == before.role.value
             write.delete(MembershipItem(before.user_id, member_sk(before.workspace_id)), unchanged, part="member")
             write.delete(member_item(before))
-            user, one_less = UserItem(before.user_id, PROFILE), [UserItem.organizations.add(-1)]
-            write.update(user, one_less, UserItem.pk.exists(), part="member")
-            _put_counters(write, before.workspace_id, owners=-(before.role is Role.OWNER), members=-1)
+            _end_ownership(write, before, is_counted, UserItem.organizations.add(-1))
+            _put_counters(write, before.workspace_id, owners=-is_counted, members=-1)
             save_events(write, events)
 
         self._write(fill, before.workspace_id)
 
     def transfer(self, owner: Member, heir: Member, events: Sequence[AuditEvent]) -> None:
         def fill(write: Transaction) -> None:
-            _put_role(write, owner, Role.ADMIN)
-            _put_role(write, heir, Role.OWNER)
+            put_role(write, owner, Role.ADMIN)
+            put_role(write, heir, Role.OWNER)
+            write.check(UserItem, owner.user_id, PROFILE, STAYS, part="actor")
+            note_ownership(write, heir.user_id)
             actions: list[Action] = [WorkspaceItem.owner_id.set(heir.user_id)]
             if heir.role is Role.OWNER:
                 actions.append(WorkspaceItem.owners.add(-1))
@@ -114,6 +130,15 @@ class DynamoMembers:
             save_events(write, events)
 
         self._write(fill, owner.workspace_id)
+
+    @staticmethod
+    def _is_counted(member: Member) -> bool:
+        """Whether the member counts in the organisation's `owners`: the request to delete an owner's account has taken
+        it out of this number (see `identity/profiles.py`)."""
+        if member.role is not Role.OWNER:
+            return False
+        user = UserItem.get(member.user_id, PROFILE, consistent_read=True)
+        return member.workspace_id not in (user.released or ())
 
     @staticmethod
     def _write(fill: Callable[[Transaction], None], workspace_id: str) -> None:
@@ -128,6 +153,8 @@ class DynamoMembers:
                 raise StaleWorkspace from error
             if "actor" in error.parts:
                 raise Forbidden("Your role does not allow this any more.") from error
+            if "heir" in error.parts:
+                raise LeavingMember from error
             raise _refusal(workspace_id) from error
 
 
@@ -143,7 +170,26 @@ def _check_actor(write: Transaction, actor: Actor, member: Member) -> None:
         check_role(write, actor.user_id, member.workspace_id, actor.role, part="actor")
 
 
-def _put_role(write: Transaction, before: Member, role: Role) -> None:
+def note_ownership(write: Transaction, user_id: str) -> None:
+    """Count one more ownership of a person whose account stays."""
+    write.update(UserItem(user_id, PROFILE), [UserItem.ownerships.add(1)], STAYS, part="heir")
+
+
+def _end_ownership(write: Transaction, member: Member, is_counted: bool, *actions: Action) -> None:
+    """Change the user of a membership that ends, or is no owner's any more: their account, if it is being deleted, does
+    not count again in this organisation when it is restored."""
+    is_released = UserItem.released.contains(member.workspace_id)
+    user, left_out = UserItem(member.user_id, PROFILE), member.role is Role.OWNER and not is_counted
+    changes = [*actions, UserItem.released.delete({member.workspace_id})] if left_out else [*actions]
+    condition = is_released if left_out else UserItem.pk.exists() & ~is_released
+    if changes:
+        write.update(user, changes, condition, part="member")
+    else:
+        write.check(UserItem, member.user_id, PROFILE, condition, part="member")
+
+
+def put_role(write: Transaction, before: Member, role: Role) -> None:
+    """Give a member another role in a transaction, if the present one is `before.role`."""
     membership = MembershipItem(before.user_id, member_sk(before.workspace_id))
     unchanged = MembershipItem.role == before.role.value
     write.update(membership, [MembershipItem.role.set(role.value)], unchanged, part="member")

@@ -13,8 +13,8 @@ from atelier.adapters.aws.dynamodb import (
     Transaction,
     TransactionConflict,
     batch_read,
-    retry_conflicts,
     transaction,
+    write_transaction,
 )
 from atelier.adapters.aws.dynamodb.audit_log import save_events
 from atelier.adapters.aws.dynamodb.identity.items import (
@@ -23,6 +23,7 @@ from atelier.adapters.aws.dynamodb.identity.items import (
     MembershipItem,
     UserItem,
     WorkspaceItem,
+    due_erasure,
     member_sk,
     read_items,
 )
@@ -41,7 +42,7 @@ from atelier.errors import NotFound
 from atelier.identity.model import FREE_TIER
 from atelier.identity.permissions import Role
 from atelier.ledger.model import MailboxState, new_wallet
-from atelier.workspaces.model import ORGANIZATIONS_PER_USER_MAX, Member, WorkspaceProfile
+from atelier.workspaces.model import ORGANIZATIONS_PER_USER_MAX, LeavingMember, Member, WorkspaceProfile
 from atelier.workspaces.ports import SlugTaken, StaleWorkspace, TooManyOrganizations, WorkspaceExists
 
 TRIES_MAX = 8
@@ -63,16 +64,15 @@ class DynamoWorkspaces:
         wallet = new_wallet(workspace.id, FREE_TIER, workspace.created_at, MailboxState.SHARED)
         slug = slug_item(workspace.slug, workspace.id)
 
-        def write_all() -> None:
-            with transaction() as write:
-                write.save(profile_item(workspace, FREE_TIER), WorkspaceItem.pk.does_not_exist(), part="workspace")
-                write.save(slug, SlugItem.pk.does_not_exist(), part="slug")
-                put_new_wallet(write, wallet)
-                put_membership(write, owner)
-                save_events(write, events)
+        def write_all(write: Transaction) -> None:
+            write.save(profile_item(workspace, FREE_TIER), WorkspaceItem.pk.does_not_exist(), part="workspace")
+            write.save(slug, SlugItem.pk.does_not_exist(), part="slug")
+            put_new_wallet(write, wallet)
+            put_membership(write, owner)
+            save_events(write, events)
 
         try:
-            retry_conflicts(write_all, busy=BUSY, tries_max=TRIES_MAX)
+            write_transaction(write_all, busy=BUSY, tries_max=TRIES_MAX)
         except ConditionsFailed as error:
             # The workspace first: a repeated request finds its own slug and wallet too.
             if "workspace" in error.parts:
@@ -85,6 +85,18 @@ class DynamoWorkspaces:
         if not isinstance(item, WorkspaceItem):
             raise NotFound("There is no such workspace.")
         return decode_profile(item)
+
+    def is_being_deleted(self, workspace_id: str) -> bool:
+        """Whether a workspace is deleted, or a personal one goes with its owner's account; True when it is gone."""
+        key = workspace_id, PROFILE
+        item = read_items([key], consistent=True).get(key)
+        if not isinstance(item, WorkspaceItem):
+            return True
+        if item.workspace_kind == "organization":
+            return bool(item.deleted_at)
+        owner_key = item.owner_id, PROFILE
+        owner = read_items([owner_key], consistent=True).get(owner_key)
+        return not isinstance(owner, UserItem) or bool(owner.deletion_due_at)
 
     def of_user(self, user_id: str) -> tuple[tuple[WorkspaceProfile, Role], ...]:
         memberships = MembershipItem.query(user_id, MembershipItem.sk.startswith(MEMBER_PREFIX), consistent_read=True)
@@ -111,6 +123,10 @@ class DynamoWorkspaces:
                 if after.slug != before.slug and after.slug is not None:
                     write.save(slug_item(after.slug, after.id), SlugItem.pk.does_not_exist(), part="slug")
                     write.delete(slug_item(str(before.slug)), SlugItem.workspace_id == before.id, part="workspace")
+                if before.restorable_until and after.restorable_until is None:
+                    write.delete(due_erasure(before.id, before.restorable_until))
+                if after.restorable_until and before.restorable_until is None:
+                    write.save(due_erasure(after.id, after.restorable_until))
                 save_events(write, events)
         except ConditionsFailed as error:
             if "workspace" in error.parts:
@@ -122,18 +138,28 @@ class DynamoWorkspaces:
 
 def put_membership(write: Transaction, member: Member, email: str | None = None) -> None:
     """Add a new membership to a transaction: both of its items, and the count of the user's organisations. email: the
-    address that the user must still have. Parts: "member" when the user is a member already, "user" when the user has
-    ORGANIZATIONS_PER_USER_MAX, or another address."""
+    address that the user must still have. Parts: "member" when the user is a member already, "user" for what
+    `user_refusal` tells apart."""
     membership = MembershipItem(
         member.user_id, member_sk(member.workspace_id), role=member.role.value, created_at=rfc3339(member.joined_at)
     )
     few = UserItem.organizations.does_not_exist() | (UserItem.organizations < ORGANIZATIONS_PER_USER_MAX)
-    may_join = UserItem.pk.exists() & few
+    may_join = UserItem.pk.exists() & UserItem.deletion_due_at.does_not_exist() & few
     if email is not None:
         may_join &= UserItem.email == email
     write.save(membership, MembershipItem.pk.does_not_exist(), part="member")
     write.save(member_item(member))
-    write.update(UserItem(member.user_id, PROFILE), [UserItem.organizations.add(1)], may_join, part="user")
+    actions = [UserItem.organizations.add(1), UserItem.ownerships.add(int(member.role is Role.OWNER))]
+    write.update(UserItem(member.user_id, PROFILE), actions, may_join, part="user")
+
+
+def user_refusal(user_id: str) -> Exception:
+    """Why a user does not become a member: too many organisations, an account that is being deleted, or an address that
+    has changed, which reading again shows."""
+    user = UserItem.get(user_id, PROFILE, consistent_read=True)
+    if user.deletion_due_at:
+        return LeavingMember()
+    return TooManyOrganizations() if int(user.organizations or 0) >= ORGANIZATIONS_PER_USER_MAX else StaleWorkspace()
 
 
 def _set(attribute: Attribute[Any], value: Any) -> Any:

@@ -1,0 +1,1 @@
+"""Backups on DynamoDB: their records, the reading of whole tables, and the stored items of chains."""

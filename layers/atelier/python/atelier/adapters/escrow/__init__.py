@@ -1,0 +1,1 @@
+"""Encryption for a key that nothing of the deployment has."""

@@ -1,0 +1,1 @@
+"""Sentry, by its SDK."""

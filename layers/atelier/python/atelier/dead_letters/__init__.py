@@ -1,0 +1,1 @@
+"""Messages that were tried as often as their queue allows: read them, send them again, drop them."""

@@ -1,0 +1,1 @@
+"""The jobs of schedules, run by hand."""

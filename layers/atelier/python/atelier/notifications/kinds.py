@@ -1,0 +1,154 @@
+"""The kinds of notifications as data: who gets one, by which channels unless the person has chosen otherwise, and which
+events make one. A kind without a type of event is made by no event (`UPDATE`), or by none yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from atelier.clock import parse_rfc3339
+from atelier.dataclass import dataclass
+from atelier.feeds.model import FeedEvent
+from atelier.identity.permissions import Role
+from atelier.ids import created_at
+from atelier.notifications.model import Channel, NotificationKind, Preferences
+
+IN_APP, EMAIL, WEBHOOK = Channel
+# A generation that failed after a shorter wait is seen by whoever waits for it.
+LONG_WAIT = timedelta(minutes=5)
+Fact = str | int
+
+
+class Audience(StrEnum):
+    """Who gets a notification, if that is not decided by the role."""
+
+    CREATOR = "creator"
+    INVITED = "invited"
+    CHOSEN = "chosen"
+
+
+@dataclass(frozen=True, slots=True)
+class KindFacts:
+    """One kind. audience: the weakest role of the members who get it, or another way to find them. channels: the ones
+    that are on by default. is_offered: whether it is among the preferences."""
+
+    audience: Role | Audience
+    channels: frozenset[Channel]
+    is_action_item: bool = False
+    is_offered: bool = True
+
+
+KINDS: dict[NotificationKind, KindFacts] = {
+    NotificationKind.GENERATION_FAILED: KindFacts(Audience.CREATOR, frozenset({IN_APP})),
+    NotificationKind.BUDGET_ALERT: KindFacts(Role.ADMIN, frozenset({IN_APP, EMAIL})),
+    NotificationKind.PAYMENT_FAILED: KindFacts(Role.OWNER, frozenset({IN_APP, EMAIL}), is_action_item=True),
+    # The invitation has a mail of its own, which has the link.
+    NotificationKind.INVITATION: KindFacts(Audience.INVITED, frozenset({IN_APP}), is_action_item=True),
+    NotificationKind.QUOTA_NEARLY_USED: KindFacts(Role.ADMIN, frozenset({IN_APP, EMAIL})),
+    NotificationKind.PROVIDER_KEY_REFUSED: KindFacts(Role.ADMIN, frozenset({IN_APP, EMAIL}), is_action_item=True),
+    NotificationKind.WEBHOOK_ENDPOINT_DISABLED: KindFacts(Role.ADMIN, frozenset({IN_APP, EMAIL}), is_action_item=True),
+    NotificationKind.DEPLOYMENT_ENDED: KindFacts(Audience.CREATOR, frozenset({IN_APP}), is_offered=False),
+    # Mails about news are for those who have asked for them.
+    NotificationKind.UPDATE: KindFacts(Audience.CHOSEN, frozenset({IN_APP})),
+}
+OFFERED = tuple(kind for kind, facts in KINDS.items() if facts.is_offered)
+
+
+def is_on(preferences: Preferences, kind: NotificationKind, channel: Channel) -> bool:
+    """Whether a person gets a kind by a channel."""
+    return preferences.chosen.get((kind.value, channel.value), channel in KINDS[kind].channels)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A notification before it is known who gets it. facts: for the texts. path: of Studio, where it leads; None =
+    nowhere. of: the user whom CREATOR means, or the invitation by which INVITED is found. once: a
+    fact of which a person is notified once in a day (UTC), however many events tell it."""
+
+    kind: NotificationKind
+    facts: Mapping[str, Fact]
+    path: str | None
+    of: str | None = None
+    once: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemDone:
+    """What the action items of a kind in a workspace wanted is done. user_id: only this person's; None = all."""
+
+    kind: NotificationKind
+    user_id: str | None = None
+
+
+def draft_of(event: FeedEvent) -> Draft | ItemDone | None:
+    """What an event of a workspace means for notifications; None for one that notifies nobody."""
+    make = _MAKERS.get(event.type)
+    return make(event.data, event.occurred_at) if make else None
+
+
+def _failed_generation(data: Mapping[str, Any], at: str) -> Draft | None:
+    generation = str(data["generation_id"])
+    waited = parse_rfc3339(at) - created_at(generation)
+    if waited < LONG_WAIT:
+        return None
+    facts = {"minutes": int(waited.total_seconds() // 60)}
+    return Draft(NotificationKind.GENERATION_FAILED, facts, f"/generations/{generation}", str(data["user_id"]))
+
+
+def _budget_alert(data: Mapping[str, Any], _at: str) -> Draft:
+    path = "/projects" if data["budget"] == "workspace" else f"/projects/{data['budget']}"
+    return Draft(NotificationKind.BUDGET_ALERT, {"percent": int(data["threshold"])}, path)
+
+
+def _failed_payment(data: Mapping[str, Any], _at: str) -> Draft:
+    return Draft(NotificationKind.PAYMENT_FAILED, {"tier": str(data["tier"]).partition("@")[0]}, "/plan")
+
+
+def _changed_plan(data: Mapping[str, Any], _at: str) -> ItemDone | None:
+    return None if data["status"] == "past_due" else ItemDone(NotificationKind.PAYMENT_FAILED)
+
+
+def _invited(data: Mapping[str, Any], _at: str) -> Draft:
+    return Draft(NotificationKind.INVITATION, {"role": str(data["role"])}, None, str(data["invitation_id"]))
+
+
+def _joined(data: Mapping[str, Any], _at: str) -> ItemDone:
+    return ItemDone(NotificationKind.INVITATION, str(data["user_id"]))
+
+
+def _used_quota(data: Mapping[str, Any], _at: str) -> Draft:
+    facts = {"quota": str(data["quota"]), "percent": int(data["percent"])}
+    return Draft(NotificationKind.QUOTA_NEARLY_USED, facts, "/plan")
+
+
+def _refused_key(data: Mapping[str, Any], _at: str) -> Draft:
+    provider = str(data["provider"])
+    return Draft(
+        NotificationKind.PROVIDER_KEY_REFUSED,
+        {"provider": provider},
+        f"/providers/{provider}",
+        once=str(data["key_id"]),
+    )
+
+
+def _disabled_endpoint(_data: Mapping[str, Any], _at: str) -> Draft:
+    return Draft(NotificationKind.WEBHOOK_ENDPOINT_DISABLED, {}, "/webhooks")
+
+
+_MAKERS: dict[str, Callable[[Mapping[str, Any], str], Draft | ItemDone | None]] = {
+    "generation.failed": _failed_generation,
+    "generation.expired": _failed_generation,
+    "budget.alert": _budget_alert,
+    "subscription.past_due": _failed_payment,
+    "subscription.started": _changed_plan,
+    "subscription.changed": _changed_plan,
+    "subscription.ended": _changed_plan,
+    "member.invited": _invited,
+    "member.joined": _joined,
+    "quota.threshold_reached": _used_quota,
+    "provider_key.refused": _refused_key,
+    "webhook_endpoint.disabled": _disabled_endpoint,
+}
+NOTIFYING_TYPES = frozenset(_MAKERS)

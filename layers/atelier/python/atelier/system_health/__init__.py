@@ -1,0 +1,1 @@
+"""How the deployment itself is: what administrators see of its tables, queues, streams, schedules and alarms."""

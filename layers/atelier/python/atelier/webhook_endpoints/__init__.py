@@ -1,0 +1,1 @@
+"""Outbound webhooks: endpoints of a workspace, and the deliveries of its events to them."""

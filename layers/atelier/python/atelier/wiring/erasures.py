@@ -1,0 +1,106 @@
+"""Erasures, composed."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from atelier.clock import Clock, system_clock
+from atelier.settings import (
+    AnalyticsTable,
+    AuditArchive,
+    AuditTable,
+    BillingTable,
+    EraseMachine,
+    ErasuresTable,
+    ExportsBucket,
+    ExportsTable,
+    GenerationsTable,
+    IdentityTable,
+    InboxTable,
+    LedgerTable,
+    LibraryTable,
+    MediaBucket,
+    NotificationsTable,
+    ProvidersTable,
+    RequestsTable,
+    WebhooksTable,
+)
+
+if TYPE_CHECKING:
+    from atelier.adapters.aws.dynamodb.erasures.store import DynamoErasures
+    from atelier.erasures.erase import EraseDeps
+    from atelier.erasures.find_due import FindDueDeps
+
+
+@cache
+def store() -> DynamoErasures:
+    """The list of erasures."""
+    from atelier.adapters.aws.dynamodb.erasures.store import DynamoErasures
+
+    DynamoErasures.bind(ErasuresTable.read().name, IdentityTable.read().name)
+    return DynamoErasures()
+
+
+def is_erased(log: str) -> bool:
+    """Whether a log is erased, or being erased."""
+    return store().is_erased(log)
+
+
+def find_due_deps() -> FindDueDeps:
+    """The dependencies of beginning erasures."""
+    from atelier.adapters.aws.erasure_jobs import StepFunctionsErasureJobs
+    from atelier.erasures.find_due import FindDueDeps
+
+    return FindDueDeps(store(), StepFunctionsErasureJobs(EraseMachine.read().arn))
+
+
+def erase_deps(clock: Clock = system_clock) -> EraseDeps:
+    """The dependencies of erasing."""
+    from atelier.adapters.aws.dynamodb.erasures.items import DynamoErasedItems
+    from atelier.adapters.aws.dynamodb.erasures.logs import DynamoErasedLogs
+    from atelier.adapters.aws.dynamodb.erasures.people import DynamoErasedPeople
+    from atelier.adapters.aws.erased_files import S3ErasedFiles
+    from atelier.erasures.erase import EraseDeps
+
+    audit_bucket = AuditArchive.read().bucket
+    tables = {
+        "ledger": LedgerTable.read().name,
+        "generations": GenerationsTable.read().name,
+        "library": LibraryTable.read().name,
+        "notifications": NotificationsTable.read().name,
+        "inbox": InboxTable.read().name,
+        "providers": ProvidersTable.read().name,
+        "billing": BillingTable.read().name,
+        "analytics": AnalyticsTable.read().name,
+        "exports": ExportsTable.read().name,
+        "webhooks": WebhooksTable.read().name,
+        "requests": RequestsTable.read().name,
+        "erasures": ErasuresTable.read().name,
+    }
+    return EraseDeps(
+        store(),
+        DynamoErasedItems(tables, clock),
+        S3ErasedFiles(
+            {"media": MediaBucket.read().bucket, "exports": ExportsBucket.read().name, "audit": audit_bucket}
+        ),
+        DynamoErasedPeople(IdentityTable.read().name),
+        DynamoErasedLogs(AuditTable.read().name, audit_bucket),
+        end_billing,
+        clock,
+    )
+
+
+def end_billing(workspace_id: str) -> None:
+    """End what a workspace has at the service that takes payments, if there is one."""
+    from atelier.billing.end_billing import end_at_services
+    from atelier.wiring import payments
+
+    end_at_services(workspace_id, payments.services(), end=_end_at_stripe)
+
+
+def _end_at_stripe(workspace_id: str) -> None:
+    from atelier.billing import end_billing as ending
+    from atelier.wiring import payments
+
+    ending.end_billing(workspace_id, deps=payments.billing_deps(system_clock))
