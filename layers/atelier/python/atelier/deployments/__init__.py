@@ -1,0 +1,1 @@
+"""Deployments: a published site as static files, and the places that serve them."""

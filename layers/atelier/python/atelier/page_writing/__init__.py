@@ -1,0 +1,1 @@
+"""Pages, sections, texts and layouts of sites, written by a language model."""

@@ -1,0 +1,1 @@
+"""Sites: pages, reusable parts, their versions and comments."""
