@@ -103,7 +103,7 @@ class PageVersion:
 
 @dataclass(frozen=True, slots=True)
 class PartParameter:
-    """A value that each use of a part may set. In the part's HTML and CSS it is `{{ name }}`, escaped where it is put."""
+    """A value that each use of a part may set. In the part's HTML and CSS it is `{{ name }}`, escaped."""
 
     name: str
     default: str = ""
