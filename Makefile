@@ -97,10 +97,10 @@ $(judges_ready):
 		npm ci --prefix tests/judges --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null && touch $@ \
 		|| echo "npm cannot be used here: its judges are left out"; fi
 
-# A browser for the test of cross-origin pages. Where none can be installed, that test reports that it does not run.
-.PHONY: browser
-browser:
-	@.ci/chromium
+# Programs that tests need. Where one cannot be installed, the tests that need it report that they do not run.
+.PHONY: programs
+programs:
+	@.ci/programs
 
 # ---- the product on this machine -------------------------------------------------------------------------------------
 
@@ -125,7 +125,7 @@ bench: $(test_ready) ## measure against references in the same run: a table, and
 # ---- what must hold --------------------------------------------------------------------------------------------------
 
 # The checks run beside the tests, which leave a part of two processors unused. `make check` alone is the quick way to them.
-test: $(test_ready) $(tools_ready) $(judges_ready) $(clients_ready) browser ## everything that CI runs [ARGS=pytest's arguments]
+test: $(test_ready) $(tools_ready) $(judges_ready) $(clients_ready) programs ## everything that CI runs [ARGS=pytest's arguments]
 	@$(MAKE) --no-print-directory check & checks=$$!; \
 	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS); tests=$$?; \
 	wait $$checks || { echo "a check has failed: run make check"; exit 1; }; exit $$tests

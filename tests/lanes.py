@@ -23,7 +23,7 @@ def not_run(why: str) -> NoReturn:
 
 def need_browser() -> str:
     """The path of a browser."""
-    return find_browser() or not_run("there is no Chromium here (.ci/chromium installs one)")
+    return find_browser() or not_run("there is no Chromium here (.ci/programs installs one)")
 
 
 def need_node() -> str:
@@ -33,4 +33,4 @@ def need_node() -> str:
 
 def need_age() -> str:
     """The path of the program `age`."""
-    return shutil.which("age") or not_run("there is no age here (the package `age` of most systems)")
+    return shutil.which("age") or not_run("there is no age here (.ci/programs installs it)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -260,6 +260,31 @@ def test_a_submission_to_too_long_a_queue_is_refused_with_a_retry_after_time(wor
         world.submit(model="replicate/sdxl", routes=routes)
     assert 0 < refused.value.facts["retry_after_seconds"] < 60
     assert world.wallet().held == held
+
+
+def test_a_repeat_is_answered_when_the_first_request_took_the_last_place(world: World) -> None:
+    world.catalogue = catalogue(frozenset({"replicate"}))
+    first: list[Generation] = []
+
+    def next_place(scope: Scope) -> datetime:
+        # The same request is accepted in parallel, between this one's look for it and its look for a place.
+        if first:
+            return world.now + timedelta(hours=1)
+        first.append(world.submit(model="replicate/sdxl", key="once").generation)
+        return world.now + timedelta(hours=1)
+
+    routes = Routes(
+        world.workspace_id,
+        WorkspaceProviders(),
+        lambda scope: world.book.cached(scope, world.now),
+        world.now,
+        next_place,
+    )
+    repeat = world.submit(model="replicate/sdxl", key="once", routes=routes)
+    assert ([repeat.generation.id], repeat.replayed) == ([each.id for each in first], True)
+    with pytest.raises(Unavailable):
+        world.submit(model="replicate/sdxl", key="another", routes=routes)
+    world.assert_sound()
 
 
 def test_a_workspace_key_has_its_own_queue(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from infra.local.stack_process import RunningStack
 from infra.simulators.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateSimulator
+from tests.local.client import poll_until
 
 FOLDER = Path(__file__).parent
 # The tests are many callers at one address, so the limits must be high; and they cannot wait minutes for a poll.
@@ -30,6 +32,8 @@ class Stack:
     running: RunningStack
 
 
+# How long a function may cache a provider's health, and a little more.
+REMEMBERED_SECONDS = 6
 STACK = pytest.StashKey[RunningStack]()
 
 
@@ -53,3 +57,18 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         with RunningStack(folder / "data", parameters=PARAMETERS, arguments=arguments) as running:
             request.config.stash[STACK] = running
             yield Stack(running.base_url, simulator.url, running)
+
+
+@pytest.fixture
+def healthy_provider(stack: Stack) -> None:
+    """Delete the provider's recorded failures, so that an earlier test does not keep the router from it."""
+    table = stack.running.table("providers")
+    dynamodb = stack.running.aws().client("dynamodb")
+    key = {"pk": {"S": "health"}, "sk": {"S": "replicate"}}
+    found = dynamodb.get_item(TableName=table, Key=key).get("Item")
+    signs_of_failure = ("failures_in_a_row", "cooldown_until")
+    if found is None or not any(sign in found["seen"]["S"] for sign in signs_of_failure):
+        return
+    dynamodb.delete_item(TableName=table, Key=key)
+    forgotten_at = time.monotonic() + REMEMBERED_SECONDS
+    poll_until(time.monotonic, lambda now: now > forgotten_at)

@@ -14,6 +14,8 @@ from infra.simulators.kit.samples import sample_png
 from tests.local.client import AccountClient, run_concurrently
 from tests.local.conftest import Stack
 
+pytestmark = pytest.mark.usefixtures("healthy_provider")
+
 PHOTOGRAPH = sample_png(96, 128, 7)
 
 

@@ -19,6 +19,8 @@ from infra.simulators.kit.samples import sample_png
 from tests.local.client import AccountClient, run_concurrently
 from tests.local.conftest import Stack
 
+pytestmark = pytest.mark.usefixtures("healthy_provider")
+
 PICTURE = sample_png(96, 64, 3)
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.local.client import AccountClient, poll_until, run_concurrently
 from tests.local.conftest import Stack
+
+pytestmark = pytest.mark.usefixtures("healthy_provider")
 
 REMOTE = {"model": "replicate/sdxl", "prompt": "a lighthouse", "parameters": {"width": 512, "height": 512}}
 ESTIMATE = 1707

@@ -14,6 +14,8 @@ from tests.local.client import AccountClient, poll_until
 from tests.local.conftest import Stack
 from tests.local.teams import create_organization, join, subscribe, working_in
 
+pytestmark = pytest.mark.usefixtures("healthy_provider")
+
 REMOTE = {"model": "replicate/sdxl", "parameters": {"width": 512, "height": 512}}
 HANGING = {**REMOTE, "prompt": "a lake [[run:hang]] [[webhook:lost]]"}
 

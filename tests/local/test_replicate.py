@@ -3,7 +3,6 @@ charged once. The simulator implements Replicate's documented API; markers in [[
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from typing import Any
 
@@ -13,25 +12,9 @@ import pytest
 from tests.local.client import AccountClient, poll_until, run_concurrently
 from tests.local.conftest import Stack
 
+pytestmark = pytest.mark.usefixtures("healthy_provider")
 MODEL = "replicate/sdxl"
-# How long a function may cache a provider's health, and a little more.
-REMEMBERED_SECONDS = 6
 SIZE = {"width": 512, "height": 512}
-
-
-@pytest.fixture(autouse=True)
-def well(stack: Stack) -> None:
-    """Delete the provider's recorded failures, so that an earlier test does not keep the router from it."""
-    table = stack.running.table("providers")
-    dynamodb = stack.running.aws().client("dynamodb")
-    key = {"pk": {"S": "health"}, "sk": {"S": "replicate"}}
-    found = dynamodb.get_item(TableName=table, Key=key).get("Item")
-    signs_of_failure = ("failures_in_a_row", "cooldown_until")
-    if found is None or not any(sign in found["seen"]["S"] for sign in signs_of_failure):
-        return
-    dynamodb.delete_item(TableName=table, Key=key)
-    forgotten_at = time.monotonic() + REMEMBERED_SECONDS
-    poll_until(time.monotonic, lambda now: now > forgotten_at)
 
 
 def start(person: AccountClient, prompt: str) -> str:

@@ -150,9 +150,9 @@ def submit_generation(
     """
     try:
         return _accept(submission, deps, now, wallet or deps.wallets.wallet(submission.workspace_id), counted_bytes)
-    except (InsufficientCredits, BudgetExceeded, QuotaExceeded, RateLimited, Conflict):
-        # A parallel request with the same key may have been accepted first, and have taken the credits, the budget or
-        # the quote that are missing here. Then its generation is the answer.
+    except (InsufficientCredits, BudgetExceeded, QuotaExceeded, RateLimited, Conflict, Unavailable):
+        # A parallel request with the same key may have been accepted first, and have taken the credits, the budget, the
+        # quote or the provider's free place that are missing here. Then its generation is the answer.
         earlier = deps.find_accepted(submission)
         if earlier is None:
             raise
