@@ -10,7 +10,7 @@ STACK ?= atelier
 STAGE ?= production
 
 .DEFAULT_GOAL := help
-.PHONY: help run backup restore test check bench build deploy verify-email admin stripe-sync analytics-rebuild sql fire-alarm clean lock .venv .venv-tools .venv-clients
+.PHONY: help run backup restore test check bench scale build deploy verify-email admin stripe-sync analytics-rebuild sql fire-alarm clean lock .venv .venv-tools .venv-clients
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -121,6 +121,9 @@ restore: $(run_ready) ## restore: FROM=folder [DATA=.local], a new one; or STACK
 
 bench: $(test_ready) ## measure against references in the same run: a table, and .bench/results.json [ROWS=1,2,…]
 	@.venv/bin/python -m tests.bench $(if $(ROWS),--rows $(ROWS))
+
+scale: $(test_ready) ## compute and simulate which limit of AWS gives way first at 1, 100 and 5,000 generations a second
+	@PYTHONPATH=layers/atelier/python .venv/bin/python -m tests.bench.scale
 
 # ---- what must hold --------------------------------------------------------------------------------------------------
 

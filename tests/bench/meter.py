@@ -33,7 +33,8 @@ class DynamoDBError(Exception):
 
 
 class DynamoDBMeter:
-    """Counts DynamoDB request units: by table in `tables`, by operation in `operations`, each call in `log`."""
+    """Counts DynamoDB request units: by table in `tables`, by operation in `operations`, each call in `log`, and by the
+    table or index and the value of its partition key in `partitions`."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -45,6 +46,7 @@ class DynamoDBMeter:
         self.tables: dict[str, Units] = {}
         self.operations: dict[str, Units] = {}
         self.log: list[tuple[str, str, Units]] = []
+        self.partitions: dict[tuple[str, str], Units] = {}
 
     @property
     def total(self) -> Units:
@@ -65,9 +67,17 @@ class DynamoDBMeter:
             factor = 2 if operation.startswith("Transact") else 1
             for (table, part), old in zip(writes, before, strict=True):
                 new = self._item(table, self._key(table, part))
-                self._count(operation, table, units.write_units(old, new, self._schema(table)[1]) * factor)
-            for table, cost in reads:
+                keys, indexes = self._schema(table)
+                self._count(operation, table, units.write_units(old, new, indexes) * factor)
+                key = self._key(table, part)
+                self._count_partition(table, key[keys[0]], units.write_units(old, new) * factor)
+                for index in indexes:
+                    for entry, count in units.index_writes(index, old, new):
+                        place = f"{table}/{index.keys[0]}"
+                        self._count_partition(place, entry[index.keys[0]], Units(write=count) * factor)
+            for table, partition, cost in reads:
                 self._count(operation, table, cost)
+                self._count_partition(table, partition, cost)
 
     def _count(self, operation: str, table: str, cost: Units) -> None:
         with self._lock:
@@ -75,21 +85,34 @@ class DynamoDBMeter:
             self.operations[operation] = self.operations.get(operation, Units()) + cost
             self.log.append((operation, table, cost))
 
-    def _reads(self, operation: str, request: Mapping[str, Any]) -> Iterator[tuple[str, Units]]:
+    def _count_partition(self, place: str, partition: Mapping[str, Any], cost: Units) -> None:
+        key = (place, "".join(map(str, partition.values())))
+        with self._lock:
+            self.partitions[key] = self.partitions.get(key, Units()) + cost
+
+    def _reads(self, operation: str, request: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], Units]]:
+        """(table, partition key's value, units) of every item, or the page, that a call reads."""
         if operation == "GetItem":
-            item = self._item(request["TableName"], request["Key"])
-            yield request["TableName"], units.read_units(item, consistent=request.get("ConsistentRead", False))
+            table, key = request["TableName"], request["Key"]
+            consistent = request.get("ConsistentRead", False)
+            yield table, self._partition(table, key), units.read_units(self._item(table, key), consistent=consistent)
         elif operation == "BatchGetItem":
             for table, part in request["RequestItems"].items():
                 for key in part["Keys"]:
-                    item = self._item(table, key)
-                    yield table, units.read_units(item, consistent=part.get("ConsistentRead", False))
+                    cost = units.read_units(self._item(table, key), consistent=part.get("ConsistentRead", False))
+                    yield table, self._partition(table, key), cost
         elif operation == "TransactGetItems":
             for part in request["TransactItems"]:
-                get = part["Get"]
-                yield get["TableName"], units.read_units(self._item(get["TableName"], get["Key"]), consistent=True) * 2
+                table, key = part["Get"]["TableName"], part["Get"]["Key"]
+                cost = units.read_units(self._item(table, key), consistent=True) * 2
+                yield table, self._partition(table, key), cost
         else:
-            yield request["TableName"], self._page_units(operation, request)
+            # The partition of a page is named among the values of its key condition.
+            values = request.get("ExpressionAttributeValues") or {}
+            yield request["TableName"], next(iter(values.values()), {}), self._page_units(operation, request)
+
+    def _partition(self, table: str, key: Item) -> Mapping[str, Any]:
+        return key[self._schema(table)[0][0]]
 
     def _page_units(self, operation: str, request: Mapping[str, Any]) -> Units:
         # AWS bills the items that were read, not those returned: so the same page is read without its filter and

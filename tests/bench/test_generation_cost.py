@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench.generation_cost import Bill, measure_bills
+from tests.bench.scale import facts
 from tests.bench.stack import running_stack
 
 # 15 for the generation, its credits and its asset; 1 for what is done in batches: its share of a seal and of analytics.
@@ -28,6 +29,17 @@ def test_a_generation_stays_within_its_request_units(measured: list[Bill]) -> No
     # The lowest of three: a schedule that ran at the same time belongs to no generation.
     assert min(bill.units.write for bill in measured) <= WRITE_UNITS_MAX
     assert min(bill.units.read for bill in measured) <= READ_UNITS_MAX
+
+
+def test_the_simulation_of_scale_computes_with_what_is_metered(measured: list[Bill]) -> None:
+    known = facts()["generation"]
+    bill = min(measured, key=lambda bill: bill.units.write)
+    for table, counts in known["tables"].items():
+        [units] = [found for name, found in bill.tables.items() if f"Data{table.title()}Table" in name]
+        assert (units.write, units.read) == pytest.approx((counts["write"], counts["read"]), abs=0.5), table
+    for name in ("http_api_request", "state_transition", "s3_put", "s3_get", "event"):
+        assert bill.quantities[name] == known[name], name
+    assert bill.quantities["lambda_request"] == pytest.approx(known["lambda_request"], abs=1)
 
 
 def test_a_generation_that_nobody_watches_costs_real_time_three_reads(measured: list[Bill]) -> None:

@@ -61,9 +61,21 @@ def item_bytes(item: Item | None) -> int:
 def write_units(before: Item | None, after: Item | None, indexes: Sequence[Index] = ()) -> Units:
     """The units of a write that made `after` of `before` (None = no item). A refused write has `after` = `before`."""
     units = max(1, math.ceil(max(item_bytes(before), item_bytes(after)) / WRITE_BYTES))
-    for index in indexes:
-        units += _index_units(index, index.entry(before), index.entry(after))
-    return Units(write=units)
+    return Units(write=units + sum(count for index in indexes for _, count in index_writes(index, before, after)))
+
+
+def index_writes(index: Index, before: Item | None, after: Item | None) -> list[tuple[Item, int]]:
+    """The entries of an index that a write adds, removes or changes, and the write units of each."""
+    old, new = index.entry(before), index.entry(after)
+    if old == new:
+        return []
+    moved = old and new and any(old[key] != new[key] for key in index.keys)
+    sides = [[old], [new]] if moved else [[old, new]]
+    return [
+        (entry, max(1, math.ceil(max(map(item_bytes, pair)) / WRITE_BYTES)))
+        for pair in sides
+        if (entry := pair[-1] or pair[0]) is not None
+    ]
 
 
 def read_units(item: Item | None, *, consistent: bool) -> Units:
@@ -75,14 +87,6 @@ def query_units(items: Sequence[Item], *, consistent: bool) -> Units:
     """The units of one page of a query or scan that read `items`, before any filter or projection."""
     pages = max(1, math.ceil(sum(map(item_bytes, items)) / READ_BYTES))
     return Units(read=pages if consistent else pages / 2)
-
-
-def _index_units(index: Index, before: Item | None, after: Item | None) -> int:
-    if before == after:
-        return 0
-    moved = before and after and any(before[key] != after[key] for key in index.keys)
-    entries = [[before], [after]] if moved else [[before, after]]
-    return sum(max(1, math.ceil(max(map(item_bytes, sides)) / WRITE_BYTES)) for sides in entries)
 
 
 def _value_bytes(value: Mapping[str, Any]) -> int:
