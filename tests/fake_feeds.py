@@ -22,6 +22,10 @@ class FakeFeeds:
         known = {event.id for event in self.events[feed_id]}
         self.events[feed_id] += [event for event in events if event.id not in known]
 
+    def has_had(self, feed_id: str, event_id: str) -> bool:
+        """As the port says."""
+        return any(event.id == event_id for event in self.events[feed_id])
+
     def types(self, feed_id: str) -> list[str]:
         """The types of a feed's events, in order."""
         return [event.type for event in self.events[feed_id]]

@@ -16,10 +16,13 @@ from atelier.ledger.schemas import (
     ProofView,
     StatementQuery,
     StatementView,
+    ThresholdRequest,
+    ThresholdView,
     balance_view,
     explanation_view,
     past_balance_view,
     statement_view,
+    threshold_view,
 )
 from atelier.wiring import auth, ledger, seals
 
@@ -43,6 +46,20 @@ def balance(request: Request[Empty]) -> Response:
         return Response(past_balance_view(seals.balance_at(request.caller.workspace_id, at, request.now), at))
     wallet = ledger.refresh_wallet(request.caller.workspace_id, request.now)
     return Response(balance_view(wallet, ledger.daily_grant(wallet.tier_at(request.now)), request.now))
+
+
+@api.route("GET", "/api/credits/threshold", permission="credits.read", answer=ThresholdView)
+def threshold(request: Request[Empty]) -> Response:
+    """With how many credits the workspace is told, by `credits.low`, that few are left."""
+    wallet = ledger.wallets().wallet(request.caller.workspace_id)
+    return Response(threshold_view(wallet, ledger.monthly_credits))
+
+
+@api.route("PUT", "/api/credits/threshold", permission="budgets.manage", body=ThresholdRequest, answer=ThresholdView)
+def change_threshold(request: Request[ThresholdRequest]) -> Response:
+    """Change with how many credits the workspace is told that few are left; null = as its tier says."""
+    ledger.wallets().set_low_below(request.caller.workspace_id, request.body.credits)
+    return threshold(request)
 
 
 @api.route(

@@ -1,15 +1,17 @@
 """Stream of the identity table, the outbox of mails, accounts and organisations: each new mail is sent, changes of
-members and deletions go to the event bus, and connections end with their session or membership."""
+members and deletions go to the event bus, connections end with their session or membership, and organisations that
+have nearly as many members as their tier allows are told."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from atelier.clock import Clock, system_clock
+from atelier.events.relay import publish_all
 from atelier.mails.send import send_all
 from atelier.realtime.close import request_closings
-from atelier.wiring import mails, outbox, realtime
-from atelier.workspaces.relay import publish_all
+from atelier.wiring import mails, outbox, quota_alerts, realtime
+from atelier.workspaces.quota_alerts import warn
 
 
 def handler(event: dict[str, Any], _context: object, clock: Clock = system_clock) -> None:
@@ -17,4 +19,5 @@ def handler(event: dict[str, Any], _context: object, clock: Clock = system_clock
     the mails that were sent are left out then."""
     publish_all(outbox.identity_changes(event["Records"]), events=outbox.publisher)
     request_closings(realtime.closings(event["Records"]), connections=realtime.connections, now=clock())
+    warn(quota_alerts.counted(event["Records"]), deps=quota_alerts.alert_deps, now=clock())
     send_all(mails.addresses(event["Records"]), mails.send_deps())

@@ -45,6 +45,8 @@ def test_only_a_generation_that_failed_after_a_long_wait_notifies() -> None:
         ("subscription.past_due", {"tier": "pro@1", "status": "past_due"}, KIND.PAYMENT_FAILED, "/plan"),
         ("member.invited", {"role": "editor", "invitation_id": "inv_1"}, KIND.INVITATION, None),
         ("quota.threshold_reached", {"quota": "projects", "percent": 80}, KIND.QUOTA_NEARLY_USED, "/plan"),
+        ("credits.low", {"credits": 9, "threshold": 10}, KIND.CREDITS_LOW, "/credits"),
+        ("credits.granted", {"credits": 9, "grant_source": "admin"}, KIND.CREDITS_GRANTED, "/credits"),
         ("provider_key.refused", {"provider": "fal", "key_id": "key_1"}, KIND.PROVIDER_KEY_REFUSED, "/providers/fal"),
         ("webhook_endpoint.disabled", {"endpoint_id": "whe_1"}, KIND.WEBHOOK_ENDPOINT_DISABLED, "/webhooks"),
     ],
@@ -66,6 +68,7 @@ def test_a_plan_that_is_paid_again_ends_the_action_item() -> None:
 def test_events_of_notifications_and_others_notify_nobody() -> None:
     for type in ("notification.created", "generation.succeeded", "generation.progress", "stage.failed"):
         assert draft_of(event(type)) is None
+    assert draft_of(event("credits.granted", credits=3300, grant_source="monthly")) is None
 
 
 def test_every_language_has_the_same_texts_with_the_same_facts() -> None:

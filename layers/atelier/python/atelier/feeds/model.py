@@ -19,10 +19,12 @@ ROUTINE_TYPES = frozenset(
         "generation": ("queued", "running", "progress", "succeeded", "cancelled"),
         "stage": ("running", "progress", "succeeded", "failed", "cancelled", "expired"),
         "asset": ("created", "deleted"),
-        "credits": ("granted", "spent"),
+        "credits": ("spent",),
     }.items()
     for change in changes
 )
+# How long a feed knows that it had an event that came without a stream's position; of other types KEPT.
+KNOWN_FOR = {"quota.threshold_reached": timedelta(days=40)}
 # A feed that begins anew is numbered by its time, and a burst of events is numbered faster than time goes by.
 NUMBERING_SLACK = timedelta(hours=1)
 

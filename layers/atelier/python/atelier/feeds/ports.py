@@ -17,8 +17,12 @@ class FeedWriter(Protocol):
     ) -> None:
         """Append up to 90 events, in this order, to the feed of a workspace or a user. Safe to repeat: with `position`,
         nothing is appended when the feed has this position or a later one of its source; without, events whose ids the
-        feed has had in the last day are left out. When all of them are routine, nothing is appended while nobody
-        watches the feed. Raises Unavailable when other writers are always faster."""
+        feed has had in the last day (some types longer: `KNOWN_FOR`) are left out. When all of them are routine,
+        nothing is appended while nobody watches the feed. Raises Unavailable when other writers are always faster."""
+        ...
+
+    def has_had(self, feed_id: str, event_id: str) -> bool:
+        """Whether the feed knows that it had this event, which came without a position."""
         ...
 
 

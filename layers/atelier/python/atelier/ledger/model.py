@@ -137,7 +137,8 @@ class Wallet:
 
     `tier` is the id of a tier in the catalogue: "free", or a version such as "pro@2"; `tier_ends_at`: when it ends, as
     far as that is known. Rules are those of `tier_at`. `frozen_at`: since when nothing new can be spent, by the word of
-    an administrator of the platform; open holds end as ever."""
+    an administrator of the platform; open holds end as ever. `low_below`: with fewer credits than this the workspace is
+    told that they are low; None = as its tier says."""
 
     workspace_id: str
     tier: str
@@ -156,6 +157,7 @@ class Wallet:
     tier_ends_at: datetime | None = None
     delivered_bytes: int = 0
     frozen_at: datetime | None = None
+    low_below: int | None = None
 
     def tier_at(self, now: datetime) -> str:
         """The id of the tier whose rules hold at `now`: free from `tier_ends_at` on, whether or not that was written

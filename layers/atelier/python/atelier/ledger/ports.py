@@ -63,6 +63,10 @@ class WalletStore(Protocol):
         first of them is written. Raises NotFound."""
         ...
 
+    def set_low_below(self, workspace_id: str, credits: int | None) -> None:
+        """Set with how many credits the wallet is low; None = as its tier says. Raises NotFound."""
+        ...
+
     def apply_refresh(self, plan: RefreshPlan) -> None:
         """Write the refreshed wallet and its movements in one transaction; raises StaleWallet."""
         ...

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from atelier import cursors
+from atelier.ledger.credit_events import low_threshold
 from atelier.ledger.history import Balance
 from atelier.ledger.model import Account, DailyCreditRule, Grant, Movement, Wallet, burn_down
 from atelier.ledger.ports import MovementPage
@@ -37,6 +38,21 @@ class BalanceView(BaseModel):
         description="Why no daily credits come: the e-mail address is not verified, or another account of the same "
         "mailbox has them."
     )
+
+
+class ThresholdRequest(BaseModel):
+    """With fewer credits than these the workspace is told that few are left; null = as its tier says, 0 = never."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    credits: int | None = Field(ge=0, le=1_000_000_000)
+
+
+class ThresholdView(BaseModel):
+    """The workspace is told once when it has fewer credits than `credits`. `is_chosen`: the workspace chose it."""
+
+    credits: int
+    is_chosen: bool
 
 
 class EntryView(BaseModel):
@@ -161,6 +177,11 @@ class StatementQuery(BaseModel):
 
     limit: int = Field(default=25, ge=1, le=100)
     cursor: Annotated[str, Field(max_length=400)] | None = None
+
+
+def threshold_view(wallet: Wallet, monthly_credits_of: Callable[[str], int]) -> ThresholdView:
+    """The response with the threshold of a wallet."""
+    return ThresholdView(credits=low_threshold(wallet, monthly_credits_of), is_chosen=wallet.low_below is not None)
 
 
 def balance_view(wallet: Wallet, daily: DailyCreditRule, now: datetime) -> BalanceView:

@@ -47,6 +47,8 @@ KINDS: dict[NotificationKind, KindFacts] = {
     # The invitation has a mail of its own, which has the link.
     NotificationKind.INVITATION: KindFacts(Audience.INVITED, frozenset({IN_APP}), is_action_item=True),
     NotificationKind.QUOTA_NEARLY_USED: KindFacts(Role.ADMIN, frozenset({IN_APP, EMAIL})),
+    NotificationKind.CREDITS_LOW: KindFacts(Role.ADMIN, frozenset({IN_APP, EMAIL})),
+    NotificationKind.CREDITS_GRANTED: KindFacts(Role.ADMIN, frozenset({IN_APP})),
     NotificationKind.PROVIDER_KEY_REFUSED: KindFacts(Role.ADMIN, frozenset({IN_APP, EMAIL}), is_action_item=True),
     NotificationKind.WEBHOOK_ENDPOINT_DISABLED: KindFacts(Role.ADMIN, frozenset({IN_APP, EMAIL}), is_action_item=True),
     NotificationKind.DEPLOYMENT_ENDED: KindFacts(Audience.CREATOR, frozenset({IN_APP}), is_offered=False),
@@ -123,6 +125,18 @@ def _used_quota(data: Mapping[str, Any], _at: str) -> Draft:
     return Draft(NotificationKind.QUOTA_NEARLY_USED, facts, "/plan")
 
 
+def _few_credits(data: Mapping[str, Any], _at: str) -> Draft:
+    facts = {"credits": int(data["credits"]), "threshold": int(data["threshold"])}
+    return Draft(NotificationKind.CREDITS_LOW, facts, "/credits")
+
+
+def _new_credits(data: Mapping[str, Any], _at: str) -> Draft | None:
+    # Those of a plan come each month, and a sale has a list of its own.
+    if data["grant_source"] in ("monthly", "transfer"):
+        return None
+    return Draft(NotificationKind.CREDITS_GRANTED, {"credits": int(data["credits"])}, "/credits")
+
+
 def _refused_key(data: Mapping[str, Any], _at: str) -> Draft:
     provider = str(data["provider"])
     return Draft(
@@ -148,6 +162,8 @@ _MAKERS: dict[str, Callable[[Mapping[str, Any], str], Draft | ItemDone | None]] 
     "member.invited": _invited,
     "member.joined": _joined,
     "quota.threshold_reached": _used_quota,
+    "credits.low": _few_credits,
+    "credits.granted": _new_credits,
     "provider_key.refused": _refused_key,
     "webhook_endpoint.disabled": _disabled_endpoint,
 }

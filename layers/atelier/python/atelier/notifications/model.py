@@ -29,6 +29,8 @@ class NotificationKind(StrEnum):
     PAYMENT_FAILED = "payment_failed"
     INVITATION = "invitation"
     QUOTA_NEARLY_USED = "quota_nearly_used"
+    CREDITS_LOW = "credits_low"
+    CREDITS_GRANTED = "credits_granted"
     PROVIDER_KEY_REFUSED = "provider_key_refused"
     WEBHOOK_ENDPOINT_DISABLED = "webhook_endpoint_disabled"
     DEPLOYMENT_ENDED = "deployment_ended"

@@ -31,6 +31,7 @@ EVENT_PERMISSIONS = {
     "notification": "account.read",
     "pack": "billing.read",
     "project": "projects.read",
+    "quota": "workspace.read",
     "stage": "generations.read",
     "subscription": "billing.read",
     "webhook_endpoint": "webhooks.read",

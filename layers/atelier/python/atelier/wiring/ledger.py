@@ -27,6 +27,11 @@ def daily_grant(tier: str) -> DailyCreditRule:
     return DailyCreditRule(tier_terms.daily_credits, tier_terms.daily_reset, DailyCredits.read().verified_only)
 
 
+def monthly_credits(tier: str) -> int:
+    """The monthly grant of a tier."""
+    return prices().tier(tier).monthly_credits
+
+
 def quota_of(name: QuotaName, workspace_id: str, now: datetime) -> Quota:
     """A quota of a workspace, by the tier that its wallet has now."""
     return Quota(name, prices().tier(wallets().wallet(workspace_id).tier_at(now)), prices())

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from functools import cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from atelier.adapters.aws.dynamodb.library import DynamoAssets
 from atelier.settings import LibraryTable, MediaBucket
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from atelier.adapters.aws.dynamodb.documents import DynamoDocuments, DynamoTemplates
     from atelier.adapters.media.stored_files import MediaFiles
     from atelier.library.character import Character
+    from atelier.library.feed_events import AssetChange
     from atelier.library.ports import TargetProjects
     from atelier.library.template import Template
     from atelier.resources import ResourceDeps
@@ -23,6 +26,13 @@ def assets() -> DynamoAssets:
     store = DynamoAssets()
     store.bind(LibraryTable.read().name)
     return store
+
+
+def asset_changes(records: Sequence[dict[str, Any]]) -> Iterator[AssetChange]:
+    """The assets that were uploaded or deleted in a batch of the library table's stream."""
+    from atelier.adapters.aws.dynamodb import asset_changes as of_assets
+
+    return of_assets.asset_changes(records)
 
 
 @cache

@@ -11,14 +11,16 @@ from typing import Any
 from atelier.adapters.aws.dynamodb.billing import changes as of_billing
 from atelier.adapters.aws.dynamodb.generation_changes import generation_changes
 from atelier.adapters.aws.dynamodb.identity import changes as of_accounts
+from atelier.adapters.aws.dynamodb.ledger import changes as of_wallets
 from atelier.adapters.aws.dynamodb.workspaces import changes as of_workspaces
 from atelier.adapters.aws.events import EventBridgeBus
 from atelier.billing.relay import BillingChange
 from atelier.clock import system_clock
-from atelier.events.catalogue import AccountChanged, MemberChanged, WorkspaceChanged
+from atelier.events.catalogue import AccountChanged, Event, MemberChanged, WorkspaceChanged
 from atelier.feeds.publish import BusAndFeeds
 from atelier.generations.change import GenerationChange
 from atelier.generations.relay import RelayDeps
+from atelier.ledger.credit_events import credits_granted, credits_low
 from atelier.settings import EventBus
 from atelier.wiring.feeds import feeds
 from atelier.wiring.projects import projects
@@ -70,3 +72,13 @@ def identity_changes(
 def billing_changes(records: Sequence[dict[str, Any]]) -> Iterator[BillingChange]:
     """The changes of plans and invoices in a batch of the billing table's stream."""
     return of_billing.billing_changes(records)
+
+
+def credit_events(records: Sequence[dict[str, Any]]) -> Iterator[Event]:
+    """What came into wallets, and wallets that became low, in a batch of the ledger table's stream."""
+    granted = (credits_granted(*grant) for grant in of_wallets.grants(records))
+    # Imported here, because other streams need no price list.
+    from atelier.wiring.ledger import monthly_credits
+
+    low = (credits_low(change, monthly_credits) for change in of_wallets.wallet_changes(records))
+    return filter(None, chain(granted, low))

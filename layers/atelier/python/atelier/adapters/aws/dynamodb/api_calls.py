@@ -16,6 +16,7 @@ from atelier.adapters.aws.dynamodb import Item
 from atelier.errors import Unavailable
 
 RETENTION = timedelta(days=400)
+CALLS_PREFIX = "calls#"
 
 
 class ApiCallsItem(Item):
@@ -56,4 +57,4 @@ class DynamoApiCalls:
 
 
 def _pk(workspace_id: str) -> str:
-    return f"calls#{workspace_id}"
+    return f"{CALLS_PREFIX}{workspace_id}"

@@ -28,6 +28,7 @@ from atelier.adapters.aws.dynamodb import (
 )
 from atelier.feeds.model import (
     KEPT,
+    KNOWN_FOR,
     NUMBERING_SLACK,
     FeedEvent,
     FeedPage,
@@ -91,6 +92,10 @@ class DynamoFeeds:
                 tries_max=TRIES_MAX,
                 pause=pause_with_jitter,
             )
+
+    def has_had(self, feed_id: str, event_id: str) -> bool:
+        sk = f"{CLAIM_PREFIX}{event_id}"
+        return next(iter(FeedClaimItem.query(feed_id, FeedClaimItem.sk == sk, consistent_read=True)), None) is not None
 
     def watch(self, feed_id: str, until: datetime) -> None:
         seconds = int(until.timestamp())
@@ -157,22 +162,25 @@ def _append_once(feed_id: str, events: Sequence[FeedEvent], now: datetime, posit
     start = None if newest else _start(feed_id)
     first = newest.last + 1 if newest else max(first_sequence(now), (start or 0) + 1)
     page = FeedPage(first, tuple(events), newest is None, positions)
-    claims = () if position else tuple(event.id for event in events)
-    if claims or page.is_first:
-        _append_with_claims(feed_id, page, claims, start, now)
+    claimed = () if position else page.events
+    if claimed or page.is_first:
+        _append_with_claims(feed_id, page, claimed, start, now)
     elif not conditional(lambda: _page_item(feed_id, page, now).save(condition=Item.pk.does_not_exist())):
         raise LostRace
 
 
-def _append_with_claims(feed_id: str, page: FeedPage, claims: Sequence[str], start: int | None, now: datetime) -> None:
-    """Append events, and a claim for each id in `claims`; events that are claimed already are left out, in another
-    transaction. The first page of a feed has a claim too, because two of them could have different numbers, and needs
-    the feed's `start` as it was read."""
+def _append_with_claims(
+    feed_id: str, page: FeedPage, claimed: Sequence[FeedEvent], start: int | None, now: datetime
+) -> None:
+    """Append events, and a claim for the id of each one in `claimed`; events that are claimed already are left out, in
+    another transaction. The first page of a feed has a claim too, because two of them could have different numbers, and
+    needs the feed's `start` as it was read."""
     try:
         with transaction() as write:
             write.save(_page_item(feed_id, page, now), Item.pk.does_not_exist(), part=PAGE_PREFIX)
-            for event_id in claims:
-                write.save(_claim(feed_id, event_id, _expiry(now)), Item.pk.does_not_exist(), part=event_id)
+            for event in claimed:
+                expiry = _expiry(now, KNOWN_FOR.get(event.type, KEPT))
+                write.save(_claim(feed_id, event.id, expiry), Item.pk.does_not_exist(), part=event.id)
             if page.is_first:
                 free = Item.pk.does_not_exist() | (FeedClaimItem.expires_at_seconds < int(now.timestamp()))
                 first = _claim(feed_id, "", int((now + FIRST_CLAIM).timestamp()))
@@ -185,7 +193,7 @@ def _append_with_claims(feed_id: str, page: FeedPage, claims: Sequence[str], sta
         left = tuple(event for event in page.events if event.id not in failed.parts)
         if left:
             page = FeedPage(page.first, left, page.is_first, page.positions)
-            _append_with_claims(feed_id, page, [event.id for event in left], start, now)
+            _append_with_claims(feed_id, page, left, start, now)
     except TransactionConflict as conflict:
         raise LostRace from conflict
 
@@ -255,5 +263,5 @@ def _key(number: int) -> str:
     return f"{PAGE_PREFIX}{number:015d}"
 
 
-def _expiry(now: datetime) -> int:
-    return int((now + KEPT + NUMBERING_SLACK).timestamp())
+def _expiry(now: datetime, kept: timedelta = KEPT) -> int:
+    return int((now + kept + NUMBERING_SLACK).timestamp())

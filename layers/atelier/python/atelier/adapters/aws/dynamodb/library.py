@@ -69,6 +69,8 @@ class AssetItem(Item):
     favorite = NumberAttribute(null=True)
     deleted_at = UnicodeAttribute(null=True)
     file_pending = NumberAttribute(null=True)
+    # The asset did not come from a generation.
+    uploaded = NumberAttribute(null=True)
     # The size was counted when the asset was recorded; absent in assets from before the counter.
     counted = NumberAttribute(null=True)
 
@@ -142,6 +144,7 @@ class DynamoAssets:
             notes=list(asset.notes) or None,
             project_id=asset.project_id,
             created_at=rfc3339(asset.created_at),
+            uploaded=1,
         )
         return asset if _record(item) else self.get(asset.workspace_id, asset.id)
 

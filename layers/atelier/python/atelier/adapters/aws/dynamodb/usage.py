@@ -43,13 +43,13 @@ def put_usage(write: Transaction, workspace_id: str, name: str, change: int, *, 
     """Add a change of a counter to the transaction of what it counts (part USAGE_PART). most: the condition that the
     counter is not larger afterwards; the counter must be complete then. None = no condition."""
     condition = None if most is None else UsageItem.used <= most - change
-    write.update(UsageItem(workspace_id, _key(name)), [UsageItem.used.add(change)], condition, part=USAGE_PART)
+    write.update(UsageItem(workspace_id, usage_key(name)), [UsageItem.used.add(change)], condition, part=USAGE_PART)
 
 
 def read_usage(workspace_id: str, name: str, *, consistent: bool = True) -> StoredUsage:
     """A counter of a workspace; 0 and not complete before its first change."""
     try:
-        item = UsageItem.get(workspace_id, _key(name), consistent_read=consistent)
+        item = UsageItem.get(workspace_id, usage_key(name), consistent_read=consistent)
     except DoesNotExist:
         return StoredUsage(0, is_complete=False)
     return StoredUsage(int(item.used or 0), is_complete=bool(item.complete))
@@ -57,7 +57,7 @@ def read_usage(workspace_id: str, name: str, *, consistent: bool = True) -> Stor
 
 def storage_address(workspace_id: str) -> ItemAddress:
     """The address of a workspace's counter of stored bytes, for reading it in one batch with other items."""
-    return UsageItem, workspace_id, _key(STORAGE)
+    return UsageItem, workspace_id, usage_key(STORAGE)
 
 
 def used_from_item(item: Item | None) -> int:
@@ -71,11 +71,12 @@ def complete_usage(workspace_id: str, name: str, count_earlier: Callable[[], int
     stored = read_usage(workspace_id, name)
     if stored.is_complete:
         return stored
-    item, earlier = UsageItem(workspace_id, _key(name)), count_earlier()
+    item, earlier = UsageItem(workspace_id, usage_key(name)), count_earlier()
     actions: list[Action] = [UsageItem.used.add(earlier), UsageItem.complete.set(1)]
     conditional(lambda: item.update(actions, condition=UsageItem.complete.does_not_exist()), CONFLICT_CODES)
     return read_usage(workspace_id, name)
 
 
-def _key(name: str) -> str:
+def usage_key(name: str) -> str:
+    """The sort key of a counter."""
     return f"usage#{name}"

@@ -68,6 +68,7 @@ class WalletItem(Item):
     # A wallet without this attribute has 0.
     delivered_bytes = NumberAttribute(null=True)
     frozen_at = UnicodeAttribute(null=True)
+    low_below = NumberAttribute(null=True)
     grants: MapAttribute[str, Any] = MapAttribute(default=dict)
     shard = UnicodeAttribute()
     reset_at = UnicodeAttribute()
@@ -118,6 +119,7 @@ def wallet_item(wallet: Wallet) -> WalletItem:
         mailbox=None if wallet.mailbox is MailboxState.ELIGIBLE else wallet.mailbox.value,
         delivered_bytes=wallet.delivered_bytes or None,
         frozen_at=rfc3339(wallet.frozen_at) if wallet.frozen_at else None,
+        low_below=wallet.low_below,
         grants=_grants_data(wallet),
         # Wallets are spread over SHARDS index partitions, so that a day's reset does not hit one partition's limit.
         shard=str(zlib.crc32(wallet.workspace_id.encode()) % SHARDS),
@@ -247,4 +249,5 @@ def decode_wallet(item: WalletItem) -> Wallet:
         parse_rfc3339(item.tier_ends_at) if item.tier_ends_at else None,
         int(item.delivered_bytes or 0),
         parse_rfc3339(item.frozen_at) if item.frozen_at else None,
+        None if item.low_below is None else int(item.low_below),
     )

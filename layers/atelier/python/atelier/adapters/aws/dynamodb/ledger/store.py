@@ -75,6 +75,9 @@ class DynamoWallets:
     def mark_own_routes(self, workspace_id: str) -> None:
         _mark(workspace_id, WalletItem.own_routes.set(1))
 
+    def set_low_below(self, workspace_id: str, credits: int | None) -> None:
+        _mark(workspace_id, WalletItem.low_below.remove() if credits is None else WalletItem.low_below.set(credits))
+
     def apply_refresh(self, plan: RefreshPlan) -> None:
         before = plan.before
         # Every change of a wallet is a movement (counted by `written`), except the time of its next sweep and its

@@ -314,7 +314,7 @@ class DynamoMoves:
 def _put_asset(write: Transaction, item: AssetItem, move: Move, now: datetime) -> None:
     """Add one asset's move to a transaction: one put at the target, one update at the source."""
     moved = relocated(item, move.target_id)
-    moved.name, moved.file_pending = moved.name or "", None
+    moved.name, moved.file_pending, moved.uploaded = moved.name or "", None, None
     moved.counted = None if item.deleted_at else 1
     write.save(moved, AssetItem.pk.does_not_exist(), part="asset")
 
