@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from atelier.clock import rfc3339
 from atelier.dataclass import dataclass
-from atelier.events.catalogue import CreditsGranted, CreditsLow
+from atelier.events.limits import CreditsGranted, CreditsLow
 from atelier.ledger.model import Account, GrantSource, Movement, Wallet
 
 # Without a monthly grant in the tier, fewer credits than this are low.

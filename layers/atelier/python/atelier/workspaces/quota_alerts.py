@@ -15,7 +15,7 @@ from atelier.catalogue.quotas import Quota, QuotaName
 from atelier.clock import rfc3339
 from atelier.dataclass import dataclass
 from atelier.errors import NotFound
-from atelier.events.catalogue import QuotaThresholdReached
+from atelier.events.limits import QuotaThresholdReached
 from atelier.events.ports import EventPublisher
 from atelier.telemetry import logger
 
@@ -58,9 +58,11 @@ def _warn(workspace_id: str, name: QuotaName, deps: QuotaAlertDeps, now: datetim
     limit, used = deps.quota(name, workspace_id, now).limit, deps.counts[name](workspace_id, now)
     found = [_event(workspace_id, name, percent, used, limit, now) for percent in reached(used, limit)]
     # The highest one says it all; a lower one that comes later, because something was deleted, is no news.
-    if found and not any(deps.feeds.has_had(workspace_id, event.id) for event in found):
+    is_new = bool(found) and not any(deps.feeds.has_had(workspace_id, event.id) for event in found)
+    if is_new:
         deps.events.publish(found[0])
-        logger.info("quota threshold", workspace_id=workspace_id, quota=name, percent=found[0].percent)
+    percent = found[0].percent if found else None
+    logger.info("quota counted", workspace_id=workspace_id, quota=name, used=used, percent=percent, is_new=is_new)
 
 
 def reached(used: int, limit: int) -> list[int]:
