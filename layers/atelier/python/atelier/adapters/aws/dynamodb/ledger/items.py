@@ -216,6 +216,10 @@ def grant_data(grant: Grant) -> dict[str, Any]:
     }
 
 
+def _to_int(number: float | None) -> int | None:
+    return None if number is None else int(number)
+
+
 def decode_wallet(item: WalletItem) -> Wallet:
     grants = cast(dict[str, dict[str, Any]], item.grants.as_dict())
 
@@ -249,5 +253,5 @@ def decode_wallet(item: WalletItem) -> Wallet:
         parse_rfc3339(item.tier_ends_at) if item.tier_ends_at else None,
         int(item.delivered_bytes or 0),
         parse_rfc3339(item.frozen_at) if item.frozen_at else None,
-        None if item.low_below is None else int(item.low_below),
+        _to_int(item.low_below),
     )
