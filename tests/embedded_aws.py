@@ -45,6 +45,7 @@ class Tables:
     realtime: str
     notifications: str
     webhooks: str
+    community: str
 
 
 @cache

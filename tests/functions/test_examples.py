@@ -56,6 +56,8 @@ REFUSED = {
     "api/billing/preview_change": 409,
     "api/billing/resume_plan": 409,
     "api/billing/start_checkout": 503,
+    # The example's account has no persona.
+    "api/workshops/create_workshop": 403,
     # The example's project goes nowhere.
     "api/projects/get_move": 404,
     "api/status/unknown_route": 404,

@@ -68,6 +68,7 @@ MISSING = {
             "proposal_id": "prp",
             "update_id": "upd",
             "item_id": "mod",
+            "workshop_id": "wks",
         }.items()
     },
     "kind": "image",

@@ -27,6 +27,7 @@ from atelier.events.catalogue import (
     WorkspaceChanged,
     payload,
 )
+from atelier.events.workshop_events import EnrolmentChange, WorkshopChange
 from infra.openapi import EVENTS_TARGET, TARGET, render_events
 
 AT = "2026-11-20T21:10:13.902Z"
@@ -46,6 +47,8 @@ EXAMPLES: list[Event] = [
     DrillEnded("drl_A", "bak_B", "passed", 0, 100, 3, 4, AT),
     WebhookEndpointDisabled("wsp_A", "whe_B", "failing", AT, AT),
     CleanUpFinished(AT, "act", 1, 0, 2, 1, 0, 4, AT),
+    WorkshopChange("wsp_A", "wks_B", "scheduled", 2, "Light in film", AT, AT),
+    EnrolmentChange("wsp_A", "wks_B", "enr_C", "usr_D", "enrolled", "Light in film", AT, 0, AT),
 ]
 DOCUMENT: dict[str, Any] = json.loads(TARGET.read_text())
 JSON_TYPES = {"string": str, "integer": int, "null": type(None)}

@@ -161,6 +161,14 @@ KINDS: tuple[ItemKind, ...] = (
     ItemKind("WebhookEndpointCountItem", "webhooks", WORKSPACE, "endpoint-count", None, _COUNTER),
     ItemKind("WebhookHealthItem", "webhooks", WORKSPACE, "health#", None, "how an endpoint answered lately"),
     ItemKind("WebhookNoticeItem", "webhooks", WORKSPACE, "notice#", None, "the endpoint says that it was disabled"),
+    # ---- workshops
+    ItemKind("WorkshopItem", "community", WORKSPACE, "workshop#", "workshops", json=("material_ids",)),
+    ItemKind("EnrolmentItem", "community", WORKSPACE, "enrolment#", "enrolments", without=("request_key",)),
+    ItemKind("WorkshopReviewItem", "community", WORKSPACE, "review#", "workshop_reviews"),
+    ItemKind("WaitListItem", "community", WORKSPACE, "queue#", None, "the same as the enrolments"),
+    ItemKind("WorkshopOutboxItem", "community", WORKSPACE, "outbox#", None, "events on their way"),
+    ItemKind("WorkshopPlaceItem", "community", "wks_", "place", None, "ids that lead to nobody", KEPT),
+    ItemKind("EnrolledItem", "community", USER, "enrolled#", "account/enrolled"),
     # ---- billing
     ItemKind("BillingItem", "billing", WORKSPACE, "", "billing", json=("facts",)),
     ItemKind("BillingItem", "billing", "stripe#", "customer", None, "the id at Stripe"),

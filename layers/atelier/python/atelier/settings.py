@@ -253,6 +253,10 @@ class WebhooksTable(EnvironmentSettings):
     name: str = text_variable("ATELIER_TABLE_WEBHOOKS")
 
 
+class CommunityTable(EnvironmentSettings):
+    name: str = text_variable("ATELIER_TABLE_COMMUNITY")
+
+
 class WebhooksQueue(EnvironmentSettings):
     url: str = text_variable("ATELIER_WEBHOOK_QUEUE_URL")
 

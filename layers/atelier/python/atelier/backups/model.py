@@ -14,6 +14,7 @@ TABLES = (
     "analytics",
     "audit",
     "billing",
+    "community",
     "exports",
     "generations",
     "identity",

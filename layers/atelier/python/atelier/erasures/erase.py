@@ -33,7 +33,8 @@ Step = tuple[str, Callable[[], int]]
 
 @dataclass(frozen=True, slots=True)
 class EraseDeps:
-    """Dependencies. end_billing: ends the plan of a workspace and deletes its customer at the payment service."""
+    """Dependencies. end_billing: ends the plan of a workspace and deletes its customer at the payment service.
+    end_workshops: cancels its workshops, so that their attendees have their fees back."""
 
     store: ErasureStore
     items: ErasedItems
@@ -41,6 +42,7 @@ class EraseDeps:
     people: ErasedPeople
     logs: ErasedLogs
     end_billing: Callable[[str], None]
+    end_workshops: Callable[[str], None]
     clock: Callable[[], datetime]
 
 
@@ -82,6 +84,7 @@ def _steps(erasure: Erasure, deps: EraseDeps, check_time: CheckTime) -> Iterator
     if user_id:
         yield "account closed", lambda: _nothing(people.close(user_id))
     yield "plan", lambda: _nothing(deps.end_billing(workspace_id))
+    yield "workshops", lambda: _nothing(deps.end_workshops(workspace_id))
     if user_id:
         yield "organisations", lambda: _leave_organizations(user_id, deps, check_time)
     else:
@@ -106,6 +109,7 @@ def _contents(workspace_id: str, deps: EraseDeps, check_time: CheckTime) -> Iter
         ("providers", f"health#{workspace_id}"),
         ("providers", f"pace#{workspace_id}"),
         ("exports", workspace_id),
+        ("community", workspace_id),
         ("requests", f"calls#{workspace_id}"),
         # After the generations, whose deletion is counted.
         ("analytics", workspace_id),
@@ -129,6 +133,7 @@ def _account(user_id: str, deps: EraseDeps, check_time: CheckTime) -> Iterator[S
     yield "account audit", lambda: deps.logs.delete(user_id, check_time)
     yield "analytics", lambda: deps.items.delete("analytics", user_id, check_time)
     yield "notifications", lambda: deps.items.delete("notifications", user_id, check_time)
+    yield "workshops attended", lambda: deps.items.delete("community", user_id, check_time)
 
 
 def _leave_organizations(user_id: str, deps: EraseDeps, check_time: CheckTime) -> int:

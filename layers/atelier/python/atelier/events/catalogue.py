@@ -17,6 +17,7 @@ from typing import Annotated, Any, ClassVar, cast
 from atelier.dataclass import dataclass
 from atelier.events.event import Event, Instant, Workspace
 from atelier.events.limits import CreditsGranted, CreditsLow, QuotaThresholdReached
+from atelier.events.workshop_events import EnrolmentChange, WorkshopChange
 
 Scalar = str | int | None
 FINAL_STATUSES = ("succeeded", "failed", "cancelled", "expired")
@@ -392,6 +393,8 @@ EVENTS: tuple[type[Event], ...] = (
     DrillEnded,
     WebhookEndpointDisabled,
     CleanUpFinished,
+    WorkshopChange,
+    EnrolmentChange,
 )
 
 

@@ -11,6 +11,11 @@ movement's key is its natural key, so writing it twice is impossible:
     expiry#<grant>#<n>     available → expired          one per grant and revision of the wallet
     cover#<n>              available → debt             one per revision of the wallet
 
+    escrow#<payment>       available → held             one per payment that waits for what it pays
+    escrow-end#<payment>   held → issued, available     the one end of that escrow; in the receiver's wallet issued →
+                           available
+    refund#<payment>       issued → available           what an escrow gives back of a grant that has expired
+
 The place of these movements in the statement follows from their keys. The keys below are chosen by the caller (a
 payment intent, a refund, a sale); a separate key item makes each of them unique for ever:
 

@@ -44,7 +44,8 @@ class Posting:
 
     `revision`: the revision that the wallet must still have, where credits are drawn from its grants. `unindebted`: the
     wallet must have no debt, because credits are spent. `remaining`: (grant id, credits) that must be left exactly;
-    None when there must be no such grant."""
+    None when there must be no such grant. `grant_movement`: a second movement of the same change, which makes the new
+    grant; the wallet can be written once in a transaction."""
 
     workspace_id: str
     movement: Movement
@@ -52,9 +53,15 @@ class Posting:
     revision: int | None = None
     requires_no_debt: bool = False
     remaining: tuple[tuple[str, int | None], ...] = ()
+    grant_movement: Movement | None = None
 
     def __post_init__(self) -> None:
-        assert_agreement(self.movement, self.change)
+        assert_agreement(self.movement, self.change, *self.movements[1:])
+
+    @property
+    def movements(self) -> tuple[Movement, ...]:
+        """The movement, and the second one if there is one."""
+        return (self.movement, self.grant_movement) if self.grant_movement else (self.movement,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,10 +272,11 @@ def plan_transfer(
     credits_given = sum(share.credits for share in shares)
     contra_entries = [Entry(Account.ISSUED, credits_given)] + ([Entry(Account.REVENUE, fee)] if fee else [])
     spending = _plan_spending(payer, key, "transfer", credits_given + fee, tuple(contra_entries), facts, order, now)
-    return Operation(key, (spending, *(_plan_receipt(share, key, facts, order, now) for share in shares)))
+    return Operation(key, (spending, *(plan_receipt(share, key, facts, order, now) for share in shares)))
 
 
-def _plan_receipt(share: TransferShare, key: str, facts: Facts, order: str, now: datetime) -> Posting:
+def plan_receipt(share: TransferShare, key: str, facts: Facts, order: str, now: datetime) -> Posting:
+    """Plan what a receiver of a payment gets: issued → available, in the grant of all earnings."""
     # All earnings of a wallet are one grant, because a seller may sell every minute and the wallet item must stay
     # small.
     earnings = share.wallet.grant(EARNINGS_GRANT_ID)

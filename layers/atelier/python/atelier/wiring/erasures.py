@@ -11,6 +11,7 @@ from atelier.settings import (
     AuditArchive,
     AuditTable,
     BillingTable,
+    CommunityTable,
     EraseMachine,
     ErasuresTable,
     ExportsBucket,
@@ -75,6 +76,7 @@ def erase_deps(clock: Clock = system_clock) -> EraseDeps:
         "analytics": AnalyticsTable.read().name,
         "exports": ExportsTable.read().name,
         "webhooks": WebhooksTable.read().name,
+        "community": CommunityTable.read().name,
         "requests": RequestsTable.read().name,
         "erasures": ErasuresTable.read().name,
     }
@@ -87,6 +89,7 @@ def erase_deps(clock: Clock = system_clock) -> EraseDeps:
         DynamoErasedPeople(IdentityTable.read().name),
         DynamoErasedLogs(AuditTable.read().name, audit_bucket),
         end_billing,
+        lambda workspace_id: end_workshops(workspace_id, clock),
         clock,
     )
 
@@ -97,6 +100,14 @@ def end_billing(workspace_id: str) -> None:
     from atelier.wiring import payments
 
     end_at_services(workspace_id, payments.services(), end=_end_at_stripe)
+
+
+def end_workshops(workspace_id: str, clock: Clock) -> None:
+    """Give the fees of a workspace's workshops back."""
+    from atelier.wiring import workshops
+    from atelier.workshops import end_workshops as ending
+
+    ending.end_workshops(workspace_id, deps=workshops.advance_deps(), now=clock())
 
 
 def _end_at_stripe(workspace_id: str) -> None:

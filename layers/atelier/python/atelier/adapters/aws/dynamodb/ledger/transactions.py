@@ -131,7 +131,7 @@ def put_operation(write: Transaction, operation: Operation, fingerprint: str) ->
 
 
 def put_posting(write: Transaction, posting: Posting) -> None:
-    """Add a posting to a transaction: one put (part "movement") and one update (part "wallet")."""
+    """Add a posting to a transaction: a put for each movement (part "movement") and one update (part "wallet")."""
     change = posting.change
     condition = WalletItem.available >= -change.available
     if posting.revision is not None:
@@ -144,9 +144,14 @@ def put_posting(write: Transaction, posting: Posting) -> None:
         grant = Path(["grants", grant_id])
         condition &= grant.does_not_exist() if seen is None else Path(["grants", grant_id, "remaining"]) == seen
     for grant_change in change.grants:
-        condition &= _grant_condition(grant_change)
-    write.save(movement_item(posting.workspace_id, posting.movement), MovementItem.pk.does_not_exist(), part="movement")
-    write.update(WalletItem(posting.workspace_id, WALLET), _counter_actions(change), condition, part="wallet")
+        if grant_change.remaining:
+            condition &= _grant_condition(grant_change)
+        if grant_change.held < 0:
+            condition &= Path(["grants", grant_change.grant_id, "held"]) >= -grant_change.held
+    for movement in posting.movements:
+        write.save(movement_item(posting.workspace_id, movement), MovementItem.pk.does_not_exist(), part="movement")
+    actions = _counter_actions(change, movements=len(posting.movements))
+    write.update(WalletItem(posting.workspace_id, WALLET), actions, condition, part="wallet")
 
 
 def put_grant_record(write: Transaction, workspace_id: str, seen: GrantRecord, after: GrantRecord) -> None:
@@ -172,12 +177,12 @@ def _delivery_actions(size_bytes: int) -> list[Action]:
     return [WalletItem.delivered_bytes.add(size_bytes)] if size_bytes else []
 
 
-def _counter_actions(change: Change) -> list[Action]:
+def _counter_actions(change: Change, *, movements: int = 1) -> list[Action]:
     actions: list[Action] = [
         WalletItem.available.add(change.available),
         WalletItem.held.add(change.held),
         WalletItem.holds_open.add(change.holds_open),
-        WalletItem.written.add(1),
+        WalletItem.written.add(movements),
     ]
     if change.debt:
         actions.append(WalletItem.debt.add(change.debt))

@@ -1,0 +1,109 @@
+"""Plan an escrow: credits that a wallet holds for a payment, until what is paid for takes place. Pure.
+
+Its credits stay in the grants that they came from, as *held*, but an escrow is no hold of a generation: it may last for
+months, so it neither counts in `holds_open` nor is visited by the sweep. Its key follows from the payment's id, so
+there is one escrow of a payment, and one end of it. What is paid leaves the payer's wallet to *issued*, and is issued
+again as earnings of the receiver. What is given back goes to the grants that it came from; what came from a grant that
+has expired meanwhile is a new grant, because it is not its owner's fault that the credits could not be spent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from atelier.errors import InsufficientCredits
+from atelier.ledger.model import (
+    SPENDING_PRIORITY,
+    Account,
+    Change,
+    Entry,
+    Grant,
+    GrantChange,
+    GrantSource,
+    Movement,
+    Wallet,
+    draw_changes,
+    draw_credits,
+    grant_facts,
+    require_few_draws,
+)
+from atelier.ledger.operations import Facts, Posting, TransferShare, plan_receipt
+
+# Credits that are given back in place of expired ones can be spent for this long.
+REFUND_LIFETIME = timedelta(days=30)
+
+
+def escrow_key(payment_id: str) -> str:
+    """The key of the movement that begins an escrow."""
+    return f"escrow#{payment_id}"
+
+
+def plan_escrow(wallet: Wallet, payment_id: str, amount: int, facts: Facts, now: datetime) -> Posting:
+    """Plan the escrow of a payment: available → held. The wallet must be refreshed. Raises InsufficientCredits,
+    WalletFrozen, Conflict like `require_few_draws`, ValueError for less than one credit."""
+    if amount < 1:
+        raise ValueError("an escrow holds at least one credit")
+    wallet.require_not_frozen()
+    spendable = wallet.spendable(now)
+    if wallet.debt > 0 or spendable < amount:
+        raise InsufficientCredits(needed=amount, available=0 if wallet.debt else spendable)
+    draws = draw_credits(wallet.grants, amount, now)
+    require_few_draws(draws)
+    changes = tuple(replace(taken, held=-taken.remaining) for taken in draw_changes(draws))
+    entries = tuple(
+        entry
+        for draw in draws
+        for entry in (
+            Entry(Account.AVAILABLE, -draw.amount, draw.grant_id),
+            Entry(Account.HELD, draw.amount, draw.grant_id),
+        )
+    )
+    movement = Movement(escrow_key(payment_id), payment_id[4:], "escrow", payment_id, now, entries, facts)
+    change = Change(-amount, amount, 0, changes)
+    return Posting(wallet.workspace_id, movement, change, revision=wallet.revision, requires_no_debt=True)
+
+
+def plan_escrow_end(
+    payer: Wallet, escrow: Movement, receiver: Wallet | None, paid: int, facts: Facts, now: datetime
+) -> tuple[Posting, ...]:
+    """Plan the end of an escrow: `paid` credits are the receiver's, the rest goes back. escrow: its movement. The
+    credits that were drawn first are paid. Raises ValueError unless 0 ≤ paid ≤ the escrow's amount, and when something
+    is paid to nobody or to the payer."""
+    held = [entry for entry in escrow.entries if entry.account is Account.HELD]
+    if not 0 <= paid <= sum(entry.amount for entry in held):
+        raise ValueError(f"cannot pay {paid} out of {escrow.key}")
+    if paid and (receiver is None or receiver.workspace_id == payer.workspace_id):
+        raise ValueError("an escrow pays another wallet")
+
+    entries, changes, unpaid, expired = list[Entry](), list[GrantChange](), paid, 0
+    for entry in held:
+        grant = payer.grant(entry.grant_id or "")
+        assert grant is not None, f"{entry.grant_id} is held by {escrow.key}, and is no grant of the wallet"
+        returned = max(entry.amount - unpaid, 0)
+        unpaid -= entry.amount - returned
+        kept = 0 if grant.is_expired(now) else returned
+        expired += returned - kept
+        entries.append(Entry(Account.HELD, -entry.amount, grant.id))
+        entries += [Entry(Account.AVAILABLE, kept, grant.id)] if kept else []
+        changes.append(GrantChange(grant.id, kept, -entry.amount))
+    held_amount = sum(entry.amount for entry in held)
+    available = sum(change.remaining for change in changes)
+    entries += [Entry(Account.ISSUED, paid + expired)] if paid + expired else []
+
+    key, order, payment_id = f"escrow-end#{escrow.subject}", escrow.order, escrow.subject
+    movement = Movement(key, order, "escrow_end", payment_id, now, tuple(entries), facts)
+    refund, refund_movement = _plan_refund(payment_id, order, expired, facts, now) if expired else (None, None)
+    change = Change(available + expired, -held_amount, 0, tuple(changes), added=refund)
+    posting = Posting(payer.workspace_id, movement, change, grant_movement=refund_movement)
+    if not paid or receiver is None:
+        return (posting,)
+    return posting, plan_receipt(TransferShare(receiver, paid, "seller"), key, facts, order, now)
+
+
+def _plan_refund(payment_id: str, order: str, credits: int, facts: Facts, now: datetime) -> tuple[Grant, Movement]:
+    source = GrantSource.REFUND
+    expires_at = now + REFUND_LIFETIME
+    grant = Grant(f"grt_{order}", source, credits, credits, 0, SPENDING_PRIORITY[source], now, expires_at)
+    entries = (Entry(Account.ISSUED, -credits), Entry(Account.AVAILABLE, credits, grant.id))
+    movement = Movement(f"refund#{payment_id}", order, "grant", grant.id, now, entries, {**facts, **grant_facts(grant)})
+    return grant, movement

@@ -1,0 +1,1 @@
+"""Workshops: learning together, with places, a wait list and fees in credits."""

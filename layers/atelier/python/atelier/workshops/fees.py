@@ -1,0 +1,34 @@
+"""The fees of enrolments: into escrow with the place, and out of it with the end of the enrolment or the start."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from atelier.ledger.escrow import escrow_key, plan_escrow, plan_escrow_end
+from atelier.ledger.operations import Facts, Posting
+from atelier.ledger.post import PostDeps
+from atelier.workshops.model import Enrolment
+
+
+def hold_fee(enrolment: Enrolment, *, wallets: PostDeps, now: datetime) -> tuple[Posting, ...]:
+    """What the ledger books when a place is taken; nothing for a free one. Raises InsufficientCredits, WalletFrozen."""
+    if enrolment.price_credits == 0:
+        return ()
+    payer = wallets.refreshed_wallet(enrolment.payer_id, now)
+    return (plan_escrow(payer, enrolment.id, enrolment.price_credits, _facts(enrolment), now),)
+
+
+def end_fee(enrolment: Enrolment, refund: int, *, wallets: PostDeps, now: datetime) -> tuple[Posting, ...]:
+    """What the ledger books when `refund` credits of a fee go back and the rest is paid; nothing when no fee waits."""
+    if not enrolment.has_escrow:
+        return ()
+    payer, receiver = wallets.wallets.wallet(enrolment.payer_id), wallets.wallets.wallet(enrolment.workspace_id)
+    escrow = wallets.wallets.movement(enrolment.payer_id, enrolment.id[4:], escrow_key(enrolment.id))
+    paid = enrolment.price_credits - refund
+    facts = _facts(enrolment) | {"paid": paid, "refunded": refund}
+    return plan_escrow_end(payer, escrow, receiver, paid, facts, now)
+
+
+def _facts(enrolment: Enrolment) -> Facts:
+    """The facts by which statements name the workshop."""
+    return {"workshop": enrolment.workshop_id, "enrolment": enrolment.id, "price": enrolment.price_credits}

@@ -1,0 +1,110 @@
+"""Answer the requests about workshops: each function calls a use case and builds its view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+from atelier import cursors
+from atelier.caller import Caller
+from atelier.library.model import Asset
+from atelier.workshops.attend import admitted_to
+from atelier.workshops.deps import WorkshopDeps
+from atelier.workshops.enrol import Attendee, Enrolled, visible_workshop
+from atelier.workshops.manage import Educator, own_workshop
+from atelier.workshops.model import Enrolment, Workshop
+from atelier.workshops.schemas import (
+    AttendeeList,
+    CreatedWorkshops,
+    MaterialList,
+    MaterialView,
+    PeopleQuery,
+    ReviewList,
+    WorkshopEnvelope,
+    WorkshopList,
+    WorkshopQuery,
+    attendee_view,
+    review_view,
+    workshop_view,
+)
+
+# How somebody who spends credits is known: by the permission for it.
+SPENDS = "generations.create"
+MaterialUrl = Callable[[Asset, datetime], str]
+FindAssets = Callable[[str, Iterable[str]], Iterable[Asset]]
+
+
+def attendee_of(caller: Caller, request_key: str | None = None) -> Attendee:
+    """The caller as somebody who enrols."""
+    return Attendee(caller.user_id, caller.workspace_id, caller.has_permission(SPENDS), request_key)
+
+
+def envelope(workshop: Workshop, mine: Enrolment | None = None) -> WorkshopEnvelope:
+    """The response with one workshop."""
+    return WorkshopEnvelope(workshop=workshop_view(workshop, mine))
+
+
+def enrolled_envelope(done: Enrolled) -> WorkshopEnvelope:
+    """The response to an enrolment, its confirmation or its end."""
+    return envelope(done.workshop, done.enrolment)
+
+
+def created_workshops(made: list[Workshop]) -> CreatedWorkshops:
+    """The response to the creation of a workshop or a series."""
+    views = list(map(workshop_view, made))
+    return CreatedWorkshops(workshop=views[0], series=views if len(views) > 1 else [])
+
+
+def list_workshops(deps: WorkshopDeps, caller: Caller, query: WorkshopQuery, now: datetime) -> WorkshopList:
+    """A page of the workshops that the query asks for."""
+    if query.scope == "enrolled":
+        after = cursors.decode(query.cursor, "enrolled#")
+        found, next_key = deps.store.enrolled_page(caller.user_id, after, query.limit)
+        items = [workshop_view(workshop, enrolment) for workshop, enrolment in found]
+        return WorkshopList(items=items, next_cursor=cursors.encode(next_key))
+    if query.scope == "public":
+        page = deps.store.public_page(now, cursors.decode(query.cursor, "public#"), query.limit)
+    else:
+        page = deps.store.page(caller.workspace_id, cursors.decode(query.cursor, "workshop#"), query.limit)
+    return WorkshopList(items=list(map(workshop_view, page.workshops)), next_cursor=cursors.encode(page.next_key))
+
+
+def read_workshop(deps: WorkshopDeps, caller: Caller, workshop_id: str) -> WorkshopEnvelope:
+    """One workshop, with the caller's enrolment: of the workspace, public, or one in which the caller has enrolled.
+    Raises NotFound."""
+    workshop = visible_workshop(workshop_id, caller.workspace_id, deps)
+    return envelope(workshop, deps.store.enrolment(workshop, caller.user_id))
+
+
+def list_attendees(deps: WorkshopDeps, educator: Educator, workshop_id: str, query: PeopleQuery) -> AttendeeList:
+    """A page of those who have enrolled, for the educator's workspace. Raises NotFound."""
+    workshop = own_workshop(educator, workshop_id, deps)
+    page = deps.store.enrolments(workshop, cursors.decode(query.cursor, "usr_"), query.limit)
+    names = deps.people.names([each.user_id for each in page.enrolments])
+    items = [attendee_view(each, names.get(each.user_id, "")) for each in page.enrolments]
+    return AttendeeList(items=items, next_cursor=cursors.encode(page.next_key))
+
+
+def list_materials(
+    deps: WorkshopDeps, caller: Caller, workshop_id: str, now: datetime, *, find: FindAssets, url: MaterialUrl
+) -> MaterialList:
+    """The materials of a workshop, for those who are enrolled. Raises NotFound, Forbidden."""
+    workshop = admitted_to(workshop_id, caller.user_id, caller.workspace_id, deps)
+    assets = {asset.id: asset for asset in find(workshop.workspace_id, workshop.material_ids)}
+    items = [
+        MaterialView(
+            asset_id=asset.id, name=asset.name, type=asset.type, size_bytes=asset.size_bytes, url=url(asset, now)
+        )
+        for asset in (assets[id] for id in workshop.material_ids if id in assets)
+    ]
+    return MaterialList(items=items)
+
+
+def list_reviews(deps: WorkshopDeps, caller: Caller, workshop_id: str, query: PeopleQuery) -> ReviewList:
+    """A page of the reviews of a workshop that the caller may see. Raises NotFound."""
+    workshop = visible_workshop(workshop_id, caller.workspace_id, deps)
+    found = deps.store.reviews(workshop, cursors.decode(query.cursor, "usr_"), query.limit)
+    names = deps.people.names([each.user_id for each in found])
+    items = [review_view(each, names.get(each.user_id, "")) for each in found]
+    last = found[-1].user_id if len(found) == query.limit else None
+    return ReviewList(items=items, next_cursor=cursors.encode(last))

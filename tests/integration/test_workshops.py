@@ -1,0 +1,160 @@
+"""Enrolments on the embedded DynamoDB: places, the wait list, fees; exact whoever comes at the same time."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from atelier.errors import Conflict, Forbidden, InsufficientCredits, NotFound
+from atelier.workshops.model import EnrolmentState, WorkshopStatus
+from tests.conftest import Tables
+from tests.integration.workshop_world import WorkshopWorld
+from tests.integration.world import run_concurrently
+
+State = EnrolmentState
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+@pytest.fixture
+def world(tables: Tables) -> WorkshopWorld:
+    return WorkshopWorld(tables)
+
+
+def test_of_fifty_at_once_ten_are_enrolled_and_forty_wait_in_order(world: WorkshopWorld) -> None:
+    workshop = world.scheduled(capacity=10, price=5)
+    names = [f"P{number:02}" for number in range(50)]
+    for name in names:
+        world.attendee(name)
+    done = run_concurrently(50, lambda number: world.enrol(workshop, names[number]))
+    assert not [each for each in done if isinstance(each, Exception)]
+    world.advance(workshop)
+    found = world.enrolments(workshop)
+    assert sum(each.state is State.ENROLLED for each in found.values()) == 10
+    waiting = [each for each in found.values() if each.state is State.WAITING]
+    assert len(waiting) == 40
+    queue = world.store.queue(workshop, 100)
+    assert [place.enrolment_id for place in queue] == sorted(each.id for each in waiting)
+    assert sum(each.wallet().held for each in world.worlds.values()) == 50
+    world.assert_sound(workshop)
+
+
+def test_a_free_place_is_offered_to_the_first_who_waits_then_to_the_next(world: WorkshopWorld) -> None:
+    workshop = world.scheduled(capacity=1, price=10)
+    for name in ("A", "B", "C"):
+        world.enrol(workshop, name)
+        world.now += timedelta(seconds=1)
+    world.withdraw(workshop, "A")
+    assert world.state(workshop, "B") is State.OFFERED
+    assert world.state(workshop, "C") is State.WAITING
+    world.time_passes(timedelta(hours=23, minutes=59))
+    assert world.state(workshop, "B") is State.OFFERED
+    world.time_passes(timedelta(minutes=1))
+    assert world.state(workshop, "B") is State.LAPSED
+    assert world.state(workshop, "C") is State.OFFERED
+    with pytest.raises(Conflict):
+        world.confirm(workshop, "B")
+    assert world.spendable("C") == 150
+    assert world.confirm(workshop, "C").enrolment.state is State.ENROLLED
+    assert world.confirm(workshop, "C").replayed
+    assert world.spendable("C") == 140
+    world.assert_sound(workshop)
+
+
+def test_the_fee_is_held_and_paid_to_the_educator_at_the_start(world: WorkshopWorld) -> None:
+    workshop = world.scheduled(capacity=2, price=30)
+    world.enrol(workshop, "A")
+    assert world.worlds["A"].wallet().held == 30
+    world.time_passes(7 * DAY - HOUR)
+    assert world.earned() == 0
+    world.time_passes(HOUR)
+    assert world.earned() == 30
+    assert world.worlds["A"].wallet().held == 0
+    with pytest.raises(Conflict):
+        world.withdraw(workshop, "A")
+    with pytest.raises(Conflict):
+        world.enrol(workshop, "B")
+    world.advance(workshop)
+    assert world.earned() == 30
+    world.assert_sound(workshop)
+
+
+@pytest.mark.parametrize(("before_start", "back"), [(49, 31), (48, 16), (25, 16), (24, 0), (1, 0)], ids=str)
+def test_who_withdraws_gets_back_what_the_rules_say(world: WorkshopWorld, before_start: int, back: int) -> None:
+    workshop = world.scheduled(price=31)
+    world.enrol(workshop, "A")
+    world.now = workshop.starts_at - before_start * HOUR
+    # The daily credits, which are drawn first, have expired meanwhile; nothing else has changed.
+    before = world.worlds["A"].wallet().available
+    withdrawn = world.withdraw(workshop, "A").enrolment
+    assert withdrawn.refunded_credits == back
+    assert world.worlds["A"].wallet().available - before == back
+    assert world.earned() == 31 - back
+    assert world.withdraw(workshop, "A").replayed
+    assert world.earned() == 31 - back
+    world.assert_sound(workshop)
+
+
+def test_whoever_did_not_agree_to_a_new_start_gets_everything_back(world: WorkshopWorld) -> None:
+    from atelier.workshops.manage import change_workshop
+
+    workshop = world.scheduled(price=31)
+    world.enrol(workshop, "A")
+    change_workshop(
+        world.educator,
+        workshop.id,
+        lambda before: world.fields(price=31, starts_in=5 * HOUR),
+        deps=world.deps,
+        now=world.now,
+    )
+    assert world.withdraw(workshop, "A").enrolment.refunded_credits == 31
+    world.assert_sound(workshop)
+
+
+def test_a_cancellation_by_the_educator_gives_everything_back(world: WorkshopWorld) -> None:
+    workshop = world.scheduled(capacity=2, price=60)
+    for name in ("A", "B", "C"):
+        world.enrol(workshop, name)
+    world.now = workshop.starts_at - HOUR
+    assert world.cancel(workshop).status is WorkshopStatus.CANCELLED
+    assert {each.state for each in world.enrolments(workshop).values()} == {State.CANCELLED}
+    # The daily credits of the day of the enrolment have expired; in their place stand new ones.
+    assert [world.spendable(name) for name in ("A", "B", "C")] == [150, 150, 150]
+    assert world.earned() == 0
+    assert world.cancel(workshop).status is WorkshopStatus.CANCELLED
+    world.assert_sound(workshop)
+
+
+def test_a_person_is_enrolled_once_and_pays_once(world: WorkshopWorld) -> None:
+    workshop = world.scheduled(capacity=5, price=20)
+    world.attendee("A")
+    done = run_concurrently(8, lambda number: world.enrol(workshop, "A"))
+    assert not [each for each in done if isinstance(each, Exception)]
+    assert world.worlds["A"].wallet().held == 20
+    assert world.store.find(workshop.id).places_taken == 1
+    assert world.enrol(workshop, "A").replayed
+    world.advance(workshop)
+    world.assert_sound(workshop)
+
+
+def test_who_cannot_pay_gets_no_place(world: WorkshopWorld) -> None:
+    workshop = world.scheduled(price=51)
+    with pytest.raises(InsufficientCredits):
+        world.enrol(workshop, "A", credits=0)
+    assert not world.enrolments(workshop)
+    assert world.store.find(workshop.id).places_taken == 0
+
+
+def test_who_must_not_spend_and_the_educator_do_not_enrol(world: WorkshopWorld) -> None:
+    from dataclasses import replace
+
+    from atelier.workshops.enrol import Attendee, enrol
+
+    workshop = world.scheduled(price=1)
+    with pytest.raises(Forbidden):
+        enrol(workshop.id, replace(world.attendee("A"), may_spend=False), deps=world.deps, now=world.now)
+    own = Attendee("usr_E", world.attendee("B").payer_id, may_spend=True)
+    with pytest.raises(Conflict):
+        enrol(workshop.id, own, deps=world.deps, now=world.now)
+    with pytest.raises(NotFound):
+        world.withdraw(workshop, "C")
