@@ -12,8 +12,9 @@ import pytest
 from atelier.adapters.aws.dynamodb.identity.mails import MailItem
 from atelier.clock import rfc3339, system_clock
 from atelier.ids import new_id
+from atelier.jobs.record_run import RunResult
 from atelier.settings import UpdatesQueue
-from atelier.wiring import mails
+from atelier.wiring import job_runs, mails
 from tests.functions.conftest import AwsResources
 from tests.functions.mail_inbox import inbox, send_mails, verify_sender
 from tests.functions.people import Person, call, create_administrator, create_person
@@ -56,6 +57,7 @@ def test_an_update_is_written_sent_read_and_counted(app: ModuleType, admin: Pers
     for _ in range(2):
         assert post(app, admin, f"{UPDATES}/{update['id']}/send")["update"]["state"] == "scheduled"
     work(cloud)
+    assert job_runs.store().last()["send-notifications"].result is RunResult.SUCCEEDED
     shown = success_data(call(app, admin, f"GET {UPDATES}/{update['id']}"))
     assert shown["update"]["state"] == "sent"
     # The administrator, the example's account and Ada.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
@@ -14,7 +15,7 @@ from atelier.clock import rfc3339, system_clock
 from atelier.feeds.model import FeedEvent
 from atelier.webhook_endpoints.model import ENDPOINTS_MAX
 from atelier.webhook_endpoints.queue_deliveries import queue_deliveries
-from atelier.wiring import webhook_endpoints
+from atelier.wiring import feeds, webhook_endpoints
 from tests.embedded_aws import clear_wiring_caches
 from tests.functions.conftest import AwsResources
 from tests.functions.people import Person, call, create_person
@@ -334,3 +335,22 @@ def test_a_rotation_of_master_keys_seals_the_secrets_again(
     [(_, headers, body)] = receiver.posts
     assert Webhook(made["secret"]).verify(body, headers)
     assert success_data(call(app, ada, f"GET {PATH}/workspace-secret"))["secret"] == own
+
+
+def test_a_feed_is_kept_complete_only_while_an_endpoint_needs_it(
+    app: ModuleType, ada: Person, receiver: WebhookReceiver
+) -> None:
+    now, store = system_clock(), feeds.feeds()
+    week = now + timedelta(days=7)
+    first, second = (create(app, ada, receiver.url)["endpoint"]["id"] for _ in range(2))
+    failures = create(app, ada, receiver.url, "generation.failed")["endpoint"]["id"]
+    for number, (endpoint_id, expected) in enumerate(((first, 1), (second, 1), (failures, 1))):
+        assert call(app, ada, f"DELETE {PATH}/{endpoint_id}")["statusCode"] == 204
+        store.append(ada.workspace_id, [happened(id=f"gen_{number}#succeeded")], week)
+        assert len(store.after(ada.workspace_id, 0, week).entries) == expected
+    # Those who read by a connection go on for a day.
+    store.append(ada.workspace_id, [happened(id="gen_B#succeeded")], now + timedelta(hours=24))
+    assert len(store.after(ada.workspace_id, 0, week).entries) == 2
+    create(app, ada, receiver.url)
+    store.append(ada.workspace_id, [happened(id="gen_C#succeeded")], week)
+    assert len(store.after(ada.workspace_id, 0, week).entries) == 3

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from atelier.adapters.aws.dynamodb.feeds import DynamoFeeds, FeedPageItem
+from atelier.adapters.aws.dynamodb.feeds import DynamoFeeds, FeedClaimItem, FeedPageItem
 from atelier.clock import rfc3339
 from atelier.feeds.model import KEPT, FeedEvent, StreamPosition, first_sequence
 from tests.conftest import Tables
@@ -154,6 +154,31 @@ def test_a_feed_that_nobody_watches_keeps_no_routine_event(feeds: DynamoFeeds) -
     feeds.append(other, [event("d")], NOW, StreamPosition("generations", 4))
     feeds.append(other, [event("e")], NOW + timedelta(hours=1), StreamPosition("generations", 5))
     assert [entry.event.id for entry in feeds.after(other, start, NOW).entries] == ["b", "c", "d"]
+
+
+def test_a_watch_is_taken_back_for_those_who_read_until_later(feeds: DynamoFeeds) -> None:
+    other = "wsp_01JDF0000000000000000002"
+    # Nobody watched: there is nothing to take back, and nothing begins.
+    feeds.watch_less(other, NOW + timedelta(hours=25))
+    feeds.append(other, [event("a")], NOW)
+    feeds.watch(other, NOW + timedelta(days=3650))
+    feeds.watch_less(other, NOW + timedelta(hours=25))
+    feeds.watch_less(other, NOW + timedelta(hours=26))
+    start = feeds.newest(other, NOW)
+    feeds.append(other, [event("b")], NOW + timedelta(hours=24))
+    feeds.append(other, [event("c")], NOW + timedelta(hours=25))
+    assert [entry.event.id for entry in feeds.after(other, start, NOW).entries] == ["b"]
+
+
+def test_a_feed_knows_an_event_of_some_types_for_weeks(feeds: DynamoFeeds) -> None:
+    other, reached = "wsp_01JDF0000000000000000003", replace(event("a"), type="quota.threshold_reached")
+    assert not feeds.has_had(other, "a")
+    for day in (0, 2):
+        feeds.append(other, [reached], NOW + timedelta(days=day))
+    claim = FeedClaimItem.get(other, "claim#a")
+    assert claim.expires_at_seconds > (NOW + timedelta(days=31)).timestamp()
+    assert feeds.has_had(other, "a")
+    assert [entry.event.id for entry in feeds.after(other, 0, NOW).entries] == ["a"]
 
 
 def test_who_reads_an_empty_feed_misses_no_event_of_a_slower_clock(feeds: DynamoFeeds) -> None:

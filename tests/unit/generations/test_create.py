@@ -265,6 +265,24 @@ def test_a_pipeline_by_its_own_route_is_the_same_run() -> None:
     assert (by_route.replayed, by_route.generation) == (True, by_body)
 
 
+def test_a_run_and_a_retry_call_back_whom_the_request_named() -> None:
+    world, address = World(), "https://receiver.example/hook"
+    body = {"pipeline": "image_to_video", "prompt": "a fox", "webhook_url": address}
+    run = create.create_run(world.deps(), Caller(), PipelineRequest.model_validate(body), NOW).generation
+    with pytest.raises(ValidationFailed):
+        create.create_run(
+            world.deps(), Caller(), PipelineRequest.model_validate(body | {"webhook_url": "http://a/"}), NOW
+        )
+    made = world.create({"kind": "image", "webhook_url": address}).generation
+    for earlier in (run, made):
+        assert earlier.webhook_url == address
+        world.generations.stored[earlier.id] = ended(Status.FAILED)(earlier)
+        assert create.retry(world.deps(), Caller(), earlier.id, NOW).generation.webhook_url == address
+    silent = world.create({"kind": "image"}).generation
+    world.generations.stored[silent.id] = ended(Status.FAILED)(silent)
+    assert create.retry(world.deps(), Caller(), silent.id, NOW).generation.webhook_url is None
+
+
 def test_a_quote_is_redeemed_by_the_request_that_it_was_made_for() -> None:
     world = World()
     request = QuoteRequest.model_validate({"kind": "image", "prompt": "a fox"})

@@ -48,3 +48,14 @@ def test_a_run_does_not_fail_because_it_cannot_be_saved() -> None:
         raise OSError("the table is away")
 
     assert recorded("clean-up", save)(lambda: 7)() == 7
+
+
+def test_of_a_function_with_other_work_only_the_runs_of_the_job_are_saved() -> None:
+    runs = list[JobRun]()
+
+    @recorded("send-notifications", runs.append, Ticking(), is_run=lambda event: "Records" not in event)
+    def handler(event: dict[str, Any], _context: object) -> int:
+        return len(event)
+
+    assert [handler(event, None) for event in ({"Records": []}, {}, {"by": "hand"})] == [1, 0, 1]
+    assert [run.job for run in runs] == ["send-notifications"] * 2

@@ -9,6 +9,7 @@ from string import Formatter
 
 import pytest
 
+from studio.pages import history
 from studio.strings import DEFAULT, LANGUAGES, Translator, catalogue, chosen_language, fill
 
 STUDIO = Path(__file__).parents[3] / "layers/studio/python/studio"
@@ -102,3 +103,9 @@ def test_an_unknown_text_is_an_error() -> None:
     assert (t.has("nav.create"), t.has("nav.nowhere")) == (True, False)
     with pytest.raises(KeyError):
         t("nav.nowhere")
+
+
+def test_the_history_can_be_filtered_by_each_group_that_has_a_name() -> None:
+    named = {key.removeprefix("history.group.") for key in catalogue(DEFAULT) if key.startswith("history.group.")}
+    assert {f"{name}." for name in named} == set(history.GROUPS)
+    assert "webhook_endpoint" in named

@@ -23,6 +23,8 @@ ROUTINE_TYPES = frozenset(
     }.items()
     for change in changes
 )
+# For so long a feed keeps routine events after somebody has begun to read it.
+WATCHED_FOR = timedelta(hours=25)
 # How long a feed knows that it had an event that came without a stream's position; of other types KEPT.
 KNOWN_FOR = {"quota.threshold_reached": timedelta(days=40)}
 # A feed that begins anew is numbered by its time, and a burst of events is numbered faster than time goes by.

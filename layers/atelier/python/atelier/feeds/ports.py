@@ -34,6 +34,11 @@ class FeedReader(Protocol):
         reads a feed, or has its events sent somewhere, calls this before."""
         ...
 
+    def watch_less(self, feed_id: str, until: datetime) -> None:
+        """Take back a watch that lasts longer than until a time, for whoever does not need it any more. Other watches
+        must end before that time, or be renewed after this."""
+        ...
+
     def newest(self, feed_id: str, now: datetime) -> int:
         """The number of the last event; of a feed without events a number below that of its next one."""
         ...

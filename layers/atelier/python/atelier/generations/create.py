@@ -126,8 +126,9 @@ def retry(
     now: datetime,
     options: CreateOptions = NO_OPTIONS,
 ) -> CreatedGeneration:
-    """Create a new generation of the same recipe. The retry of a stage is that of its run; the retry of a failed run
-    keeps its delivered stages, which are not charged again. Raises NotFound, and what `submit_generation` raises."""
+    """Create a new generation of the same recipe, which calls back whom the earlier one calls. The retry of a stage is
+    that of its run; the retry of a failed run keeps its delivered stages, which are not charged again. Raises NotFound,
+    and what `submit_generation` raises."""
     workspace_id, generations = caller.workspace_id, deps.submit.generations
     earlier = generations.get(workspace_id, generation_id)
     if earlier.parent_id is not None:
@@ -144,6 +145,7 @@ def retry(
         now,
         project_id=earlier.project_id,
         pipeline=_remaining_pipeline(deps, original),
+        webhook_url=earlier.webhook_url,
     )
     _count_template_use(deps, accepted)
     return _wait(deps, accepted, options.wait_seconds, now)
@@ -238,7 +240,7 @@ def _create_from_body(
         quote_id=body.quote_id,
         pipeline=pipeline,
         reuse=body.reuse,
-        webhook_url=body.webhook_url if isinstance(body, MakeRequest) else None,
+        webhook_url=body.webhook_url,
     )
     _count_template_use(deps, accepted)
     return _wait(deps, accepted, options.wait_seconds, now)

@@ -18,6 +18,7 @@ from atelier.generations.schemas import (
     ProjectId,
     Stages,
     StatusName,
+    WebhookUrl,
     build_run,
 )
 from atelier.lazy_model import LazyModel
@@ -36,6 +37,9 @@ class PipelineRequest(LazyModel):
     reuse: bool = Field(default=False, description="An earlier result of the same request will do: it is free.")
     project_id: ProjectId | None = None
     quote_id: str | None = Field(default=None, max_length=QUOTE_CHARACTERS_MAX, pattern=r"^[A-Za-z0-9_.\-]+$")
+    webhook_url: WebhookUrl | None = Field(
+        default=None, description="Called with the run's final status, signed with the workspace's webhook secret."
+    )
 
     def recipe_and_pipeline(self) -> tuple[Recipe, Pipeline]:
         """The request as a recipe and a pipeline. Raises ValidationFailed."""

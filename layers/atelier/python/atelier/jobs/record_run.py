@@ -32,10 +32,21 @@ class JobRun:
     result: RunResult
 
 
+def every_event(_event: object) -> bool:
+    """Of a function that does nothing but its job, each event is a run."""
+    return True
+
+
 def recorded(
-    job: str, save: Callable[[JobRun], None], clock: Clock = system_clock
+    job: str,
+    save: Callable[[JobRun], None],
+    clock: Clock = system_clock,
+    *,
+    is_run: Callable[[Any], bool] = every_event,
 ) -> Callable[[Callable[..., ResultT]], Callable[..., ResultT]]:
-    """Decorates the handler of a job: its runs are saved. A run does not fail because it cannot be saved."""
+    """Decorates the handler of a job: its runs are saved. A run does not fail because it cannot be saved.
+
+    is_run: whether an event is a run of the job, for a function that also has other events."""
 
     def decorate(handler: Callable[..., ResultT]) -> Callable[..., ResultT]:
         @wraps(handler)
@@ -46,7 +57,8 @@ def recorded(
                 result = RunResult.SUCCEEDED
                 return answer
             finally:
-                _save(JobRun(job, started_at, clock(), result), save)
+                if is_run(arguments[0] if arguments else None):
+                    _save(JobRun(job, started_at, clock(), result), save)
 
         return run
 

@@ -47,9 +47,14 @@ class DispatchDeps:
     clock: Clock
 
 
+def is_due_event(event: Mapping[str, Any]) -> bool:
+    """Whether an event is the schedule's, or that of somebody who does by hand what is due."""
+    return "Records" not in event
+
+
 def messages_of(event: Mapping[str, Any]) -> Mapping[str, Any]:
     """A queue's batch as it is; anything else, such as a schedule's event, as the message to do what is due."""
-    return event if "Records" in event else {"Records": [{"messageId": "due", "body": '{"do": "due"}'}]}
+    return event if not is_due_event(event) else {"Records": [{"messageId": "due", "body": '{"do": "due"}'}]}
 
 
 def process(message: Mapping[str, Any], deps: DispatchDeps, context: TimeLeft | None) -> None:

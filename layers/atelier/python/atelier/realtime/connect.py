@@ -8,8 +8,9 @@ from datetime import datetime
 
 from atelier.caller import Caller
 from atelier.dataclass import dataclass
+from atelier.feeds.model import WATCHED_FOR
 from atelier.feeds.ports import FeedReader
-from atelier.realtime.model import CONNECTION_LIFETIME, TICKET_LIFETIME, WATCHED_FOR, Viewer
+from atelier.realtime.model import CONNECTION_LIFETIME, TICKET_LIFETIME, Viewer
 from atelier.realtime.ports import ConnectionStore
 from atelier.realtime.schemas import TicketView
 

@@ -16,8 +16,6 @@ from atelier.ids import is_id
 TICKET_LIFETIME = timedelta(seconds=30)
 # The gateway ends a connection after this time, and one on which nothing is sent after ten minutes.
 CONNECTION_LIFETIME = timedelta(hours=2)
-# Routine events of a feed are kept so long after somebody has begun to watch it.
-WATCHED_FOR = timedelta(hours=25)
 CHANNELS_MAX = 20
 PLATFORM_FEED = "platform"
 # What a reader needs to see events, by the first word of their type; other types want OTHER_EVENTS.

@@ -10,8 +10,9 @@ from atelier.caller import Caller
 from atelier.clock import Clock
 from atelier.dataclass import dataclass
 from atelier.errors import Forbidden, NotFound
+from atelier.feeds.model import WATCHED_FOR
 from atelier.feeds.ports import FeedReader
-from atelier.realtime.model import WATCHED_FOR, EventChannel, entries_of, parse_channel, visible_events
+from atelier.realtime.model import EventChannel, entries_of, parse_channel, visible_events
 from atelier.realtime.present import AssetUrls, channel_event
 from atelier.realtime.schemas import EventList, EventsQuery
 

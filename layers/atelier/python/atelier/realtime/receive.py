@@ -13,10 +13,10 @@ from atelier.caller import Caller
 from atelier.clock import rfc3339
 from atelier.dataclass import dataclass
 from atelier.errors import AtelierError, BadRequest, NotFound, ValidationFailed
+from atelier.feeds.model import WATCHED_FOR
 from atelier.feeds.ports import FeedReader, FeedWriter
 from atelier.realtime.model import (
     CONNECTION_LIFETIME,
-    WATCHED_FOR,
     Connection,
     EventChannel,
     Listener,

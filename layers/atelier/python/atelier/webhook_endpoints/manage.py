@@ -11,7 +11,7 @@ from atelier.clock import rfc3339
 from atelier.dataclass import dataclass
 from atelier.errors import Conflict, NotFound, ValidationFailed
 from atelier.events.catalogue import EVENTS
-from atelier.feeds.model import ROUTINE_TYPES, FeedEvent
+from atelier.feeds.model import ROUTINE_TYPES, WATCHED_FOR, FeedEvent
 from atelier.idempotency import fingerprint
 from atelier.ids import new_id
 from atelier.webhook_endpoints.deps import WebhookManageDeps
@@ -31,7 +31,7 @@ IDEMPOTENCY_SCOPE = "webhook-endpoints"
 # A request that is repeated within this time shows the secret again: its first answer may have been lost.
 SECRET_SHOWN_FOR = timedelta(minutes=10)
 # How long a feed keeps routine events for an endpoint. A workspace may rest for years, and its first event then counts.
-WATCHED_FOR = timedelta(days=3650)
+ENDPOINTS_WATCH_FOR = timedelta(days=3650)
 CHANGED = "The endpoint was changed meanwhile. Read it again."
 
 
@@ -91,6 +91,7 @@ def create_endpoint(new: NewEndpoint, origin: Origin, *, deps: WebhookManageDeps
     except EndpointExists:
         # A parallel request with the same Idempotency-Key.
         return _repeated(deps.endpoints.get(new.workspace_id, endpoint_id), deps, now)
+    _watch(endpoint, deps, now)
     return EndpointSecret(endpoint, secret)
 
 
@@ -123,18 +124,21 @@ def change_endpoint(
     _watch(after, deps, now)
     changed = _event(after, "changed", origin, now, before=_facts(before), after=_facts(after))
     _replace(before, after, [changed], deps)
+    _watch(after, deps, now)
     return after
 
 
 def remove_endpoint(
     workspace_id: str, endpoint_id: str, origin: Origin, *, deps: WebhookManageDeps, now: datetime
 ) -> None:
-    """Remove an endpoint. Deliveries that wait are not sent any more. Raises NotFound, Conflict."""
+    """Remove an endpoint. Deliveries that wait are not sent any more, and when no other endpoint needs them, the feed
+    keeps no routine events for webhooks. Raises NotFound, Conflict."""
     endpoint = deps.endpoints.get(workspace_id, endpoint_id)
     try:
         deps.endpoints.remove(endpoint, [_event(endpoint, "removed", origin, now, **_facts(endpoint))])
     except EndpointChanged:
         raise Conflict(CHANGED) from None
+    _unwatch(workspace_id, deps, now)
 
 
 def rotate_secret(
@@ -186,10 +190,24 @@ def _check(url: str, events: tuple[str, ...], deps: WebhookManageDeps) -> None:
         raise ValidationFailed(errors)
 
 
+def _unwatch(workspace_id: str, deps: WebhookManageDeps, now: datetime) -> None:
+    """Let the workspace's feed keep no routine events for webhooks, unless an endpoint takes some. One that is stored
+    meanwhile watches the feed after that: it is seen here, or comes later."""
+    if not any(map(_takes_routine, deps.endpoints.list(workspace_id))):
+        deps.feeds.watch_less(workspace_id, now + WATCHED_FOR)
+        for endpoint in deps.endpoints.list(workspace_id):
+            _watch(endpoint, deps, now)
+
+
+def _takes_routine(endpoint: Endpoint) -> bool:
+    return any(endpoint.takes(type) for type in ROUTINE_TYPES)
+
+
 def _watch(endpoint: Endpoint, deps: WebhookManageDeps, now: datetime) -> None:
-    """Let the workspace's feed keep the routine events that the endpoint takes, before it takes any."""
-    if any(endpoint.takes(type) for type in ROUTINE_TYPES):
-        deps.feeds.watch(endpoint.workspace_id, now + WATCHED_FOR)
+    """Let the workspace's feed keep the routine events that the endpoint takes: before it takes any, and once more
+    when it is stored, because the removal of another endpoint may have ended that."""
+    if _takes_routine(endpoint):
+        deps.feeds.watch(endpoint.workspace_id, now + ENDPOINTS_WATCH_FOR)
 
 
 def _replace(before: Endpoint, after: Endpoint, events: list[AuditEvent], deps: WebhookManageDeps) -> None:

@@ -17,7 +17,7 @@ ADMINS = ("owner", "admin")
 # The groups of actions that can be chosen; each has its words in the catalogue of texts.
 GROUPS = (
     *("session.", "password.", "email.", "factor.", "identity.", "token.", "key.", "member.", "workspace."),
-    *("budget.", "billing.", "account."),
+    *("budget.", "billing.", "account.", "webhook_endpoint."),
 )
 FORMATS = ("csv", "ndjson", "proof")
 # Headers of a file that the browser gets as the API sent them.

@@ -107,6 +107,12 @@ class DynamoFeeds:
         actions: list[Action] = [FeedWatchItem.expires_at_seconds.set(seconds)]
         conditional(lambda: item.update(actions=actions, condition=earlier))
 
+    def watch_less(self, feed_id: str, until: datetime) -> None:
+        seconds = int(until.timestamp())
+        item = FeedWatchItem(feed_id, WATCHED)
+        actions: list[Action] = [FeedWatchItem.expires_at_seconds.set(seconds)]
+        conditional(lambda: item.update(actions=actions, condition=FeedWatchItem.expires_at_seconds > seconds))
+
     def newest(self, feed_id: str, now: datetime) -> int:
         page = _page_at(feed_id, None)
         if page is None:
