@@ -46,6 +46,7 @@ class Tables:
     notifications: str
     webhooks: str
     community: str
+    sites: str
 
 
 @cache

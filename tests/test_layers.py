@@ -29,6 +29,7 @@ LAYERS = {
     "DuckdbLayer": "dependencies",
     "SentryLayer": "dependencies",
     "AgeLayer": "dependencies",
+    "PagesLayer": "dependencies",
     "OauthLayer": "dependencies",
     "MailLayer": "dependencies",
     "StudioLayer": "studio",

@@ -407,7 +407,7 @@ def test_a_function_has_no_layer_that_it_does_not_import() -> None:
     heavy |= {"StripeLayer": {"stripe"}, "MailLayer": {"jinja2"}, "OauthLayer": {"joserfc"}}
     heavy |= {"WebauthnLayer": {"webauthn"}, "ChartsLayer": {"pygal"}, "DuckdbLayer": {"duckdb"}}
     heavy["SentryLayer"] = {"sentry_sdk"}
-    heavy |= {"AgeLayer": {"pyrage"}}
+    heavy |= {"AgeLayer": {"pyrage"}, "PagesLayer": {"nh3"}}
     # These are dependencies of the layer beside them.
     heavy["StudioDependenciesLayer"] = {"studio"}
     idle = [

@@ -57,6 +57,10 @@ MISSING = {
             "character_id": "chr",
             "asset_id": "ast",
             "project_id": "prj",
+            "site_id": "sit",
+            "page_id": "pag",
+            "component_id": "cmp",
+            "section_id": "sec",
             "alert_id": "alr",
             "key_id": "key",
             "invitation_id": "inv",
@@ -77,6 +81,7 @@ MISSING = {
     "model_id": "local/none",
     "provider": "google",
     "token": "none",
+    "version": "1",
 }
 
 

@@ -63,6 +63,7 @@ _REUSE = ("reuse_key",)
 _MOVEMENT = ("entries", "facts", "hold")
 _SEALED = ("record", "kid", "old_record", "old_kid")
 _TYPES = ("events",)
+_PART = ("parameters", "slots")
 _DELIVERY = ("body", "attempts")
 _GENERATION = ("recipe", "candidates", "budgets", "attempts", "assets", "usage", "failure")
 
@@ -169,6 +170,19 @@ KINDS: tuple[ItemKind, ...] = (
     ItemKind("WorkshopOutboxItem", "community", WORKSPACE, "outbox#", None, "events on their way"),
     ItemKind("WorkshopPlaceItem", "community", "wks_", "place", None, "ids that lead to nobody", KEPT),
     ItemKind("EnrolledItem", "community", USER, "enrolled#", "account/enrolled"),
+    # ---- sites
+    ItemKind("SiteItem", "sites", WORKSPACE, "site#", "sites", json=("theme", "settings")),
+    ItemKind("SitePageCountItem", "sites", WORKSPACE, "pages#", None, _COUNTER),
+    ItemKind("SiteClaimItem", "sites", "slug#", "site", None, "as in the site"),
+    ItemKind("SiteClaimItem", "sites", "domain#", "site", None, "as in the site"),
+    ItemKind("SitePathItem", "sites", WORKSPACE, "path#", None, "as in the page"),
+    ItemKind("PageItem", "sites", WORKSPACE, "page#", "pages", json=("parts", "published_parts")),
+    ItemKind("PageVersionItem", "sites", WORKSPACE, "version#", "page_versions", json=("content",)),
+    ItemKind("SiteCommentItem", "sites", WORKSPACE, "comment#", "page_comments", json=("mentions",)),
+    ItemKind("PartItem", "sites", WORKSPACE, "part#", "site_parts", json=("parameters", "slots")),
+    ItemKind("PartVersionItem", "sites", WORKSPACE, "part-version#", "site_part_versions", json=_PART),
+    ItemKind("PartUseCountItem", "sites", WORKSPACE, "uses#", None, _COUNTER),
+    ItemKind("PartUseItem", "sites", WORKSPACE, "use#", None, "as in the pages"),
     # ---- billing
     ItemKind("BillingItem", "billing", WORKSPACE, "", "billing", json=("facts",)),
     ItemKind("BillingItem", "billing", "stripe#", "customer", None, "the id at Stripe"),

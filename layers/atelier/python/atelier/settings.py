@@ -74,6 +74,10 @@ class ExportsTable(EnvironmentSettings):
     name: str = text_variable("ATELIER_TABLE_EXPORTS")
 
 
+class SitesTable(EnvironmentSettings):
+    name: str = text_variable("ATELIER_TABLE_SITES")
+
+
 class NotificationsTable(EnvironmentSettings):
     name: str = text_variable("ATELIER_TABLE_NOTIFICATIONS")
 

@@ -23,6 +23,7 @@ TABLES = (
     "notifications",
     "providers",
     "requests",
+    "sites",
     "webhooks",
     # Restored into a new deployment alone: elsewhere the present list is kept, by which the erased are erased again.
     "erasures",

@@ -10,12 +10,13 @@ from atelier.catalogue.tiers import Tier
 from atelier.dataclass import dataclass
 from atelier.errors import QuotaExceeded
 
-QuotaName = Literal["projects", "storage_bytes", "members", "api_calls"]
+QuotaName = Literal["projects", "storage_bytes", "members", "api_calls", "sites"]
 LIMITS: dict[QuotaName, Callable[[Tier], int]] = {
     "projects": lambda tier: tier.projects_max,
     "storage_bytes": lambda tier: tier.storage_bytes_max,
     "members": lambda tier: tier.members_max,
     "api_calls": lambda tier: tier.api_calls_max,
+    "sites": lambda tier: tier.sites_max,
 }
 EXPLANATIONS: dict[QuotaName, str] = {
     "projects": "The limit of projects on the tier {tier} is {limit}. Archive one, or change to a larger tier.",
@@ -24,6 +25,7 @@ EXPLANATIONS: dict[QuotaName, str] = {
     "members": "The limit of members on the tier {tier} is {limit}. Remove one, or change to a larger tier.",
     "api_calls": "The limit of API calls in a month on the tier {tier} is {limit}. Change to a larger tier, "
     "or wait for the next month.",
+    "sites": "The limit of sites on the tier {tier} is {limit}. Remove one, or change to a larger tier.",
 }
 
 

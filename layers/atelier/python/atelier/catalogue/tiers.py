@@ -66,8 +66,11 @@ class Tier:
     storage_bytes_max: Positive
     members_max: Positive
     api_calls_max: Positive
-    # Published versions from before this field do not have it.
+    # Published versions from before these fields do not have them.
     archived_days: Count = 0
+    sites_max: Positive = 3
+    page_version_days: Positive = 30
+    site_scripts: bool = False
     features: tuple[str, ...]
 
     @property

@@ -103,6 +103,7 @@ def _contents(workspace_id: str, deps: EraseDeps, check_time: CheckTime) -> Iter
     items, files = deps.items, deps.files
     yield "generations", lambda: items.delete_generations(workspace_id, check_time)
     yield "billing", lambda: items.delete_billing(workspace_id, check_time)
+    yield "sites", lambda: items.delete_sites(workspace_id, check_time)
     for table, partition in (
         ("library", workspace_id),
         ("providers", workspace_id),

@@ -76,6 +76,10 @@ class ErasedItems(Protocol):
         """Delete a workspace's records of billing, after the webhooks and the key of its objects at Stripe."""
         ...
 
+    def delete_sites(self, workspace_id: str, check_time: CheckTime) -> int:
+        """Delete a workspace's sites with all that they have, after the claims on their slugs and domains."""
+        ...
+
     def close_wallet(self, workspace_id: str) -> None:
         """Let a wallet never be due for daily credits again. Its entries stay."""
         ...

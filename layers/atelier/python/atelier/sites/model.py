@@ -69,6 +69,45 @@ class PageContent:
 
 
 @dataclass(frozen=True, slots=True)
+class PageHead:
+    """What lists and rules need of a page, without its blocks. version: the newest one, which title and path are of.
+    revision: counts all changes, publications too. published_version, published_path: None = the next deployment does
+    not show the page. parts, published_parts: the ids of the parts that the newest and the published version use.
+    was_published: the newest version was published at some time."""
+
+    id: str
+    workspace_id: str
+    site_id: str
+    path: str
+    title: str
+    version: int
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+    user_id: str
+    parts: tuple[str, ...] = ()
+    published_version: int | None = None
+    published_path: str | None = None
+    published_parts: tuple[str, ...] = ()
+    was_published: bool = False
+
+    @property
+    def status(self) -> PageStatus:
+        """Whether the next deployment shows the page."""
+        return PageStatus.DRAFT if self.published_version is None else PageStatus.PUBLISHED
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """The paths that no other page of the site may have."""
+        return frozenset({self.path} if self.published_path is None else {self.path, self.published_path})
+
+    @property
+    def used_parts(self) -> frozenset[str]:
+        """The parts that cannot be removed because of this page."""
+        return frozenset(self.parts) | frozenset(self.published_parts)
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """A page in its newest version. published_version: None = it is not shown by the next deployment."""
 
@@ -99,6 +138,7 @@ class PageVersion:
     created_at: datetime
     note: str = ""
     generation_id: str | None = None
+    was_published: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +171,48 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class PartVersion:
+    """A saved version of a part."""
+
+    part: Part
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PartUse:
+    """A page that uses a part, in its newest version (in_draft), in its published one, or in both."""
+
+    part_id: str
+    page_id: str
+    site_id: str
+    in_draft: bool
+    is_published: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """What somebody says about a page. block_id: the block that it is about; None = the page. page_version: what the
+    author saw. reply_to: the first comment of the thread; None = it is the first one, which alone can be resolved.
+    mentions: the members who are told."""
+
+    id: str
+    workspace_id: str
+    site_id: str
+    page_id: str
+    user_id: str
+    body: str
+    page_version: int
+    created_at: datetime
+    updated_at: datetime
+    block_id: str | None = None
+    reply_to: str | None = None
+    mentions: tuple[str, ...] = ()
+    resolved_at: datetime | None = None
+    resolved_by: str | None = None
+    is_deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Redirect:
     """A path that moved. to: a path of the site, or an https URL."""
 
@@ -142,7 +224,8 @@ class Redirect:
 @dataclass(frozen=True, slots=True)
 class SiteSettings:
     """description, image_asset_id: defaults for pages without their own. scripts: pages may have scripts of their own,
-    where the tier includes it."""
+    where the tier includes it. allowed_hosts: the hosts that pages may load images, media and fonts from, beside the
+    workspace's own library."""
 
     language: str = "en"
     description: str = ""
@@ -150,6 +233,7 @@ class SiteSettings:
     favicon_asset_id: str | None = None
     redirects: tuple[Redirect, ...] = ()
     scripts: bool = False
+    allowed_hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

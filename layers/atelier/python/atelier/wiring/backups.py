@@ -31,6 +31,7 @@ from atelier.settings import (
     Recovery,
     RequestsTable,
     SigningSecrets,
+    SitesTable,
     WebhooksTable,
 )
 
@@ -112,6 +113,7 @@ def table_names() -> dict[str, str]:
         "notifications": NotificationsTable,
         "providers": ProvidersTable,
         "requests": RequestsTable,
+        "sites": SitesTable,
         "webhooks": WebhooksTable,
     }
     return {context: table.read().name for context, table in tables.items()}

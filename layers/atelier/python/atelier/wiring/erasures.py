@@ -25,6 +25,7 @@ from atelier.settings import (
     NotificationsTable,
     ProvidersTable,
     RequestsTable,
+    SitesTable,
     WebhooksTable,
 )
 
@@ -77,6 +78,7 @@ def erase_deps(clock: Clock = system_clock) -> EraseDeps:
         "exports": ExportsTable.read().name,
         "webhooks": WebhooksTable.read().name,
         "community": CommunityTable.read().name,
+        "sites": SitesTable.read().name,
         "requests": RequestsTable.read().name,
         "erasures": ErasuresTable.read().name,
     }

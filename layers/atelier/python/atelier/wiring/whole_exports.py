@@ -26,6 +26,7 @@ from atelier.settings import (
     MediaBucket,
     NotificationsTable,
     ProvidersTable,
+    SitesTable,
     WebhooksTable,
 )
 from atelier.wiring import audit_log, exports, seals
@@ -49,6 +50,7 @@ def _sections(clock: Clock) -> dict[str, Section]:
         "analytics": AnalyticsTable.read().name,
         "exports": ExportsTable.read().name,
         "webhooks": WebhooksTable.read().name,
+        "sites": SitesTable.read().name,
     }
     archive, media = AuditArchive.read().bucket, MediaBucket.read().bucket
     return {

@@ -14,6 +14,7 @@ from atelier.adapters.aws.dynamodb import READ_ATTEMPTS_MAX, Item, conditional, 
 from atelier.adapters.aws.dynamodb.exports.records import RawItem, query_page
 from atelier.adapters.aws.dynamodb.inbox import LIFETIME
 from atelier.adapters.aws.dynamodb.ledger.items import WALLET, WalletItem
+from atelier.adapters.aws.dynamodb.sites.items import CLAIM, DOMAIN, SITE, SLUG, SiteClaimItem
 from atelier.erasures.ports import CheckTime
 from atelier.errors import Unavailable
 from atelier.ids import created_at
@@ -79,6 +80,20 @@ class DynamoErasedItems:
                 count += delete_items(self._tables["inbox"], f"stripe#{id}", check_time, before=note)
             done |= new
         return count
+
+    def delete_sites(self, workspace_id: str, check_time: CheckTime) -> int:
+        SiteClaimItem.bind(self._tables["sites"])
+
+        def delete_claims(items: Sequence[RawItem]) -> None:
+            for site in (item for item in items if item["sk"]["S"].startswith(SITE)):
+                for prefix, name in ((SLUG, "slug"), (DOMAIN, "domain")):
+                    if name in site:
+                        claim = SiteClaimItem(prefix + site[name]["S"], CLAIM)
+                        # Another workspace may have it since.
+                        is_own = SiteClaimItem.workspace_id == workspace_id
+                        conditional(lambda claim=claim, is_own=is_own: claim.delete(condition=is_own))
+
+        return delete_items(self._tables["sites"], workspace_id, check_time, before=delete_claims)
 
     @staticmethod
     def _references(workspace_id: str) -> set[str]:

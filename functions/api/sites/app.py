@@ -1,0 +1,172 @@
+"""Sites, pages and parts over HTTP."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from atelier.http.api import Api
+from atelier.http.request import Empty, Request
+from atelier.http.response import Response, created
+from atelier.http.site_parts import declare_parts
+from atelier.sites import schemas
+from atelier.sites.manage_sites import change_site, create_site, remove_site
+from atelier.sites.model import PartKind
+from atelier.sites.publish_page import publish_page, unpublish_page
+from atelier.sites.save_page import create_page, read_page, read_version, remove_page, restore_version, save_page
+from atelier.wiring import auth
+from atelier.wiring.sites import pages, parts, site_deps, sites
+
+api = Api("sites", gate=auth.gate, limiter=auth.limiter)
+handler = api.handler
+read = partial(api.route, "GET", permission="sites.read")
+edit = partial(api.route, permission="sites.edit", errors=(404, 409, 503))
+publish = partial(api.route, "POST", permission="sites.publish", errors=(404, 503))
+SITE, PAGE = "/api/sites/<site_id>", "/api/sites/<site_id>/pages/<page_id>"
+PAGE_BYTES_MAX = 1024 * 1024
+
+
+def site_of(request: Request[Any]) -> tuple[str, str]:
+    """The workspace and the site of a request."""
+    return request.caller.workspace_id, request.path_id("site_id", "sit")
+
+
+def page_of(request: Request[Any]) -> tuple[str, str, str]:
+    """The workspace, the site and the page of a request."""
+    return *site_of(request), request.path_id("page_id", "pag")
+
+
+@read("/api/sites", query=schemas.SiteQuery, answer=schemas.SiteList)
+def list_sites(request: Request[Empty]) -> Response:
+    """List the workspace's sites, newest first."""
+    query: schemas.SiteQuery = request.query
+    page = sites().list(request.caller.workspace_id, query.after("sit_"), query.limit)
+    return Response(schemas.site_list(page))
+
+
+@edit(
+    "POST",
+    "/api/sites",
+    body=schemas.NewSiteRequest,
+    answer=schemas.SiteEnvelope,
+    statuses=(201,),
+    errors=(402, 409, 503),
+)
+def post_site(request: Request[schemas.NewSiteRequest]) -> Response:
+    """Create a site."""
+    new = request.body.new(request.caller.workspace_id, request.caller.user_id, request.idempotency_key)
+    site, replayed = create_site(new, request.origin, deps=site_deps(), now=request.now)
+    view = schemas.SiteEnvelope(site=schemas.site_view(site))
+    return created(f"/api/sites/{site.id}", view, replayed=replayed)
+
+
+@read(SITE, answer=schemas.SiteEnvelope, errors=(404,))
+def get_site(request: Request[Empty]) -> Response:
+    """Get a site."""
+    return Response(schemas.SiteEnvelope(site=schemas.site_view(sites().get(*site_of(request)))))
+
+
+@edit("PUT", SITE, body=schemas.ChangeSiteRequest, answer=schemas.SiteEnvelope, errors=(402, 404, 409, 503))
+def put_site(request: Request[schemas.ChangeSiteRequest]) -> Response:
+    """Change the fields that the body names: name, slug, domain, theme, settings."""
+    body, deps = request.body, site_deps()
+    change = partial(change_site, *site_of(request), body.change, request.origin)
+    site = change(base_version=body.base_version, deps=deps, now=request.now)
+    return Response(schemas.SiteEnvelope(site=schemas.site_view(site)))
+
+
+@edit("DELETE", SITE, statuses=(204,))
+def delete_site(request: Request[Empty]) -> Response:
+    """Remove a site with its pages. Its slug is free at once."""
+    remove_site(*site_of(request), request.origin, deps=site_deps(), now=request.now)
+    return Response(status=204)
+
+
+@read(f"{SITE}/pages", query=schemas.SiteQuery, answer=schemas.PageHeadList, errors=(404,))
+def list_pages(request: Request[Empty]) -> Response:
+    """List the pages of a site without their blocks, newest first."""
+    query: schemas.SiteQuery = request.query
+    site = sites().get(*site_of(request))
+    page = pages().heads(site.workspace_id, site.id, query.after("pag_"), query.limit)
+    return Response(schemas.head_list(page))
+
+
+@edit(
+    "POST",
+    f"{SITE}/pages",
+    body=schemas.PageRequest,
+    answer=schemas.PageEnvelope,
+    statuses=(201,),
+    body_bytes_max=PAGE_BYTES_MAX,
+)
+def post_page(request: Request[schemas.PageRequest]) -> Response:
+    """Create a page with its first version. What pages must not contain is taken out, and named in the answer."""
+    new = request.body.edit(*site_of(request), request.caller.user_id, request.idempotency_key)
+    saved = create_page(new, deps=site_deps(), now=request.now)
+    location = f"/api/sites/{saved.page.site_id}/pages/{saved.page.id}"
+    return created(location, schemas.page_envelope(saved), replayed=saved.replayed)
+
+
+@read(PAGE, answer=schemas.PageEnvelope, errors=(404,))
+def get_page(request: Request[Empty]) -> Response:
+    """Get a page in its newest version."""
+    page = read_page(*page_of(request), deps=site_deps(), now=request.now)
+    return Response(schemas.PageEnvelope(page=schemas.page_view(page)))
+
+
+@edit("PUT", PAGE, body=schemas.ChangePageRequest, answer=schemas.PageEnvelope, body_bytes_max=PAGE_BYTES_MAX)
+def put_page(request: Request[schemas.ChangePageRequest]) -> Response:
+    """Save a new version of a page. Changes of others since `base_version` are merged where they do not touch yours;
+    else the answer is 409 with both versions and the ids of the blocks in conflict."""
+    changed = request.body.changed(*site_of(request), request.caller.user_id)
+    saved = save_page(request.path_id("page_id", "pag"), changed, deps=site_deps(), now=request.now)
+    return Response(schemas.page_envelope(saved))
+
+
+@edit("DELETE", PAGE, statuses=(204,))
+def delete_page(request: Request[Empty]) -> Response:
+    """Remove a page with its versions and comments."""
+    remove_page(*page_of(request), request.origin, deps=site_deps(), now=request.now)
+    return Response(status=204)
+
+
+@publish(f"{PAGE}/publish", body=schemas.PublishPageRequest, answer=schemas.PageHeadEnvelope)
+def post_publish(request: Request[schemas.PublishPageRequest]) -> Response:
+    """Let the next deployment show a version of the page."""
+    act = partial(publish_page, *page_of(request), request.body.version, request.origin)
+    return Response(schemas.PageHeadEnvelope(page=schemas.head_view(act(deps=site_deps(), now=request.now))))
+
+
+@publish(f"{PAGE}/unpublish", answer=schemas.PageHeadEnvelope)
+def post_unpublish(request: Request[Empty]) -> Response:
+    """Let the next deployment leave the page out."""
+    head = unpublish_page(*page_of(request), request.origin, deps=site_deps(), now=request.now)
+    return Response(schemas.PageHeadEnvelope(page=schemas.head_view(head)))
+
+
+@read(f"{PAGE}/versions", query=schemas.SiteQuery, answer=schemas.PageVersionList, errors=(404,))
+def list_versions(request: Request[Empty]) -> Response:
+    """List the versions of a page, newest first."""
+    query: schemas.SiteQuery = request.query
+    head = pages().head(*page_of(request))
+    page = pages().versions(head.workspace_id, head.id, query.before_number, query.limit, request.now)
+    return Response(schemas.version_list(page))
+
+
+@read(f"{PAGE}/versions/<version>", answer=schemas.PageVersionEnvelope, errors=(404,))
+def get_version(request: Request[Empty]) -> Response:
+    """Get a version of a page with its blocks."""
+    found = read_version(*page_of(request), schemas.version_in(request.path), deps=site_deps(), now=request.now)
+    return Response(schemas.version_envelope(found))
+
+
+@edit("POST", f"{PAGE}/versions/<version>/restore", body=schemas.RestoreVersionRequest, answer=schemas.PageEnvelope)
+def post_restore(request: Request[schemas.RestoreVersionRequest]) -> Response:
+    """Save an earlier version as the newest one; the page keeps its path."""
+    again = request.body.edit(*site_of(request), request.caller.user_id)
+    number, page_id = schemas.version_in(request.path), request.path_id("page_id", "pag")
+    return Response(schemas.page_envelope(restore_version(page_id, number, again, deps=site_deps(), now=request.now)))
+
+
+declare_parts(api, PartKind.COMPONENT, "cmp", parts, site_deps)
+declare_parts(api, PartKind.SECTION, "sec", parts, site_deps)

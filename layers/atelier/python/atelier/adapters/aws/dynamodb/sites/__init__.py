@@ -1,0 +1,1 @@
+"""Sites on DynamoDB: items, and a store for sites, pages, parts and comments each."""

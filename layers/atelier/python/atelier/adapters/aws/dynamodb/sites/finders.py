@@ -1,0 +1,36 @@
+"""What sites need to know of other contexts: assets of the library, and members of a workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import cast
+
+from atelier.adapters.aws.dynamodb import batch_read
+from atelier.adapters.aws.dynamodb.identity.items import IdentityItem
+from atelier.adapters.aws.dynamodb.library import DynamoAssets
+from atelier.adapters.aws.dynamodb.workspaces.items import MEMBER_PREFIX, MemberItem
+
+READ_TOGETHER = 100
+
+
+class LibraryAssets:
+    """AssetFinder on the library's table."""
+
+    def __init__(self, assets: DynamoAssets) -> None:
+        self._assets = assets
+
+    def kept(self, workspace_id: str, asset_ids: Iterable[str]) -> Mapping[str, str]:
+        # No request for no ids.
+        return {asset.id: asset.type for asset in self._assets.find(workspace_id, asset_ids)}
+
+
+class WorkspaceMembers:
+    """MemberFinder on the identity table."""
+
+    def __init__(self, table_name: str) -> None:
+        IdentityItem.bind(table_name)
+
+    def members_among(self, workspace_id: str, user_ids: Iterable[str]) -> frozenset[str]:
+        wanted = list(dict.fromkeys(user_ids))[:READ_TOGETHER]
+        found = batch_read((MemberItem, workspace_id, MEMBER_PREFIX + id) for id in wanted) if wanted else {}
+        return frozenset(cast("MemberItem", item).sk.removeprefix(MEMBER_PREFIX) for item in found.values())
