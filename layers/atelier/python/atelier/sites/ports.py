@@ -146,7 +146,8 @@ class Sites(Protocol):
     def list(self, workspace_id: str, after_id: str | None, limit: int) -> SitePage: ...
 
     def replace(self, before: Site, after: Site, events: Sequence[AuditEvent]) -> None:
-        """Store a changed site, and free the slug and domain that it had. Raises StaleSite, SiteSlugTaken, DomainTaken."""
+        """Store a changed site, and free the slug and domain that it had. Raises StaleSite, SiteSlugTaken,
+        DomainTaken."""
         ...
 
     def remove(self, site: Site, events: Sequence[AuditEvent]) -> None:
