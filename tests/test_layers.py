@@ -27,6 +27,7 @@ LAYERS = {
     "WebauthnLayer": "dependencies",
     "ChartsLayer": "dependencies",
     "DuckdbLayer": "dependencies",
+    "CalendarLayer": "dependencies",
     "SentryLayer": "dependencies",
     "AgeLayer": "dependencies",
     "PagesLayer": "dependencies",

@@ -64,6 +64,7 @@ EXCEPTIONS = {
         r"slug#.+": "the claim on an organisation's name",
         r"challenge#.+": "a challenge of WebAuthn, by its random digest",
     },
+    "sites": {r"slug#.+": "the claim on a site's name"},
     "billing": {r"trial#.+": "the one trial of a mailbox, by its digest"},
     "realtime": {r"ticket#.+": "a new ticket of the caller, by its random digest"},
 }

@@ -124,7 +124,8 @@ def _purpose(writes: list[RequestParameters]) -> str:
         return "end"
     if "late" in kinds:
         return "late"
-    if any(_key(write).startswith("key#") for write in writes):
+    # An escrow is a posting like those of operations, though its movement alone is its key.
+    if kinds & {"escrow", "escrow_end"} or any(_key(write).startswith("key#") for write in writes):
         return "operation"
     return "look" if kinds else "other"
 

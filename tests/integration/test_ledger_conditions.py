@@ -15,13 +15,20 @@ import pytest
 from atelier.adapters.aws.dynamodb import ConditionsFailed, connection, transaction
 from atelier.adapters.aws.dynamodb.generations.items import GenerationItem
 from atelier.adapters.aws.dynamodb.ledger.items import WalletItem
-from atelier.adapters.aws.dynamodb.ledger.transactions import put_hold, put_new_wallet, put_settlement, put_tier
+from atelier.adapters.aws.dynamodb.ledger.transactions import (
+    put_hold,
+    put_new_wallet,
+    put_posting,
+    put_settlement,
+    put_tier,
+)
 from atelier.clock import rfc3339
 from atelier.errors import AtelierError, BudgetExceeded, Conflict, InsufficientCredits, NotFound, RateLimited
 from atelier.generations.model import Generation, Status
 from atelier.generations.ports import GenerationChanged, GenerationExists
 from atelier.generations.quote import QuoteInput, quote
 from atelier.ids import new_id
+from atelier.ledger.escrow import escrow_key, plan_escrow, plan_escrow_end
 from atelier.ledger.model import EndState, GrantSource, HoldPlan, new_wallet
 from atelier.ledger.operations import TransferShare, plan_adjustment, plan_grant, plan_revocation, plan_transfer
 from atelier.ledger.plan_hold import plan_hold, plan_late_result, plan_settlement
@@ -767,3 +774,59 @@ def test_marking_a_missing_wallet_does_not_create_it(world: World) -> None:
         world.wallets.mark_own_routes("wsp_nobody")
     with pytest.raises(NotFound):
         world.wallets.wallet("wsp_nobody")
+
+
+def test_an_escrow_ends_only_with_what_its_grants_hold(world: World) -> None:
+    give(world, "1", 20)
+    payment, twice = new_id("enr", world.now), new_id("enr", world.now)
+    begin = plan_escrow(world.refreshed(), payment, 60, {}, world.now)
+    with transaction() as write:
+        put_posting(write, begin)
+    end = plan_escrow_end(world.wallet(), begin.movement, None, 0, {}, world.now)
+    # The same credits under another key: no movement is in the way, only what the grants hold.
+    lie = replace(end[0], movement=replace(end[0].movement, key=f"escrow-end#{twice}", order=twice[4:]))
+    with transaction() as write:
+        put_posting(write, end[0])
+    with pytest.raises(ConditionsFailed) as refused, transaction() as write:
+        put_posting(write, lie)
+    assert refused.value.parts == {"wallet"}
+    assert world.wallet().held == 0
+    world.assert_sound()
+
+
+def test_a_refund_in_place_of_expired_credits_is_given_once(world: World) -> None:
+    give(world, "1", 20, hours=1)
+    payment = new_id("enr", world.now)
+    begin = plan_escrow(world.refreshed(), payment, 20, {}, world.now)
+    with transaction() as write:
+        put_posting(write, begin)
+    world.now += timedelta(hours=2)
+    movement = world.wallets.movement(world.workspace_id, payment[4:], escrow_key(payment))
+    (end,) = plan_escrow_end(world.refreshed(), movement, None, 0, {}, world.now)
+    with transaction() as write:
+        put_posting(write, end)
+    assert left(world)[f"grt_{payment[4:]}"] == 20
+    with pytest.raises(ConditionsFailed), transaction() as write:
+        put_posting(write, end)
+    world.assert_sound()
+
+
+def test_a_payment_has_one_escrow_and_one_end_of_it(world: World) -> None:
+    give(world, "1", 20)
+    payment, other = new_id("enr", world.now), new_id("enr", world.now)
+    for each in (payment, other):
+        with transaction() as write:
+            put_posting(write, plan_escrow(world.refreshed(), each, 10, {}, world.now))
+    with pytest.raises(ConditionsFailed) as refused, transaction() as write:
+        put_posting(write, plan_escrow(world.refreshed(), payment, 10, {}, world.now))
+    assert refused.value.parts == {"movement"}
+    movement = world.wallets.movement(world.workspace_id, payment[4:], escrow_key(payment))
+    (end,) = plan_escrow_end(world.wallet(), movement, None, 0, {}, world.now)
+    with transaction() as write:
+        put_posting(write, end)
+    # The credits of the other escrow are still held, so the wallet alone would let the same end happen again.
+    with pytest.raises(ConditionsFailed) as refused, transaction() as write:
+        put_posting(write, end)
+    assert refused.value.parts == {"movement"}
+    assert world.wallet().held == 10
+    world.assert_sound()

@@ -26,8 +26,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from atelier.adapters.aws.dynamodb import transaction
-from atelier.adapters.aws.dynamodb.ledger.transactions import put_tier
+from atelier.adapters.aws.dynamodb import ConditionsFailed, transaction
+from atelier.adapters.aws.dynamodb.ledger.transactions import put_posting, put_tier
 from atelier.catalogue.catalogue import Catalogue
 from atelier.catalogue.price_list import PriceList
 from atelier.errors import Conflict, InsufficientCredits
@@ -36,8 +36,10 @@ from atelier.generations.model import Generation, Status
 from atelier.generations.outcome import Outcome
 from atelier.generations.ports import OutputLocation
 from atelier.generations.sweep import sweep
+from atelier.ids import new_id
+from atelier.ledger.escrow import escrow_key, plan_escrow, plan_escrow_end
 from atelier.ledger.model import GrantSource, Wallet
-from atelier.ledger.operations import returned_key
+from atelier.ledger.operations import Posting, returned_key
 from atelier.ledger.post import adjust, give_back, grant, revoke, transfer
 from tests.conftest import Tables
 from tests.integration.oracle import DAILY_CREDITS, OracleGrant, OracleHold, OracleWallet
@@ -94,6 +96,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.open: list[Open] = []
         self.ended: list[Generation] = []
         self.bought: list[tuple[str, OracleGrant]] = []
+        self.escrows: list[tuple[str, OracleHold]] = []
         self.revocations: list[Revocation] = []
         self.repeatable: list[Callable[[], object]] = []
         self.number = 0
@@ -383,12 +386,54 @@ class LedgerMachine(RuleBasedStateMachine):
             return
         call()
         self.purse.take(price + fee, at)
+        self.earn(price, at)
+        self.done(call)
+
+    # ---- escrows -----------------------------------------------------------------------------------------------------
+
+    @rule(price=small)
+    def a_fee_is_held(self, price: int) -> None:
+        payment, at = new_id("enr", self.world.now), self.world.now
+        self.purse.refresh(at)
+        if not self.purse.can_spend(price, at):
+            with pytest.raises(InsufficientCredits):
+                plan_escrow(self.world.refreshed(), payment, price, {}, at)
+            return
+        self.post_once(lambda: (plan_escrow(self.world.refreshed(), payment, price, {}, at),))
+        self.escrows.append((payment, self.purse.hold(price, at)))
+
+    @precondition(lambda self: self.escrows)
+    @rule(place=st.integers(0, 9), percent=st.sampled_from([0, 50, 100]))
+    def a_fee_is_paid_or_given_back(self, place: int, percent: int) -> None:
+        payment, held = self.escrows.pop(place % len(self.escrows))
+        at, paid = self.world.now, held.amount * percent // 100
+        movement = self.world.wallets.movement(self.world.workspace_id, payment[4:], escrow_key(payment))
+        self.post_once(
+            lambda: plan_escrow_end(self.world.wallet(), movement, self.other.wallet(), paid, {}, at),
+        )
+        self.purse.end_escrow(held, paid, f"grt_{payment[4:]}", at)
+        if paid:
+            self.earn(paid, at)
+
+    def post_once(self, plan: Callable[[], tuple[Posting, ...]]) -> None:
+        """Writes postings, and once more, as a retry would, which is refused."""
+        postings = plan()
+        self.write(postings)
+        with pytest.raises(ConditionsFailed, match="movement"):
+            self.write(postings)
+
+    @staticmethod
+    def write(postings: tuple[Posting, ...]) -> None:
+        with transaction() as write:
+            for posting in postings:
+                put_posting(write, posting)
+
+    def earn(self, credits: int, at: datetime) -> None:
         earned = next((pot for pot in self.other_purse.grants if pot.name == "earnings"), None)
         if earned is None:
             earned = OracleGrant("earnings", 0, 55, at, None)
             self.other_purse.grants.append(earned)
-        earned.left += price
-        self.done(call)
+        earned.left += credits
 
     @precondition(lambda self: self.repeatable)
     @rule(place=st.integers(0, 99))

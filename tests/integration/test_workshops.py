@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from atelier.clock import rfc3339
 from atelier.errors import Conflict, Forbidden, InsufficientCredits, NotFound
+from atelier.events.workshop_events import EnrolmentChange
+from atelier.workshops.enrol import Attendee, enrol
+from atelier.workshops.manage import change_workshop
 from atelier.workshops.model import EnrolmentState, WorkshopStatus
 from tests.conftest import Tables
 from tests.integration.workshop_world import WorkshopWorld
@@ -96,8 +101,6 @@ def test_who_withdraws_gets_back_what_the_rules_say(world: WorkshopWorld, before
 
 
 def test_whoever_did_not_agree_to_a_new_start_gets_everything_back(world: WorkshopWorld) -> None:
-    from atelier.workshops.manage import change_workshop
-
     workshop = world.scheduled(price=31)
     world.enrol(workshop, "A")
     change_workshop(
@@ -146,10 +149,6 @@ def test_who_cannot_pay_gets_no_place(world: WorkshopWorld) -> None:
 
 
 def test_who_must_not_spend_and_the_educator_do_not_enrol(world: WorkshopWorld) -> None:
-    from dataclasses import replace
-
-    from atelier.workshops.enrol import Attendee, enrol
-
     workshop = world.scheduled(price=1)
     with pytest.raises(Forbidden):
         enrol(workshop.id, replace(world.attendee("A"), may_spend=False), deps=world.deps, now=world.now)
@@ -158,3 +157,85 @@ def test_who_must_not_spend_and_the_educator_do_not_enrol(world: WorkshopWorld) 
         enrol(workshop.id, own, deps=world.deps, now=world.now)
     with pytest.raises(NotFound):
         world.withdraw(workshop, "C")
+
+
+def reminders(world: WorkshopWorld) -> list[tuple[str, int]]:
+    """The reminders that were published: the start that each was for, and its hours."""
+    return [
+        (event.starts_at, event.hours)
+        for event in world.bus.events.values()
+        if isinstance(event, EnrolmentChange) and event.change == "reminder"
+    ]
+
+
+def test_attendees_are_reminded_at_a_day_and_an_hour_before_the_start_once_each(world: WorkshopWorld) -> None:
+    workshop = world.scheduled(capacity=1)
+    world.enrol(workshop, "A")
+    world.enrol(workshop, "B")
+    start = rfc3339(workshop.starts_at)
+    world.time_passes(6 * DAY - timedelta(minutes=1))
+    assert reminders(world) == []
+    world.time_passes(timedelta(minutes=1))
+    world.time_passes(timedelta(minutes=1))
+    assert reminders(world) == [(start, 24)]
+    world.time_passes(22 * HOUR + timedelta(minutes=59))
+    world.time_passes(timedelta(minutes=30))
+    assert reminders(world) == [(start, 24), (start, 1)]
+    world.time_passes(DAY)
+    assert len(reminders(world)) == 2
+    world.assert_sound(workshop)
+
+
+def test_a_moved_start_moves_the_reminders_and_a_cancellation_ends_them(world: WorkshopWorld) -> None:
+    workshop = world.scheduled()
+    world.enrol(workshop, "A")
+    world.time_passes(6 * DAY + HOUR)
+    moved = change_workshop(
+        world.educator, workshop.id, lambda before: world.fields(starts_in=3 * DAY), deps=world.deps, now=world.now
+    )
+    assert (moved.sequence, moved.due_at) == (workshop.sequence + 1, moved.starts_at - DAY)
+    world.time_passes(2 * DAY)
+    assert reminders(world) == [(rfc3339(workshop.starts_at), 24), (rfc3339(moved.starts_at), 24)]
+    cancelled = world.cancel(moved)
+    assert (cancelled.due_at, cancelled.sequence) == (None, moved.sequence + 1)
+    world.time_passes(3 * DAY)
+    assert len(reminders(world)) == 2
+
+
+def test_who_waits_at_the_start_has_no_place_any_more(world: WorkshopWorld) -> None:
+    workshop = world.scheduled(capacity=1, price=10)
+    for name in ("A", "B", "C"):
+        world.enrol(workshop, name)
+        world.now += timedelta(seconds=1)
+    world.now = workshop.starts_at - HOUR
+    world.withdraw(workshop, "A")
+    assert world.enrolments(workshop)["B"].offer_ends_at == workshop.starts_at
+    world.time_passes(HOUR)
+    assert [world.state(workshop, name) for name in ("B", "C")] == [State.LAPSED, State.LAPSED]
+    assert world.earned() == 10
+    world.assert_sound(workshop)
+
+
+def test_a_bigger_room_is_offered_to_those_who_wait(world: WorkshopWorld) -> None:
+    workshop = world.scheduled(capacity=1)
+    for name in ("A", "B", "C", "D"):
+        world.enrol(workshop, name)
+        world.now += timedelta(seconds=1)
+    fields = replace(world.fields(), starts_at=workshop.starts_at, ends_at=workshop.ends_at, capacity=3)
+    change_workshop(world.educator, workshop.id, lambda before: fields, deps=world.deps, now=world.now)
+    assert [world.state(workshop, name) for name in ("B", "C", "D")] == [State.OFFERED, State.OFFERED, State.WAITING]
+    world.assert_sound(workshop)
+
+
+def test_two_people_who_confirm_and_an_educator_who_cancels_at_once_agree(world: WorkshopWorld) -> None:
+    workshop = world.scheduled(capacity=2, price=10)
+    names = ("A", "B", "C", "D")
+    for name in names:
+        world.attendee(name)
+    calls = [lambda name=name: world.enrol(workshop, name) for name in names]
+    run_concurrently(5, lambda number: calls[number]() if number < 4 else world.cancel(workshop))
+    world.advance(workshop)
+    assert world.store.find(workshop.id).status is WorkshopStatus.CANCELLED
+    assert sum(each.wallet().held for each in world.worlds.values()) == 0
+    assert world.earned() == 0
+    world.assert_sound(workshop)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from atelier.adapters.aws.dynamodb.workshops.store import DynamoWorkshops
+from atelier.adapters.calendars.workshop_file import workshop_file
 from atelier.audit_log.model import Origin
 from atelier.events.catalogue import Event
 from atelier.ledger.model import GrantSource
@@ -18,6 +19,10 @@ from atelier.workshops.manage import Educator, WorkshopFields, cancel_workshop, 
 from atelier.workshops.model import Enrolment, EnrolmentState, Visibility, Workshop
 from tests.conftest import Tables
 from tests.integration.world import NOON, World
+
+
+def calendar_file(workshop: Workshop, is_cancelled: bool) -> bytes:
+    return workshop_file(workshop, is_cancelled, "https://studio.example.com")
 
 
 @dataclass
@@ -59,7 +64,9 @@ class WorkshopWorld:
         self.worlds = dict[str, World]()
         wallets = PostDeps(self.home.wallets, self.home.post_deps.daily, lambda tries: None)
         self.advancing = AdvanceDeps(self.store, wallets, lambda: self.bus)
-        self.deps = WorkshopDeps(self.advancing, self.people, lambda: self.home.keys, lambda workspace, ids: True)
+        self.deps = WorkshopDeps(
+            self.advancing, self.people, lambda: self.home.keys, lambda workspace, ids: True, calendar_file
+        )
         self.educator = Educator(self.home.workspace_id, "usr_E", Origin(user_id="usr_E"))
 
     def attendee(self, name: str, credits: int = 100) -> Attendee:

@@ -32,6 +32,7 @@ from atelier.workshops.schemas import (
 
 api = Api("workshops", gate=auth.gate, limiter=auth.limiter)
 handler = api.handler
+CALENDAR_TYPE = "text/calendar"
 PATH, ONE = "/api/workshops", "/api/workshops/<workshop_id>"
 read = partial(api.route, "GET", permission="workshops.read", errors=(403, 404))
 manages = partial(api.route, permission="workshops.manage", errors=(403, 404, 409, 503))
@@ -138,6 +139,15 @@ def list_materials(request: Request[Empty]) -> Response:
     find, url = workshops.find_assets, workshops.material_url
     deps, caller, now = workshops.deps(), request.caller, request.now
     return Response(present.list_materials(deps, caller, _id(request), now, find=find, url=url))
+
+
+@read(f"{ONE}/calendar.ics", files=(CALENDAR_TYPE,))
+def get_calendar_file(request: Request[Empty]) -> Response:
+    """The workshop as a file for calendars; read again later, it changes or cancels the entry."""
+    caller = request.caller
+    file = attend.calendar_file(_id(request), caller.user_id, caller.workspace_id, workshops.deps())
+    name = {"Content-Disposition": 'attachment; filename="workshop.ics"'}
+    return Response(file, headers={"Content-Type": f"{CALENDAR_TYPE}; charset=utf-8", **name})
 
 
 @read(f"{ONE}/reviews", query=PeopleQuery, answer=ReviewList)

@@ -81,7 +81,13 @@ def _furnish(account: AccountClient) -> dict[str, str]:
     urls = {"success_url": plan_url, "cancel_url": plan_url}
     hook = {"url": "http://127.0.0.1:9/", "events": ["invoice.paid"], "description": MARKER}
     webhook = post("/api/webhook-endpoints", hook)["endpoint"]["id"]
+    account.http.put("/api/users/me", json={"persona": "educator"})
+    workshop = {"title": MARKER, "description": MARKER, "capacity": 3, "price_credits": 2, "visibility": "public"}
+    times = {"starts_at": "2027-09-01T18:00:00+02:00", "ends_at": "2027-09-01T20:00:00+02:00"}
+    workshop_id = post("/api/workshops", workshop | times | {"time_zone": "Europe/Berlin"})["workshop"]["id"]
+    post(f"/api/workshops/{workshop_id}/schedule", {})
     return {
+        "workshop": workshop_id,
         "webhook": webhook,
         "delivery": post(f"/api/webhook-endpoints/{webhook}/test", {})["delivery"]["id"],
         "asset": asset["id"],
@@ -105,7 +111,15 @@ def test_every_route_of_a_page_is_listed() -> None:
     shown = {route.path for route in application.routes if "GET" in (route.methods or ())}
     listed = {re.sub(r"\{\w+\}", "{}", path.partition("?")[0]) for path in PAGES.values()}
     # A redirect, every other path, a file, and where a browser comes back to from an identity provider.
-    hidden = {"/start", "/{path:path}", "/history/export", "/identities/linked", "/admin/wallets", "/admin/generations"}
+    hidden = {"/workshops/{workshop_id}/calendar.ics"}
+    hidden |= {
+        "/start",
+        "/{path:path}",
+        "/history/export",
+        "/identities/linked",
+        "/admin/wallets",
+        "/admin/generations",
+    }
     missing = {
         path
         for path in shown - hidden

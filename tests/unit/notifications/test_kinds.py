@@ -29,6 +29,19 @@ def failed_after(wait: timedelta) -> Draft | ItemDone | None:
     return draft_of(FeedEvent("gen#failed", "generation.failed", rfc3339(NOW + wait), data))
 
 
+WORKSHOP = {"workshop_id": "wks_1", "title": "Light", "starts_at": "2026-12-04T17:00:00.000Z", "user_id": "usr_1"}
+
+
+def test_a_time_is_shown_in_the_readers_zone() -> None:
+    drafted = draft_of(event("workshop.reminder", **WORKSHOP))
+    assert isinstance(drafted, Draft)
+    assert drafted.of == "usr_1"
+    facts = {**drafted.facts, "workspace": "Atlas"}
+    berlin = texts_of(KIND.WORKSHOP_REMINDER, "en", facts, "Europe/Berlin")
+    assert berlin.body == "The workshop of Atlas begins on 2026-12-04 18:00 (Europe/Berlin)."
+    assert "2026-12-04 17:00 (UTC)" in texts_of(KIND.WORKSHOP_REMINDER, "de", facts, "Nowhere/Land").body
+
+
 def test_only_a_generation_that_failed_after_a_long_wait_notifies() -> None:
     assert failed_after(timedelta(minutes=4, seconds=59)) is None
     drafted = failed_after(timedelta(minutes=7, seconds=30))
@@ -49,6 +62,9 @@ def test_only_a_generation_that_failed_after_a_long_wait_notifies() -> None:
         ("credits.granted", {"credits": 9, "grant_source": "admin"}, KIND.CREDITS_GRANTED, "/credits"),
         ("provider_key.refused", {"provider": "fal", "key_id": "key_1"}, KIND.PROVIDER_KEY_REFUSED, "/providers/fal"),
         ("webhook_endpoint.disabled", {"endpoint_id": "whe_1"}, KIND.WEBHOOK_ENDPOINT_DISABLED, "/webhooks"),
+        ("workshop.reminder", WORKSHOP, KIND.WORKSHOP_REMINDER, "/workshops/wks_1"),
+        ("workshop.offered", WORKSHOP, KIND.WORKSHOP_OFFER, "/workshops/wks_1"),
+        ("workshop.refunded", WORKSHOP, KIND.WORKSHOP_CANCELLED, "/workshops/wks_1"),
     ],
 )
 def test_an_event_has_its_kind_and_its_page(type: str, data: dict[str, object], kind: KIND, path: str | None) -> None:

@@ -41,6 +41,7 @@ from studio.pages import (
     updates,
     usage,
     webhooks,
+    workshops,
 )
 from studio.telemetry import log_line
 from studio.visit import Visit
@@ -100,6 +101,7 @@ application = Starlette(
         *webhooks.routes,
         *docs.routes,
         *history.routes,
+        *workshops.routes,
         *usage.routes,
         *exports.routes,
         *updates.routes,

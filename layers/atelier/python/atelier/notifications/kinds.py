@@ -4,7 +4,7 @@ events make one. A kind without a type of event is made by no event (`UPDATE`), 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -18,7 +18,8 @@ from atelier.notifications.model import Channel, NotificationKind, Preferences
 IN_APP, EMAIL, WEBHOOK = Channel
 # A generation that failed after a shorter wait is seen by whoever waits for it.
 LONG_WAIT = timedelta(minutes=5)
-Fact = str | int
+# A time is shown in the reader's time zone.
+Fact = str | int | datetime
 
 
 class Audience(StrEnum):
@@ -46,6 +47,9 @@ KINDS: dict[NotificationKind, KindFacts] = {
     NotificationKind.PAYMENT_FAILED: KindFacts(Role.OWNER, frozenset({IN_APP, EMAIL}), is_action_item=True),
     # The invitation has a mail of its own, which has the link.
     NotificationKind.INVITATION: KindFacts(Audience.INVITED, frozenset({IN_APP}), is_action_item=True),
+    NotificationKind.WORKSHOP_REMINDER: KindFacts(Audience.CREATOR, frozenset({IN_APP, EMAIL})),
+    NotificationKind.WORKSHOP_OFFER: KindFacts(Audience.CREATOR, frozenset({IN_APP, EMAIL})),
+    NotificationKind.WORKSHOP_CANCELLED: KindFacts(Audience.CREATOR, frozenset({IN_APP, EMAIL})),
     NotificationKind.QUOTA_NEARLY_USED: KindFacts(Role.ADMIN, frozenset({IN_APP, EMAIL})),
     NotificationKind.CREDITS_LOW: KindFacts(Role.ADMIN, frozenset({IN_APP, EMAIL})),
     NotificationKind.CREDITS_GRANTED: KindFacts(Role.ADMIN, frozenset({IN_APP})),
@@ -120,6 +124,12 @@ def _joined(data: Mapping[str, Any], _at: str) -> ItemDone:
     return ItemDone(NotificationKind.INVITATION, str(data["user_id"]))
 
 
+def _enrolment(kind: NotificationKind, data: Mapping[str, Any]) -> Draft:
+    """For whoever is enrolled, whatever workspace that person is in."""
+    facts = {"workshop": str(data["title"]), "starts_at": parse_rfc3339(str(data["starts_at"]))}
+    return Draft(kind, facts, f"/workshops/{data['workshop_id']}", str(data["user_id"]))
+
+
 def _used_quota(data: Mapping[str, Any], _at: str) -> Draft:
     facts = {"quota": str(data["quota"]), "percent": int(data["percent"])}
     return Draft(NotificationKind.QUOTA_NEARLY_USED, facts, "/plan")
@@ -161,6 +171,9 @@ _MAKERS: dict[str, Callable[[Mapping[str, Any], str], Draft | ItemDone | None]] 
     "subscription.ended": _changed_plan,
     "member.invited": _invited,
     "member.joined": _joined,
+    "workshop.reminder": lambda data, _at: _enrolment(NotificationKind.WORKSHOP_REMINDER, data),
+    "workshop.offered": lambda data, _at: _enrolment(NotificationKind.WORKSHOP_OFFER, data),
+    "workshop.refunded": lambda data, _at: _enrolment(NotificationKind.WORKSHOP_CANCELLED, data),
     "quota.threshold_reached": _used_quota,
     "credits.low": _few_credits,
     "credits.granted": _new_credits,

@@ -16,7 +16,7 @@ DAILY_AT = time(8)
 
 def mail_time(preferences: Preferences, time_zone: str | None, now: datetime) -> datetime:
     """When the mail is due, in UTC. time_zone: a name of the IANA database; None or an unknown one = UTC."""
-    zone = _zone(time_zone)
+    zone = zone_of(time_zone)
     due = _DIGESTS[preferences.digest](now, zone)
     return due if preferences.quiet_hours is None else _after(preferences.quiet_hours, due, zone)
 
@@ -59,7 +59,8 @@ def _next(clock: time, after: datetime, zone: ZoneInfo) -> datetime:
     raise AssertionError("each day has each time, or the same moment under another name")
 
 
-def _zone(name: str | None) -> ZoneInfo:
+def zone_of(name: str | None) -> ZoneInfo:
+    """The time zone with this name of the IANA database; UTC for None or an unknown one."""
     try:
         return ZoneInfo(name or "UTC")
     except (ZoneInfoNotFoundError, ValueError, OSError):

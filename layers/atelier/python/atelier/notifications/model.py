@@ -34,6 +34,9 @@ class NotificationKind(StrEnum):
     PROVIDER_KEY_REFUSED = "provider_key_refused"
     WEBHOOK_ENDPOINT_DISABLED = "webhook_endpoint_disabled"
     DEPLOYMENT_ENDED = "deployment_ended"
+    WORKSHOP_REMINDER = "workshop_reminder"
+    WORKSHOP_OFFER = "workshop_offer"
+    WORKSHOP_CANCELLED = "workshop_cancelled"
     UPDATE = "update"
 
 

@@ -86,7 +86,7 @@ def _notification(
 ) -> Notification:
     at = parse_rfc3339(event.occurred_at)
     name, named_at = (draft.once, next_midnight(at) - timedelta(days=1)) if draft.once else (event.id, at)
-    texts = texts_of(draft.kind, recipient.locale, {**draft.facts, "workspace": workspace_name})
+    texts = texts_of(draft.kind, recipient.locale, {**draft.facts, "workspace": workspace_name}, recipient.time_zone)
     return Notification(
         notification_id(recipient.user_id, name, draft.kind, named_at),
         recipient.user_id,

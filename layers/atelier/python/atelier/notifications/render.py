@@ -6,12 +6,14 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 
 from atelier.dataclass import dataclass
 from atelier.mails.mail import supported_locale
 from atelier.notifications.kinds import Fact
+from atelier.notifications.mail_time import zone_of
 from atelier.notifications.model import NotificationKind
 
 FOLDER = Path(__file__).with_name("texts")
@@ -27,9 +29,11 @@ class Texts:
     action: str
 
 
-def texts_of(kind: NotificationKind, locale: str | None, facts: Mapping[str, Fact]) -> Texts:
-    """The texts in the language of a reader."""
-    shown = {name: _plain(value) for name, value in facts.items()}
+def texts_of(
+    kind: NotificationKind, locale: str | None, facts: Mapping[str, Fact], time_zone: str | None = None
+) -> Texts:
+    """The texts in the language and the time zone of a reader."""
+    shown = {name: _plain(_local(value, time_zone)) for name, value in facts.items()}
     return Texts(**{name: text.format_map(shown) for name, text in _catalogue(supported_locale(locale))[kind].items()})
 
 
@@ -37,6 +41,14 @@ def texts_of(kind: NotificationKind, locale: str | None, facts: Mapping[str, Fac
 def _catalogue(language: str) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = json.loads((FOLDER / f"{language}.json").read_text("utf-8"))
     return found
+
+
+def _local(value: Fact, time_zone: str | None) -> Fact:
+    """A time as 2026-12-04 18:00 (Europe/Berlin); anything else as it is."""
+    if not isinstance(value, datetime):
+        return value
+    zone = zone_of(time_zone)
+    return f"{value.astimezone(zone):%Y-%m-%d %H:%M} ({zone.key})"
 
 
 def _plain(value: Fact) -> str:

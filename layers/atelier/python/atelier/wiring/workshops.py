@@ -11,10 +11,11 @@ from atelier.adapters.aws.dynamodb.workshops.store import DynamoWorkshops
 from atelier.events.ports import EventPublisher
 from atelier.ledger.post import PostDeps
 from atelier.library.model import Asset
-from atelier.settings import CommunityTable, IdentityTable
+from atelier.settings import CommunityTable, Deployment, IdentityTable
 from atelier.wiring.audit_log import bind_events
 from atelier.wiring.ledger import daily_grant, wallets
 from atelier.workshops.deps import AdvanceDeps, WorkshopDeps
+from atelier.workshops.model import Workshop
 
 
 @cache
@@ -48,7 +49,16 @@ def deps() -> WorkshopDeps:
     from atelier.adapters.aws.dynamodb.workshops.people import DynamoWorkshopPeople
     from atelier.wiring.idempotency import idempotency_keys
 
-    return WorkshopDeps(advance_deps(), DynamoWorkshopPeople(IdentityTable.read().name), idempotency_keys, has_assets)
+    people = DynamoWorkshopPeople(IdentityTable.read().name)
+    return WorkshopDeps(advance_deps(), people, idempotency_keys, has_assets, calendar_file)
+
+
+def calendar_file(workshop: Workshop, is_cancelled: bool) -> bytes:
+    """The calendar file of a workshop."""
+    # Imported here, because few requests want one.
+    from atelier.adapters.calendars.workshop_file import workshop_file
+
+    return workshop_file(workshop, is_cancelled, Deployment.read().public_url)
 
 
 def has_assets(workspace_id: str, asset_ids: tuple[str, ...]) -> bool:

@@ -9,8 +9,18 @@ from datetime import datetime
 from atelier.errors import Conflict, Forbidden, NotFound
 from atelier.retrying import retrying
 from atelier.workshops.deps import WorkshopDeps
+from atelier.workshops.enrol import visible_workshop
 from atelier.workshops.manage import Educator, own_workshop
-from atelier.workshops.model import ADMITTED, Enrolment, EnrolmentState, Review, Workshop, WorkshopChanged
+from atelier.workshops.model import (
+    ADMITTED,
+    OPEN,
+    Enrolment,
+    EnrolmentState,
+    Review,
+    Workshop,
+    WorkshopChanged,
+    WorkshopStatus,
+)
 from atelier.workshops.ports import Counted
 
 TRIES_MAX = 60
@@ -53,6 +63,17 @@ def admitted_to(workshop_id: str, user_id: str, workspace_id: str, deps: Worksho
     if found.state not in ADMITTED:
         raise Forbidden("This is for those who are enrolled.", state=found.state.value)
     return workshop
+
+
+def calendar_file(workshop_id: str, user_id: str, workspace_id: str, deps: WorkshopDeps) -> bytes:
+    """The calendar file of a workshop that a person sees or has enrolled in. It cancels the entry when the workshop, or
+    the person's enrolment, has ended without taking place. Raises NotFound."""
+    workshop = deps.store.find(workshop_id)
+    found = deps.store.enrolment(workshop, user_id)
+    if found is None:
+        visible_workshop(workshop_id, workspace_id, deps)
+    has_left = found is not None and found.state not in OPEN
+    return deps.calendar_file(workshop, has_left or workshop.status is WorkshopStatus.CANCELLED)
 
 
 def write_review(

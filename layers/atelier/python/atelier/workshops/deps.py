@@ -8,6 +8,7 @@ from atelier.dataclass import dataclass
 from atelier.events.ports import EventPublisher
 from atelier.idempotency import IdempotencyKeys
 from atelier.ledger.post import PostDeps
+from atelier.workshops.model import Workshop
 from atelier.workshops.ports import WorkshopPeople, WorkshopStore
 
 
@@ -23,12 +24,14 @@ class AdvanceDeps:
 
 @dataclass(frozen=True, slots=True)
 class WorkshopDeps:
-    """What requests about workshops need. has_assets(workspace, ids): whether all of these are its assets."""
+    """What requests about workshops need. has_assets(workspace, ids): whether all of these are its assets.
+    calendar_file(workshop, is_cancelled): its calendar file."""
 
     advancing: AdvanceDeps
     people: WorkshopPeople
     idempotency_keys: Callable[[], IdempotencyKeys]
     has_assets: Callable[[str, tuple[str, ...]], bool]
+    calendar_file: Callable[[Workshop, bool], bytes]
 
     @property
     def store(self) -> WorkshopStore:

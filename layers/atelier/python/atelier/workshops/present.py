@@ -7,6 +7,8 @@ from datetime import datetime
 
 from atelier import cursors
 from atelier.caller import Caller
+from atelier.errors import ValidationFailed
+from atelier.ids import is_id
 from atelier.library.model import Asset
 from atelier.workshops.attend import admitted_to
 from atelier.workshops.deps import WorkshopDeps
@@ -63,17 +65,29 @@ def list_workshops(deps: WorkshopDeps, caller: Caller, query: WorkshopQuery, now
         items = [workshop_view(workshop, enrolment) for workshop, enrolment in found]
         return WorkshopList(items=items, next_cursor=cursors.encode(next_key))
     if query.scope == "public":
-        page = deps.store.public_page(now, cursors.decode(query.cursor, "public#"), query.limit)
+        page = deps.store.public_page(now, _public_key(query.cursor), query.limit)
     else:
         page = deps.store.page(caller.workspace_id, cursors.decode(query.cursor, "workshop#"), query.limit)
     return WorkshopList(items=list(map(workshop_view, page.workshops)), next_cursor=cursors.encode(page.next_key))
+
+
+def _public_key(cursor: str | None) -> str | None:
+    """The key in a cursor of the public list. Raises ValidationFailed for one that this list never gave."""
+    key = cursors.decode(cursor, "public#")
+    parts = (key or "").split("#")
+    if key is not None and not (len(parts) == 4 and is_id(parts[2], "wsp") and is_id(parts[3], "wks")):
+        raise ValidationFailed([{"path": "query.cursor", "message": "is not a cursor of this list"}])
+    return key
 
 
 def read_workshop(deps: WorkshopDeps, caller: Caller, workshop_id: str) -> WorkshopEnvelope:
     """One workshop, with the caller's enrolment: of the workspace, public, or one in which the caller has enrolled.
     Raises NotFound."""
     workshop = visible_workshop(workshop_id, caller.workspace_id, deps)
-    return envelope(workshop, deps.store.enrolment(workshop, caller.user_id))
+    can_manage = workshop.workspace_id == caller.workspace_id and caller.has_permission("workshops.manage")
+    mine = deps.store.enrolment(workshop, caller.user_id)
+    is_yours = workshop.educator_id == caller.user_id
+    return WorkshopEnvelope(workshop=workshop_view(workshop, mine, can_manage=can_manage, is_yours=is_yours))
 
 
 def list_attendees(deps: WorkshopDeps, educator: Educator, workshop_id: str, query: PeopleQuery) -> AttendeeList:

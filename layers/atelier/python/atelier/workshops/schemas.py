@@ -25,6 +25,17 @@ from atelier.workshops.series import Repetition
 
 Title = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
 Description = Annotated[str, Field(max_length=10_000)]
+
+
+def _within_reach(at: datetime) -> datetime:
+    """A time that can be counted with, in UTC, to the millisecond, as times are stored. Raises ValueError for another
+    century."""
+    if not 2000 <= at.year < 2200:
+        raise ValueError("must be a time of this century or the next one")
+    return at.astimezone(UTC).replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_within_reach)]
 Zone = Annotated[str, Field(max_length=64, examples=["Europe/Berlin"]), AfterValidator(valid_time_zone)]
 Capacity = Annotated[int, Field(ge=1, le=CAPACITY_MAX)]
 Price = Annotated[int, Field(ge=0, le=PRICE_CREDITS_MAX, description="Credits; 0 = free.")]
@@ -58,8 +69,8 @@ class CreateWorkshopRequest(BaseModel):
 
     title: Title
     description: Description = ""
-    starts_at: AwareDatetime
-    ends_at: AwareDatetime
+    starts_at: Instant
+    ends_at: Instant
     time_zone: Zone = "UTC"
     capacity: Capacity
     price_credits: Price = 0
@@ -71,10 +82,10 @@ class CreateWorkshopRequest(BaseModel):
     def fields(self) -> WorkshopFields:
         """What the educator says."""
         return WorkshopFields(
-            self.title.strip(),
+            self.title,
             self.description,
-            _instant(self.starts_at),
-            _instant(self.ends_at),
+            self.starts_at,
+            self.ends_at,
             self.time_zone,
             self.capacity,
             self.price_credits,
@@ -95,8 +106,8 @@ class ChangeWorkshopRequest(BaseModel):
 
     title: Title = "-"
     description: Description = ""
-    starts_at: AwareDatetime = datetime(2000, 1, 1, tzinfo=UTC)
-    ends_at: AwareDatetime = datetime(2000, 1, 1, tzinfo=UTC)
+    starts_at: Instant = datetime(2000, 1, 1, tzinfo=UTC)
+    ends_at: Instant = datetime(2000, 1, 1, tzinfo=UTC)
     time_zone: Zone = "UTC"
     capacity: Capacity = 1
     price_credits: Price = 0
@@ -107,8 +118,7 @@ class ChangeWorkshopRequest(BaseModel):
         """The workshop's fields with this request's changes."""
         values: dict[str, Any] = {name: getattr(before, name) for name in WorkshopFields.__dataclass_fields__}
         for name in self.model_fields_set:
-            value = getattr(self, name)
-            values[name] = _instant(value) if isinstance(value, datetime) else value
+            values[name] = getattr(self, name)
         values["material_ids"] = tuple(values["material_ids"])
         return WorkshopFields(**values)
 
@@ -192,6 +202,8 @@ class WorkshopView(BaseModel):
     created_at: datetime
     updated_at: datetime
     enrolment: EnrolmentView | None = Field(description="Yours, if you have enrolled; not in all lists.")
+    is_yours: bool = Field(description="Whether you are its educator; false in lists.")
+    can_manage: bool = Field(description="Whether you may change it; false in lists.")
 
 
 class WorkshopEnvelope(BaseModel):
@@ -257,7 +269,9 @@ class ReviewList(BaseModel):
     next_cursor: str | None
 
 
-def workshop_view(workshop: Workshop, mine: Enrolment | None = None) -> WorkshopView:
+def workshop_view(
+    workshop: Workshop, mine: Enrolment | None = None, *, can_manage: bool = False, is_yours: bool = False
+) -> WorkshopView:
     """The response form of a workshop."""
     rules = [
         RefundRuleView(hours_before=int(rule.before.total_seconds() // 3600), percent=rule.percent)
@@ -267,13 +281,16 @@ def workshop_view(workshop: Workshop, mine: Enrolment | None = None) -> Workshop
         **{
             name: getattr(workshop, name)
             for name in WorkshopView.model_fields
-            if name not in ("status", "has_started", "material_ids", "refund_rules", "enrolment")
+            if name
+            not in ("status", "has_started", "material_ids", "refund_rules", "enrolment", "is_yours", "can_manage")
         },
         status=workshop.status.value,
         has_started=workshop.started_at is not None,
         material_ids=list(workshop.material_ids),
         refund_rules=rules if workshop.price_credits else [],
         enrolment=enrolment_view(mine) if mine else None,
+        can_manage=can_manage,
+        is_yours=is_yours,
     )
 
 
@@ -293,8 +310,3 @@ def review_view(review: Review, name: str) -> ReviewView:
     return ReviewView(
         user_id=review.user_id, name=name, stars=review.stars, text=review.text, updated_at=review.updated_at
     )
-
-
-def _instant(at: datetime) -> datetime:
-    """In UTC, to the millisecond, as times are stored."""
-    return at.astimezone(UTC).replace(microsecond=at.microsecond // 1000 * 1000)

@@ -28,8 +28,14 @@ PERMISSIONS = (
         "providers.manage",
         "api-keys.read",
         "api-keys.manage",
+        "sites.read",
+        "sites.edit",
+        "sites.publish",
         "webhooks.read",
         "webhooks.manage",
+        "workshops.enrol",
+        "workshops.manage",
+        "workshops.read",
     ),
 )
 DAYS = (7, 30, 90, 366)

@@ -140,10 +140,11 @@ class DynamoWorkshops:
         return WorkshopPage(tuple(map(workshop_of, items)), next_key)
 
     def public_page(self, now: datetime, after_key: str | None, limit: int) -> WorkshopPage:
-        # The key of a page: the prefix, the start, the workspace and the workshop.
+        # The key of a page: the prefix, the start, the workspace and the workshop. What has started meanwhile is no
+        # place to begin from any more; then the page begins with what starts next.
         _, starts_at, pk, workshop_id = (after_key or "###").split("#")
         place = {"public": PUBLIC, "starts_at": starts_at, "pk": pk, "sk": WORKSHOP + workshop_id}
-        start = {name: {"S": value} for name, value in place.items()} if after_key else None
+        start = {name: {"S": value} for name, value in place.items()} if starts_at > rfc3339(now) else None
         future = WorkshopItem.starts_at > rfc3339(now)
         found = WorkshopItem.of_public.query(PUBLIC, future, limit=limit, page_size=limit, last_evaluated_key=start)
         keys = [(WorkshopItem, item.pk, item.sk) for item in found]
