@@ -46,8 +46,10 @@ def context(browser: Browser, stack: Stack) -> Iterator[BrowserContext]:
     faults: list[str] = []
 
     def heard(message: ConsoleMessage) -> None:
-        # A refused request is written to the console as an error too; the tests look at those answers themselves.
-        if message.type == "error" and "Failed to load resource" not in message.text:
+        # A refused request is written to the console as an error too, and so is a connection that is cut or too late;
+        # the tests look at those answers themselves, and a page does without a connection.
+        ignored = ("Failed to load resource", "WebSocket connection to")
+        if message.type == "error" and not any(each in message.text for each in ignored):
             faults.append(message.text)
 
     context.on("console", heard)

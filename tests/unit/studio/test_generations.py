@@ -28,8 +28,9 @@ GENERATION: dict[str, Any] = {
 }
 
 
-def shown(**facts: Any) -> str:
+def shown(*, is_live: bool = False, **facts: Any) -> str:
     values = {"generation": GENERATION | facts, "is_open": True, "looks": 3, "pause": 0.2, "explanation": None}
+    values |= {"is_live": is_live}
     form = {"form_token": "", "form_key": "", "change": "/create"}
     return render("generation_body.html", {"t": Translator("en"), **values, **form})
 
@@ -45,11 +46,16 @@ def test_a_generation_that_waits_for_a_rate_limit_says_until_when(queue: dict[st
     page = shown(queue=queue)
     assert words in page
     assert "2026-11-28T12:03:00Z" in page
-    assert ("place" in page) is (queue["position"] is not None)
+    assert ("place " in page) is (queue["position"] is not None)
     assert "It goes on at" not in shown(queue=None)
 
 
 def test_a_look_whose_answer_was_not_held_is_followed_by_a_longer_pause() -> None:
     assert pause_after(8.1, 8) == pause_after(4, 8) == PAUSE_SECONDS
     assert pause_after(0.05, 8) == PAUSE_UNHELD_SECONDS
-    assert 'hx-trigger="load delay:0.2s"' in shown()
+    assert 'hx-trigger="look, load delay:0.2s"' in shown()
+
+
+def test_a_page_with_a_connection_looks_when_it_is_told() -> None:
+    assert 'hx-trigger="look"' in shown(is_live=True)
+    assert "look=3&amp;live=1" in shown(is_live=True)

@@ -22,22 +22,26 @@ PAUSE_WITHOUT_SCRIPT_SECONDS = 4
 
 def show(visit: Visit) -> Response:
     """The page of a generation; for htmx its part that changes, once it has ended or after a while. Query of the part:
-    `look`, how often it has asked."""
+    `look`, how often it has asked; `live`, it is told what happens by a connection, so the answer may come at once."""
     generation_id = visit.request.path_params["generation_id"]
     look = visit.query.get("look", "0")
     looks = int(look) if look.isdecimal() and len(look) < 6 else 0
     path, why = f"/api/generations/{generation_id}", f"/api/credits/generations/{generation_id}"
     if visit.is_partial:
+        is_live = visit.query.get("live") == "1"
         wait = WAITS_SECONDS[min(looks, len(WAITS_SECONDS) - 1)]
-        generation = visit.api.call("GET", path, headers={"Prefer": f"wait={wait}"}).data["generation"]
+        held = {} if is_live else {"Prefer": f"wait={wait}"}
+        generation = visit.api.call("GET", path, headers=held).data["generation"]
         pause = pause_after(visit.api.waited_seconds, wait)
         explanation = None if generation["status"] in OPEN or generation["parent_id"] else visit.get(why)
-        return visit.page("generation_body.html", **_values(generation, explanation, looks + 1, pause))
+        return visit.page("generation_body.html", is_live=is_live, **_values(generation, explanation, looks + 1, pause))
     found, earlier = visit.api.get_together((path, {}), ("/api/generations", {"limit": EARLIER_MAX + 1}))
     generation = found["generation"]
     explanation = None if generation["status"] in OPEN or generation["parent_id"] else visit.get(why)
     others = [each for each in earlier["items"] if each["id"] != generation_id][:EARLIER_MAX]
-    return visit.page("generation.html", earlier=others, **_values(generation, explanation, looks, PAUSE_SECONDS))
+    return visit.page(
+        "generation.html", earlier=others, is_live=False, **_values(generation, explanation, looks, PAUSE_SECONDS)
+    )
 
 
 def pause_after(waited_seconds: float, wait: int) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from studio.api_client import ApiError, Json
 from studio.endpoints import route
@@ -37,6 +37,11 @@ def show_count(visit: Visit) -> Response:
             return Response(status_code=204)
         visit.session.set_unread(unread)
     return HTMLResponse(render("bell_count.html", {"unread": unread, "t": visit.t}))
+
+
+def open_connection(visit: Visit) -> Response:
+    """A ticket for the connection that tells a page what happens, as JSON for its script."""
+    return JSONResponse({"ticket": visit.api.call("POST", "/api/realtime/tickets", {}).data["ticket"]})
 
 
 def act(visit: Visit) -> Response:
@@ -145,4 +150,5 @@ routes = [
     route("/unsubscribe", ask_unsubscribe, public=True),
     route("/unsubscribe", unsubscribe, "POST", public=True),
     route("/parts/notifications/count", show_count, public=True),
+    route("/parts/live", open_connection),
 ]
