@@ -28,7 +28,8 @@ PLATFORMS = [f"manylinux_2_{minor}_aarch64" for minor in range(34, 16, -1)] + ["
 # The services that the product calls, by their folder in botocore/data; the other four hundred stay behind.
 SERVICES = frozenset(
     {
-        *("apigatewaymanagementapi", "cloudformation", "cloudwatch", "dynamodb", "events", "kms", "lambda", "s3"),
+        *("apigatewaymanagementapi", "cloudformation", "cloudwatch", "dynamodb", "dynamodbstreams", "events"),
+        *("kms", "lambda", "s3"),
         *("scheduler", "secretsmanager", "service-quotas", "sesv2", "sqs", "stepfunctions", "sts"),
     }
 )
@@ -36,7 +37,7 @@ SERVICES = frozenset(
 ENDPOINTS = frozenset(
     {
         *("cloudformation", "dynamodb", "email", "events", "execute-api", "kms", "lambda", "monitoring", "s3"),
-        *("scheduler", "secretsmanager", "servicequotas", "sqs", "states", "sts"),
+        *("scheduler", "secretsmanager", "servicequotas", "sqs", "states", "streams.dynamodb", "sts"),
     }
 )
 # Layers of functions that do not take the runtime layer, and that layer itself.

@@ -27,6 +27,7 @@ from tests.functions.conftest import ROLE, AwsResources
 from tests.functions.people import Person, call, create_administrator
 from tests.functions.responses import error_of, success_data
 from tests.invoke import load_function
+from tests.table_streams import TableStream
 
 PATH = "/api/admin/dead-letters"
 
@@ -227,7 +228,38 @@ def test_a_job_runs_now_and_an_unknown_one_does_not(app: ModuleType, ada: Person
     assert [each["target"] for each in page.events] == ["archive-audit"]
 
 
-def test_records_of_a_stream_are_not_sent_again_and_stay(app: ModuleType, ada: Person) -> None:
+def test_records_of_a_stream_are_read_from_it_and_sent_again(
+    app: ModuleType, ada: Person, cloud: AwsResources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = TableStream(client("dynamodb"), client("dynamodbstreams"), cloud.tables.realtime)
+    for number in range(3):
+        item = {"pk": {"S": "wsp_A"}, "sk": {"S": f"page#{number}"}, "bytes": {"B": b"\0"}}
+        client("dynamodb").put_item(TableName=cloud.tables.realtime, Item=item)
+    first, second, third = stream.new_records()
+    arn = client("dynamodb").describe_table(TableName=cloud.tables.realtime)["Table"]["LatestStreamArn"]
+    [shard] = client("dynamodbstreams").describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
+    batch = {
+        "streamArn": arn,
+        "shardId": shard["ShardId"],
+        "startSequenceNumber": second["dynamodb"]["SequenceNumber"],
+        "endSequenceNumber": third["dynamodb"]["SequenceNumber"],
+    }
+    invoked = list[tuple[str, Any]]()
+
+    def invoke(**call: Any) -> None:
+        invoked.append((call["FunctionName"], json.loads(call["Payload"])))
+
+    monkeypatch.setattr(client("lambda"), "invoke", invoke)
+    send("events", {"requestContext": {"functionArn": "arn:feeds:$LATEST"}, "DDBStreamBatchInfo": batch})
+    assert post(app, ada, "events/redrive") == {"count": 1, "left": 0}
+    [(function, event)] = invoked
+    assert function == "arn:feeds"
+    assert [each["eventID"] for each in event["Records"]] == [second["eventID"], third["eventID"]]
+    assert [each["dynamodb"] for each in event["Records"]] == [second["dynamodb"], third["dynamodb"]]
+    assert first["eventID"] not in str(event)
+
+
+def test_records_that_their_stream_has_no_more_are_not_sent_again_and_stay(app: ModuleType, ada: Person) -> None:
     send("events", {"requestContext": {"functionArn": "arn:x"}, "DDBStreamBatchInfo": {"shardId": "shardId-1"}})
     [id] = letters(app, ada, "events")
     answer = call(app, ada, f"POST {PATH}/events/redrive", {"ids": [id]})

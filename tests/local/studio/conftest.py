@@ -10,15 +10,15 @@ import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize, expect, sync_playwright
 
 from tests.lanes import need_browser
 from tests.local.client import PASSWORD
 from tests.local.conftest import Stack
 
 # Phones and desktops of the pages' range; tests that say nothing get the desktop.
-DESKTOP = {"width": 1280, "height": 900}
-PHONE = {"width": 390, "height": 844}
+DESKTOP: ViewportSize = {"width": 1280, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 SECONDS_MAX = 30.0
 expect.set_options(timeout=SECONDS_MAX * 1000)
 
