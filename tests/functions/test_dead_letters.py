@@ -138,8 +138,12 @@ def test_a_run_that_dies_between_sending_and_deleting_loses_nothing(
 def test_two_administrators_at_once_lose_nothing(app: ModuleType, ada: Person, cloud: AwsResources) -> None:
     bob = create_administrator("bob")
     send("resets", *({"shard": shard, "after": None} for shard in range(16)))
+
+    def redrive(person: Person) -> None:
+        post(app, person, "resets/redrive")
+
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda person: post(app, person, "resets/redrive"), [ada, bob]))
+        list(pool.map(redrive, [ada, bob]))
     moved: list[Any] = []
     while batch := cloud.take_messages(cloud.resets_queue):
         moved += batch
