@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
+from threading import Barrier
+from typing import Any
 
 import botocore.session
 import pytest
 
+from atelier.adapters.aws.dynamodb.analytics.items import SHARDS, RowItem
+from atelier.adapters.aws.dynamodb.analytics.platform_sums import READS_TOGETHER
 from atelier.analytics.model import CREDIT_COUNTERS, Dataset
 from atelier.analytics.pack import pack_due
 from atelier.errors import ValidationFailed
@@ -55,3 +59,17 @@ def test_the_report_adds_up_all_workspaces_and_the_margin_of_each_model(
 def test_a_report_has_at_least_a_day_and_not_too_many(tables: Tables, end: str) -> None:
     with pytest.raises(ValidationFailed):
         load_function("tasks/report_platform").handler({**MONTH, "to": end}, None)
+
+
+def test_the_shards_of_a_day_are_read_together(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
+    analytics.bind_table()
+    query, together = RowItem.query, Barrier(READS_TOGETHER)
+
+    def waiting(*keys: Any, **how: Any) -> Any:
+        # Goes on when as many others are here too; a read that stands alone would wait in vain.
+        together.wait(60)
+        return query(*keys, **how)
+
+    monkeypatch.setattr(RowItem, "query", waiting)
+    assert SHARDS % READS_TOGETHER == 0
+    assert list(analytics.platform_sums().of_day(date(2026, 11, 1))) == []

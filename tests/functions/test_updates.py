@@ -57,6 +57,12 @@ def test_an_update_is_written_sent_read_and_counted(app: ModuleType, admin: Pers
     for _ in range(2):
         assert post(app, admin, f"{UPDATES}/{update['id']}/send")["update"]["state"] == "scheduled"
     work(cloud)
+    [published] = cloud.take_messages(cloud.events_queue, seconds_max=10)
+    assert (published["detail-type"], published["detail"]["id"], published["detail"]["audience"]) == (
+        "update.published",
+        f"{update['id']}#published",
+        "everybody",
+    )
     assert job_runs.store().last()["send-notifications"].result is RunResult.SUCCEEDED
     shown = success_data(call(app, admin, f"GET {UPDATES}/{update['id']}"))
     assert shown["update"]["state"] == "sent"

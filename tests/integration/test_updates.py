@@ -23,6 +23,7 @@ from atelier.adapters.aws.dynamodb.notifications.updates import DynamoUpdates
 from atelier.audit_log.model import Origin
 from atelier.clock import rfc3339
 from atelier.errors import Conflict, ValidationFailed
+from atelier.events.catalogue import Event, UpdatePublished
 from atelier.ids import new_id
 from atelier.ledger.model import new_wallet
 from atelier.notifications import change, manage_updates
@@ -98,8 +99,14 @@ class Platform:
             DynamoDueMails(tables.notifications, tables.identity), self.store, people, "https://media.example.com"
         )
         directory = DynamoPeopleDirectory(tables.identity, tables.ledger, lambda: self.now)
-        self.deps = DispatchDeps(self.updates, self.store, directory, self.queue, mails, lambda: self.now)
+        self.deps = DispatchDeps(self.updates, self.store, directory, self.queue, mails, self, lambda: self.now)
+        self.published = list[UpdatePublished]()
         self.manage = ManageUpdatesDeps(self.updates, Keys())
+
+    def publish(self, event: Event) -> None:
+        """As the event bus does."""
+        assert isinstance(event, UpdatePublished)
+        self.published.append(event)
 
     def add_people(self, number: int, **fields: Any) -> list[str]:
         """Users with addresses in every shard of the directory."""
@@ -224,6 +231,10 @@ def test_a_run_that_dies_before_the_shards_are_queued_is_made_good(platform: Pla
     assert platform.received() == dict.fromkeys(people, 1)
     start_due_updates(platform.deps)
     assert platform.queue.shards == []
+    # It is told again, as the same fact.
+    assert {(each.id, each.occurred_at) for each in platform.published} == {
+        (f"{update.id}#published", rfc3339(update.send_at or NOW))
+    }
 
 
 def test_segments_are_whom_they_name(platform: Platform) -> None:
@@ -239,6 +250,7 @@ def test_segments_are_whom_they_name(platform: Platform) -> None:
     platform.send(replace(EVERYBODY, segment=Segment(user_id=artists[0])))
     platform.work()
     assert platform.received() == {**dict.fromkeys(artists, 1), **dict.fromkeys(old, 1), artists[0]: 2}
+    assert [each.audience for each in platform.published] == ["segment", "segment", "user"]
 
 
 def test_tiers_are_those_of_the_wallets(platform: Platform) -> None:

@@ -23,6 +23,7 @@ from atelier.events.catalogue import (
     QuotaThresholdReached,
     StageEnded,
     SubscriptionChanged,
+    UpdatePublished,
     WebhookEndpointDisabled,
     WorkspaceChanged,
     payload,
@@ -49,6 +50,7 @@ EXAMPLES: list[Event] = [
     CleanUpFinished(AT, "act", 1, 0, 2, 1, 0, 4, AT),
     WorkshopChange("wsp_A", "wks_B", "scheduled", 2, "Light in film", AT, AT),
     EnrolmentChange("wsp_A", "wks_B", "enr_C", "usr_D", "enrolled", "Light in film", AT, 0, AT),
+    UpdatePublished("upd_A", "news", "segment", AT),
 ]
 DOCUMENT: dict[str, Any] = json.loads(TARGET.read_text())
 JSON_TYPES = {"string": str, "integer": int, "null": type(None)}

@@ -377,6 +377,32 @@ class CleanUpFinished:
         return self.finished_at
 
 
+@dataclass(frozen=True, slots=True)
+class UpdatePublished:
+    """An update of the platform's administrators begins to be sent to the people for whom it is."""
+
+    source: ClassVar[str] = "atelier.notifications"
+    version: ClassVar[int] = 1
+    types: ClassVar[tuple[str, ...]] = ("update.published",)
+
+    update_id: Annotated[str, "the update"]
+    topic: Annotated[str, "what it is about, such as `news`"]
+    audience: Annotated[str, "`user`, `segment` or `everybody`"]
+    published_at: Instant
+
+    @property
+    def type(self) -> str:
+        return self.types[0]
+
+    @property
+    def id(self) -> str:
+        return f"{self.update_id}#published"
+
+    @property
+    def occurred_at(self) -> str:
+        return self.published_at
+
+
 EVENTS: tuple[type[Event], ...] = (
     GenerationEnded,
     StageEnded,
@@ -395,6 +421,7 @@ EVENTS: tuple[type[Event], ...] = (
     CleanUpFinished,
     WorkshopChange,
     EnrolmentChange,
+    UpdatePublished,
 )
 
 

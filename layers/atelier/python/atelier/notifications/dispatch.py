@@ -9,8 +9,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from atelier.clock import Clock, TimeLeft
+from atelier.clock import Clock, TimeLeft, rfc3339
 from atelier.dataclass import dataclass
+from atelier.events.catalogue import UpdatePublished
+from atelier.events.ports import EventPublisher
 from atelier.notifications.kinds import is_on
 from atelier.notifications.mail_time import mail_time
 from atelier.notifications.model import NO_PREFERENCES, Channel, NotificationKind, as_archived
@@ -44,6 +46,7 @@ class DispatchDeps:
     directory: PeopleDirectory
     queue: UpdateQueue
     mails: SendMailsDeps
+    events: EventPublisher
     clock: Clock
 
 
@@ -90,6 +93,9 @@ def _start(update_id: str, deps: DispatchDeps) -> None:
     for progress in deps.updates.shards(update_id):
         if progress.state is ShardState.RUNNING:
             deps.queue.send_shard(update_id, progress.shard)
+    # Before the update leaves the list of what is due, so that a run that dies is made good; with the same id.
+    segment, begun = update.content.segment, rfc3339(update.send_at or deps.clock())
+    deps.events.publish(UpdatePublished(update_id, update.content.topic.value, segment.audience, begun))
     deps.updates.set_queued(update)
     logger.info("update queued", update_id=update_id, state=update.state)
 

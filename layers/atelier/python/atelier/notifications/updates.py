@@ -57,6 +57,13 @@ class Segment:
     seen_after: datetime | None = None
     seen_before: datetime | None = None
 
+    @property
+    def audience(self) -> str:
+        """For whom it is, in one word: `user`, `segment` or `everybody`."""
+        if self.user_id is not None:
+            return "user"
+        return "everybody" if self == Segment() else "segment"
+
 
 @dataclass(frozen=True, slots=True)
 class Content:

@@ -59,10 +59,11 @@ def dispatch_deps(clock: Clock) -> DispatchDeps:
     from atelier.adapters.aws.dynamodb.notifications.directory import DynamoPeopleDirectory
     from atelier.adapters.aws.dynamodb.notifications.due_mails import DynamoDueMails
     from atelier.adapters.aws.dynamodb.notifications.people import DynamoPeople
+    from atelier.adapters.aws.events import EventBridgeBus
     from atelier.adapters.aws.sqs import SqsUpdateQueue
     from atelier.notifications.dispatch import DispatchDeps
     from atelier.notifications.send_mails import SendMailsDeps
-    from atelier.settings import Deployment, LedgerTable, UpdatesQueue
+    from atelier.settings import Deployment, EventBus, LedgerTable, UpdatesQueue
 
     table, identity = NotificationsTable.read().name, IdentityTable.read().name
     return DispatchDeps(
@@ -71,6 +72,7 @@ def dispatch_deps(clock: Clock) -> DispatchDeps:
         DynamoPeopleDirectory(identity, LedgerTable.read().name, clock),
         SqsUpdateQueue(UpdatesQueue.read().url),
         SendMailsDeps(DynamoDueMails(table, identity), store(), DynamoPeople(identity), Deployment.read().public_url),
+        EventBridgeBus(EventBus.read().name),
         clock,
     )
 
