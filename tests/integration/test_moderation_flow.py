@@ -11,7 +11,6 @@ import botocore.session
 import pytest
 
 from atelier.adapters.aws.dynamodb.generations.store import DynamoGenerations
-from atelier.adapters.aws.dynamodb.moderation_queue import DynamoModerationQueue
 from atelier.adapters.media.delivery import Delivery
 from atelier.adapters.media.fetch import Fetcher
 from atelier.adapters.media.keys import staging_key
@@ -31,7 +30,6 @@ from atelier.moderation.model import Category, OutputWithheld, Policy, Thumbnail
 from atelier.moderation.outputs import OutputCheck
 from atelier.moderation.ports import Findings
 from atelier.moderation.prompts import PromptCheck
-from atelier.moderation.queue import FlagSource
 from atelier.provider_port import Accepted as Taken
 from atelier.provider_port import Done, Output
 from infra.simulators.kit.samples import sample_png, sample_video
@@ -202,28 +200,6 @@ def test_a_withheld_result_charges_no_credits_and_books_the_operators_cost(world
     assert world.assets.list(world.workspace_id, None, None, 10).assets == ()
     assert [movement.kind for movement in world.assert_sound()] == ["released", "hold", "grant"]
     assert (world.wallet().available, world.wallet().held) == (50, 0)
-
-
-def test_a_withheld_result_is_in_the_moderation_queue_once(world: World, tables: Tables) -> None:
-    queue = DynamoModerationQueue()
-    queue.bind(tables.generations)
-    generation = withheld(world, 0, n=2)
-    outcome = Outcome.from_data(world.execution.results[-1])
-    for _ in range(2):
-        finish(
-            world.workspace_id,
-            generation.id,
-            outcome,
-            deps=replace(world.finish_deps, flags=queue),
-            now=world.now,
-        )
-    [item] = queue.page(None, 10, only_open=True).items
-    assert (item.source, item.workspace_id, item.user_id) == (
-        FlagSource.RESULT,
-        world.workspace_id,
-        generation.user_id,
-    )
-    assert (item.subject_ids, item.model, item.decision) == ((generation.id,), "replicate/sdxl", None)
 
 
 def test_only_the_delivered_results_of_a_partly_withheld_generation_are_charged(world: World) -> None:
