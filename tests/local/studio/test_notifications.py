@@ -29,7 +29,7 @@ def test_an_invitation_rings_the_bell_and_stays_until_it_is_done(
         page.goto("/notifications")
         return page.locator("[data-notification]").count() == 1
 
-    wait_until(is_there)
+    wait_until(is_there, 90)
     expect(page.get_by_role("heading", name=f"You are invited to {ORGANIZATION}")).to_be_visible()
     # The page has told the next one how many are unread, so the bell asks for nothing.
     with page.expect_response("**/library") as answered:

@@ -30,7 +30,8 @@ def counted(records: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, QuotaNa
         elif sk in COUNTERS and pk.startswith("wsp_"):
             attribute, quota = COUNTERS[sk]
             images = record["dynamodb"]
-            if _number(images, "NewImage", attribute) > _number(images, "OldImage", attribute):
+            # The first one reaches no threshold of a limit that has some: so a new workspace costs nothing here.
+            if _number(images, "NewImage", attribute) > max(_number(images, "OldImage", attribute), 1):
                 yield pk, quota
 
 
