@@ -19,7 +19,7 @@ import time
 import uuid
 import zlib
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +33,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from infra.local.distribution import PREFLIGHT_HEADER, Behaviour, Distribution
+from infra.local.hosted_sites import show_site, site_label
 from infra.local.signed_urls import SignedUrls, UrlRefused
 from infra.local.sockets import HandshakeRefused, forward_socket
 
@@ -208,6 +209,9 @@ class Edge:
         if self._server:
             self._server.head_is_read(request.protocol)
         path = request.raw_path.partition("?")[0]
+        label = site_label(request.headers.get("host", ""))
+        if label is not None and self._origins is not None:
+            return await show_site(request, label, self._origins.api_url, self._client)
         for place, answer in self._local_pages.items():
             if path == place or path.startswith(f"{place}/"):
                 return await answer(request)
@@ -308,7 +312,7 @@ class Edge:
             return web.Response(status=answer.status, body=content, headers=kept)
 
     @asynccontextmanager
-    async def _request_slot(self, caller: str, *, waits: bool) -> AsyncIterator[None]:
+    async def _request_slot(self, caller: str, *, waits: bool) -> AsyncGenerator[None]:
         """Waits until one more request may be sent to the API, and counts it until the end of the block.
         caller: the Authorization header, which identifies whose waiting requests these are."""
         if not waits or self._waiting[caller] >= WAITING_PER_CALLER_MAX:

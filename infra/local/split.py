@@ -1,5 +1,7 @@
 """Divides the flat template in two stacks. The embedded AWS holds CloudFormation's limit of 500 resources in a stack,
-and locally all nested stacks are in one: so what only observes the others is a stack of its own, deployed second."""
+and locally all nested stacks are in one: so what nothing else refers to is a stack of its own, deployed second."""
+
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
 
 from __future__ import annotations
 
@@ -10,8 +12,8 @@ from typing import Any
 from infra.local.templates import Template
 
 Json = Any
-# The nested stacks of template.yaml that no other one refers to.
-OBSERVING = ("Observability", "Objectives", "Dashboards")
+# How the names begin of what no other resource refers to: the nested stacks that observe the others, and the routes.
+OBSERVING = ("Observability", "Objectives", "Dashboards", "ApiRoute")
 _SUB_NAME = re.compile(r"\$\{([^!}][^}]*)\}")
 
 
@@ -25,7 +27,7 @@ class Stacks:
 
 
 def split(template: Template) -> Stacks:
-    """Moves the resources and conditions of the stacks OBSERVING into a template of their own."""
+    """Moves the resources and conditions that OBSERVING names into a template of their own."""
     product: Template = {**template}
     observers: Template = {key: template[key] for key in ("AWSTemplateFormatVersion",) if key in template}
     for section in ("Resources", "Conditions", "Mappings"):

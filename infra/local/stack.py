@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit
 
 from infra.local.artifacts import BrokenSource
 from infra.local.deploy import Aws, DeployedStack, DeploymentError, deploy
@@ -132,7 +133,9 @@ class Stack:
         return deployed
 
     def _deploy(self) -> DeployedStack:
-        parameters = {"PublicUrl": self._public_url, **self.parameters}
+        # The edge shows deployed sites below this name (infra/local/hosted_sites.py).
+        sites_domain = f"localhost:{urlsplit(self._public_url).port}"
+        parameters = {"PublicUrl": self._public_url, "SitesDomain": sites_domain, **self.parameters}
         deployed = deploy(self._options.root, self._options.data, self.aws, parameters)
         if self._options.provider_secrets:
             self._add_to_secret(deployed.resources[PROVIDERS_SECRET], self._options.provider_secrets)

@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -195,7 +195,8 @@ def cloud(
     )
     client("s3").create_bucket(Bucket=f"media-{name}")
 
-    only = {**WAITING_STATE, "Parameters": {**WAITING_STATE["Parameters"], "QueueUrl": tokens_queue}}
+    sent: dict[str, Any] = {**cast("dict[str, Any]", WAITING_STATE["Parameters"]), "QueueUrl": tokens_queue}
+    only: dict[str, Any] = {**WAITING_STATE, "Parameters": sent}
     machine = client("stepfunctions").create_state_machine(
         name=f"machine-{name}", definition=json.dumps({"StartAt": "Only", "States": {"Only": only}}), roleArn=ROLE
     )["stateMachineArn"]
@@ -224,11 +225,12 @@ def cloud(
         **SETTINGS,
         "AUDIT_BUCKET": f"audit-{deployed.identity}",
         "MEDIA_BUCKET": f"media-{name}",
-        "BACKUPS_BUCKET": f"media-{name}",
+        **dict.fromkeys(("SITES_BUCKET", "BACKUPS_BUCKET"), f"media-{name}"),
+        "SITES_DOMAIN": "localhost:8080",
         "STACK": name,
         "GENERATE_MEDIA_ARN": machine,
         "RUN_PIPELINE_ARN": machine,
-        **dict.fromkeys(("WRITE_EXPORT_ARN", "WRITE_WHOLE_EXPORT_ARN", "ERASE_ARN"), machine),
+        **dict.fromkeys(("WRITE_EXPORT_ARN", "WRITE_WHOLE_EXPORT_ARN", "ERASE_ARN", "DEPLOY_SITE_ARN"), machine),
         "ATTEMPTS_QUEUE_URL": attempts,
         "RESETS_QUEUE_URL": resets,
         "BILLING_EVENTS_QUEUE_URL": billing,
@@ -240,7 +242,7 @@ def cloud(
         "DEAD_LETTER_SOURCES": f"attempts={attempts},resets={resets},billing-events={billing},updates={updates}",
         "EVENT_BUS": bus,
     }.items():
-        monkeypatch.setenv(f"ATELIER_{variable}", value)
+        monkeypatch.setenv(f"ATELIER_{variable}", str(value))
 
     clear_wiring_caches(clients=False)
     create_account()
@@ -303,5 +305,5 @@ def log(kept_secret: list[str]) -> Iterator[io.StringIO]:
     logger.setLevel("DEBUG")
     yield written
     logger.setLevel(level)
-    logger.removeHandler(handler)
+    logger.removeHandler(handler)  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue]
     assert [secret for secret in kept_secret if secret in written.getvalue()] == []

@@ -17,6 +17,7 @@ from atelier.billing.adjustments import Adjustment
 from atelier.billing.price_proposals import Proposal
 from atelier.catalogue.catalogue import document
 from atelier.clock import rfc3339, system_clock
+from atelier.deployments.model import DeploymentTarget, SiteDeployment
 from atelier.exports.model import Export, ExportDataset, ExportFormat
 from atelier.exports.whole_export import WholeExport
 from atelier.generations.model import Attempt, AttemptStatus, Generation, Kind, Recipe, asset_id
@@ -49,6 +50,7 @@ from atelier.webhook_endpoints.sign import body_of, new_secret
 from atelier.wiring import (
     adjustments,
     backups,
+    deployments,
     erasures,
     exports,
     generations,
@@ -72,6 +74,8 @@ OTHER_USER = "usr_01M7XCN60QBBBBBBBBBBBBBBBB"
 SESSION = "ses_01M7XCN60QP33GFPHA3AFEB61Q"
 WORKSPACE = "wsp_01M7XCN60Q0Z9AH99VAAQWYH99"
 GENERATION = "gen_01M7XCQ90TTWV90RHCSAQSAH7Q"
+DEPLOYMENT = "dep_01M7XCQ90T4D8K2M6R0V4Z8B3F"
+SITE = "sit_01M7XCQ90T4D8K2M6R0V4Z8B3F"
 RUN = "gen_01M7XCQ90T5R2V8Y1B4E7H0K3N"
 ADJUSTMENT = "adj_01M7XCQ90T4D8K2M6R0V4Z8B3F"
 PROPOSAL = "prp_01M7XCQ90T4D8K2M6R0V4Z8B3F"
@@ -123,6 +127,9 @@ class _FixedIdempotencyKeys:
     fixed_id: str
 
     def reserve(self, workspace_id: str, key: str, fingerprint: str, new_id: str) -> str:
+        return self.fixed_id
+
+    def find(self, workspace_id: str, key: str) -> str | None:
         return self.fixed_id
 
 
@@ -311,6 +318,15 @@ def create_export() -> Export:
     export = Export(EXPORT, WORKSPACE, USER, dataset, format, now - timedelta(days=1), now, now, now)
     exports.store().create(export, 3, [])
     return export
+
+
+def create_deployment() -> None:
+    """A deployment of a site that is gone, so that its job only ends it."""
+    now = system_clock()
+    new = SiteDeployment(
+        DEPLOYMENT, WORKSPACE, SITE, USER, DeploymentTarget.CLOUDFRONT, now, "https://harbour.sites.example.com"
+    )
+    deployments.store().create(new, now, ())
 
 
 def create_whole_export() -> WholeExport:

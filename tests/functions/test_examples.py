@@ -20,6 +20,7 @@ from tests.functions.example_data import (
     begin_erasure,
     create_backup,
     create_character,
+    create_deployment,
     create_export,
     create_organization,
     create_project,
@@ -65,6 +66,9 @@ REFUSED = {
     "v1/complete": 409,
     "webhooks/providers/replicate": 400,
     "webhooks/stripe/invoice_paid": 400,
+    # The example's workspace has no site.
+    "api/deployments/deploy_site": 404,
+    "hosted_sites/home": 404,
     # There is no function that compares prices with Stripe here.
     "api/admin_money/publish_proposal": 503,
 }
@@ -93,6 +97,7 @@ def test_a_handler_accepts_its_example_event_and_logs_its_ids(
     create_character()
     create_template()
     create_export()
+    create_deployment()
     begin_erasure()
     create_whole_export()
     create_backup()

@@ -97,7 +97,7 @@ def test_preferences_begin_with_the_defaults_and_are_replaced(app: ModuleType, a
     default = get(app, ada, PREFERENCES)
     assert default["kinds"]["budget_alert"] == {"in_app": True, "email": True, "webhook": False}
     assert (default["kinds"]["update"]["email"], default["quiet_hours"], default["digest"]) == (False, None, "at_once")
-    assert "deployment_ended" not in default["kinds"]
+    assert "deployment_ended" in default["kinds"]
     body = {
         "kinds": {"budget_alert": {"in_app": False, "email": False, "webhook": True}},
         "quiet_hours": {"from": "22:00", "to": "07:00"},

@@ -59,6 +59,8 @@ MISSING = {
             "project_id": "prj",
             "site_id": "sit",
             "page_id": "pag",
+            "deployment_id": "dep",
+            "integration_id": "int",
             "component_id": "cmp",
             "section_id": "sec",
             "alert_id": "alr",

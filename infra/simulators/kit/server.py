@@ -390,6 +390,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         self.do_GET()
 
+    def do_PATCH(self) -> None:
+        self.do_GET()
+
     def do_DELETE(self) -> None:
         self.do_GET()
 
@@ -412,7 +415,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_arguments: Any) -> None:
+    def redirect_request(self, *_arguments: Any, **_named: Any) -> None:
         return None
 
 
@@ -442,7 +445,7 @@ def main(kind: type[Simulator], name: str) -> None:
     arguments = parser.parse_args()
     done = threading.Event()
     for number_of in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number_of, lambda *_: done.set())
+        signal.signal(number_of, lambda _number, _place: done.set())
     with kind(arguments.port, api_key=arguments.api_key, run_seconds=arguments.run_seconds, name=name) as simulator:
         print(simulator.url, flush=True)
         done.wait()

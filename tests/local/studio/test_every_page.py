@@ -86,9 +86,14 @@ def _furnish(account: AccountClient) -> dict[str, str]:
     times = {"starts_at": "2027-09-01T18:00:00+02:00", "ends_at": "2027-09-01T20:00:00+02:00"}
     workshop_id = post("/api/workshops", workshop | times | {"time_zone": "Europe/Berlin"})["workshop"]["id"]
     post(f"/api/workshops/{workshop_id}/schedule", {})
+    slug = f"marker-{asset['id'][-8:].lower()}"
+    site = post("/api/sites", {"name": MARKER, "slug": slug})["site"]["id"]
+    post("/api/integrations", {"kind": "netlify", "name": MARKER, "credentials": "a token of nobody"})
     return {
         "workshop": workshop_id,
         "webhook": webhook,
+        "site": site,
+        "deployment": post("/api/deployments", {"site_id": site})["deployment"]["id"],
         "delivery": post(f"/api/webhook-endpoints/{webhook}/test", {})["delivery"]["id"],
         "asset": asset["id"],
         "chart": "cost",

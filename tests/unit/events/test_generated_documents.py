@@ -14,9 +14,11 @@ from atelier.events.catalogue import (
     CleanUpFinished,
     CreditsGranted,
     CreditsLow,
+    DeploymentChange,
     DrillEnded,
     Event,
     GenerationEnded,
+    IntegrationRefused,
     InvoicePaid,
     MemberChanged,
     PackPaid,
@@ -51,6 +53,8 @@ EXAMPLES: list[Event] = [
     WorkshopChange("wsp_A", "wks_B", "scheduled", 2, "Light in film", AT, AT),
     EnrolmentChange("wsp_A", "wks_B", "enr_C", "usr_D", "enrolled", "Light in film", AT, 0, AT),
     UpdatePublished("upd_A", "news", "segment", AT),
+    DeploymentChange("wsp_A", "dep_B", "sit_C", "usr_D", "cloudfront", 0, "live", "https://oak.example.com", AT),
+    IntegrationRefused("wsp_A", "int_B", "netlify", "dep_C", AT),
 ]
 DOCUMENT: dict[str, Any] = json.loads(TARGET.read_text())
 JSON_TYPES = {"string": str, "integer": int, "null": type(None)}

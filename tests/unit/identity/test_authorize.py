@@ -176,6 +176,7 @@ def test_the_permission_table_lists_each_roles_permissions() -> None:
     }
     administering = {"api-keys.manage", "audit.read", "billing.read", "budgets.manage", "providers.manage"} | {
         "events.manage",
+        "integrations.manage",
         "member-analytics.read",
         "members.manage",
         "webhooks.manage",

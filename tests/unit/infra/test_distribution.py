@@ -62,11 +62,12 @@ def test_cloudfront_and_the_local_edge_answer_preflights_alike(frontends: str) -
     ]
     distribution = read_distribution(EDGE, frontends)
     for request, answer in zip(requests, run(frontends, requests), strict=True):
-        cors = distribution.behaviour(request["uri"]).cors
+        headers: Any = request["headers"]
+        cors = distribution.behaviour(str(request["uri"])).cors
         assert answer["statusCode"] == 204
         assert plain(answer["headers"]) == {
             "cache-control": "no-store",
-            **cors.preflight_headers(request["headers"]["origin"]),
+            **cors.preflight_headers(headers["origin"]),
         }
 
 
@@ -121,8 +122,8 @@ def test_a_path_goes_to_its_origin(path: str, origin: str) -> None:
 
 
 def test_frontends_may_read_every_header_that_the_product_sets() -> None:
-    # Adapters send headers to others.
-    sends = ("adapters/providers", "adapters/oauth")
+    # Adapters send headers to others, and deployed sites are on origins of their own.
+    sends = ("adapters/providers", "adapters/oauth", "adapters/sites", "atelier/deployments")
     product = [
         path.read_text()
         for folder in PRODUCT

@@ -115,4 +115,4 @@ def test_a_choice_goes_before_the_default() -> None:
     chosen = Preferences({("budget_alert", "email"): False, ("update", "email"): True})
     assert not is_on(chosen, KIND.BUDGET_ALERT, Channel.EMAIL)
     assert is_on(chosen, KIND.UPDATE, Channel.EMAIL)
-    assert KIND.DEPLOYMENT_ENDED not in OFFERED
+    assert KIND.DEPLOYMENT_ENDED in OFFERED

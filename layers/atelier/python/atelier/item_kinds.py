@@ -64,6 +64,7 @@ _MOVEMENT = ("entries", "facts", "hold")
 _SEALED = ("record", "kid", "old_record", "old_kid")
 _TYPES = ("events",)
 _PART = ("parameters", "slots")
+_PLACE = ("settings",)
 _DELIVERY = ("body", "attempts")
 _GENERATION = ("recipe", "candidates", "budgets", "attempts", "assets", "usage", "failure")
 
@@ -146,6 +147,12 @@ KINDS: tuple[ItemKind, ...] = (
     ItemKind("ProviderRateItem", "providers", "pace", "", None, _DEPLOYMENT, NOBODYS),
     ItemKind("RotationItem", "providers", "rotation", "", None, _DEPLOYMENT, NOBODYS),
     ItemKind("SunsetsItem", "providers", "sunsets", "", None, _DEPLOYMENT, NOBODYS),
+    ItemKind("IntegrationItem", "providers", WORKSPACE, "integration#", "integrations", without=_SEALED, json=_PLACE),
+    ItemKind("IntegrationCountItem", "providers", WORKSPACE, "integration-count", None, _COUNTER),
+    # ---- deployments of sites
+    ItemKind("DeploymentItem", "sites", WORKSPACE, "deployment#", "deployments", json=("state", "log")),
+    ItemKind("DeploymentQueueItem", "sites", WORKSPACE, "deployment-queue#", None, "which deployment runs"),
+    ItemKind("LiveDeploymentItem", "sites", WORKSPACE, "deployment-live#", None, "which deployment is shown"),
     # ---- notifications
     ItemKind("NotificationItem", "notifications", USER, "ntf_", "account/notifications"),
     ItemKind("NotificationPreferencesItem", "notifications", USER, "preferences", "account/choices", json=("chosen",)),

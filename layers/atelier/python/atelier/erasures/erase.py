@@ -121,6 +121,7 @@ def _contents(workspace_id: str, deps: EraseDeps, check_time: CheckTime) -> Iter
         ("media", f"media/answers/{workspace_id}/"),
         ("media", f"uploads/{workspace_id}/"),
         ("exports", f"exports/{workspace_id}/"),
+        ("sites", f"{workspace_id}/"),
     ):
         yield f"files of {bucket}", lambda bucket=bucket, prefix=prefix: files.delete(bucket, prefix, check_time)
     yield "wallet closed", lambda: _nothing(items.close_wallet(workspace_id))

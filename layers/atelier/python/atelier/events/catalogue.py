@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, cast
 
 from atelier.dataclass import dataclass
+from atelier.events.deployment_events import DeploymentChange, IntegrationRefused
 from atelier.events.event import Event, Instant, Workspace
 from atelier.events.limits import CreditsGranted, CreditsLow, QuotaThresholdReached
 from atelier.events.workshop_events import EnrolmentChange, WorkshopChange
@@ -422,6 +423,8 @@ EVENTS: tuple[type[Event], ...] = (
     WorkshopChange,
     EnrolmentChange,
     UpdatePublished,
+    DeploymentChange,
+    IntegrationRefused,
 )
 
 

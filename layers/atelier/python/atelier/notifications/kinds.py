@@ -55,7 +55,7 @@ KINDS: dict[NotificationKind, KindFacts] = {
     NotificationKind.CREDITS_GRANTED: KindFacts(Role.ADMIN, frozenset({IN_APP})),
     NotificationKind.PROVIDER_KEY_REFUSED: KindFacts(Role.ADMIN, frozenset({IN_APP, EMAIL}), is_action_item=True),
     NotificationKind.WEBHOOK_ENDPOINT_DISABLED: KindFacts(Role.ADMIN, frozenset({IN_APP, EMAIL}), is_action_item=True),
-    NotificationKind.DEPLOYMENT_ENDED: KindFacts(Audience.CREATOR, frozenset({IN_APP}), is_offered=False),
+    NotificationKind.DEPLOYMENT_ENDED: KindFacts(Audience.CREATOR, frozenset({IN_APP})),
     # Mails about news are for those who have asked for them.
     NotificationKind.UPDATE: KindFacts(Audience.CHOSEN, frozenset({IN_APP})),
 }
@@ -161,6 +161,10 @@ def _disabled_endpoint(_data: Mapping[str, Any], _at: str) -> Draft:
     return Draft(NotificationKind.WEBHOOK_ENDPOINT_DISABLED, {}, "/webhooks")
 
 
+def _ended_deployment(data: Mapping[str, Any], _at: str) -> Draft:
+    return Draft(NotificationKind.DEPLOYMENT_ENDED, {}, f"/deployments/{data['deployment_id']}", str(data["user_id"]))
+
+
 _MAKERS: dict[str, Callable[[Mapping[str, Any], str], Draft | ItemDone | None]] = {
     "generation.failed": _failed_generation,
     "generation.expired": _failed_generation,
@@ -179,5 +183,7 @@ _MAKERS: dict[str, Callable[[Mapping[str, Any], str], Draft | ItemDone | None]] 
     "credits.granted": _new_credits,
     "provider_key.refused": _refused_key,
     "webhook_endpoint.disabled": _disabled_endpoint,
+    "deployment.live": _ended_deployment,
+    "deployment.failed": _ended_deployment,
 }
 NOTIFYING_TYPES = frozenset(_MAKERS)

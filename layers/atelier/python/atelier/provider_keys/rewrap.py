@@ -6,7 +6,7 @@ listed, and a record that changes during the run is left to the next run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 
@@ -47,7 +47,7 @@ def rotate(
     *,
     keys: ProviderKeys,
     factors: SealedFactors,
-    secrets: SealedSecrets,
+    secrets: Iterable[SealedSecrets],
     new_vault: Callable[[], Vault],
     sealer_of: Callable[[Vault], SecretSealer],
     secret: MasterSecretWriter,
@@ -57,7 +57,7 @@ def rotate(
 ) -> RewrapReport:
     """Seal again what outdated master keys sealed, provider keys and authenticators; with `new_master_key`, add a new
     master key first. new_vault: opens a vault that has cached nothing. sealer_of: seals the secrets of authenticators
-    by a vault. secrets: those of webhooks. Logs what cannot be read."""
+    by a vault. secrets: those of webhooks and of integrations. Logs what cannot be read."""
     if new_master_key:
         add_master_key(keys=keys, secret=secret, now=now)
     vault = new_vault()
@@ -67,14 +67,15 @@ def rotate(
     totp = reseal_factors(vault.outdated_kids(), factors=factors, sealer=sealer_of(vault), has_time=has_time)
     if totp.unreadable:
         logger.error("authenticators cannot be read", user_ids=totp.unreadable)
-    others = reseal_secrets(secrets=secrets, vault=vault, has_time=has_time)
-    if others.unreadable:
-        logger.error("secrets of webhooks cannot be read", endpoint_ids=others.unreadable)
+    others = [reseal_secrets(secrets=each, vault=vault, has_time=has_time) for each in secrets]
+    unreadable = tuple(id for each in others for id in each.unreadable)
+    if unreadable:
+        logger.error("secrets of webhooks or integrations cannot be read", record_ids=unreadable)
     return RewrapReport(
-        report.resealed + totp.resealed + others.resealed,
-        report.skipped + totp.skipped + others.skipped,
-        report.unreadable + totp.unreadable + others.unreadable,
-        report.is_complete and totp.is_complete and others.is_complete,
+        report.resealed + totp.resealed + sum(each.resealed for each in others),
+        report.skipped + totp.skipped + sum(each.skipped for each in others),
+        report.unreadable + totp.unreadable + unreadable,
+        report.is_complete and totp.is_complete and all(each.is_complete for each in others),
     )
 
 

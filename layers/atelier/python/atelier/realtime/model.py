@@ -23,7 +23,9 @@ EVENT_PERMISSIONS = {
     "asset": "assets.read",
     "budget": "budgets.read",
     "credits": "credits.read",
+    "deployment": "sites.read",
     "generation": "generations.read",
+    "integration": "integrations.manage",
     "invoice": "billing.read",
     "member": "members.read",
     "notification": "account.read",
@@ -39,7 +41,7 @@ OTHER_EVENTS = "workspace.manage"
 _SUBJECTS = {
     "generation": ("gen", "generations.read"),
     "project": ("prj", "projects.read"),
-    "deployment": ("dep", "workspace.read"),
+    "deployment": ("dep", "sites.read"),
 }
 _WHOLE = {
     "workspace": "workspace.read",

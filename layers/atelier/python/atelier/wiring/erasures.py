@@ -25,6 +25,7 @@ from atelier.settings import (
     NotificationsTable,
     ProvidersTable,
     RequestsTable,
+    SitesBucket,
     SitesTable,
     WebhooksTable,
 )
@@ -86,7 +87,12 @@ def erase_deps(clock: Clock = system_clock) -> EraseDeps:
         store(),
         DynamoErasedItems(tables, clock),
         S3ErasedFiles(
-            {"media": MediaBucket.read().bucket, "exports": ExportsBucket.read().name, "audit": audit_bucket}
+            {
+                "media": MediaBucket.read().bucket,
+                "exports": ExportsBucket.read().name,
+                "sites": SitesBucket.read().name,
+                "audit": audit_bucket,
+            }
         ),
         DynamoErasedPeople(IdentityTable.read().name),
         DynamoErasedLogs(AuditTable.read().name, audit_bucket),

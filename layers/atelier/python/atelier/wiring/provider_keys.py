@@ -18,7 +18,7 @@ from atelier.provider_keys.model import ProviderCredentials, ProviderKey, Provid
 from atelier.provider_keys.vault import Vault
 from atelier.provider_port import Provider
 from atelier.provider_settings import ProviderKeySecret
-from atelier.settings import IdentityTable, WebhooksTable
+from atelier.settings import IdentityTable, ProvidersTable, WebhooksTable
 from atelier.wiring import provider_adapters, waiting
 from atelier.wiring.idempotency import idempotency_keys
 from atelier.wiring.ledger import wallets
@@ -101,6 +101,7 @@ def change_preferences(workspace_id: str, preferences: Iterable[ProviderPreferen
 def rotate(now: datetime, *, new_master_key: bool) -> rewrap.RewrapReport:
     """Encrypt again what outdated master keys encrypted; with `new_master_key`, make a new master key first."""
     # Imported here, because other uses of the keys know no authenticators.
+    from atelier.adapters.aws.dynamodb.deployments.integrations import DynamoIntegrations
     from atelier.adapters.aws.dynamodb.identity.second_factors import DynamoSecondFactors
     from atelier.adapters.aws.dynamodb.webhooks.sealed_secrets import DynamoWebhookSecrets
     from atelier.adapters.aws.factor_vault import VaultSealer
@@ -111,7 +112,7 @@ def rotate(now: datetime, *, new_master_key: bool) -> rewrap.RewrapReport:
     return rewrap.rotate(
         keys=keys(),
         factors=factors,
-        secrets=DynamoWebhookSecrets(WebhooksTable.read().name),
+        secrets=(DynamoWebhookSecrets(WebhooksTable.read().name), DynamoIntegrations(ProvidersTable.read().name)),
         sealer_of=VaultSealer,
         # A new vault, because one that was used before caches which master key is the newest.
         new_vault=_new_vault,

@@ -224,7 +224,8 @@ class DynamoProviderKeys:
             raise PreferencesChanged
 
     def list_sealed_by(self, kid: str) -> Iterator[tuple[str, str]]:
-        for item in ProviderKeyItem.sealed_by.query(kid, page_size=PAGE):
+        # Integrations are in the same index.
+        for item in ProviderKeyItem.sealed_by.query(kid, ProviderKeyItem.sk.startswith(OWN), page_size=PAGE):
             yield item.pk, item.sk.removeprefix(OWN)
 
     def claim_rotation(self, kid: str, now: datetime) -> bool:

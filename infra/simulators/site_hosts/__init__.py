@@ -1,0 +1,1 @@
+"""Simulators of the hosts that sites are deployed to."""

@@ -1,0 +1,1 @@
+"""Deployments in the sites table."""

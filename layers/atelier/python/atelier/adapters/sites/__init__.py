@@ -1,0 +1,1 @@
+"""Targets of deployments: each brings a site to one host."""

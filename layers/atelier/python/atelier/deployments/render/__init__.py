@@ -1,0 +1,1 @@
+"""Static files of a published site. Pure: the same input makes the same bytes."""
