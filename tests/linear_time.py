@@ -178,6 +178,7 @@ def text_parsers() -> dict[str, Callable[[str], object]]:
     from atelier.moderation.blocklist import DEFAULT_BLOCKLIST
     from atelier.openai_api import multipart
     from atelier.openai_api.request import image_from_url
+    from atelier.page_writing.read_answer import read_answer
     from atelier.provider_port import Job
 
     now = datetime(2026, 11, 20, tzinfo=UTC)
@@ -220,6 +221,8 @@ def text_parsers() -> dict[str, Callable[[str], object]]:
         "an address": credentials.normalize_email,
         "a text to be spoken": split_text,
         "a text that was made": lambda text: texts.process(text.encode()),
+        "a model's answer": read_answer,
+        "a model's answer in a fence": lambda text: read_answer(f"```html\n{text}\n```"),
         "a page that was made": lambda text: texts.process_page(text.encode()),
     }
     return {name: refused(read) for name, read in found.items()}

@@ -35,7 +35,7 @@ from infra.openapi import EVENTS_TARGET, TARGET, render_events
 
 AT = "2026-11-20T21:10:13.902Z"
 EXAMPLES: list[Event] = [
-    GenerationEnded("wsp_A", "gen_B", "succeeded", "local/canvas", 1, 0, AT),
+    GenerationEnded("wsp_A", "gen_B", "succeeded", "local/canvas", 1, 0, AT, "image"),
     StageEnded("wsp_A", "gen_B", "failed", None, 0, 0, AT, "gen_C"),
     BudgetAlert("alr_0D", "wsp_A", "workspace", "threshold_reached", 80, 1000, 900, None, AT),
     QuotaThresholdReached("wsp_A", "members", 80, 8, 10, "2026-11", AT),

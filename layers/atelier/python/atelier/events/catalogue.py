@@ -45,6 +45,9 @@ class GenerationEnded:
     credits_charged: Charged
     cost_microusd: CostMicrousd
     completed_at: Instant
+    kind: Annotated[str | None, "what it makes, such as `image` or `page`; null in events from before it was named"] = (
+        None
+    )
 
     @property
     def type(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from atelier.caller import Caller
 from atelier.dataclass import dataclass
@@ -146,6 +147,7 @@ def retry(
         project_id=earlier.project_id,
         pipeline=_remaining_pipeline(deps, original),
         webhook_url=earlier.webhook_url,
+        purpose=original.purpose,
     )
     _count_template_use(deps, accepted)
     return _wait(deps, accepted, options.wait_seconds, now)
@@ -188,10 +190,11 @@ def accept(
     pipeline: Pipeline | None = None,
     reuse: bool = False,
     webhook_url: str | None = None,
+    purpose: dict[str, Any] | None = None,
 ) -> AcceptedGeneration:
     """Accept a generation for a verified caller; with a `pipeline` it is a run. idempotency_key: with its namespace.
-    Raises ValidationFailed for a quote that is not ours or an address that may not be called, and what
-    `submit_generation` raises."""
+    purpose: see Generation. Raises ValidationFailed for a quote that is not ours or an address that may not be called,
+    and what `submit_generation` raises."""
     refusal = deps.check_webhook_url(webhook_url) if webhook_url else None
     if refusal:
         message = f"must be an https address in the internet: {refusal}"
@@ -207,6 +210,7 @@ def accept(
         reuse,
         caller.token_id,
         webhook_url,
+        purpose,
     )
     return submit_generation(
         submission, deps=deps.submit, now=now, wallet=caller.wallet, counted_bytes=caller.counted_bytes

@@ -290,6 +290,9 @@ class Generation:
     finish_reason: str | None = None
     # The address that is called with the final status.
     webhook_url: str | None = None
+    # What the result is for, as JSON values of the context that ordered it and acts on the end of the generation; None
+    # = it is for the library.
+    purpose: dict[str, Any] | None = None
     # Until when a provider's rate limit delays the next attempt, and the candidate whose slot is reserved for then
     # (None = nothing is reserved). Stays as it is when the attempt begins: see `delay_at`.
     delayed_until: datetime | None = field(default=None, compare=False)

@@ -125,7 +125,8 @@ def _publish_end(change: GenerationChange, deps: RelayDeps) -> None:
         after.cost_microusd,
         after.completed_at,
     )
-    deps.events.publish(GenerationEnded(*facts) if after.run_id is None else StageEnded(*facts, after.run_id))
+    event = GenerationEnded(*facts, after.kind) if after.run_id is None else StageEnded(*facts, after.run_id)
+    deps.events.publish(event)
 
 
 def _poll_once_more(change: GenerationChange, deps: RelayDeps) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from atelier.catalogue.catalogue import Catalogue
 from atelier.catalogue.model import CHARACTER
@@ -63,7 +64,7 @@ RECIPE_BYTES_MAX = 380_000
 class Submission:
     """The request of a verified caller. `idempotency_key` is the caller's own, if any; `quote` is one that we signed;
     with a `pipeline` it is a run. `reuse`: an earlier result of the same request may be returned. `token_id`: the API
-    token that sent it, None = a session. `webhook_url`: is called with the final status."""
+    token that sent it, None = a session. `webhook_url`: is called with the final status. `purpose`: see Generation."""
 
     workspace_id: str
     user_id: str
@@ -75,6 +76,7 @@ class Submission:
     reuse: bool = False
     token_id: str | None = None
     webhook_url: str | None = None
+    purpose: dict[str, Any] | None = None
 
     def fingerprint(self) -> str:
         """The digest that an idempotency key is bound to."""
@@ -281,6 +283,7 @@ def _priced_request(
         deadline_at=now + min(queue_time + run_time, deps.lifetime_max),
         project_id=submission.project_id,
         webhook_url=submission.webhook_url,
+        purpose=submission.purpose,
         quote_id=quote.id if quote else None,
         reuse_key=key,
     )

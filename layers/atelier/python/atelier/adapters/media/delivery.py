@@ -75,7 +75,7 @@ class Delivery:
     def deliver(
         self, generation: Generation, number: int, output: OutputLocation, hosts: tuple[str, ...]
     ) -> DeliveredFile:
-        expected = OUTPUT_TYPES[generation.recipe.kind]
+        expected = _output_type(generation)
         data = self._read_output(output, hosts, expected)
         try:
             processed = process(expected, data, watermark=generation.watermark)
@@ -84,7 +84,7 @@ class Delivery:
         except MediaInvalid as error:
             raise InvalidMedia(f"The provider's result is no {expected} that can be used.") from error
         self._look(
-            processed.type,
+            "page" if expected == "answer" else processed.type,
             processed.data,
             Thumbnail(processed.thumbnail, THUMBNAIL_CONTENT_TYPE) if processed.thumbnail else None,
         )
@@ -155,3 +155,10 @@ class Delivery:
                     raise
             self._pause(PAUSE_SECONDS)
         raise AssertionError("the last try returns or raises")
+
+
+def _output_type(generation: Generation) -> str:
+    """What a generation's output is processed as. A page for a site is kept as the model wrote it: its blocks are read
+    when they are saved, and no reader is shown this file as a page."""
+    is_for_site = generation.recipe.kind is Kind.PAGE and generation.purpose is not None
+    return "answer" if is_for_site else OUTPUT_TYPES[generation.recipe.kind]

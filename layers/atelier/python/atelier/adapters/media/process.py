@@ -14,6 +14,7 @@ BYTES_MAX = {
     "video": 100 * MEBIBYTE,
     "audio": 100 * MEBIBYTE,
     "text": MEBIBYTE,
+    "answer": MEBIBYTE,
     "page": 2 * MEBIBYTE,
 }
 
@@ -26,7 +27,8 @@ IMAGE_SECONDS_MAX = 10.0
 
 
 def process(type: str, data: bytes, *, watermark: bool, seconds_max: float = SECONDS_MAX) -> Processed:
-    """Turn a file into a deliverable one of this type (image, video, audio, text or page); equal input gives equal
+    """Turn a file into a deliverable one of this type (image, video, audio, text, page, or answer: what a model says
+    about a page of a site); equal input gives equal
     output. seconds_max: the time limit; for an image at most PICTURE_SECONDS_MAX. Raises MediaInvalid or
     MediaToolMissing.
 
@@ -39,4 +41,6 @@ def process(type: str, data: bytes, *, watermark: bool, seconds_max: float = SEC
         return process_in_sandbox(type, data, watermark=watermark, seconds_max=seconds_max)
     from atelier.adapters.media import text
 
+    if type == "answer":
+        return text.process_answer(data)
     return text.process_page(data) if type == "page" else text.process(data)

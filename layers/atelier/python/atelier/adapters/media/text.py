@@ -24,6 +24,18 @@ def process(data: bytes) -> Processed:
     return Processed("text", "txt", _read(data, TEXT_BYTES_MAX).encode())
 
 
+def process_answer(data: bytes) -> Processed:
+    """A model's answer about a page of a site, as the model wrote it. Raises MediaInvalid when there is no page in it:
+    then the answer is worth nothing, and another model may do better."""
+    from atelier.page_writing.read_answer import UnreadableAnswer, read_answer
+
+    text = _read(data, TEXT_BYTES_MAX)
+    answer = read_answer(text)
+    if isinstance(answer, UnreadableAnswer):
+        raise MediaInvalid(answer.message)
+    return Processed("text", "txt", text.encode())
+
+
 def process_page(data: bytes) -> Processed:
     """The HTML document in a provider's text as a deliverable file. Raises MediaInvalid when there is none."""
     found = DOCUMENT.search(_read(data, PAGE_BYTES_MAX))

@@ -82,7 +82,7 @@ def build_page(job: Job) -> str:
     title = re.split(r"(?<=\w)[.!?,;:] | in | with | that | – ", subject)[0][:80].strip(" .")
     title = re.sub(r"^(?:a|an|the|my|our)\s+", "", title, flags=re.IGNORECASE)
     title = title[:1].upper() + title[1:]
-    action, sections = SECTIONS[_kind(job.prompt)]
+    action, sections = SECTIONS[page_kind(job.prompt)]
     cards = "\n".join(f"      <article><h2>{name}</h2><p>{text}</p></article>" for name, text in sections)
     return (
         PAGE.format(
@@ -99,7 +99,8 @@ def build_page(job: Job) -> str:
     )
 
 
-def _kind(prompt: str) -> str:
+def page_kind(prompt: str) -> str:
+    """Which of the kinds of pages in SECTIONS suits a prompt."""
     words = set(re.findall(r"\w+", prompt.lower()))
     scores = {kind: len(words & set(suits.split())) for kind, suits in KIND_WORDS.items()}
     best = max(scores, key=lambda kind: scores[kind])

@@ -30,6 +30,8 @@ from atelier.provider_port import (
 if TYPE_CHECKING:
     from PIL import Image
 
+    from atelier.page_writing.prompt import WritingFacts
+
 
 class Local:
     """The adapter of the embedded provider. Its models: `local/canvas` paints and edits images, `local/enlarge`
@@ -148,8 +150,25 @@ def _text(job: Job) -> Done:
 
 def _page(job: Job) -> Done:
     from atelier.adapters.providers.local.page import build_page
+    from atelier.page_writing.prompt import read_prompt
 
-    return Done((Output(build_page(job).encode(), content_type="text/html"),))
+    facts = read_prompt(job.prompt)
+    if facts is None:
+        return Done((Output(build_page(job).encode(), content_type="text/html"),))
+    return _site_page(job, facts)
+
+
+def _site_page(job: Job, facts: WritingFacts) -> Done:
+    """Blocks for a page of a site."""
+    from atelier.adapters.providers.local.canvas import rng_for
+    from atelier.adapters.providers.local.parameters import integer_parameter
+    from atelier.adapters.providers.local.site_page import answer_for_site
+    from atelier.adapters.providers.local.text import count_tokens
+
+    seed = integer_parameter(job, "seed", 0, 0, 2**32 - 1)
+    answer = answer_for_site(facts, rng_for(job.prompt, seed))
+    usage = {"tokens_input": count_tokens(job.prompt), "tokens_output": count_tokens(answer)}
+    return Done((Output(answer.encode(errors="replace"), content_type="text/html"),), usage)
 
 
 MAKERS: dict[str, Callable[[Job], Done]] = {

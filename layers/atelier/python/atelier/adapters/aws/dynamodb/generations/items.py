@@ -43,6 +43,7 @@ class GenerationItem(Item):
     watermark = NumberAttribute()
     project_id = UnicodeAttribute(null=True)
     webhook_url = UnicodeAttribute(null=True)
+    purpose = CompactJSON(null=True)
     quote_id = UnicodeAttribute(null=True)
     budgets = CompactJSON(null=True)
     reserved_microusd = NumberAttribute(null=True)
@@ -252,6 +253,7 @@ def decode_generation(item: GenerationItem, recipe: dict[str, Any]) -> Generatio
         deadline_at=parse_rfc3339(item.deadline_at),
         project_id=item.project_id,
         webhook_url=item.webhook_url,
+        purpose=item.purpose,
         quote_id=item.quote_id,
         budgets=tuple(item.budgets or ()),
         reserved_microusd=int(item.reserved_microusd or 0),

@@ -47,6 +47,7 @@ def put_new(write: Transaction, generation: Generation) -> None:
         watermark=int(generation.watermark),
         project_id=generation.project_id,
         webhook_url=generation.webhook_url,
+        purpose=generation.purpose,
         quote_id=generation.quote_id,
         budgets=list(generation.budgets) or None,
         reserved_microusd=generation.reserved_microusd or None,
