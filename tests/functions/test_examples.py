@@ -59,6 +59,8 @@ REFUSED = {
     "api/billing/start_checkout": 503,
     # The example's account has no persona.
     "api/workshops/create_workshop": 403,
+    # The example's site was never made.
+    "api/page_writing/generate": 404,
     # The example's project goes nowhere.
     "api/projects/get_move": 404,
     "api/status/unknown_route": 404,

@@ -296,8 +296,9 @@ def test_a_foreign_id_is_answered_like_a_missing_one(folder: str, cloud: AwsReso
                 "GET " + re.sub(r"<(\w+)\+?>", lambda part: (MISSING | foreign)[part[1]], route.path),
                 workspace_id=WORKSPACE,
             )
-            # An own upload is no asset yet, the example's generation is no video, and its project goes nowhere.
-            is_there = not parameters & {"asset_id", "video_id"} and not route.path.endswith("/move")
+            # An own upload is no asset yet, the example's generation is no video and not for a site, and its project
+            # goes nowhere.
+            is_there = not parameters & {"asset_id", "video_id"} and not re.search("/move$|/writings/", route.path)
             if own["statusCode"] == 404 and is_there:
                 wrong.append(f"{name}: the own thing is not found")
     assert wrong == []

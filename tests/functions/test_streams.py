@@ -82,6 +82,7 @@ def test_an_ended_generation_publishes_the_same_event_id_on_every_delivery(
         "credits_charged": 1,
         "cost_microusd": 0,
         "completed_at": "2026-11-20T21:10:13.902Z",
+        "kind": "image",
     }
     assert executions(cloud) == []
 

@@ -66,7 +66,7 @@ _TYPES = ("events",)
 _PART = ("parameters", "slots")
 _PLACE = ("settings",)
 _DELIVERY = ("body", "attempts")
-_GENERATION = ("recipe", "candidates", "budgets", "attempts", "assets", "usage", "failure")
+_GENERATION = ("recipe", "purpose", "candidates", "budgets", "attempts", "assets", "usage", "failure")
 
 KINDS: tuple[ItemKind, ...] = (
     # ---- identity: of a person

@@ -55,6 +55,7 @@ Capability = Literal[
     "negative_prompt",
     "reference_image",
     "seed",
+    "site_pages",
     "sound",
     "text_to_video",
     "vision",

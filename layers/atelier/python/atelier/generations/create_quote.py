@@ -6,10 +6,12 @@ from datetime import datetime
 
 from atelier.caller import Caller
 from atelier.generations.create import CreateDeps, routes_of
-from atelier.generations.quote import pipeline_for, quote, sign_quote
+from atelier.generations.model import Recipe
+from atelier.generations.quote import QuoteInput, pipeline_for, quote, sign_quote
 from atelier.generations.schemas import QuoteRequest
 from atelier.generations.submit import resolve_inputs
 from atelier.generations.view_schemas import QuoteView, quote_view
+from atelier.routing.rank_offers import Routes
 
 
 def create_quote(deps: CreateDeps, caller: Caller, body: QuoteRequest, now: datetime) -> QuoteView:
@@ -25,8 +27,20 @@ def create_quote(deps: CreateDeps, caller: Caller, body: QuoteRequest, now: date
         recipe = body.recipe(character)
         pipeline = pipeline_for(recipe, enhance=body.enhance_prompt, catalogue=catalogue, now=now, routes=routes)
     recipe, pipeline = resolve_inputs(workspace_id, recipe, pipeline, deps.submit.input_asset_store)
-    quote_input = body.quote_input(recipe, pipeline)
-    wallet = caller.wallet or deps.submit.wallets.wallet(workspace_id)
+    return _signed_quote(deps, caller, body.quote_input(recipe, pipeline), routes, now)
+
+
+def quote_recipe(deps: CreateDeps, caller: Caller, recipe: Recipe, now: datetime) -> QuoteView:
+    """The price of a recipe without files, signed; nothing is stored. Raises ValidationFailed, PaymentRequired,
+    Unavailable."""
+    return _signed_quote(deps, caller, QuoteInput.of(recipe), routes_of(deps, caller), now)
+
+
+def _signed_quote(
+    deps: CreateDeps, caller: Caller, quote_input: QuoteInput, routes: Routes, now: datetime
+) -> QuoteView:
+    catalogue = deps.submit.catalogue
+    wallet = caller.wallet or deps.submit.wallets.wallet(caller.workspace_id)
     tier = catalogue.tier(wallet.tier_at(now))
-    promise, offers = quote(workspace_id, quote_input, catalogue=catalogue, now=now, routes=routes, tier=tier)
+    promise, offers = quote(caller.workspace_id, quote_input, catalogue=catalogue, now=now, routes=routes, tier=tier)
     return quote_view(sign_quote(promise, deps.quote_key()), promise, offers)
