@@ -14,6 +14,7 @@ from atelier.analytics.contributions import NOTHING, Contribution, change, of_re
 from atelier.analytics.model import COUNTERS, CREDIT_COUNTERS, Counts, Dataset, Group, Row
 from atelier.analytics.sketch import PREFIX, bucket
 from atelier.generations.model import Attempt, AttemptStatus, DeliveredFile, Failure, Generation, Pipeline, Status
+from atelier.ledger.escrow import plan_escrow, plan_escrow_end
 from atelier.ledger.model import (
     Account,
     DailyCreditRule,
@@ -288,6 +289,21 @@ def test_a_transfer_counts_in_both_wallets_and_the_fee_with_the_payer() -> None:
     plan = plan_transfer(FULL, "transfer#1", (share,), 2, {}, order=ORDER, now=NOW)
     paid, received = (credits_of(posting.movement) for posting in plan.postings)
     assert (paid, received) == ({"transferred": 10}, {"granted_transfer": 8})
+
+
+def test_an_escrow_counts_when_it_ends() -> None:
+    begin = plan_escrow(FULL, "enr_" + ORDER, 50, {}, NOW)
+    assert credits_of(begin.movement) == {}
+    grant = replace(FULL.grants[0], remaining=0, held=50)
+    payer, receiver = replace(FULL, grants=(grant,)), new_wallet("wsp_B", "free", NOW)
+    paid, received = plan_escrow_end(payer, begin.movement, receiver, 20, {}, NOW)
+    assert (credits_of(paid.movement), credits_of(received.movement)) == (
+        {"transferred": 20},
+        {"granted_transfer": 20},
+    )
+    # The daily credits have expired meanwhile, and come back as a new grant.
+    (late, _) = plan_escrow_end(payer, begin.movement, receiver, 20, {}, NOW + timedelta(days=2))
+    assert [credits_of(each) for each in late.movements] == [{"transferred": 50}, {"granted_refund": 30}]
 
 
 def test_a_debt_that_is_paid_counts_nothing() -> None:

@@ -178,6 +178,8 @@ def of_movement(movement: WalletMovement) -> Contribution:
     | revoke | `revoked`; of credits that had expired before, `expired` becomes less |
     | adjust | `adjusted_down` |
     | transfer that was paid | `transferred`, with the fee |
+    | escrow | none: what is held is not spent |
+    | the end of an escrow | `transferred` = what was paid, and what comes back as a new grant |
     | cover | none: the debt that it pays was counted as `revoked` |
 
     So granted − spent − expired − revoked − adjusted_down − transferred = available + held − debt.
@@ -193,6 +195,8 @@ def of_movement(movement: WalletMovement) -> Contribution:
             counts[f"granted_{movement.source}"] = -issued
         case "transfer":
             counts["transferred"] = issued + revenue
+        case "escrow_end":
+            counts["transferred"] = issued
         case "revoke":
             counts["revoked"] = issued
         case "adjust":

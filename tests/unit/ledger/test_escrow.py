@@ -1,0 +1,85 @@
+"""Escrows: what is held is paid or given back, to the credit, whatever has expired meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atelier.errors import InsufficientCredits
+from atelier.ledger.escrow import REFUND_LIFETIME, plan_escrow, plan_escrow_end
+from atelier.ledger.model import Account, Grant, GrantSource, Movement, Wallet, WalletFrozen, new_wallet
+
+NOW = datetime(2026, 11, 30, 9, tzinfo=UTC)
+PAYMENT = "enr_01M7XCN60QZZZZZZZZZZZZZZZZ"
+EDUCATOR = new_wallet("wsp_E", "free", NOW)
+amounts = st.lists(st.integers(1, 40), min_size=1, max_size=5)
+
+
+def wallet(*credits: int, hours: int = 0) -> Wallet:
+    """A wallet with these grants; each of them expires some hours after the one before, or none does."""
+    grants = tuple(
+        Grant(
+            f"grt_{number}",
+            GrantSource.PROMO,
+            each,
+            each,
+            0,
+            30,
+            NOW,
+            NOW + timedelta(hours=hours * (number + 1)) if hours else None,
+        )
+        for number, each in enumerate(credits)
+    )
+    return replace(new_wallet("wsp_A", "free", NOW), available=sum(credits), grants=grants)
+
+
+def holding(payer: Wallet, escrow: Movement) -> Wallet:
+    """The wallet after the escrow was written."""
+    held = {entry.grant_id: entry.amount for entry in escrow.entries if entry.account is Account.HELD}
+    grants = tuple(
+        replace(each, remaining=each.remaining - held.get(each.id, 0), held=held.get(each.id, 0))
+        for each in payer.grants
+    )
+    total = sum(held.values())
+    return replace(payer, available=payer.available - total, held=total, grants=grants)
+
+
+@given(credits=amounts, share=st.integers(1, 100), part=st.integers(0, 100), later=st.integers(0, 8))
+def test_what_was_held_is_paid_or_comes_back(credits: list[int], share: int, part: int, later: int) -> None:
+    payer = wallet(*credits, hours=1)
+    price = max(sum(credits) * share // 100, 1)
+    begin = plan_escrow(payer, PAYMENT, price, {}, NOW)
+    paid = price * part // 100
+    at = NOW + timedelta(hours=later)
+    mine, *theirs = plan_escrow_end(holding(payer, begin.movement), begin.movement, EDUCATOR, paid, {}, at)
+    assert mine.change.held == -price
+    assert mine.change.available == price - paid
+    assert [each.change.available for each in theirs] == ([paid] if paid else [])
+    added = mine.change.added
+    assert (added is None) == (mine.grant_movement is None)
+    if added is not None:
+        assert added.expires_at == at + REFUND_LIFETIME
+
+
+def test_what_cannot_be_spent_is_not_held() -> None:
+    with pytest.raises(InsufficientCredits):
+        plan_escrow(wallet(5), PAYMENT, 6, {}, NOW)
+    with pytest.raises(InsufficientCredits):
+        plan_escrow(replace(wallet(5), debt=1), PAYMENT, 1, {}, NOW)
+    with pytest.raises(WalletFrozen):
+        plan_escrow(replace(wallet(5), frozen_at=NOW), PAYMENT, 1, {}, NOW)
+    with pytest.raises(ValueError, match="at least one"):
+        plan_escrow(wallet(5), PAYMENT, 0, {}, NOW)
+
+
+def test_an_escrow_pays_no_more_than_it_holds_and_another_wallet() -> None:
+    payer = wallet(5)
+    begin = plan_escrow(payer, PAYMENT, 5, {}, NOW)
+    held = holding(payer, begin.movement)
+    for receiver, paid in ((EDUCATOR, 6), (EDUCATOR, -1), (held, 5), (None, 5)):
+        with pytest.raises(ValueError, match="escrow"):
+            plan_escrow_end(held, begin.movement, receiver, paid, {}, NOW)
