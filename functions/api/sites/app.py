@@ -8,14 +8,33 @@ from typing import Any
 from atelier.http.api import Api
 from atelier.http.request import Empty, Request
 from atelier.http.response import Response, created
+from atelier.http.site_comments import declare_comments
 from atelier.http.site_parts import declare_parts
 from atelier.sites import schemas
+from atelier.sites.diff import diff_pages
 from atelier.sites.manage_sites import change_site, create_site, remove_site
 from atelier.sites.model import PartKind
+from atelier.sites.preview import create_preview, show_preview
 from atelier.sites.publish_page import publish_page, unpublish_page
-from atelier.sites.save_page import create_page, read_page, read_version, remove_page, restore_version, save_page
+from atelier.sites.save_page import (
+    compare_versions,
+    create_page,
+    read_page,
+    read_version,
+    remove_page,
+    restore_version,
+    save_page,
+)
+from atelier.sites.version_schemas import (
+    DiffQuery,
+    PageDiffView,
+    PreviewRequest,
+    PreviewView,
+    diff_view,
+    preview_view,
+)
 from atelier.wiring import auth
-from atelier.wiring.sites import pages, parts, site_deps, sites
+from atelier.wiring.sites import pages, parts, preview_deps, site_deps, sites
 
 api = Api("sites", gate=auth.gate, limiter=auth.limiter)
 handler = api.handler
@@ -168,5 +187,28 @@ def post_restore(request: Request[schemas.RestoreVersionRequest]) -> Response:
     return Response(schemas.page_envelope(restore_version(page_id, number, again, deps=site_deps(), now=request.now)))
 
 
+@read(f"{PAGE}/diff", query=DiffQuery, answer=PageDiffView, errors=(404,))
+def get_diff(request: Request[Empty]) -> Response:
+    """Compare two versions of a page: fields, blocks, and the lines of their texts."""
+    query: DiffQuery = request.query
+    before, after = compare_versions(*page_of(request), query.before, query.after, deps=site_deps(), now=request.now)
+    return Response(diff_view(diff_pages(before.content, after.content), before.number, after.number))
+
+
+@api.route("POST", f"{PAGE}/preview", permission="sites.read", body=PreviewRequest, answer=PreviewView, errors=(404,))
+def post_preview(request: Request[PreviewRequest]) -> Response:
+    """Sign an address that shows a version of the page for an hour, to whoever has it."""
+    preview = create_preview(*page_of(request), request.body.version, deps=preview_deps(), now=request.now)
+    return Response(preview_view(preview))
+
+
+@api.route("GET", "/api/previews/<token>", errors=(404,), files=("text/html",))
+def get_preview(request: Request[Empty]) -> Response:
+    """Show a page by a signed address: sandboxed, without cookies, on no origin."""
+    document, headers = show_preview(request.path["token"], deps=preview_deps(), now=request.now)
+    return Response(document.encode(), headers=headers)
+
+
+declare_comments(api, pages, site_deps)
 declare_parts(api, PartKind.COMPONENT, "cmp", parts, site_deps)
 declare_parts(api, PartKind.SECTION, "sec", parts, site_deps)

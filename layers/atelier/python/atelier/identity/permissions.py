@@ -56,6 +56,7 @@ WEAKEST: dict[str, Role] = {
     "providers.read": Role.VIEWER,
     "realtime.read": Role.VIEWER,
     "sites.deploy": Role.EDITOR,
+    "sites.comment": Role.MEMBER,
     "sites.edit": Role.EDITOR,
     "sites.publish": Role.EDITOR,
     "sites.read": Role.VIEWER,

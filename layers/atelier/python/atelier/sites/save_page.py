@@ -130,6 +130,15 @@ def read_version(
     return version
 
 
+def compare_versions(
+    workspace_id: str, site_id: str, page_id: str, before: int, after: int | None, *, deps: SiteDeps, now: datetime
+) -> tuple[PageVersion, PageVersion]:
+    """Two versions of a page; after: None = the newest. Raises NotFound."""
+    number = after or deps.pages.head(workspace_id, site_id, page_id).version
+    old, new = (read_version(workspace_id, site_id, page_id, each, deps=deps, now=now) for each in (before, number))
+    return old, new
+
+
 def restore_version(page_id: str, number: int, edit: PageEdit, *, deps: SiteDeps, now: datetime) -> SavedPage:
     """Save an earlier version as the newest one; edit.content is not used. The path stays as it is now. Raises
     NotFound, Conflict."""

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from functools import cache, partial
+from typing import TYPE_CHECKING
 
 from atelier.adapters.aws.dynamodb.sites.comments import DynamoComments
 from atelier.adapters.aws.dynamodb.sites.finders import LibraryAssets, WorkspaceMembers
 from atelier.adapters.aws.dynamodb.sites.pages import DynamoPages
 from atelier.adapters.aws.dynamodb.sites.parts import DynamoParts
 from atelier.adapters.aws.dynamodb.sites.sites import DynamoSites
-from atelier.settings import IdentityTable, LibraryTable, SitesTable
+from atelier.settings import AttemptSigning, Deployment, IdentityTable, LibraryTable, SitesTable
 from atelier.sites.deps import SiteDeps
 from atelier.wiring import audit_log, library
 from atelier.wiring.idempotency import idempotency_keys
 from atelier.wiring.ledger import quota_of
+
+if TYPE_CHECKING:
+    from atelier.sites.preview import PreviewDeps
 
 
 @cache
@@ -50,3 +56,27 @@ def site_deps() -> SiteDeps:
         idempotency_keys(),
         partial(quota_of, "sites"),
     )
+
+
+@cache
+def preview_deps() -> PreviewDeps:
+    """The dependencies of previews."""
+    from atelier.sites.preview import PreviewDeps
+    from atelier.sites.render_preview import render_preview
+
+    return PreviewDeps(site_deps(), _preview_key, render_preview, _asset_urls, Deployment.read().public_url)
+
+
+@cache
+def _preview_key() -> bytes:
+    from atelier.adapters.aws.secrets import Secret
+    from atelier.sites.preview import preview_key
+
+    return preview_key(bytes.fromhex(Secret(AttemptSigning.read().secret).value()["key"]))
+
+
+def _asset_urls(workspace_id: str, asset_ids: Iterable[str], now: datetime) -> Mapping[str, str]:
+    from atelier.wiring.media_urls import asset_urls
+
+    found = library.assets().find(workspace_id, asset_ids)
+    return {asset.id: asset_urls(workspace_id, asset.sha256, asset.format, now)[0] for asset in found}
