@@ -61,6 +61,7 @@ MISSING = {
             "page_id": "pag",
             "deployment_id": "dep",
             "integration_id": "int",
+            "comment_id": "cmt",
             "component_id": "cmp",
             "section_id": "sec",
             "alert_id": "alr",

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+from atelier.adapters.aws.clients import client
+from atelier.adapters.aws.dynamodb.sites.items import PageVersionItem, version_key
 from atelier.catalogue.catalogue import document
+from atelier.clock import system_clock
+from atelier.errors import NotFound
+from atelier.ids import new_id
 from atelier.sites.collect import collect_published
-from atelier.wiring.sites import site_deps
-from tests.functions.conftest import AwsResources
-from tests.functions.people import Person, call, create_person
-from tests.functions.responses import error_of, success_data
-from tests.invoke import load_function
+from atelier.sites.preview import show_preview
+from atelier.wiring.sites import preview_deps, site_deps
+from tests.functions.conftest import PUBLIC_URL, AwsResources
+from tests.functions.people import Person, call, create_organization, create_person, join, set_tier
+from tests.functions.responses import error_of, invoke_app, success_data
+from tests.invoke import EVENTS, complete_event, load_function, with_request
+from tests.table_streams import TableStream
 
 
 @pytest.fixture
@@ -157,3 +168,313 @@ def test_a_part_in_use_stays_and_says_where(app: ModuleType, ada: Person) -> Non
     assert call(app, ada, f"DELETE {one}")["statusCode"] == 204
     gone = save(app, ada, {**page, "version": 2})
     assert refusal(gone, 422, "VALIDATION_FAILED")["details"]["fields"][0]["path"] == "blocks.0.component_id"
+
+
+def test_a_removed_site_leaves_nothing(app: ModuleType, ada: Person, cloud: AwsResources) -> None:
+    stream = TableStream(client("dynamodb"), client("dynamodbstreams"), cloud.tables.sites)
+    part = success_data(call(app, ada, "POST /api/sections", {"name": "Footer", "html": "<footer>a</footer>"}))["part"]
+    site = create_site(app, ada)
+    page = create_page(app, ada, site, "/", {"kind": "component", "component_id": part["id"]})
+    assert save(app, ada, page, title="Start")["statusCode"] == 200
+    comment_on(app, ada, page, "Nice")
+    stream.new_records()
+    assert call(app, ada, f"DELETE /api/sites/{site['id']}")["statusCode"] == 204
+    assert call(app, ada, f"GET {path_of(page)}/comments")["statusCode"] == 200, "the page is removed a moment later"
+    work(stream)
+    refusal(call(app, ada, f"GET {path_of(page)}"), 404, "NOT_FOUND")
+    # The part is not used any more, and can be removed.
+    assert call(app, ada, f"DELETE /api/sections/{part['id']}")["statusCode"] == 204
+    work(stream)
+    assert [item["sk"]["S"] for item in cloud.items(cloud.tables.sites)] == []
+
+
+# ---- comments --------------------------------------------------------------------------------------------------------
+
+
+def work(stream: TableStream) -> None:
+    """Lets the stream's function act until nothing changes any more."""
+    handler = load_function("streams/sites").handler
+    while records := stream.new_records():
+        handler({"Records": records}, None)
+        # A record may come twice.
+        handler({"Records": records}, None)
+
+
+def comment_on(app: ModuleType, person: Person, page: dict[str, Any], body: str, **fields: Any) -> dict[str, Any]:
+    response = call(app, person, f"POST {path_of(page, '/comments')}", {"body": body, **fields})
+    assert response["statusCode"] == 201, response["body"]
+    made: dict[str, Any] = success_data(response)["comment"]
+    return made
+
+
+def test_a_thread_about_a_block_is_resolved_and_opened_again(app: ModuleType, ada: Person) -> None:
+    page = create_page(app, ada, create_site(app, ada))
+    first = comment_on(app, ada, page, "Too long", block_id="a")
+    assert (first["block_id"], first["page_version"]) == ("a", 1)
+    reply = comment_on(app, ada, page, "Yes", reply_to=first["id"])
+    assert (reply["block_id"], reply["reply_to"]) == ("a", first["id"])
+    one = path_of(page, f"/comments/{first['id']}")
+    resolved = success_data(call(app, ada, f"POST {one}/resolve"))["comment"]
+    assert resolved["resolved_by"] == ada.user_id
+    assert success_data(call(app, ada, f"POST {one}/resolve"))["comment"] == resolved
+    assert success_data(call(app, ada, f"POST {one}/reopen"))["comment"]["resolved_at"] is None
+    refusal(call(app, ada, f"POST {path_of(page, '/comments')}/{reply['id']}/resolve"), 422, "VALIDATION_FAILED")
+    for wrong in ({"block_id": "x"}, {"reply_to": reply["id"]}, {"mentions": [new_id("usr", system_clock())]}):
+        refused = call(app, ada, f"POST {path_of(page, '/comments')}", {"body": "a", **wrong})
+        assert next(iter(wrong)) in refusal(refused, 422, "VALIDATION_FAILED")["details"]["fields"][0]["path"]
+    assert success_data(call(app, ada, f"PUT {one}", {"body": "Much too long"}))["comment"]["body"] == "Much too long"
+    assert call(app, ada, f"DELETE {one}")["statusCode"] == 204
+    listed = success_data(call(app, ada, f"GET {path_of(page)}/comments?limit=1"))
+    assert [(each["body"], each["deleted"]) for each in listed["items"]] == [("", True)]
+    rest = success_data(call(app, ada, f"GET {path_of(page)}/comments?cursor={listed['next_cursor']}"))
+    assert [each["body"] for each in rest["items"]] == ["Yes"]
+
+
+def test_members_comment_editors_edit_and_who_is_mentioned_is_told_once(
+    app: ModuleType, ada: Person, cloud: AwsResources
+) -> None:
+    stream = TableStream(client("dynamodb"), client("dynamodbstreams"), cloud.tables.sites)
+    bob = create_person("bob")
+    organization = create_organization(load_function("api/workspaces"), ada)
+    set_tier(organization["id"], "pro@1")
+    join(load_function("api/workspaces"), ada, organization["id"], bob, "member")
+    here = {"atelier-workspace": organization["id"]}
+    site = success_data(call(app, ada, "POST /api/sites", {"name": "A", "slug": "atlas-films"}, **here))["site"]
+    body = {"path": "/", "title": "Home", "blocks": [block("a", "<p>one</p>")]}
+    page = success_data(call(app, ada, f"POST /api/sites/{site['id']}/pages", body, **here))["page"]
+    refusal(call(app, bob, f"PUT {path_of(page)}", {**body, "base_version": 1}, **here), 403, "FORBIDDEN")
+    said = {"body": f"@{ada.user_id} look, and @{new_id('usr', system_clock())} too", "block_id": "a"}
+    made = call(app, bob, f"POST {path_of(page)}/comments", said, **here, **{"idempotency-key": "k1"})
+    comment = success_data(made)["comment"]
+    assert comment["mentions"] == [ada.user_id]
+    again = call(app, bob, f"POST {path_of(page)}/comments", said, **here, **{"idempotency-key": "k1"})
+    assert again["headers"]["Idempotent-Replayed"] == "true"
+    one = f"{path_of(page)}/comments/{comment['id']}"
+    refusal(call(app, ada, f"PUT {one}", {"body": "other"}, **here), 403, "FORBIDDEN")
+    call(app, bob, f"PUT {one}", {"body": f"@{ada.user_id} look here"}, **here)
+    work(stream)
+    pages = [item for item in cloud.items(cloud.tables.realtime) if item["sk"]["S"].startswith("page#")]
+    told = [event for item in pages for event in json.loads(item["events"]["S"]) if "comment.mentioned" in str(event)]
+    assert len(told) == 1
+
+
+# ---- versions, previews ----------------------------------------------------------------------------------------------
+
+
+def test_versions_are_compared_and_restored(app: ModuleType, ada: Person) -> None:
+    page = create_page(app, ada, create_site(app, ada))
+    first, second = page["blocks"]
+    later = success_data(
+        save(app, ada, page, title="Start", note="Shorter", blocks=[second, {**first, "html": "<p>1</p>"}])
+    )["page"]
+    diff = success_data(call(app, ada, f"GET {path_of(page)}/diff?from=1"))
+    assert (diff["from_version"], diff["to_version"]) == (1, 2)
+    assert diff["fields"] == [{"field": "title", "before": "Home", "after": "Start"}]
+    assert {each["block_id"]: each["change"] for each in diff["blocks"]} == {"b": "moved", "a": "changed"}
+    [changed] = [each for each in diff["blocks"] if each["block_id"] == "a"]
+    assert changed["lines"] == ["html:", "@@ -1 +1 @@", "-<p>one</p>", "+<p>1</p>"]
+    restored = success_data(call(app, ada, f"POST {path_of(page)}/versions/1/restore", {}))["page"]
+    assert (restored["version"], restored["blocks"], restored["title"]) == (3, page["blocks"], "Home")
+    listed = success_data(call(app, ada, f"GET {path_of(page)}/versions?limit=2"))
+    assert [(each["number"], each["note"], each["user_id"]) for each in listed["items"]] == [
+        (3, "Version 1", ada.user_id),
+        (2, "Shorter", ada.user_id),
+    ]
+    rest = success_data(call(app, ada, f"GET {path_of(page)}/versions?cursor={listed['next_cursor']}"))
+    assert [each["number"] for each in rest["items"]] == [1]
+    content = success_data(call(app, ada, f"GET {path_of(page)}/versions/2"))["content"]
+    assert content["blocks"] == later["blocks"]
+    refusal(call(app, ada, f"GET {path_of(page)}/versions/9"), 404, "NOT_FOUND")
+
+
+def test_a_replaced_version_is_kept_as_the_tier_says_and_a_published_one_for_ever(
+    app: ModuleType, ada: Person, cloud: AwsResources
+) -> None:
+    page = create_page(app, ada, create_site(app, ada))
+    call(app, ada, f"POST {path_of(page)}/publish", {})
+    page = success_data(save(app, ada, page, title="B"))["page"]
+    page = success_data(save(app, ada, page, title="C"))["page"]
+    expiry = {
+        int(item["sk"]["S"].rpartition("#")[2]): item.get("expires_at_seconds")
+        for item in cloud.items(cloud.tables.sites)
+        if item["sk"]["S"].startswith("version#")
+    }
+    assert (expiry[1], expiry[3]) == (None, None)
+    days = (int(expiry[2]["N"]) - time.time()) / 86400  # type: ignore[index]
+    assert 29 < days <= 30
+    # What is over is gone at once, though the database deletes it later.
+    PageVersionItem(ada.workspace_id, version_key(page["id"], 2)).update(
+        actions=[PageVersionItem.expires_at_seconds.set(1)]
+    )
+    refusal(call(app, ada, f"GET {path_of(page)}/versions/2"), 404, "NOT_FOUND")
+    # Publishing an earlier version keeps that one.
+    assert (
+        success_data(call(app, ada, f"POST {path_of(page)}/publish", {"version": 3}))["page"]["published_version"] == 3
+    )
+    refused = save(app, ada, {**page, "version": 2}, title="D", blocks=[])
+    assert refusal(refused, 409, "CONFLICT")["details"]["current_version"] == 3
+
+
+def test_a_preview_is_signed_sandboxed_and_expires(app: ModuleType, ada: Person) -> None:
+    site = create_site(app, ada, theme={"color-text": "#222"})
+    body = {"name": "Card", "html": '<a href="{{ link }}">{{ text }}</a><slot name="more">m</slot>'}
+    body["parameters"] = [{"name": "link"}, {"name": "text", "default": "<T>"}]  # type: ignore[assignment]
+    part = success_data(call(app, ada, "POST /api/components", body))["part"]
+    use = {
+        "kind": "component",
+        "component_id": part["id"],
+        "parameters": {"link": "javascript:mark()"},
+        "slots": {"more": "<b>own</b>"},
+    }
+    page = create_page(app, ada, site, "/", block("a", "<h1>Hello</h1>", css="h1{color:var(--color-text)}"), use)
+    preview = success_data(call(app, ada, f"POST {path_of(page)}/preview", {}))
+    path = preview["url"].removeprefix(PUBLIC_URL)
+    assert path.startswith("/api/previews/wsp_")
+    # Whoever has the address sees it, without an account.
+    shown = invoke_app(app, with_request(complete_event(EVENTS / "api/sites"), f"GET {path}"))
+    document = base64.b64decode(shown["body"]).decode()
+    assert "<h1>Hello</h1>" in document
+    assert "--color-text: #222" in document
+    assert "<a>&lt;T&gt;</a><b>own</b>" in document
+    headers = {name.lower(): value for name, value in shown["headers"].items()}
+    assert "sandbox" in headers["content-security-policy"]
+    assert "allow-same-origin" not in headers["content-security-policy"]
+    assert "allow-scripts" not in headers["content-security-policy"]
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["x-robots-tag"].startswith("noindex")
+    assert shown["cookies"] == []
+    for wrong in (path[:-1], path.replace(".1.", ".2."), "/api/previews/x", "/api/previews/" + "9" * 200):
+        refusal(invoke_app(app, with_request(complete_event(EVENTS / "api/sites"), f"GET {wrong}")), 404, "NOT_FOUND")
+    later = system_clock() + timedelta(hours=1, seconds=1)
+    with pytest.raises(NotFound, match="expired"):
+        show_preview(path.rpartition("/")[2], deps=preview_deps(), now=later)
+
+
+# ---- what people send ------------------------------------------------------------------------------------------------
+
+
+def test_what_pages_must_not_contain_is_taken_out_and_named(app: ModuleType, ada: Person) -> None:
+    site = create_site(app, ada)
+    body = {
+        "path": "/",
+        "title": "A",
+        "blocks": [block("a", '<p onclick="mark()">a</p>', css="@import 'x';p{color:red}")],
+    }
+    saved = success_data(call(app, ada, f"POST /api/sites/{site['id']}/pages", body))
+    assert saved["page"]["blocks"][0]["html"] == "<p>a</p>"
+    assert saved["removed"] == [
+        {"block_id": "a", "what": "onclick of <p>", "where": "html"},
+        {"block_id": "a", "what": "@import", "where": "css"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"path": "/A"}, "path"),
+        ({"path": "about"}, "path"),
+        ({"path": "/a/../b"}, "path"),
+        ({"path": "/assets/a"}, "path"),
+        ({"blocks": [{"id": "a"}, {"id": "a"}]}, "blocks.0.id"),
+        ({"blocks": [{"js": "mark()"}]}, "blocks.0.js"),
+        ({"blocks": [{"kind": "component"}]}, "blocks.0.component_id"),
+        ({"blocks": [{"parameters": {"a": "b"}}]}, "blocks.0.kind"),
+        ({"blocks": [{"html": '<img src="asset:ast_01ARZ3NDEKTSV4RRFFQ69G5FAV">'}]}, "blocks.0"),
+        ({"seo": {"image_asset_id": "ast_01ARZ3NDEKTSV4RRFFQ69G5FAV"}}, "seo.image_asset_id"),
+        ({"blocks": [{"html": "a" * 99_999, "id": f"b{n}"} for n in range(4)]}, "blocks"),
+        ({"language": "english!"}, "language"),
+    ],
+)
+def test_a_page_that_cannot_be_stored_is_refused(
+    app: ModuleType, ada: Person, fields: dict[str, Any], path: str
+) -> None:
+    site = create_site(app, ada)
+    refused = call(app, ada, f"POST /api/sites/{site['id']}/pages", {"path": "/", "title": "A", **fields})
+    assert path in [each["path"] for each in refusal(refused, 422, "VALIDATION_FAILED")["details"]["fields"]]
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"slug": "www"}, "slug"),
+        ({"slug": "Atlas"}, "slug"),
+        ({"slug": "a--b"}, "slug"),
+        ({"domain": "not a domain"}, "domain"),
+        ({"domain": "10.0.0.1"}, "domain"),
+        ({"theme": {"color-text": "red;} p{color:blue"}}, "theme.color-text"),
+        ({"settings": {"redirects": [{"path": "/a", "to": "javascript:mark()"}]}}, "settings.redirects.0.to"),
+        ({"settings": {"favicon_asset_id": "ast_01ARZ3NDEKTSV4RRFFQ69G5FAV"}}, "settings.favicon_asset_id"),
+    ],
+)
+def test_a_site_that_cannot_be_stored_is_refused(
+    app: ModuleType, ada: Person, fields: dict[str, Any], path: str
+) -> None:
+    refused = call(app, ada, "POST /api/sites", {"name": "A", "slug": "atlas", **fields})
+    assert path in [each["path"] for each in refusal(refused, 422, "VALIDATION_FAILED")["details"]["fields"]]
+
+
+def test_scripts_and_foreign_hosts_need_a_tier_that_includes_them(app: ModuleType, ada: Person) -> None:
+    for settings in ({"scripts": True}, {"allowed_hosts": ["img.example.org"]}):
+        refused = call(app, ada, "POST /api/sites", {"name": "A", "slug": "atlas", "settings": settings})
+        assert refusal(refused, 402, "PAYMENT_REQUIRED")["details"]["tiers"]
+    set_tier(ada.workspace_id, "starter@1")
+    settings = {"scripts": True, "allowed_hosts": ["img.example.org"]}
+    site = create_site(app, ada, settings=settings)
+    html = '<img src="https://img.example.org/a.png" alt="">'
+    page = create_page(app, ada, site, "/", block("a", html, js="document.title = 'mark'"))
+    assert page["blocks"][0]["html"] == html
+    preview = success_data(call(app, ada, f"POST {path_of(page)}/preview", {}))
+    path = preview["url"].removeprefix(PUBLIC_URL)
+    shown = invoke_app(app, with_request(complete_event(EVENTS / "api/sites"), f"GET {path}"))
+    policy = shown["headers"]["Content-Security-Policy"]
+    assert policy.endswith("sandbox allow-scripts")
+    assert "https://img.example.org" in policy
+
+
+# ---- two clients at once ---------------------------------------------------------------------------------------------
+
+
+def test_two_clients_at_once_lose_no_word(app: ModuleType, ada: Person) -> None:
+    """Each of several clients changes a block of its own, all from the same version, at the same time."""
+    ids = [f"b{number}" for number in range(6)]
+    page = create_page(app, ada, create_site(app, ada), "/", *(block(id, f"<p>{id}</p>") for id in ids))
+
+    def write(id: str) -> int:
+        blocks = [{**each, "html": f"<p>{id} new</p>"} if each["id"] == id else each for each in page["blocks"]]
+        return int(save(app, ada, page, blocks=blocks)["statusCode"])
+
+    with ThreadPoolExecutor(len(ids)) as pool:
+        statuses = list(pool.map(write, ids))
+    assert statuses == [200] * len(ids)
+    found = success_data(call(app, ada, f"GET {path_of(page)}"))["page"]
+    assert [each["html"] for each in found["blocks"]] == [f"<p>{id} new</p>" for id in ids]
+    assert found["version"] == 1 + len(ids)
+
+
+def test_a_part_is_either_used_or_removed(app: ModuleType, ada: Person) -> None:
+    """A page begins to use a part while somebody removes it."""
+    site = create_site(app, ada)
+    for number in range(4):
+        part = success_data(call(app, ada, "POST /api/components", {"name": "A", "html": "<p>a</p>"}))["part"]
+        body = {"path": f"/p{number}", "title": "A", "blocks": [{"kind": "component", "component_id": part["id"]}]}
+        with ThreadPoolExecutor(2) as pool:
+            used = pool.submit(call, app, ada, f"POST /api/sites/{site['id']}/pages", body)
+            removed = pool.submit(call, app, ada, f"DELETE /api/components/{part['id']}")
+        statuses = (used.result()["statusCode"], removed.result()["statusCode"])
+        assert statuses in ((201, 409), (422, 204))
+
+
+def test_a_path_is_of_one_page_also_while_its_published_version_has_it(app: ModuleType, ada: Person) -> None:
+    site = create_site(app, ada)
+    page = create_page(app, ada, site, "/about")
+    call(app, ada, f"POST {path_of(page)}/publish", {})
+    page = success_data(save(app, ada, page, path="/company"))["page"]
+    body = {"path": "/about", "title": "B"}
+    refused = call(app, ada, f"POST /api/sites/{site['id']}/pages", body)
+    assert refusal(refused, 422, "VALIDATION_FAILED")["details"]["fields"][0]["path"] == "path"
+    call(app, ada, f"POST {path_of(page)}/publish", {})
+    assert call(app, ada, f"POST /api/sites/{site['id']}/pages", body)["statusCode"] == 201
+    with ThreadPoolExecutor(4) as pool:
+        bodies = [{"path": "/same", "title": str(number)} for number in range(4)]
+        answers = list(pool.map(lambda each: call(app, ada, f"POST /api/sites/{site['id']}/pages", each), bodies))
+    assert sorted(each["statusCode"] for each in answers) == [201, 422, 422, 422]

@@ -29,7 +29,7 @@ from atelier.sites.version_schemas import (
     DiffQuery,
     PageDiffView,
     PreviewRequest,
-    PreviewView,
+    PagePreviewView,
     diff_view,
     preview_view,
 )
@@ -195,7 +195,9 @@ def get_diff(request: Request[Empty]) -> Response:
     return Response(diff_view(diff_pages(before.content, after.content), before.number, after.number))
 
 
-@api.route("POST", f"{PAGE}/preview", permission="sites.read", body=PreviewRequest, answer=PreviewView, errors=(404,))
+@api.route(
+    "POST", f"{PAGE}/preview", permission="sites.read", body=PreviewRequest, answer=PagePreviewView, errors=(404,)
+)
 def post_preview(request: Request[PreviewRequest]) -> Response:
     """Sign an address that shows a version of the page for an hour, to whoever has it."""
     preview = create_preview(*page_of(request), request.body.version, deps=preview_deps(), now=request.now)

@@ -30,6 +30,7 @@ from atelier.events.catalogue import (
     WorkspaceChanged,
     payload,
 )
+from atelier.events.site_events import CommentMention
 from atelier.events.workshop_events import EnrolmentChange, WorkshopChange
 from infra.openapi import EVENTS_TARGET, TARGET, render_events
 
@@ -50,6 +51,7 @@ EXAMPLES: list[Event] = [
     DrillEnded("drl_A", "bak_B", "passed", 0, 100, 3, 4, AT),
     WebhookEndpointDisabled("wsp_A", "whe_B", "failing", AT, AT),
     CleanUpFinished(AT, "act", 1, 0, 2, 1, 0, 4, AT),
+    CommentMention("wsp_A", "sit_B", "pag_C", "cmt_D", "usr_E", "usr_F", AT),
     WorkshopChange("wsp_A", "wks_B", "scheduled", 2, "Light in film", AT, AT),
     EnrolmentChange("wsp_A", "wks_B", "enr_C", "usr_D", "enrolled", "Light in film", AT, 0, AT),
     UpdatePublished("upd_A", "news", "segment", AT),

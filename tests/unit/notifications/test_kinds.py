@@ -61,6 +61,12 @@ def test_only_a_generation_that_failed_after_a_long_wait_notifies() -> None:
         ("credits.low", {"credits": 9, "threshold": 10}, KIND.CREDITS_LOW, "/credits"),
         ("credits.granted", {"credits": 9, "grant_source": "admin"}, KIND.CREDITS_GRANTED, "/credits"),
         ("provider_key.refused", {"provider": "fal", "key_id": "key_1"}, KIND.PROVIDER_KEY_REFUSED, "/providers/fal"),
+        (
+            "comment.mentioned",
+            {"site_id": "sit_1", "page_id": "pag_1", "user_id": "usr_1"},
+            KIND.MENTIONED,
+            "/sites/sit_1/pages/pag_1#comments",
+        ),
         ("webhook_endpoint.disabled", {"endpoint_id": "whe_1"}, KIND.WEBHOOK_ENDPOINT_DISABLED, "/webhooks"),
         ("workshop.reminder", WORKSHOP, KIND.WORKSHOP_REMINDER, "/workshops/wks_1"),
         ("workshop.offered", WORKSHOP, KIND.WORKSHOP_OFFER, "/workshops/wks_1"),

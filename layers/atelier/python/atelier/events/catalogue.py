@@ -18,6 +18,7 @@ from atelier.dataclass import dataclass
 from atelier.events.deployment_events import DeploymentChange, IntegrationRefused
 from atelier.events.event import Event, Instant, Workspace
 from atelier.events.limits import CreditsGranted, CreditsLow, QuotaThresholdReached
+from atelier.events.site_events import CommentMention
 from atelier.events.workshop_events import EnrolmentChange, WorkshopChange
 
 Scalar = str | int | None
@@ -423,6 +424,7 @@ EVENTS: tuple[type[Event], ...] = (
     DrillEnded,
     WebhookEndpointDisabled,
     CleanUpFinished,
+    CommentMention,
     WorkshopChange,
     EnrolmentChange,
     UpdatePublished,

@@ -56,6 +56,8 @@ KINDS: dict[NotificationKind, KindFacts] = {
     NotificationKind.PROVIDER_KEY_REFUSED: KindFacts(Role.ADMIN, frozenset({IN_APP, EMAIL}), is_action_item=True),
     NotificationKind.WEBHOOK_ENDPOINT_DISABLED: KindFacts(Role.ADMIN, frozenset({IN_APP, EMAIL}), is_action_item=True),
     NotificationKind.DEPLOYMENT_ENDED: KindFacts(Audience.CREATOR, frozenset({IN_APP})),
+    NotificationKind.MENTIONED: KindFacts(Audience.CREATOR, frozenset({IN_APP})),
+    NotificationKind.DEPLOYMENT_ENDED: KindFacts(Audience.CREATOR, frozenset({IN_APP}), is_offered=False),
     # Mails about news are for those who have asked for them.
     NotificationKind.UPDATE: KindFacts(Audience.CHOSEN, frozenset({IN_APP})),
 }
@@ -70,8 +72,8 @@ def is_on(preferences: Preferences, kind: NotificationKind, channel: Channel) ->
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A notification before it is known who gets it. facts: for the texts. path: of Studio, where it leads; None =
-    nowhere. of: the user whom CREATOR means, or the invitation by which INVITED is found. once: a
-    fact of which a person is notified once in a day (UTC), however many events tell it."""
+    nowhere. of: the user whom CREATOR means (who has ordered it, or is meant by it), or the invitation by which INVITED
+    is found. once: a fact of which a person is notified once in a day (UTC), however many events tell it."""
 
     kind: NotificationKind
     facts: Mapping[str, Fact]
@@ -163,6 +165,9 @@ def _disabled_endpoint(_data: Mapping[str, Any], _at: str) -> Draft:
 
 def _ended_deployment(data: Mapping[str, Any], _at: str) -> Draft:
     return Draft(NotificationKind.DEPLOYMENT_ENDED, {}, f"/deployments/{data['deployment_id']}", str(data["user_id"]))
+def _mentioned(data: Mapping[str, Any], _at: str) -> Draft:
+    path = f"/sites/{data['site_id']}/pages/{data['page_id']}#comments"
+    return Draft(NotificationKind.MENTIONED, {}, path, str(data["user_id"]))
 
 
 _MAKERS: dict[str, Callable[[Mapping[str, Any], str], Draft | ItemDone | None]] = {
@@ -185,5 +190,6 @@ _MAKERS: dict[str, Callable[[Mapping[str, Any], str], Draft | ItemDone | None]] 
     "webhook_endpoint.disabled": _disabled_endpoint,
     "deployment.live": _ended_deployment,
     "deployment.failed": _ended_deployment,
+    "comment.mentioned": _mentioned,
 }
 NOTIFYING_TYPES = frozenset(_MAKERS)

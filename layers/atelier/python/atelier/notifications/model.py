@@ -33,6 +33,7 @@ class NotificationKind(StrEnum):
     CREDITS_GRANTED = "credits_granted"
     PROVIDER_KEY_REFUSED = "provider_key_refused"
     WEBHOOK_ENDPOINT_DISABLED = "webhook_endpoint_disabled"
+    MENTIONED = "mentioned"
     DEPLOYMENT_ENDED = "deployment_ended"
     WORKSHOP_REMINDER = "workshop_reminder"
     WORKSHOP_OFFER = "workshop_offer"

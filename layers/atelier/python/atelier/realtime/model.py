@@ -22,6 +22,7 @@ PLATFORM_FEED = "platform"
 EVENT_PERMISSIONS = {
     "asset": "assets.read",
     "budget": "budgets.read",
+    "comment": "sites.read",
     "credits": "credits.read",
     "deployment": "sites.read",
     "generation": "generations.read",

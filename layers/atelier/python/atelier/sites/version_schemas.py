@@ -53,7 +53,7 @@ class PreviewRequest(LazyModel):
     version: Version | None = None
 
 
-class PreviewView(LazyModel):
+class PagePreviewView(LazyModel):
     """A signed address, which shows one version of the page until it expires."""
 
     url: str
@@ -73,5 +73,5 @@ def diff_view(diff: PageDiff, before: int, after: int) -> PageDiffView:
     )
 
 
-def preview_view(preview: Preview) -> PreviewView:
-    return PreviewView(url=preview.url, version=preview.version, expires_at=preview.expires_at)
+def preview_view(preview: Preview) -> PagePreviewView:
+    return PagePreviewView(url=preview.url, version=preview.version, expires_at=preview.expires_at)
