@@ -117,9 +117,15 @@ def test_what_only_one_side_changed_is_merged_and_the_rest_is_a_conflict(app: Mo
     assert (details["blocks"], details["fields"]) == (["a"], ["title"])
     assert (details["base_version"], details["current_version"]) == (1, 3)
     assert [details[side]["blocks"][0]["html"] for side in ("theirs", "mine")] == ["<p>ONE</p>", "<p>1</p>"]
+    # Who has seen both decides; what the other one did elsewhere stays.
+    decided = save(app, ada, page, title="Begin", blocks=[{**first, "html": "<p>1</p>"}, second], resolved_version=3)
+    found = success_data(decided)["page"]
+    assert ([each["html"] for each in found["blocks"]], found["title"]) == (["<p>1</p>", "<p>TWO</p>"], "Begin")
+    refusal(save(app, ada, page, title="Other", resolved_version=3), 409, "CONFLICT")
+    success_data(save(app, ada, {**page, "version": 4}, title="Start", blocks=mine["page"]["blocks"]))
     # The same request once more changes nothing.
     again = success_data(save(app, ada, page, title="Start", blocks=[first, {**second, "html": "<p>TWO</p>"}]))
-    assert again["page"]["version"] == 3
+    assert again["page"]["version"] == 5
 
 
 def test_a_slug_is_unique_until_it_is_freed(app: ModuleType, ada: Person) -> None:

@@ -28,8 +28,8 @@ from atelier.sites.save_page import (
 from atelier.sites.version_schemas import (
     DiffQuery,
     PageDiffView,
-    PreviewRequest,
     PagePreviewView,
+    PreviewRequest,
     diff_view,
     preview_view,
 )

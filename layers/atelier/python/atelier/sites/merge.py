@@ -34,23 +34,28 @@ class _Conflicting(Exception):
     """Both sides changed one value."""
 
 
-def merge_contents(base: PageContent, theirs: PageContent, mine: PageContent) -> PageContent | MergeConflict:
-    """The page with the changes of both sides, or what they disagree about."""
+def merge_contents(
+    base: PageContent, theirs: PageContent, mine: PageContent, *, mine_wins: bool = False
+) -> PageContent | MergeConflict:
+    """The page with the changes of both sides, or what they disagree about. mine_wins: somebody has seen both and
+    decided, so what they disagree about is as in `mine`."""
     fields = list[str]()
 
     def pick(name: str, get: Callable[[PageContent], ValueT]) -> ValueT:
         try:
             return _pick(get(base), get(theirs), get(mine))
         except _Conflicting:
-            fields.append(name)
-            return get(theirs)
+            if not mine_wins:
+                fields.append(name)
+            return get(mine)
 
     path, title = pick("path", lambda each: each.path), pick("title", lambda each: each.title)
     language = pick("language", lambda each: each.language)
     seo = Seo(**{name: pick(f"seo.{name}", _seo_field(name)) for name in SEO_FIELDS})
 
-    blocks, touched = _merge_blocks(base.blocks, theirs.blocks, mine.blocks)
-    order, moved = _merge_order([_ids(each.blocks) for each in (base, theirs, mine)], blocks.keys())
+    blocks, touched = _merge_blocks(base.blocks, theirs.blocks, mine.blocks, mine_wins=mine_wins)
+    orders = [_ids(each.blocks) for each in (base, theirs, mine)]
+    order, moved = _merge_order(orders, blocks.keys(), mine_wins=mine_wins)
     if fields or touched or moved:
         return MergeConflict(tuple(touched), tuple(fields), tuple(moved))
     return PageContent(path, title, tuple(blocks[id] for id in order), seo, language)
@@ -84,7 +89,7 @@ def _ids(blocks: Iterable[Block]) -> list[str]:
 
 
 def _merge_blocks(
-    base: Sequence[Block], theirs: Sequence[Block], mine: Sequence[Block]
+    base: Sequence[Block], theirs: Sequence[Block], mine: Sequence[Block], *, mine_wins: bool
 ) -> tuple[dict[str, Block], list[str]]:
     """The blocks that stay, by id, and the ids of those that both sides changed. A block that one side removed and the
     other one left as it was is gone; None stands for a block that a side does not have."""
@@ -94,14 +99,17 @@ def _merge_blocks(
         try:
             block = _pick(*(side.get(id) for side in sides))
         except _Conflicting:
-            touched.append(id)
-            continue
+            block = sides[2].get(id)
+            if not mine_wins:
+                touched.append(id)
         if block is not None:
             merged[id] = block
     return merged, touched
 
 
-def _merge_order(orders: Sequence[Sequence[str]], kept: Iterable[str]) -> tuple[list[str], list[str]]:
+def _merge_order(
+    orders: Sequence[Sequence[str]], kept: Iterable[str], *, mine_wins: bool
+) -> tuple[list[str], list[str]]:
     """The order of the blocks `kept`, and the ids of those that both sides moved to different places.
 
     Blocks that neither side moved or inserted keep their order. Between two of them stand the runs of blocks that the
@@ -115,8 +123,9 @@ def _merge_order(orders: Sequence[Sequence[str]], kept: Iterable[str]) -> tuple[
         old = new  # Both moved the same blocks to the same places.
     moved_by_them, moved_by_me = _moved(old, new), _moved(old, own)
     both = moved_by_them & moved_by_me
-    if both:
+    if both and not mine_wins:
         return [], [id for id in old if id in both]
+    moved_by_them -= both
 
     stable = [id for id in old if id not in moved_by_them | moved_by_me]
     in_both = set(theirs) & set(mine) - common

@@ -26,6 +26,8 @@ BUSY, TRIES_MAX = "The page is changing quickly. Try again.", 20
 @dataclass(frozen=True, slots=True)
 class PageEdit:
     """What a verified caller saves. base_version: the version that the content was made from; None = a new page.
+    resolved_version: the newest version that the author has seen beside it, and decided; conflicts with it are as in the
+    content.
     generation_id: the generation that wrote it."""
 
     workspace_id: str
@@ -34,6 +36,7 @@ class PageEdit:
     content: PageContent
     note: str = ""
     base_version: int | None = None
+    resolved_version: int | None = None
     generation_id: str | None = None
     idempotency_key: str | None = None
 
@@ -87,7 +90,7 @@ def save_page(page_id: str, edit: PageEdit, *, deps: SiteDeps, now: datetime) ->
 
     def attempt() -> SavedPage:
         head = deps.pages.head(edit.workspace_id, edit.site_id, page_id)
-        merged, is_merged, newest = _merge(head, content, edit.base_version, deps=deps, now=now)
+        merged, is_merged, newest = _merge(head, content, edit, deps=deps, now=now)
         if newest is not None and newest.content == merged:
             # The same request once more, or nothing that others have not done.
             return SavedPage(page_of(head, newest), removed, is_merged=True)
@@ -204,10 +207,11 @@ def part_gone() -> ValidationFailed:
 
 
 def _merge(
-    head: PageHead, mine: PageContent, base_version: int | None, *, deps: SiteDeps, now: datetime
+    head: PageHead, mine: PageContent, edit: PageEdit, *, deps: SiteDeps, now: datetime
 ) -> tuple[PageContent, bool, PageVersion | None]:
     """What is to be stored, whether it has changes of others, and the newest version, if it was read. Raises
     Conflict."""
+    base_version, is_decided = edit.base_version, edit.resolved_version == head.version
     if base_version == head.version:
         return mine, False, None
     if base_version is None or not 1 <= base_version <= head.version:
@@ -217,10 +221,10 @@ def _merge(
     if theirs is None:
         raise StalePage
     base = read(head.workspace_id, head.id, base_version, now)
-    if base is None:
-        found: PageContent | MergeConflict = MergeConflict(tuple(block.id for block in mine.blocks))
+    if base is not None:
+        found = merge_contents(base.content, theirs.content, mine, mine_wins=is_decided)
     else:
-        found = merge_contents(base.content, theirs.content, mine)
+        found = mine if is_decided else MergeConflict(tuple(block.id for block in mine.blocks))
     if isinstance(found, PageContent):
         return found, True, theirs
     raise Conflict(

@@ -221,13 +221,16 @@ class PageRequest(LazyModel):
 
 
 class ChangePageRequest(PageRequest):
-    """A whole page as it shall be. `base_version`: the version that it was made from."""
+    """A whole page as it shall be. `base_version`: the version that it was made from. `resolved_version`: after a
+    conflict, the version that you have seen beside yours; what you both changed is then as you send it."""
 
     base_version: Version
+    resolved_version: Version | None = None
 
     def changed(self, workspace_id: str, site_id: str, user_id: str) -> PageEdit:
         """The page to store."""
-        return replace(self.edit(workspace_id, site_id, user_id, None), base_version=self.base_version)
+        made = self.edit(workspace_id, site_id, user_id, None)
+        return replace(made, base_version=self.base_version, resolved_version=self.resolved_version)
 
 
 class RestoreVersionRequest(LazyModel):
