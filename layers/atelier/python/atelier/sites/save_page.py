@@ -26,9 +26,8 @@ BUSY, TRIES_MAX = "The page is changing quickly. Try again.", 20
 @dataclass(frozen=True, slots=True)
 class PageEdit:
     """What a verified caller saves. base_version: the version that the content was made from; None = a new page.
-    resolved_version: the newest version that the author has seen beside it, and decided; conflicts with it are as in the
-    content.
-    generation_id: the generation that wrote it."""
+    resolved_version: the newest version that the author has seen beside it, and decided; conflicts with it are as in
+    the content. generation_id: the generation that wrote it."""
 
     workspace_id: str
     site_id: str
