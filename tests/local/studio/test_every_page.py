@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +92,19 @@ def _furnish(account: AccountClient) -> dict[str, str]:
     post("/api/integrations", {"kind": "netlify", "name": MARKER, "credentials": "a token of nobody"})
     return {
         "workshop": workshop_id,
+    part = post("/api/sections", {"name": MARKER, "html": "<p>{{ a }}</p>", "parameters": [{"name": "a"}]})["part"]
+    site = post("/api/sites", {"name": MARKER, "slug": f"every-page-{uuid.uuid4().hex[:12]}"})["site"]
+    blocks = [{"id": "a", "html": f"<p>{MARKER}</p>"}, {"kind": "component", "component_id": part["id"]}]
+    written = {"path": "/", "title": MARKER, "blocks": blocks}
+    site_page = post(f"/api/sites/{site['id']}/pages", written)["page"]
+    page_path = f"/api/sites/{site['id']}/pages/{site_page['id']}"
+    second = {**written, "blocks": blocks[:1], "base_version": 1, "note": MARKER}
+    assert account.http.put(page_path, json=second).status_code == 200
+    post(f"{page_path}/comments", {"body": MARKER, "block_id": "a"})
+    return {
+        "site": site["id"],
+        "page": site_page["id"],
+        "part": part["id"],
         "webhook": webhook,
         "site": site,
         "deployment": post("/api/deployments", {"site_id": site})["deployment"]["id"],

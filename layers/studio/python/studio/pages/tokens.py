@@ -29,6 +29,7 @@ PERMISSIONS = (
         "api-keys.read",
         "api-keys.manage",
         "sites.read",
+        "sites.comment",
         "sites.edit",
         "sites.publish",
         "webhooks.read",
