@@ -255,7 +255,7 @@ def test_a_workspace_is_shown_with_tier_quotas_and_members(app: ModuleType, ada:
     assert [member["user_id"] for member in found["members"]] == [bob.user_id, eve.user_id]
     assert (found["owner_id"], found["tier"]) == (bob.user_id, "pro@1")
     used = {quota["name"]: quota["used"] for quota in found["quotas"]}
-    assert used == {"storage_bytes": 0, "projects": 0, "members": 2, "api_calls": 0}
+    assert used == {"storage_bytes": 0, "projects": 0, "members": 2, "sites": 0, "api_calls": 0}
     personal = success_data(call(app, ada, f"GET /api/admin/workspaces/{bob.workspace_id}"))
     assert (personal["workspace"]["kind"], personal["members"]) == ("personal", [])
     missing = call(app, ada, f"GET /api/admin/workspaces/{new_id('wsp', system_clock())}")

@@ -269,6 +269,7 @@ def test_usage_shows_each_quota_and_its_use(app: ModuleType, ada: Person, eve: P
         {"name": "storage_bytes", "limit": 50_000_000_000, "used": 0},
         {"name": "projects", "limit": 200, "used": 1},
         {"name": "members", "limit": 3, "used": 2},
+        {"name": "sites", "limit": 10, "used": 0},
         {"name": "api_calls", "limit": 500_000, "used": 0},
     ]
 

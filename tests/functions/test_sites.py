@@ -6,6 +6,7 @@ import base64
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from types import ModuleType
 from typing import Any
@@ -13,12 +14,19 @@ from typing import Any
 import pytest
 
 from atelier.adapters.aws.clients import client
-from atelier.adapters.aws.dynamodb.sites.items import PageVersionItem, version_key
+from atelier.adapters.aws.dynamodb.sites.items import (
+    PageItem,
+    PageVersionItem,
+    page_item,
+    version_item,
+    version_key,
+)
 from atelier.catalogue.catalogue import document
 from atelier.clock import system_clock
 from atelier.errors import NotFound
 from atelier.ids import new_id
 from atelier.sites.collect import collect_published
+from atelier.sites.model import Block, BlockKind, PageContent, PageHead, PageVersion
 from atelier.sites.preview import show_preview
 from atelier.wiring.sites import preview_deps, site_deps
 from tests.functions.conftest import PUBLIC_URL, AwsResources
@@ -484,3 +492,17 @@ def test_a_path_is_of_one_page_also_while_its_published_version_has_it(app: Modu
         bodies = [{"path": "/same", "title": str(number)} for number in range(4)]
         answers = list(pool.map(lambda each: call(app, ada, f"POST /api/sites/{site['id']}/pages", each), bodies))
     assert sorted(each["statusCode"] for each in answers) == [201, 422, 422, 422]
+
+
+def test_a_site_of_a_thousand_pages_is_collected(app: ModuleType, ada: Person) -> None:
+    site, now = create_site(app, ada), system_clock()
+    with PageItem.batch_write() as heads, PageVersionItem.batch_write() as versions:
+        for number in range(1000):
+            page_id, path = new_id("pag", now), f"/p{number}"
+            content = PageContent(path, path, (Block("a", BlockKind.HTML, "<p>a</p>"),))
+            head = PageHead(page_id, ada.workspace_id, site["id"], path, path, 1, 2, now, now, ada.user_id)
+            published = replace(head, published_version=1, published_path=path, was_published=True)
+            heads.save(page_item(published))
+            versions.save(version_item(ada.workspace_id, PageVersion(page_id, 1, content, ada.user_id, now)))
+    found = collect_published(site_deps(), ada.workspace_id, site["id"])
+    assert [page.content.path for page in found.pages] == sorted(f"/p{number}" for number in range(1000))

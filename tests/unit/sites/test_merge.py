@@ -123,3 +123,17 @@ def test_fields_are_merged_one_by_one() -> None:
     assert merge_contents(BASE, theirs, replace(BASE, title="Begin", seo=Seo(title="Atlas"))) == MergeConflict(
         fields=("title",)
     )
+
+
+@given(st.data())
+@settings(max_examples=300, deadline=None)
+def test_who_has_seen_both_decides_and_loses_nothing_else(data: st.DataObject) -> None:
+    theirs, mine = data.draw(edits("theirs", IDS)), data.draw(edits("mine", IDS))
+    merged = merge_contents(BASE, theirs, mine, mine_wins=True)
+    assert isinstance(merged, PageContent)
+    found = {each.id: each for each in merged.blocks}
+    old, here, there = ({each.id: each for each in side.blocks} for side in (BASE, mine, theirs))
+    assert len(found) == len(merged.blocks)
+    for id in {*old, *here, *there}:
+        is_mine = here.get(id) != old.get(id)
+        assert found.get(id) == (here if is_mine else there).get(id)

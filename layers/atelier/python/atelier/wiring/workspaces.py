@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache, partial
 
 from atelier.adapters.aws.dynamodb.request_rates import DynamoRequestRates
+from atelier.adapters.aws.dynamodb.usage import SITES, read_usage
 from atelier.adapters.aws.dynamodb.workspaces.invitations import DynamoInvitations
 from atelier.adapters.aws.dynamodb.workspaces.members import DynamoMembers
 from atelier.adapters.aws.dynamodb.workspaces.store import DynamoWorkspaces
@@ -81,6 +82,7 @@ def usage_deps() -> UsageDeps:
             "storage_bytes": lambda workspace_id, now: stored_bytes(workspace_id, assets=assets(), wallets=wallets()),
             "projects": lambda workspace_id, now: projects().count(workspace_id),
             "members": lambda workspace_id, now: workspaces().profile(workspace_id).members,
+            "sites": lambda workspace_id, now: read_usage(workspace_id, SITES).used,
             "api_calls": lambda workspace_id, now: call_counters().used(workspace_id, month_of_calls(now)),
         },
         quota_of,

@@ -211,7 +211,7 @@ class InvitationList(LazyModel):
 class QuotaUsageView(LazyModel):
     """One quota of the workspace's tier."""
 
-    name: Literal["storage_bytes", "projects", "members", "api_calls"]
+    name: Literal["storage_bytes", "projects", "members", "sites", "api_calls"]
     limit: int
     used: int
 

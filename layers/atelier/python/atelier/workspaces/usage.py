@@ -28,7 +28,7 @@ class QuotaUsage:
 
 
 def read_usage(workspace_id: str, *, deps: UsageDeps, now: datetime) -> list[QuotaUsage]:
-    """The quotas of a workspace. Stored bytes, projects and members are exact; calls are counted by shares (see
+    """The quotas of a workspace. Stored bytes, projects, members and sites are exact; calls are counted by shares (see
     `identity/api_calls.py`)."""
     return [
         QuotaUsage(name, deps.quota(name, workspace_id, now).limit, count(workspace_id, now))

@@ -17,6 +17,7 @@ LISTED, COMMENTS = 50, 100
 SHOWN_IN_FORM = (402, 403, 409, 422)
 SECTION, COMPONENT = "section", "component"
 REMOVED_SHOWN = 12
+EMPTY_BLOCK: Json = {"html": "", "css": "", "component_id": None, "parameters": {}}
 
 
 def show_sites(visit: Visit) -> Response:
@@ -206,7 +207,8 @@ def show_parts(visit: Visit) -> Response:
 def show_new_part(visit: Visit) -> Response:
     """The form for a new component or section."""
     kind = SECTION if visit.query.get("kind") == SECTION else COMPONENT
-    part: Json = {"name": "", "html": "", "css": "", "category": "", "parameters": [], "kind": kind}
+    part: Json = {"id": "", "version": 0, "name": "", "html": "", "css": "", "category": "", "parameters": []}
+    part["kind"] = kind
     return visit.page("site_part.html", part=part, uses=[], errors={}, error=None)
 
 
@@ -217,7 +219,7 @@ def create_part(visit: Visit) -> Response:
     try:
         made = visit.api.call("POST", f"/api/{kind}s", body, headers={"Idempotency-Key": visit.form_key}).data["part"]
     except ApiError as error:
-        return _part_again(visit, {**body, "kind": kind}, error)
+        return _part_again(visit, {"id": "", "version": 0, **body, "kind": kind}, error)
     return visit.go(f"/site-parts/{made['id']}")
 
 
@@ -285,13 +287,13 @@ def _editor(
     return visit.page(
         "site_page.html",
         status=status,
-        page=page,
+        page={"resolved_version": 0, **page, "blocks": [{**EMPTY_BLOCK, **block} for block in page["blocks"]]},
         replies=replies,
         parts=parts,
         error=error,
         errors=_errors(error) if error else {},
         conflict=details,
-        theirs=theirs,
+        theirs={id: {**EMPTY_BLOCK, **block} for id, block in theirs.items()},
         is_unsaved=is_unsaved,
         kept=[json.dumps(_rest(block), separators=(",", ":")) for block in page["blocks"]],
         removed=visit.query.getlist("removed"),

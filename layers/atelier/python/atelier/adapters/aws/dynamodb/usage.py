@@ -1,6 +1,7 @@
 """How much a workspace has of what its tier limits, in the library's table.
 
     pk wsp_…  sk usage#projects     projects that are not archived
+    pk wsp_…  sk usage#sites        sites
     pk wsp_…  sk usage#storage      bytes of stored files, beside those that the wallet counts (`delivered_bytes`)
 
 A counter changes in the transaction of what it counts. What a workspace had before there were counters is added once,
@@ -18,7 +19,7 @@ from pynamodb.expressions.update import Action
 from atelier.adapters.aws.dynamodb import CONFLICT_CODES, Item, ItemAddress, Transaction, conditional
 from atelier.dataclass import dataclass
 
-PROJECTS, STORAGE = "projects", "storage"
+PROJECTS, STORAGE, SITES = "projects", "storage", "sites"
 # The name of a counter's part of a transaction.
 USAGE_PART = "usage"
 

@@ -22,13 +22,12 @@ from atelier.adapters.aws.dynamodb.sites.items import (
     site_of,
 )
 from atelier.adapters.aws.dynamodb.sites.pages import DynamoPages
-from atelier.adapters.aws.dynamodb.usage import USAGE_PART, UsageItem, complete_usage, put_usage, read_usage
+from atelier.adapters.aws.dynamodb.usage import SITES, USAGE_PART, UsageItem, complete_usage, put_usage, read_usage
 from atelier.audit_log.model import AuditEvent
 from atelier.errors import NotFound
 from atelier.sites.model import Site
 from atelier.sites.ports import DomainTaken, SiteExists, SitePage, SitesFull, SiteSlugTaken, StaleSite
 
-SITES = "sites"
 BUSY, TRIES_MAX = "The sites are busy. Try again.", 20
 
 
