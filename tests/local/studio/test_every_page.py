@@ -102,6 +102,7 @@ def _furnish(account: AccountClient) -> dict[str, str]:
     assert account.http.put(page_path, json=second).status_code == 200
     post(f"{page_path}/comments", {"body": MARKER, "block_id": "a"})
     return {
+        "workshop": workshop_id,
         "site": site["id"],
         "page": site_page["id"],
         "part": part["id"],
