@@ -87,11 +87,6 @@ def _furnish(account: AccountClient) -> dict[str, str]:
     times = {"starts_at": "2027-09-01T18:00:00+02:00", "ends_at": "2027-09-01T20:00:00+02:00"}
     workshop_id = post("/api/workshops", workshop | times | {"time_zone": "Europe/Berlin"})["workshop"]["id"]
     post(f"/api/workshops/{workshop_id}/schedule", {})
-    slug = f"marker-{asset['id'][-8:].lower()}"
-    site = post("/api/sites", {"name": MARKER, "slug": slug})["site"]["id"]
-    post("/api/integrations", {"kind": "netlify", "name": MARKER, "credentials": "a token of nobody"})
-    return {
-        "workshop": workshop_id,
     part = post("/api/sections", {"name": MARKER, "html": "<p>{{ a }}</p>", "parameters": [{"name": "a"}]})["part"]
     site = post("/api/sites", {"name": MARKER, "slug": f"every-page-{uuid.uuid4().hex[:12]}"})["site"]
     blocks = [{"id": "a", "html": f"<p>{MARKER}</p>"}, {"kind": "component", "component_id": part["id"]}]
@@ -101,6 +96,7 @@ def _furnish(account: AccountClient) -> dict[str, str]:
     second = {**written, "blocks": blocks[:1], "base_version": 1, "note": MARKER}
     assert account.http.put(page_path, json=second).status_code == 200
     post(f"{page_path}/comments", {"body": MARKER, "block_id": "a"})
+    post("/api/integrations", {"kind": "netlify", "name": MARKER, "credentials": "a token of nobody"})
     return {
         "workshop": workshop_id,
         "site": site["id"],

@@ -57,7 +57,6 @@ KINDS: dict[NotificationKind, KindFacts] = {
     NotificationKind.WEBHOOK_ENDPOINT_DISABLED: KindFacts(Role.ADMIN, frozenset({IN_APP, EMAIL}), is_action_item=True),
     NotificationKind.DEPLOYMENT_ENDED: KindFacts(Audience.CREATOR, frozenset({IN_APP})),
     NotificationKind.MENTIONED: KindFacts(Audience.CREATOR, frozenset({IN_APP})),
-    NotificationKind.DEPLOYMENT_ENDED: KindFacts(Audience.CREATOR, frozenset({IN_APP}), is_offered=False),
     # Mails about news are for those who have asked for them.
     NotificationKind.UPDATE: KindFacts(Audience.CHOSEN, frozenset({IN_APP})),
 }
@@ -165,6 +164,8 @@ def _disabled_endpoint(_data: Mapping[str, Any], _at: str) -> Draft:
 
 def _ended_deployment(data: Mapping[str, Any], _at: str) -> Draft:
     return Draft(NotificationKind.DEPLOYMENT_ENDED, {}, f"/deployments/{data['deployment_id']}", str(data["user_id"]))
+
+
 def _mentioned(data: Mapping[str, Any], _at: str) -> Draft:
     path = f"/sites/{data['site_id']}/pages/{data['page_id']}#comments"
     return Draft(NotificationKind.MENTIONED, {}, path, str(data["user_id"]))
