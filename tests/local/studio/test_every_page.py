@@ -103,7 +103,6 @@ def _furnish(account: AccountClient) -> dict[str, str]:
         "page": site_page["id"],
         "part": part["id"],
         "webhook": webhook,
-        "site": site,
         "deployment": post("/api/deployments", {"site_id": site})["deployment"]["id"],
         "delivery": post(f"/api/webhook-endpoints/{webhook}/test", {})["delivery"]["id"],
         "asset": asset["id"],

@@ -32,6 +32,8 @@ PERMISSIONS = (
         "sites.comment",
         "sites.edit",
         "sites.publish",
+        "sites.deploy",
+        "integrations.manage",
         "webhooks.read",
         "webhooks.manage",
         "workshops.enrol",
