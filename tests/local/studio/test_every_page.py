@@ -103,7 +103,7 @@ def _furnish(account: AccountClient) -> dict[str, str]:
         "page": site_page["id"],
         "part": part["id"],
         "webhook": webhook,
-        "deployment": post("/api/deployments", {"site_id": site})["deployment"]["id"],
+        "deployment": post("/api/deployments", {"site_id": site["id"]})["deployment"]["id"],
         "delivery": post(f"/api/webhook-endpoints/{webhook}/test", {})["delivery"]["id"],
         "asset": asset["id"],
         "chart": "cost",
