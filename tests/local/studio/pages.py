@@ -62,6 +62,9 @@ PAGES: Mapping[str, str] = {
     "site_delete": "/sites/{site}/delete",
     "site_page": "/sites/{site}/pages/{page}",
     "site_versions": "/sites/{site}/pages/{page}/versions?version=2",
+    "page_writing": "/sites/{site}/write?page={page}",
+    # A generation that is for no site.
+    "page_writing_result": "/sites/{site}/writings/{generation}",
     "site_parts": "/site-parts",
     "site_part": "/site-parts/{part}",
     "site_part_new": "/site-parts/new?kind=section",
@@ -112,4 +115,9 @@ PAGES: Mapping[str, str] = {
     **ADMIN_PAGES,
 }
 # The status of a page that says what is wrong; all others answer 200.
-STATUSES: Mapping[str, int] = {"oauth_failed": 400, "invitation": 404, **dict.fromkeys(ADMIN_PAGES, 403)}
+STATUSES: Mapping[str, int] = {
+    "oauth_failed": 400,
+    "invitation": 404,
+    "page_writing_result": 404,
+    **dict.fromkeys(ADMIN_PAGES, 403),
+}
