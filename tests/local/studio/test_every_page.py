@@ -96,7 +96,7 @@ def _furnish(account: AccountClient) -> dict[str, str]:
     second = {**written, "blocks": blocks[:1], "base_version": 1, "note": MARKER}
     assert account.http.put(page_path, json=second).status_code == 200
     post(f"{page_path}/comments", {"body": MARKER, "block_id": "a"})
-    post("/api/integrations", {"kind": "netlify", "name": MARKER, "credentials": "a token of nobody"})
+    post("/api/integrations", {"kind": "netlify", "name": MARKER, "credentials": "token-of-nobody"})
     return {
         "workshop": workshop_id,
         "site": site["id"],
