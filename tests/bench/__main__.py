@@ -25,6 +25,7 @@ STANDALONE_ROWS = {
     11: "media_path",
     12: "packages",
     17: "export",
+    18: "site_build",
 }
 STACK_ROWS = (1, 2, 4, 5, 6, 7, 13, 15, 16, 19)
 RESULTS = ROOT / ".bench/results.json"

@@ -253,18 +253,6 @@ class PublishedSites(Protocol):
         ...
 
 
-class DnsRecords(Protocol):
-    """Looks up records of the domain name system."""
-
-    def cname(self, name: str) -> str | None:
-        """What a name is an alias of; None = of nothing. Raises Unavailable."""
-        ...
-
-    def addresses(self, name: str) -> Sequence[str]:
-        """The addresses of a name. Raises Unavailable."""
-        ...
-
-
 def files_by_path(manifest: SiteManifest) -> Mapping[str, SiteFile]:
     """The files of a manifest by their paths."""
     return {file.path: file for file in manifest.files}
