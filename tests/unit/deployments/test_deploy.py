@@ -46,6 +46,14 @@ def test_a_deployment_becomes_live_with_a_log_that_says_how() -> None:
     assert world.host.sites[live.id].keys() >= {"/index.html", "/about/index.html", "/blog/feed.xml"}
 
 
+def test_a_site_without_a_home_page_is_told_so() -> None:
+    world = World(published(*PAGES[1:]))
+    texts = [line.text for line in world.run(world.request()).log]
+    assert "No published page has the path /, so the site's address itself shows no page." in texts
+    with_home = World(published(*PAGES))
+    assert not any("has the path /" in line.text for line in with_home.run(with_home.request()).log)
+
+
 @pytest.mark.parametrize("target", DeploymentTarget)
 def test_one_changed_page_sends_what_it_needs_and_nothing_else(target: DeploymentTarget) -> None:
     world = World(published(*PAGES))

@@ -88,6 +88,8 @@ def build(deployment: SiteDeployment, *, deps: BuildDeps, has_time: Callable[[],
     )
     files.put_manifest(workspace_id, manifest)
     warnings = [f"The library does not have {id}, which pages show." for id in wanted if id not in assets]
+    if published.pages and all(page.content.path != "/" for page in published.pages):
+        warnings.insert(0, "No published page has the path /, so the site's address itself shows no page.")
     return Built(manifest, len(published.pages), store.count, store.bytes, tuple(warnings[:20]))
 
 
