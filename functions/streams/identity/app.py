@@ -16,8 +16,8 @@ from atelier.workspaces.quota_alerts import warn
 
 def handler(event: dict[str, Any], _context: object, clock: Clock = system_clock) -> None:
     """Relay a DynamoDB stream batch with both images. A failure repeats the batch; publishing again is harmless, and
-    the mails that were sent are left out then."""
+    the mails that were sent are left out then. Alerts come last: mails do not wait for them."""
     publish_all(outbox.identity_changes(event["Records"]), events=outbox.publisher)
     request_closings(realtime.closings(event["Records"]), connections=realtime.connections, now=clock())
-    warn(quota_alerts.counted(event["Records"]), deps=quota_alerts.alert_deps, now=clock())
     send_all(mails.addresses(event["Records"]), mails.send_deps())
+    warn(quota_alerts.counted(event["Records"]), deps=quota_alerts.alert_deps, now=clock())
