@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from atelier.adapters.aws.clients import client
+from atelier.adapters.aws.clients import client, session
 from atelier.adapters.aws.quotas import AwsQuotas
 from atelier.clock import system_clock
 from atelier.settings import DeadLetterQueues
@@ -39,6 +39,16 @@ from tests.invoke import load_function
 
 PARTS = ("tables", "queues", "streams", "schedules", "alarms", "quotas")
 DESCRIPTION = "A wallet and its entries differ. Runbook: https://example.com/ledger_drift.md"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def empty_account(emulator: str) -> None:
+    """Delete the tables that earlier tests of this process left. They are many thousands at the end of a long run, and
+    an account at AWS has at most 2,500; what these tests read lists them all."""
+    dynamodb = session().create_client("dynamodb", region_name="us-east-1", endpoint_url=emulator)
+    pages = dynamodb.get_paginator("list_tables").paginate()
+    for name in [name for page in pages for name in page["TableNames"]]:
+        dynamodb.delete_table(TableName=name)
 
 
 @pytest.fixture
