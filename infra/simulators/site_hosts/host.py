@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import time
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 from infra.simulators.kit.faults import http_date_in
@@ -16,7 +17,7 @@ from infra.simulators.kit.messages import Request, Response
 from infra.simulators.kit.server import ConnectionLost, Simulator
 
 
-class HostSimulator(Simulator):
+class HostSimulator(Simulator, ABC):
     """A host of sites, on loopback. sites: what it shows, path → bytes, by the address's host."""
 
     wait_seconds: ClassVar[int] = 7
@@ -37,9 +38,9 @@ class HostSimulator(Simulator):
         with self.lock:
             return [call for call in self.calls if self.is_upload(call["method"], call["path"])]
 
+    @abstractmethod
     def is_upload(self, method: str, path: str) -> bool:
         """Whether a request sends a file."""
-        raise NotImplementedError
 
     def check_request(self, request: Request) -> Response | None:
         if self.is_revoked or request.headers.get("authorization") != f"Bearer {self.api_key}":
