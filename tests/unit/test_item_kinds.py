@@ -28,15 +28,23 @@ VIEWS = {"DirectoryEntry"}
 
 
 def item_classes() -> dict[str, type[Item]]:
-    """All classes of stored items, by name."""
+    """All classes of the product's stored items, by name. Other tests in this process may define items of their own."""
     for module in pkgutil.walk_packages(stores.__path__, f"{stores.__name__}."):
         importlib.import_module(module.name)
-    found, rest = dict[str, type[Item]](), [Item]
+    found, rest = list[type[Item]](), [Item]
     while rest:
-        for each in rest.pop().__subclasses__():
-            found[each.__name__] = each
-            rest.append(each)
-    return {name: each for name, each in found.items() if each is not IdentityItem and "atelier" in each.__module__}
+        subclasses = rest.pop().__subclasses__()
+        found += subclasses
+        rest += subclasses
+    products = (each for each in found if each.__module__.startswith("atelier."))
+    return {each.__name__: each for each in products if each is not IdentityItem}
+
+
+def test_items_of_other_tests_do_not_count() -> None:
+    class PartItem(Item):
+        """Has the name of a class of the product."""
+
+    assert item_classes()["PartItem"] is not PartItem
 
 
 def test_each_class_of_stored_items_has_a_decision() -> None:
