@@ -6,7 +6,8 @@ import pytest
 
 from tests.local.client import AccountClient
 from tests.local.conftest import Stack
-from tests.local.example_site import PAGES, WRITTEN_BY_MODEL, create_site, data_of
+from tests.local.example_site import data_of, pages_of
+from tests.polling import wait_until
 
 
 @pytest.fixture
@@ -14,18 +15,18 @@ def person(stack: Stack) -> AccountClient:
     return AccountClient(stack.base_url)
 
 
-def test_a_site_of_thirty_pages_is_written_by_people_and_a_model(person: AccountClient) -> None:
-    site = create_site(person, "thirty-pages")
+def test_a_page_that_a_model_writes_is_a_draft_with_its_lineage(person: AccountClient) -> None:
+    site = data_of(person.http.post("/api/sites", json={"name": "Bakery", "slug": "drafts-of-a-model"}), 201)["site"]
     pages = f"/api/sites/{site['id']}/pages"
-    found = data_of(person.http.get(pages, params={"limit": 100}), 200)["items"]
-    written = [page for page in found if page["path"].startswith("/written/")]
-    assert (len(found), len(written)) == (PAGES, WRITTEN_BY_MODEL)
-    assert {page["status"] for page in found} == {"draft"}
-    for page in written:
-        (version,) = data_of(person.http.get(f"{pages}/{page['id']}/versions"), 200)["items"]
-        assert version["generation_id"].startswith("gen_")
-        blocks = data_of(person.http.get(f"{pages}/{page['id']}"), 200)["page"]["blocks"]
-        assert sum(block["html"].count("<h1>") for block in blocks) == 1
+    order = {"kind": "page", "prompt": "A page for a bakery of rye bread", "path": "/written/rye", "wait": 25}
+    writing = person.http.post(f"/api/sites/{site['id']}/generate", json=order).json()["data"]["writing"]
+    person.wait_for_end(writing["generation_id"])
+    wait_until(lambda: len(pages_of(person, site)) == 1)
+    (page,) = pages_of(person, site)
+    (version,) = data_of(person.http.get(f"{pages}/{page['id']}/versions"), 200)["items"]
+    assert (page["status"], version["generation_id"]) == ("draft", writing["generation_id"])
+    blocks = data_of(person.http.get(f"{pages}/{page['id']}"), 200)["page"]["blocks"]
+    assert sum(block["html"].count("<h1>") for block in blocks) == 1
 
 
 def test_a_page_is_improved_and_translated_while_its_writer_waits(person: AccountClient) -> None:

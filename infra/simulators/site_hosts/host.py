@@ -3,14 +3,18 @@
 `fail("POST /v2/files", "429-seconds")` lets the next request whose method and path fit that pattern fail. Kinds:
 429-seconds, 429-date, 429-reset, 429-body, 429 (each with its hint to wait, or none), 500, lost, and after-500,
 after-lost: the request was carried out, and then its answer fails. `fate`: what becomes of deploys (ready, stuck,
-error); `slow_polls`: after how many polls one is ready. `is_revoked`: the token is not valid any more."""
+error); `slow_polls`: after how many polls one is ready. `is_revoked`: the token is not valid any more.
+
+A request whose Host header names one of `sites` is a visitor's, and is answered with the file that the host shows."""
 
 from __future__ import annotations
 
+import mimetypes
 import re
 import time
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
+from urllib.parse import unquote, urlsplit
 
 from infra.simulators.kit.faults import http_date_in
 from infra.simulators.kit.messages import Request, Response
@@ -52,6 +56,9 @@ class HostSimulator(Simulator, ABC):
         return Response(401, {"code": 401, "message": "Access Denied"})
 
     def handle(self, request: Request) -> Response:
+        shown = self._shown(request)
+        if shown is not None:
+            return shown
         kind = None if request.path.startswith("/_") else self._fault(f"{request.method} {request.path}")
         if kind is None:
             return super().handle(request)
@@ -61,6 +68,21 @@ class HostSimulator(Simulator, ABC):
         if kind == "lost":
             raise ConnectionLost
         return self._failure(kind)
+
+    def _shown(self, request: Request) -> Response | None:
+        """What a visitor gets; None for a request to the API."""
+        with self.lock:
+            places = [(urlsplit(url), files) for url, files in self.sites.items()]
+        found = next(((url, files) for url, files in places if url.netloc == request.headers.get("host")), None)
+        if found is None:
+            return None
+        url, files = found
+        path = "/" + unquote(request.path).removeprefix(url.path.rstrip("/")).lstrip("/")
+        file = f"{path}index.html" if path.endswith("/") else path
+        if file not in files:
+            return Response(404, files.get("/404.html", b"Not found"), {"content-type": "text/html; charset=utf-8"})
+        kind = mimetypes.guess_type(file)[0] or "application/octet-stream"
+        return Response(200, files[file], {"content-type": f"{kind}; charset=utf-8" if "text" in kind else kind})
 
     def _fault(self, called: str) -> str | None:
         with self.lock:

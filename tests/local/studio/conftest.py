@@ -5,36 +5,18 @@ These tests need a Chromium (`.ci/chromium` installs Debian's); without one they
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize
 
-from tests.lanes import need_browser
 from tests.local.client import PASSWORD
-from tests.local.conftest import Stack
+from tests.local.conftest import BROWSER_SECONDS_MAX, Stack
 
 # Phones and desktops of the pages' range; tests that say nothing get the desktop.
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 PHONE: ViewportSize = {"width": 390, "height": 844}
-SECONDS_MAX = 30.0
-expect.set_options(timeout=SECONDS_MAX * 1000)
-
-
-# For a module and no longer: while Playwright runs, its event loop is the running one of the thread, and tests of other
-# modules in the same process could not run theirs.
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = need_browser()
-    expect.set_options(timeout=SECONDS_MAX * 1000)
-    with sync_playwright() as playwright:
-        # Chromium's sandbox does not work for root. It is not needed, because only our own pages are shown.
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=path, args=arguments)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -42,7 +24,7 @@ def context(browser: Browser, stack: Stack) -> Iterator[BrowserContext]:
     """A browser without cookies. At the end nothing may have been blocked by the Content-Security-Policy, and no script
     may have failed."""
     context = browser.new_context(base_url=stack.base_url, viewport=DESKTOP, locale="en-GB")
-    context.set_default_timeout(SECONDS_MAX * 1000)
+    context.set_default_timeout(BROWSER_SECONDS_MAX * 1000)
     faults: list[str] = []
 
     def heard(message: ConsoleMessage) -> None:

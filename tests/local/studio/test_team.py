@@ -9,8 +9,7 @@ from collections.abc import Callable
 from playwright.sync_api import Browser, Page, expect
 
 from tests.local.client import PASSWORD, link_in_mail, verify_email
-from tests.local.conftest import Stack
-from tests.local.studio.conftest import SECONDS_MAX
+from tests.local.conftest import BROWSER_SECONDS_MAX, Stack
 from tests.local.studio.test_plan import fill_card
 
 
@@ -42,7 +41,7 @@ def test_a_team_is_formed_by_a_mail_and_a_removal_counts_at_once(
     expect(page.get_by_role("heading", name=email)).to_be_visible()
 
     context = browser.new_context(base_url=stack.base_url, locale="en-GB")
-    context.set_default_timeout(SECONDS_MAX * 1000)
+    context.set_default_timeout(BROWSER_SECONDS_MAX * 1000)
     eve = context.new_page()
     eve.goto("/sign-up")
     eve.get_by_label("Your name").fill("Eve")
