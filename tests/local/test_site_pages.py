@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import re
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ from tests.local.example_site import (
     pages_of,
     publish,
 )
+from tests.local.lighthouse import SCORE_MIN, lighthouse
 
 PHONE, DESKTOP = 360, 1280
 SLUG = "thirty-pages-on-four-targets"
@@ -153,3 +155,9 @@ def test_a_second_deployment_sends_the_page_that_has_changed(stack: Stack, deplo
             assert (len(uploads), sent_bytes(host, uploads)) == (len(changed), size), target
     # The same pages once more: nothing is stored.
     assert deployed(person, site)["uploaded"] == 0
+
+
+def test_lighthouse_gives_each_page_at_least_95(deployed_site: Deployed, tmp_path: Path) -> None:
+    for path in ("/", WRITTEN):
+        scores, reasons = lighthouse(deployed_site.live["cloudfront"]["url"] + path, tmp_path)
+        assert min(scores.values()) >= SCORE_MIN, (path, scores, reasons)

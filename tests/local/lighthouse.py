@@ -1,0 +1,41 @@
+"""Lighthouse, which measures a page in a real browser as a phone on a slow network would show it.
+
+It needs Node.js, Chromium and `npm ci --prefix tests/judges`; without them a test is skipped with a message."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tests.lanes import need_browser, need_node, not_run
+
+PROGRAM = Path(__file__).parents[1] / "judges/node_modules/lighthouse/cli/index.js"
+CATEGORIES = ("performance", "accessibility", "best-practices", "seo")
+# The least score of a page that is good enough, of 100.
+SCORE_MIN = 95
+SECONDS_MAX = 120
+
+
+def lighthouse(url: str, folder: Path) -> tuple[dict[str, int], dict[str, str]]:
+    """The scores of a page by category, of 100, and what costs it points: audit → why."""
+    node, browser = need_node(), need_browser()
+    if not PROGRAM.exists():
+        not_run("npm's lighthouse is not installed (npm ci --prefix tests/judges)")
+    report = folder / "report.json"
+    flags = "--headless=new --disable-gpu" + (" --no-sandbox" if os.geteuid() == 0 else "")
+    order = [node, str(PROGRAM), url, "--output=json", f"--output-path={report}", f"--chrome-flags={flags}", "--quiet"]
+    order += [f"--only-categories={','.join(CATEGORIES)}", "--no-enable-error-reporting"]
+    environment = {**os.environ, "CHROME_PATH": browser, "TMPDIR": str(folder)}
+    ran = subprocess.run(order, capture_output=True, text=True, timeout=SECONDS_MAX, check=False, env=environment)
+    assert ran.returncode == 0, ran.stderr[-4000:]
+    found: dict[str, Any] = json.loads(report.read_text("utf-8"))
+    assert "runtimeError" not in found, found["runtimeError"]
+    lost = {
+        name: f"{audit['score']} {audit['title']} {audit.get('displayValue', '')}"
+        for name, audit in found["audits"].items()
+        if audit["score"] is not None and audit["score"] < 1
+    }
+    return {name: round(100 * found["categories"][name]["score"]) for name in CATEGORIES}, lost
