@@ -22,7 +22,7 @@ from atelier.identity.api_tokens import TOKEN_LIFETIME_MAX, new_token
 from atelier.identity.model import Device, open_session
 from atelier.identity.opening import Opening
 from atelier.ids import new_id
-from atelier.wiring import audit_log, identity
+from atelier.wiring import audit_log, auth, identity
 from tests.functions.conftest import AwsResources
 from tests.functions.people import (
     Person,
@@ -141,6 +141,23 @@ def test_a_suspended_account_has_no_session_no_token_and_no_new_sign_in(app: Mod
         assert (active["status"], active["suspension_reason"], active["suspended_at"]) == ("active", None, None)
     assert invoke_app(library, characters)["statusCode"] == 200
     assert actions(bob.user_id)[0] == ("account.unsuspended", ada.user_id)
+
+
+@pytest.mark.parametrize("act", ["suspend", "sign-out"])
+def test_an_account_that_was_ended_reads_its_own_workspace_no_more(app: ModuleType, ada: Person, act: str) -> None:
+    bob, eve = create_person("bob"), create_person("eve")
+    library = load_function("api/library")
+
+    def status(person: Person) -> int:
+        return int(call(library, person, "GET /api/characters")["statusCode"])
+
+    assert (status(bob), status(eve)) == (200, 200)
+    assert call(app, ada, f"POST /api/admin/users/{bob.user_id}/{act}", {"reason": "Sells"})["statusCode"] == 200
+    # Nobody is refused for being in the list: what counts is the session.
+    identity.revocations().add(eve.user_id, system_clock())
+    # As a worker does that has read the list since.
+    auth.revoked.cache_clear()
+    assert (status(bob), status(eve)) == (401, 200)
 
 
 def test_no_session_is_left_by_a_suspension_also_of_many_and_late_ones(app: ModuleType, ada: Person) -> None:

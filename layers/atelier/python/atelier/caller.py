@@ -10,6 +10,7 @@ from atelier.dataclass import dataclass
 from atelier.identity.authorize import authorize
 from atelier.identity.permissions import Role, permits
 from atelier.identity.ports import AccessReads
+from atelier.identity.revocations import RevocationList
 from atelier.identity.scopes import covers
 from atelier.identity.step_up import StepUp
 
@@ -48,12 +49,13 @@ class CallerGate(Generic[ReadsT]):
     """Authorises callers. reads: opens the reads of sessions, tokens and memberships. fresh_reads: the same for a
     request that changes something; they may read the wallet and the counter of stored bytes along. prefetched: what
     they have read of these, None = they have read none. count_call: counts the calls of a workspace's API tokens, and
-    raises QuotaExceeded."""
+    raises QuotaExceeded. revoked: users whose sessions are read at every request; made when it is first needed."""
 
     reads: Callable[[], ReadsT]
     fresh_reads: Callable[[], ReadsT]
     prefetched: Callable[[ReadsT], tuple[Wallet | None, int | None]]
     count_call: Callable[[str, datetime], None] | None = None
+    revoked: Callable[[], RevocationList] | None = None
 
     def __call__(
         self,
@@ -67,7 +69,16 @@ class CallerGate(Generic[ReadsT]):
     ) -> Caller:
         """The caller, if it has `permission`. Raises what `authorize` raises, and QuotaExceeded."""
         reads = self.fresh_reads() if fresh else self.reads()
-        found = authorize(claims, workspace_id, permission, fresh=fresh, step_up=step_up, access_reads=reads, now=now)
+        found = authorize(
+            claims,
+            workspace_id,
+            permission,
+            fresh=fresh,
+            step_up=step_up,
+            access_reads=reads,
+            revoked=self.revoked,
+            now=now,
+        )
         if self.count_call is not None and found.token_id is not None:
             self.count_call(found.workspace_id, now)
         return Caller(

@@ -102,6 +102,7 @@ KINDS: tuple[ItemKind, ...] = (
     ItemKind("LoginProofItem", "identity", "oauth#", "proof", None, _TECHNICAL, EXPIRES),
     ItemKind("DueErasureItem", "identity", "due-erasures", "", None, "when an erasure is due"),
     ItemKind("AdminsItem", "identity", "platform", "", None, _DEPLOYMENT, NOBODYS),
+    ItemKind("RevokedUsersItem", "identity", "revoked", "", None, _TECHNICAL, EXPIRES),
     # ---- audit
     ItemKind("AuditEventItem", "audit", WORKSPACE, "event#", None, "in the folder `audit`, with its proof"),
     ItemKind("AuditSealItem", "audit", WORKSPACE, "seal#", None, "in the folder `audit`"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from atelier.identity.api_tokens import invalid_token
 from atelier.identity.model import PLATFORM_ADMIN, UserStatus
 from atelier.identity.permissions import PLATFORM_ACT, PLATFORM_PERMISSIONS, Role, permits
 from atelier.identity.ports import AccessReads
+from atelier.identity.revocations import RevocationList
 from atelier.identity.scopes import covers
 from atelier.identity.step_up import StepUp, StepUpRequired, require_step_up
 from atelier.ids import is_id
@@ -42,15 +43,16 @@ def authorize(
     fresh: bool,
     step_up: StepUp = False,
     access_reads: AccessReads,
+    revoked: Callable[[], RevocationList] | None = None,
     now: datetime,
 ) -> Authorized:
     """Check that a verified caller has `permission` in a workspace.
 
     claims: the authorizer's context. workspace_id: the requested workspace; None = the user's personal one. fresh: read
     the session and the membership as they are now, so that a revocation has effect at once. Without `fresh`, a request
-    to the personal workspace relies on the token alone and reads nothing. Any other workspace is always read afresh: a
-    change of role, a removal or a deletion counts from the next request on. step_up: a factor must have been proven a
-    short time ago; the user is then read too, in the same batch, and no API token passes.
+    to the personal workspace relies on the token alone, unless `revoked` has its user. Any other workspace is always
+    read afresh: a change of role, a removal or a deletion counts from the next request on. step_up: a factor must have
+    been proven a short time ago; the user is then read too, in the same batch, and no API token passes.
 
     A permission of the platform's administrators is not asked of a workspace, see `_authorize_platform`.
 
@@ -69,7 +71,8 @@ def authorize(
     if not is_id(workspace_id, "wsp"):
         raise NotFound("There is no such workspace.")
 
-    if not fresh and not step_up and workspace_id == personal:
+    needs_session = fresh or step_up or workspace_id != personal
+    if not needs_session and (revoked is None or not revoked().includes(user_id, now)):
         _require_permission(Role.OWNER, permission)
         return Authorized(user_id, session_id, workspace_id, Role.OWNER)
 

@@ -11,6 +11,7 @@ from atelier.identity.account_changes import SESSIONS_ENDED_MAX
 from atelier.identity.list_sessions import live_sessions
 from atelier.identity.model import PLATFORM_ADMIN, User, UserStatus
 from atelier.identity.ports import Sessions, UserDirectory
+from atelier.identity.revocations import Revocations
 from atelier.retrying import LostRace, retrying
 
 BUSY = "The account is busy just now. Try again."
@@ -48,6 +49,7 @@ class DirectoryDeps:
 
     directory: UserDirectory
     sessions: Sessions
+    revocations: Revocations
 
 
 def suspend_user(user_id: str, reason: str, origin: Origin, *, deps: DirectoryDeps, now: datetime) -> UserRecord:
@@ -57,6 +59,9 @@ def suspend_user(user_id: str, reason: str, origin: Origin, *, deps: DirectoryDe
     if user_id == origin.user_id:
         raise Conflict("Nobody suspends their own account.")
     events = platform_events(user_id, "account.suspended", origin, now, target=user_id, reason=reason)
+
+    # Before the suspension, so that none is without it; for nothing, it costs this user's requests a read.
+    deps.revocations.add(user_id, now)
 
     def attempt() -> bool:
         before = deps.directory.record(user_id)
@@ -83,6 +88,7 @@ def unsuspend_user(user_id: str, origin: Origin, *, deps: DirectoryDeps, now: da
 def sign_out_user(user_id: str, origin: Origin, *, deps: DirectoryDeps, now: datetime) -> UserRecord:
     """End all sessions of an account. Repeating it ends those that were opened since. Raises NotFound."""
     record = deps.directory.record(user_id)
+    deps.revocations.add(user_id, now)
     for session in live_sessions(user_id, sessions=deps.sessions, now=now):
         events = platform_events(user_id, "session.revoked", origin, now, target=session.id, user_id=user_id)
         deps.sessions.revoke(user_id, session.id, now, events=events)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from atelier.caller import CallerGate
 from atelier.identity.api_calls import MonthlyCalls
 from atelier.identity.rate_limit import SparseLimiter
+from atelier.identity.revocations import RevocationList
 from atelier.settings import CallerRateLimits, IdentityTable, LibraryTable, RequestsTable
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def gate() -> CallerGate[DynamoAccessReads]:
     from atelier.adapters.aws.dynamodb.identity.access_reads import DynamoAccessReads
 
     DynamoAccessReads.bind(IdentityTable.read().name)
-    return CallerGate(DynamoAccessReads, DynamoAccessReads, lambda reads: (None, None), api_calls())
+    return CallerGate(DynamoAccessReads, DynamoAccessReads, lambda reads: (None, None), api_calls(), revoked)
 
 
 @cache
@@ -50,7 +51,17 @@ def spending_gate() -> CallerGate[DynamoAccessReads]:
         partial(DynamoAccessReads, wallet_address, storage_address),
         lambda reads: (wallet_from_item(reads.wallet), used_from_item(reads.counter)),
         api_calls(),
+        revoked,
     )
+
+
+@cache
+def revoked() -> RevocationList:
+    """The users whose sessions were ended in the last minutes, as this worker knows them."""
+    from atelier.adapters.aws.dynamodb.identity.revocations import DynamoRevocations
+
+    DynamoRevocations.bind(IdentityTable.read().name)
+    return RevocationList(DynamoRevocations())
 
 
 @cache

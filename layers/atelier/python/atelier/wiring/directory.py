@@ -16,4 +16,4 @@ def deps() -> DirectoryDeps:
     """The dependencies of listing users and changing their state."""
     DynamoUserDirectory.bind(IdentityTable.read().name)
     bind_events()
-    return DirectoryDeps(DynamoUserDirectory(), identity.sessions())
+    return DirectoryDeps(DynamoUserDirectory(), identity.sessions(), identity.revocations())

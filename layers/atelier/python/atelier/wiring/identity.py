@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from atelier.adapters.aws.dynamodb.identity.api_tokens import DynamoApiTokens
     from atelier.adapters.aws.dynamodb.identity.platform_roles import DynamoPlatformRoles
     from atelier.adapters.aws.dynamodb.identity.profiles import DynamoProfiles
+    from atelier.adapters.aws.dynamodb.identity.revocations import DynamoRevocations
     from atelier.adapters.aws.dynamodb.identity.sessions import DynamoSessions
     from atelier.adapters.aws.secrets import Secret
 
@@ -136,6 +137,15 @@ def sessions() -> DynamoSessions:
     DynamoSessions.bind(IdentityTable.read().name)
     bind_events()
     return DynamoSessions()
+
+
+@cache
+def revocations() -> DynamoRevocations:
+    """The users whose sessions were ended in the last minutes."""
+    from atelier.adapters.aws.dynamodb.identity.revocations import DynamoRevocations
+
+    DynamoRevocations.bind(IdentityTable.read().name)
+    return DynamoRevocations()
 
 
 @cache
