@@ -216,7 +216,7 @@ def main(arguments: list[str]) -> int:
         account = AccountClient(running.base_url)
         workspace_id = create_organization(account)
         # A plan, because a day's credits are few.
-        subscribe(Stack(running.base_url, "", running), account, workspace_id)
+        subscribe(Stack(running.base_url, "", running, {}), account, workspace_id)
         account.http.headers.update(working_in(workspace_id))
         return 0 if asyncio.run(measure(account, clients, generations, seconds)) else 1
 
