@@ -35,12 +35,16 @@ def subscribe(stack: Stack, owner: AccountClient, workspace_id: str, tier: str =
     poll_until(credits, lambda found: found > 0)
 
 
+def invite(owner: AccountClient, workspace_id: str, email: str, role: str = "editor") -> None:
+    """Invites a person by mail, and by a notification if there is an account."""
+    invited = owner.http.post(f"/api/workspaces/{workspace_id}/invitations", json={"email": email, "role": role})
+    assert invited.status_code == 201, invited.text
+
+
 def join(stack: Stack, owner: AccountClient, workspace_id: str, person: AccountClient, role: str = "editor") -> str:
     """Invites a person by mail, who accepts; returns the person's id."""
     verify_email(stack.base_url, person.email)
-    body = {"email": person.email, "role": role}
-    invited = owner.http.post(f"/api/workspaces/{workspace_id}/invitations", json=body)
-    assert invited.status_code == 201, invited.text
+    invite(owner, workspace_id, person.email, role)
     token = link_in_mail(stack.base_url, person.email, "/invitation").partition("?token=")[2]
     accepted = person.http.post(f"/api/invitations/{token}/accept")
     assert accepted.status_code in (200, 201), accepted.text

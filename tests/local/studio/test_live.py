@@ -6,6 +6,10 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, Route, WebSocket, expect
 
+from tests.local.client import AccountClient, verify_email
+from tests.local.conftest import Stack
+from tests.local.teams import create_organization, invite, subscribe
+
 # The whole stack tells what happens, on a machine that may be busy.
 TOLD_MS = 120_000
 
@@ -66,3 +70,25 @@ def test_a_page_that_loses_its_connection_asks_again_by_itself(page: Page, sign_
     expect(page.locator(".status")).to_contain_text("Being made", timeout=TOLD_MS)
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator(".status")).to_contain_text("Cancelled", timeout=TOLD_MS)
+
+
+def test_the_bell_of_a_page_that_stays_open_counts_what_comes(
+    page: Page, sign_up: Callable[[], str], stack: Stack
+) -> None:
+    page.clock.install()
+    email = sign_up()
+    verify_email(stack.base_url, email)
+    owner = AccountClient(stack.base_url)
+    organization = create_organization(owner)
+    subscribe(stack, owner, organization)
+    page.goto("/library")
+    bell = page.locator("[data-bell]")
+    expect(bell.locator("[data-unread]")).to_have_text("")
+    with page.expect_websocket() as connected:
+        # A page is connected when somebody has looked at it for a while.
+        page.clock.fast_forward("00:31")
+    with connected.value.expect_event("framereceived", lambda frame: '"subscribed"' in str(frame)):
+        pass
+    invite(owner, organization, email)
+    expect(bell.locator("[data-unread]")).to_contain_text("1", timeout=TOLD_MS)
+    assert page.url.endswith("/library")

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.local.client import AccountClient, verify_email
 from tests.local.conftest import Stack
-from tests.local.teams import subscribe
+from tests.local.teams import invite, subscribe
 from tests.polling import wait_until
 
 ORGANIZATION = "Atlas <b>Films</b>"
@@ -22,8 +22,7 @@ def test_an_invitation_rings_the_bell_and_stays_until_it_is_done(
     owner = AccountClient(stack.base_url)
     made = owner.http.post("/api/workspaces", json={"name": ORGANIZATION}).json()["data"]["workspace"]
     subscribe(stack, owner, made["id"])
-    invited = owner.http.post(f"/api/workspaces/{made['id']}/invitations", json={"email": email, "role": "editor"})
-    assert invited.status_code == 201, invited.text
+    invite(owner, made["id"], email)
 
     def is_there() -> bool:
         page.goto("/notifications")
