@@ -76,6 +76,7 @@ MISSING = {
             "update_id": "upd",
             "item_id": "mod",
             "workshop_id": "wks",
+            "listing_id": "lst",
         }.items()
     },
     "kind": "image",

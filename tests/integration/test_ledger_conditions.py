@@ -503,8 +503,8 @@ def test_every_kind_of_movement_is_never_written_over(world: World) -> None:
         again = plan(world, f"k#{number}", order)
         # The same order in the statement and another grant id, so that only the existing movement makes the write fail.
         posting = again.postings[0]
-        if posting.change.added is not None:
-            change = replace(posting.change, added=replace(posting.change.added, id="another"))
+        if posting.change.added:
+            change = replace(posting.change, added=(replace(posting.change.added[0], id="another"),))
             entries = tuple(
                 replace(entry, grant_id="another") if entry.grant_id else entry for entry in posting.movement.entries
             )

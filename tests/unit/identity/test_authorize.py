@@ -187,7 +187,7 @@ def test_the_permission_table_lists_each_roles_permissions() -> None:
         Role.OWNER: sorted(WEAKEST),
         Role.ADMIN: sorted(WEAKEST.keys() - owning),
         Role.EDITOR: sorted(WEAKEST.keys() - owning - administering),
-        Role.MEMBER: sorted([*own, "events.track", "sites.comment", "workshops.enrol"]),
+        Role.MEMBER: sorted([*own, "events.track", "showcase.buy", "sites.comment", "workshops.enrol"]),
         Role.VIEWER: own,
     }
 

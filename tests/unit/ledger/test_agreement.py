@@ -55,7 +55,7 @@ def applied(wallet: Wallet, change: Change) -> Wallet:
         held=wallet.held + change.held,
         debt=wallet.debt + change.debt,
         holds_open=wallet.holds_open + change.holds_open,
-        grants=(*grants, change.added) if change.added else grants,
+        grants=(*grants, *change.added),
     )
 
 

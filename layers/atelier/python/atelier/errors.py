@@ -61,12 +61,13 @@ class Unauthenticated(AtelierError):
 
 class InsufficientCredits(AtelierError):
     """The wallet cannot cover the hold. `needed` and `available` are whole credits. `reason`: why the wallet gets no
-    daily credits (a key of `explanations`); None where it gets them."""
+    daily credits, or why others do not count (a key of `explanations`); None where there is nothing to explain."""
 
     code, status = "INSUFFICIENT_CREDITS", 402
     explanations: ClassVar[dict[str, str]] = {
         "email_unverified": " The daily credits wait until the e-mail address is verified.",
         "mailbox_shared": " The daily credits of this mailbox go to another account.",
+        "free_credits": " Daily and promotional credits pay no creators.",
     }
 
     def __init__(self, *, needed: int, available: int, reason: str | None = None) -> None:

@@ -178,6 +178,13 @@ KINDS: tuple[ItemKind, ...] = (
     ItemKind("WorkshopOutboxItem", "community", WORKSPACE, "outbox#", None, "events on their way"),
     ItemKind("WorkshopPlaceItem", "community", "wks_", "place", None, "ids that lead to nobody", KEPT),
     ItemKind("EnrolledItem", "community", USER, "enrolled#", "account/enrolled"),
+    # ---- showcase
+    ItemKind("ListingItem", "community", WORKSPACE, "listing#", "listings", json=("tags", "ancestors")),
+    ItemKind("PurchaseItem", "community", WORKSPACE, "purchase#", "purchases", without=("request_key", "shares")),
+    ItemKind("EarningItem", "community", WORKSPACE, "earning#", "earnings"),
+    ItemKind("EarnedTotalItem", "community", WORKSPACE, "earned#", None, _COUNTER),
+    ItemKind("ListingPlaceItem", "community", "lst_", "place", None, "ids that lead to nobody", KEPT),
+    ItemKind("SnapshotItem", "community", "lst_", "content", None, "a copy of a work, kept for its buyers", KEPT),
     # ---- sites
     ItemKind("SiteItem", "sites", WORKSPACE, "site#", "sites", json=("theme", "settings")),
     ItemKind("SitePageCountItem", "sites", WORKSPACE, "pages#", None, _COUNTER),

@@ -177,7 +177,8 @@ def of_movement(movement: WalletMovement) -> Contribution:
     | expire | `expired` |
     | revoke | `revoked`; of credits that had expired before, `expired` becomes less |
     | adjust | `adjusted_down` |
-    | transfer that was paid | `transferred`, with the fee |
+    | transfer or purchase that was paid | `transferred`, with the fee |
+    | refund of a purchase | none: what comes back are grants; of its receivers `revoked` |
     | escrow | none: what is held is not spent |
     | the end of an escrow | `transferred` = what was paid, and what comes back as a new grant |
     | cover | none: the debt that it pays was counted as `revoked` |
@@ -193,7 +194,7 @@ def of_movement(movement: WalletMovement) -> Contribution:
             counts["spent"] = revenue
         case "grant" | "transfer" if issued < 0:
             counts[f"granted_{movement.source}"] = -issued
-        case "transfer":
+        case "transfer" | "purchase" | "unpurchase":
             counts["transferred"] = issued + revenue
         case "escrow_end":
             counts["transferred"] = issued

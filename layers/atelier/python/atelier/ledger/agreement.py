@@ -14,7 +14,7 @@ def assert_agreement(movement: Movement, change: Change, *others: Movement) -> N
     assert change.available == _moved(entries, "available"), f"{movement.key} disagrees on available"
     assert change.held == _moved(entries, "held"), f"{movement.key} disagrees on held"
     assert change.debt == -_moved(entries, "debt"), f"{movement.key} disagrees on debt"
-    added = {change.added.id: (change.added.remaining, change.added.held)} if change.added else {}
+    added = {grant.id: (grant.remaining, grant.held) for grant in change.added}
     grants = added | {each.grant_id: (each.remaining, each.held) for each in change.grants}
     for grant_id in grants.keys() | {entry.grant_id for entry in entries if entry.grant_id}:
         moved = _moved(entries, "available", grant_id), _moved(entries, "held", grant_id)

@@ -92,9 +92,10 @@ def plan_escrow_end(
 
     key, order, payment_id = f"escrow-end#{escrow.subject}", escrow.order, escrow.subject
     movement = Movement(key, order, "escrow_end", payment_id, now, tuple(entries), facts)
-    refund, refund_movement = _plan_refund(payment_id, order, expired, facts, now) if expired else (None, None)
-    change = Change(available + expired, -held_amount, 0, tuple(changes), added=refund)
-    posting = Posting(payer.workspace_id, movement, change, grant_movement=refund_movement)
+    refunds = [_plan_refund(payment_id, order, expired, facts, now)] if expired else []
+    change = Change(available + expired, -held_amount, 0, tuple(changes), added=tuple(grant for grant, _ in refunds))
+    grant_movements = tuple(each for _, each in refunds)
+    posting = Posting(payer.workspace_id, movement, change, grant_movements=grant_movements)
     if not paid or receiver is None:
         return (posting,)
     return posting, plan_receipt(TransferShare(receiver, paid, "seller"), key, facts, order, now)

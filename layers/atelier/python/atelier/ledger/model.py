@@ -16,6 +16,11 @@ movement's key is its natural key, so writing it twice is impossible:
                            available
     refund#<payment>       issued → available           what an escrow gives back of a grant that has expired
 
+    purchase#<purchase>    available → issued, revenue  one per purchase; in each receiver's wallet issued → available
+    unpurchase#<purchase>  revenue → issued             the one refund of that purchase; in each receiver's wallet
+                           available, debt → issued
+    refund#<purchase>#<n>  issued → available           what a refund gives back, by the expiry that it had
+
 The place of these movements in the statement follows from their keys. The keys below are chosen by the caller (a
 payment intent, a refund, a sale); a separate key item makes each of them unique for ever:
 
@@ -246,14 +251,14 @@ class GrantChange:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a movement does to the wallet's counters (all deltas). `added` is a new grant."""
+    """What a movement does to the wallet's counters (all deltas). `added`: new grants."""
 
     available: int
     held: int
     holds_open: int
     grants: tuple[GrantChange, ...]
     debt: int = 0
-    added: Grant | None = None
+    added: tuple[Grant, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

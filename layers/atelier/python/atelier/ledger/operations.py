@@ -44,8 +44,8 @@ class Posting:
 
     `revision`: the revision that the wallet must still have, where credits are drawn from its grants. `unindebted`: the
     wallet must have no debt, because credits are spent. `remaining`: (grant id, credits) that must be left exactly;
-    None when there must be no such grant. `grant_movement`: a second movement of the same change, which makes the new
-    grant; the wallet can be written once in a transaction."""
+    None when there must be no such grant. `grant_movements`: other movements of the same change, which make new grants;
+    the wallet can be written once in a transaction."""
 
     workspace_id: str
     movement: Movement
@@ -53,15 +53,15 @@ class Posting:
     revision: int | None = None
     requires_no_debt: bool = False
     remaining: tuple[tuple[str, int | None], ...] = ()
-    grant_movement: Movement | None = None
+    grant_movements: tuple[Movement, ...] = ()
 
     def __post_init__(self) -> None:
         assert_agreement(self.movement, self.change, *self.movements[1:])
 
     @property
     def movements(self) -> tuple[Movement, ...]:
-        """The movement, and the second one if there is one."""
-        return (self.movement, self.grant_movement) if self.grant_movement else (self.movement,)
+        """The movement, and those that make new grants."""
+        return (self.movement, *self.grant_movements)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def plan_grant(
 
     source_facts = grant_facts(grant)
     movement = Movement(key, order, "grant", grant.id, now, entries, {**facts, **source_facts})
-    posting = Posting(wallet.workspace_id, movement, Change(amount, 0, 0, (), added=grant))
+    posting = Posting(wallet.workspace_id, movement, Change(amount, 0, 0, (), added=(grant,)))
     return Operation(key, (posting,), new_grant=GrantRecord(key, grant.id, amount, expires_at, 0, 0))
 
 
@@ -286,7 +286,7 @@ def plan_receipt(share: TransferShare, key: str, facts: Facts, order: str, now: 
     receipt_facts: Facts = {**facts, **grant_facts(new_grant), "role": share.role}
     movement = Movement(key, order, "transfer", EARNINGS_GRANT_ID, now, entries, receipt_facts)
     if earnings is None:
-        return Posting(share.wallet.workspace_id, movement, Change(share.credits, 0, 0, (), added=new_grant))
+        return Posting(share.wallet.workspace_id, movement, Change(share.credits, 0, 0, (), added=(new_grant,)))
     change = Change(share.credits, 0, 0, (GrantChange(EARNINGS_GRANT_ID, share.credits, 0, amount=share.credits),))
     return Posting(share.wallet.workspace_id, movement, change)
 

@@ -35,7 +35,7 @@ from atelier.retrying import retrying
 TRIES_MAX = 60
 # The prefixes of the other movements' keys are reserved, and a sort key has at most 1 KiB.
 OPERATION_KEY_PATTERN = re.compile(
-    r"(?!(hold|settle|late|daily|expiry|cover|escrow|escrow-end|refund)#)[^\x00-\x1f\x7f]{1,200}"
+    r"(?!(hold|settle|late|daily|expiry|cover|escrow|escrow-end|refund|purchase|unpurchase)#)[^\x00-\x1f\x7f]{1,200}"
 )
 
 

@@ -11,7 +11,8 @@ from atelier.dataclass import dataclass
 class Asset:
     """One stored file. `sha256` and `format` give its key in the media bucket; sizes are in bytes and pixels.
 
-    Without a `generation_id` it was uploaded. `made_from`: ids of the assets that were inputs of its generation.
+    Without a `generation_id` it was uploaded, or with a `listing_id` bought in the showcase. `made_from`: ids of the
+    assets that were inputs of its generation.
     `notes`: sentences for the owner about what was removed or changed when the file was stored. The
     owner may change `name`, `description`, `tags`, `favorite`, `archived_at` and `project_id`."""
 
@@ -36,6 +37,7 @@ class Asset:
     description: str | None = None
     tags: tuple[str, ...] = ()
     favorite: bool = False
+    listing_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +55,4 @@ class DeletedAsset:
     deleted_at: datetime
     made_from: tuple[str, ...] = ()
     is_file_pending: bool = False
+    listing_id: str | None = None

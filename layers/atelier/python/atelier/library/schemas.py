@@ -22,7 +22,8 @@ class AssetView(BaseModel):
     width: int | None
     height: int | None
     duration_ms: int | None
-    generation_id: str | None = Field(description="What made it; null = it was uploaded.")
+    generation_id: str | None = Field(description="What made it; null = it was uploaded, or bought.")
+    listing_id: str | None = Field(default=None, description="The listing of the showcase that it was bought as.")
     made_from: list[str] = Field(description="The assets that it was made from.")
     notes: list[str] = Field(default=[], description="What was left out of the file or changed when it was stored.")
     project_id: str | None
@@ -98,6 +99,7 @@ def asset_view(asset: Asset, url: str, thumbnail_url: str | None) -> AssetView:
         height=asset.height,
         duration_ms=asset.duration_ms,
         generation_id=asset.generation_id,
+        listing_id=asset.listing_id,
         made_from=list(asset.made_from),
         notes=list(asset.notes),
         project_id=asset.project_id,

@@ -39,6 +39,9 @@ PERMISSIONS = (
         "workshops.enrol",
         "workshops.manage",
         "workshops.read",
+        "showcase.buy",
+        "showcase.publish",
+        "showcase.read",
     ),
 )
 DAYS = (7, 30, 90, 366)

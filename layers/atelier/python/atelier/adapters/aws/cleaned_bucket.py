@@ -49,7 +49,8 @@ class S3CleanedBucket:
             page = client("s3").list_object_versions(Bucket=self._bucket, Prefix=MEDIA, Delimiter="/", KeyMarker=marker)
             for each in page.get("CommonPrefixes", ()):
                 workspace_id = each["Prefix"].removeprefix(MEDIA).rstrip("/")
-                if workspace_id != ANSWERS and each["Prefix"] > marker:
+                # Other prefixes are answers of texts, and the copies of published works.
+                if workspace_id.startswith("wsp_") and each["Prefix"] > marker:
                     yield workspace_id
             if not page.get("IsTruncated"):
                 return

@@ -71,6 +71,8 @@ class AssetItem(Item):
     file_pending = NumberAttribute(null=True)
     # The asset did not come from a generation.
     uploaded = NumberAttribute(null=True)
+    # The listing of the showcase that it was bought as.
+    listing_id = UnicodeAttribute(null=True)
     # The size was counted when the asset was recorded; absent in assets from before the counter.
     counted = NumberAttribute(null=True)
 
@@ -144,6 +146,7 @@ class DynamoAssets:
             notes=list(asset.notes) or None,
             project_id=asset.project_id,
             created_at=rfc3339(asset.created_at),
+            listing_id=asset.listing_id,
             uploaded=1,
         )
         return asset if _record(item) else self.get(asset.workspace_id, asset.id)
@@ -379,6 +382,7 @@ def _asset(item: AssetItem) -> Asset:
         item.description,
         tuple(item.tags or ()),
         bool(item.favorite),
+        item.listing_id,
     )
 
 
@@ -394,6 +398,7 @@ def _deleted_asset(item: AssetItem) -> DeletedAsset:
         parse_rfc3339(item.deleted_at),
         tuple(item.made_from or ()),
         bool(item.file_pending),
+        item.listing_id,
     )
 
 

@@ -138,11 +138,11 @@ def put_posting(write: Transaction, posting: Posting) -> None:
         condition &= WalletItem.revision == posting.revision
     if posting.requires_no_debt:
         condition &= WalletItem.debt == 0
-    if change.added is not None:
-        condition &= Path(["grants", change.added.id]).does_not_exist()
+    for grant in change.added:
+        condition &= Path(["grants", grant.id]).does_not_exist()
     for grant_id, seen in posting.remaining:
-        grant = Path(["grants", grant_id])
-        condition &= grant.does_not_exist() if seen is None else Path(["grants", grant_id, "remaining"]) == seen
+        place = Path(["grants", grant_id])
+        condition &= place.does_not_exist() if seen is None else Path(["grants", grant_id, "remaining"]) == seen
     for grant_change in change.grants:
         if grant_change.remaining:
             condition &= _grant_condition(grant_change)
@@ -186,9 +186,10 @@ def _counter_actions(change: Change, *, movements: int = 1) -> list[Action]:
     ]
     if change.debt:
         actions.append(WalletItem.debt.add(change.debt))
-    if change.added is not None:
-        actions.append(Path(["grants", change.added.id]).set(grant_data(change.added)))
+    if change.added:
         actions.append(WalletItem.revision.add(1))
+    for new in change.added:
+        actions.append(Path(["grants", new.id]).set(grant_data(new)))
     for grant in change.grants:
         for name, delta in (("remaining", grant.remaining), ("held", grant.held), ("amount", grant.amount)):
             if delta:

@@ -1,0 +1,1 @@
+"""Showcase: what people publish, what others buy of it, and who is paid."""

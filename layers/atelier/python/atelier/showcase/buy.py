@@ -1,0 +1,259 @@
+"""Buy a listing, have a purchase refunded, and collect what was bought. Each is one transaction, planned anew when a
+parallel write won; the copying of files and records that follows may be repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import TypeVar
+
+from atelier.dataclass import dataclass
+from atelier.errors import Conflict, Forbidden, NotFound
+from atelier.ids import derived_id, new_id
+from atelier.ledger.operations import Facts, Posting, TransferShare
+from atelier.ledger.ports import StaleWallet
+from atelier.ledger.purchase import plan_purchase, plan_purchase_refund, purchase_key
+from atelier.library.model import Asset
+from atelier.retrying import retrying
+from atelier.showcase.deps import ShowcaseDeps
+from atelier.showcase.model import (
+    Listing,
+    ListingChanged,
+    Purchase,
+    PurchaseState,
+    Snapshot,
+    Split,
+    split_price,
+)
+from atelier.showcase.publish import REFERENCES
+
+TRIES_MAX = 60
+BUSY = "Many people buy this just now. Try again."
+REASON = "purchase refunded"
+ResultT = TypeVar("ResultT")
+
+
+@dataclass(frozen=True, slots=True)
+class Acquirer:
+    """The verified caller who buys. may_spend: whether the caller may spend the workspace's credits. request_key: the
+    request's Idempotency-Key."""
+
+    workspace_id: str
+    user_id: str
+    may_spend: bool
+    request_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """A purchase and its listing; replayed: there was one already. listing: None = it is gone."""
+
+    purchase: Purchase
+    listing: Listing | None
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """The ids of what is in the buyer's library now: of an asset, a character or a template, and of all its assets."""
+
+    purchase: Purchase
+    id: str
+    asset_ids: tuple[str, ...]
+
+
+def buy(listing_id: str, seen_price: int | None, buyer: Acquirer, *, deps: ShowcaseDeps, now: datetime) -> Bought:
+    """Buy a listing for the buyer's workspace, once. seen_price: what the buyer saw; None = whatever it is. Whoever has
+    it already pays nothing again. Raises NotFound, Conflict (with the present price), Forbidden, InsufficientCredits,
+    WalletFrozen."""
+
+    def attempt() -> Bought:
+        before = deps.purchases.purchase(buyer.workspace_id, listing_id)
+        if before is not None and (before.state is not PurchaseState.REFUNDED or _is_same_request(before, buyer)):
+            return Bought(before, _listing(listing_id, deps), replayed=True)
+        listing = deps.listings.find(listing_id)
+        _require_offer(listing, seen_price, buyer)
+        new = _new_purchase(_with_living_ancestors(listing, deps), before, buyer, now)
+        deps.purchases.buy(listing, before, new, _pay(new, deps, now))
+        return Bought(new, listing)
+
+    return _retrying(attempt, deps)
+
+
+def refund(listing_id: str, buyer: Acquirer, *, deps: ShowcaseDeps, now: datetime) -> Bought:
+    """Have a purchase refunded, as `rules.py` says: everybody gives back what they got. A refunded one stays as it is.
+    Raises NotFound, Forbidden, Conflict."""
+
+    def attempt() -> Bought:
+        before = own_purchase(listing_id, buyer, deps)
+        listing = _listing(listing_id, deps)
+        if before.state is PurchaseState.REFUNDED:
+            return Bought(before, listing, replayed=True)
+        if not buyer.may_spend:
+            raise Forbidden("Your role does not allow to spend this workspace's credits.")
+        until = before.refundable_until()
+        if until is None or until <= now:
+            raise Conflict(_refusal(before), state=before.state.value)
+        after = replace(before, state=PurchaseState.REFUNDED, updated_at=max(now, before.updated_at))
+        deps.purchases.refund(listing, before, after, _pay_back(before, deps, now))
+        return Bought(after, listing)
+
+    return _retrying(attempt, deps)
+
+
+def collect(listing_id: str, buyer: Acquirer, *, deps: ShowcaseDeps, now: datetime) -> Collected:
+    """Take what was bought into the buyer's library; from then on there is no refund. Safe to repeat. Raises NotFound,
+    Conflict after a refund, QuotaExceeded."""
+    snapshot = deps.listings.snapshot(listing_id)
+    size_bytes = sum(file.size_bytes for file in snapshot.files)
+
+    def attempt() -> Purchase:
+        before = own_purchase(listing_id, buyer, deps)
+        if before.state is PurchaseState.REFUNDED:
+            raise Conflict("This purchase was refunded.", state=before.state.value)
+        if before.state is PurchaseState.COLLECTED:
+            return before
+        deps.works().require_room(buyer.workspace_id, size_bytes)
+        at = max(now, before.updated_at)
+        after = replace(before, state=PurchaseState.COLLECTED, collected_at=at, updated_at=at)
+        deps.purchases.collect(before, after)
+        return after
+
+    return _deliver(_retrying(attempt, deps), snapshot, deps)
+
+
+def own_purchase(listing_id: str, buyer: Acquirer, deps: ShowcaseDeps) -> Purchase:
+    """The purchase of the caller's workspace. Raises NotFound."""
+    found = deps.purchases.purchase(buyer.workspace_id, listing_id)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _require_offer(listing: Listing, seen_price: int | None, buyer: Acquirer) -> None:
+    """Raises NotFound for what the buyer must not know of, Conflict, Forbidden."""
+    if listing.workspace_id == buyer.workspace_id:
+        raise Conflict("This is your own.", reason="own_listing")
+    if listing.published_at is None:
+        raise NotFound
+    listing.require_visible()
+    price = listing.price_credits
+    if seen_price is not None and seen_price != price:
+        raise Conflict(f"The price has changed; it is {price} credits now.", price_credits=price, reason="price")
+    if price and not buyer.may_spend:
+        raise Forbidden("Your role does not allow to spend this workspace's credits.")
+
+
+def _with_living_ancestors(listing: Listing, deps: ShowcaseDeps) -> Listing:
+    """The listing without ancestors whose accounts were erased: their royalties are the creator's."""
+    if not listing.ancestors or not listing.price_credits:
+        return listing
+    living = {each.id for each in deps.listings.find_all([each.listing_id for each in listing.ancestors])}
+    return replace(listing, ancestors=tuple(each for each in listing.ancestors if each.listing_id in living))
+
+
+def _new_purchase(listing: Listing, before: Purchase | None, buyer: Acquirer, now: datetime) -> Purchase:
+    split = split_price(listing, buyer.workspace_id) if listing.price_credits else Split(0, ())
+    return Purchase(
+        new_id("pur", now),
+        listing.id,
+        buyer.workspace_id,
+        buyer.user_id,
+        listing.title,
+        listing.price_credits,
+        split,
+        PurchaseState.BOUGHT,
+        now,
+        now,
+        refunded_before=before is not None,
+        request_key=buyer.request_key,
+    )
+
+
+def _pay(purchase: Purchase, deps: ShowcaseDeps, now: datetime) -> tuple[Posting, ...]:
+    """What the ledger books; nothing for a free listing."""
+    if purchase.price_credits == 0:
+        return ()
+    payer = deps.wallets.refreshed_wallet(purchase.workspace_id, now)
+    return plan_purchase(payer, purchase.id, _shares(purchase, deps), purchase.split.fee, _facts(purchase), now)
+
+
+def _pay_back(purchase: Purchase, deps: ShowcaseDeps, now: datetime) -> tuple[Posting, ...]:
+    payer = deps.wallets.refreshed_wallet(purchase.workspace_id, now)
+    movement = deps.wallets.wallets.movement(purchase.workspace_id, purchase.id[4:], purchase_key(purchase.id))
+    facts = _facts(purchase) | {"reason": REASON}
+    return plan_purchase_refund(payer, movement, _shares(purchase, deps), facts, now)
+
+
+def _shares(purchase: Purchase, deps: ShowcaseDeps) -> list[TransferShare]:
+    wallet = deps.wallets.wallets.wallet
+    return [TransferShare(wallet(each.workspace_id), each.credits, each.role) for each in purchase.split.shares]
+
+
+def _facts(purchase: Purchase) -> Facts:
+    """The facts by which statements name the listing. Receivers have them too, so they do not say who bought."""
+    return {"listing": purchase.listing_id, "purchase": purchase.id, "price": purchase.price_credits}
+
+
+def _refusal(purchase: Purchase) -> str:
+    if purchase.state is PurchaseState.COLLECTED:
+        return "What was collected cannot be refunded."
+    if purchase.refunded_before:
+        return "A purchase of this was refunded before."
+    return "There is nothing to refund." if purchase.price_credits == 0 else "The time for a refund is over."
+
+
+def _is_same_request(before: Purchase, buyer: Acquirer) -> bool:
+    return before.request_key is not None and before.request_key == buyer.request_key
+
+
+def _listing(listing_id: str, deps: ShowcaseDeps) -> Listing | None:
+    try:
+        return deps.listings.find(listing_id)
+    except NotFound:
+        return None
+
+
+def _deliver(purchase: Purchase, snapshot: Snapshot, deps: ShowcaseDeps) -> Collected:
+    """Copy the work into the buyer's library. The ids follow from the purchase, so repeating it makes nothing twice."""
+    works, at = deps.works(), purchase.collected_at or purchase.updated_at
+    asset_ids: dict[str, str] = {}
+    for number, file in enumerate(snapshot.files):
+        asset_ids[file.asset_id] = new = derived_id("ast", at, f"{purchase.id} {number}")
+        # The file goes first: an asset whose file is nowhere would be a broken promise.
+        works.copy_file(purchase.listing_id, purchase.workspace_id, file.sha256, file.format)
+        works.record_asset(
+            Asset(
+                new,
+                purchase.workspace_id,
+                purchase.user_id,
+                file.type,
+                file.name,
+                file.format,
+                file.sha256,
+                file.size_bytes,
+                file.width,
+                file.height,
+                None,
+                at,
+                duration_ms=file.duration_ms,
+                has_thumbnail=file.has_thumbnail,
+                listing_id=purchase.listing_id,
+            )
+        )
+    ids = tuple(asset_ids.values())
+    if snapshot.document is None:
+        return Collected(purchase, ids[0], ids)
+    prefix = "chr" if REFERENCES in snapshot.document else "tpl"
+    fields = dict(snapshot.document)
+    if REFERENCES in fields:
+        fields[REFERENCES] = [asset_ids[each] for each in fields[REFERENCES]]
+    id = derived_id(prefix, at, purchase.id)
+    works.record_document(id, purchase.workspace_id, purchase.user_id, fields)
+    return Collected(purchase, id, ids)
+
+
+def _retrying(attempt: Callable[[], ResultT], deps: ShowcaseDeps) -> ResultT:
+    pause = deps.wallets.pause
+    return retrying(attempt, on=(ListingChanged, StaleWallet), busy=BUSY, tries_max=TRIES_MAX, pause=pause)

@@ -1,0 +1,151 @@
+"""Ports of the showcase."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from atelier.audit_log.model import AuditEvent
+from atelier.dataclass import dataclass
+from atelier.ledger.operations import Posting
+from atelier.library.model import Asset, DeletedAsset
+from atelier.showcase.model import EarnedTotal, Earning, Listing, Purchase, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class ListingPage:
+    """Listings in the list's order. `next_key` is where the next page begins; None on the last page."""
+
+    listings: tuple[Listing, ...]
+    next_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PurchasePage:
+    """Purchases, the newest listing first. `next_key` is where the next page begins; None on the last page."""
+
+    purchases: tuple[Purchase, ...]
+    next_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EarningPage:
+    """Earnings, newest first. `next_key` is where the next page begins; None on the last page."""
+
+    earnings: tuple[Earning, ...]
+    next_key: str | None
+
+
+class ListingStore(Protocol):
+    """Listings. Conditions are part of the write."""
+
+    def create(self, listing: Listing, snapshot: Snapshot, events: Sequence[AuditEvent]) -> None:
+        """Store a new listing with its copy of the work. Raises ListingExists."""
+        ...
+
+    def find(self, listing_id: str) -> Listing:
+        """The listing, of whichever workspace (consistent read). Raises NotFound."""
+        ...
+
+    def find_all(self, listing_ids: Collection[str]) -> Sequence[Listing]:
+        """Those of up to 50 listings that exist, in this order."""
+        ...
+
+    def snapshot(self, listing_id: str) -> Snapshot:
+        """The copy of the work. Raises NotFound."""
+        ...
+
+    def change(self, before: Listing, after: Listing, events: Sequence[AuditEvent]) -> None:
+        """Store a change of the status, with all that follows from it. Raises ListingChanged unless nothing was written
+        to the listing since `before` was read."""
+        ...
+
+    def page(self, workspace_id: str, after_key: str | None, limit: int) -> ListingPage:
+        """The listings of a workspace, newest first."""
+        ...
+
+    def newest(self, after_key: str | None, limit: int) -> ListingPage:
+        """What everybody sees, the newest first."""
+        ...
+
+
+class PurchaseStore(Protocol):
+    """Purchases, and what they bring. A purchase, its postings in the ledger and its earnings are one transaction."""
+
+    def purchase(self, workspace_id: str, listing_id: str) -> Purchase | None:
+        """That the workspace has bought the listing (consistent read)."""
+        ...
+
+    def purchases(self, workspace_id: str, after_key: str | None, limit: int) -> PurchasePage: ...
+
+    def buy(self, listing: Listing, before: Purchase | None, new: Purchase, postings: Sequence[Posting]) -> None:
+        """Store a purchase. before: the refunded one that it replaces. Raises ListingChanged unless the listing is
+        visible at the same price and the purchase is as `before`; StaleWallet."""
+        ...
+
+    def refund(self, listing: Listing | None, before: Purchase, after: Purchase, postings: Sequence[Posting]) -> None:
+        """Store a refund. listing: None when it is gone. Raises ListingChanged unless the purchase is as `before`;
+        StaleWallet."""
+        ...
+
+    def collect(self, before: Purchase, after: Purchase) -> None:
+        """Store that the content was collected. Raises ListingChanged unless the purchase is as `before`."""
+        ...
+
+    def earned(self, workspace_id: str, user_id: str) -> EarnedTotal: ...
+
+    def earnings(self, workspace_id: str, user_id: str, after_key: str | None, limit: int) -> EarningPage: ...
+
+
+class Works(Protocol):
+    """The library, as the showcase copies from it and into it."""
+
+    def assets(self, workspace_id: str, asset_ids: Collection[str]) -> Sequence[Asset]:
+        """Those of these assets that the workspace has, in this order."""
+        ...
+
+    def origins(self, asset: Asset) -> Sequence[Asset | DeletedAsset]:
+        """What an asset was made of, also through others, the nearest first; within bounds.
+
+        Of a deleted one what remains."""
+        ...
+
+    def document(self, workspace_id: str, subject_id: str) -> dict[str, Any]:
+        """The fields of a character or a template. Raises NotFound."""
+        ...
+
+    def copy_file(self, source_id: str, target_id: str, sha256: str, format: str) -> None:
+        """Copy a file with its thumbnail between two workspaces or listings. Safe to repeat."""
+        ...
+
+    def record_asset(self, asset: Asset) -> None:
+        """Store an asset, unless its id is taken already."""
+        ...
+
+    def record_document(self, id: str, workspace_id: str, user_id: str, fields: dict[str, Any]) -> None:
+        """Store a character or a template, unless its id is taken already."""
+        ...
+
+    def require_room(self, workspace_id: str, size_bytes: int) -> None:
+        """Raises QuotaExceeded when the workspace may not store so much more."""
+        ...
+
+
+class ShowcasePeople(Protocol):
+    """Who people are."""
+
+    def names(self, user_ids: Sequence[str]) -> Mapping[str, str]:
+        """The names of those who have an account."""
+        ...
+
+
+Checked = Sequence[tuple[str, str]]
+
+
+class TextCheck(Protocol):
+    """Moderation of texts."""
+
+    def __call__(self, texts: Checked, now: datetime) -> None:
+        """Check (path, text) pairs. Raises PromptRefused."""
+        ...

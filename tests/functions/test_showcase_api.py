@@ -1,0 +1,195 @@
+"""The showcase over HTTP: publish, buy, collect; who may read what, and what bad requests get."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from atelier.adapters.aws.s3 import MediaStore
+from atelier.adapters.media.keys import media_key, thumbnail_key
+from atelier.clock import system_clock
+from atelier.errors import NotFound
+from atelier.ids import new_id
+from atelier.ledger.model import GrantSource
+from atelier.ledger.post import grant
+from atelier.library.model import Asset
+from atelier.settings import MediaBucket
+from atelier.showcase.model import ListingStatus
+from atelier.wiring import ledger, showcase
+from atelier.wiring.library import assets
+from tests.functions.conftest import AwsResources
+from tests.functions.people import Person, call, create_organization, create_person, join, set_tier
+from tests.functions.responses import error_of, success_data
+from tests.invoke import load_function
+
+PATH = "/api/showcase"
+
+
+@pytest.fixture
+def app(cloud: AwsResources) -> ModuleType:
+    return load_function("api/showcase")
+
+
+def rich(name: str, credits: int = 500) -> Person:
+    """A person with bought credits."""
+    person = create_person(name)
+    key = f"grant#{person.workspace_id}"
+    deps = showcase.deps().wallets
+    grant(person.workspace_id, key, GrantSource.PURCHASE, credits, deps=deps, now=system_clock())
+    return person
+
+
+def bucket() -> MediaStore:
+    return MediaStore(MediaBucket.read().bucket)
+
+
+def picture(person: Person, data: bytes = b"picture", **facts: Any) -> Asset:
+    """An image in a person's library, with its file and thumbnail."""
+    at, sha256 = system_clock(), data.hex().ljust(64, "0")
+    of = person.workspace_id, person.user_id
+    made = Asset(new_id("ast", at), *of, "image", "Lighthouse", "png", sha256, len(data), 64, 64, None, at, **facts)
+    assets().record_upload(made)
+    bucket().put(media_key(person.workspace_id, sha256, "png"), data, "image/png")
+    bucket().put(thumbnail_key(person.workspace_id, sha256), b"small", "image/webp")
+    return made
+
+
+def body(asset_id: str, **fields: Any) -> dict[str, Any]:
+    said = {"title": "Lighthouse", "description": "At dusk", "tags": ["Sea", "sea"], "price_credits": 100}
+    return {"asset_id": asset_id, **said, **fields}
+
+
+def approve(listing_id: str) -> None:
+    store, now = showcase.deps().listings, system_clock()
+    before = store.find(listing_id)
+    after = replace(before, status=ListingStatus.VISIBLE, published_at=now, version=before.version + 1)
+    store.change(before, after, ())
+
+
+def offered(app: ModuleType, person: Person, **fields: Any) -> str:
+    made: str = success_data(call(app, person, f"POST {PATH}", body(picture(person).id, **fields)))["listing"]["id"]
+    approve(made)
+    return made
+
+
+def test_a_work_from_its_publication_to_the_library_of_who_bought_it(app: ModuleType) -> None:
+    ada, bob, eve = create_person("ada"), rich("bob"), create_person("eve")
+    asset = picture(ada)
+    sent = call(app, ada, f"POST {PATH}", body(asset.id), **{"idempotency-key": "k1"})
+    made = success_data(sent)["listing"]
+    assert (sent["statusCode"], made["status"], made["tags"]) == (201, "pending", ["sea"])
+    assert success_data(call(app, ada, f"POST {PATH}", body(asset.id), **{"idempotency-key": "k1"}))["listing"] == made
+    one = f"{PATH}/{made['id']}"
+    assert success_data(call(app, bob, f"GET {PATH}"))["items"] == []
+    for request in (f"GET {one}", f"GET {one}/mine", f"POST {one}/purchase", f"POST {one}/collect"):
+        assert error_of(call(app, bob, request, {} if request.startswith("POST") else None)) == (404, "NOT_FOUND")
+    approve(made["id"])
+
+    [shown] = success_data(call(app, bob, f"GET {PATH}"))["items"]
+    assert (shown["creator"]["name"], shown["licence"]["id"], shown["disclosure"]) == ("Ada", "standard", "uploaded")
+    assert f"/media/{made['id']}/" in shown["thumbnail_url"]
+    assert bucket().get(thumbnail_key(made["id"], asset.sha256), 99) == b"small"
+    bought = call(app, bob, f"POST {one}/purchase", {"price_credits": 100})
+    receipt = success_data(bought)["purchase"]
+    assert (bought["statusCode"], receipt["fee_credits"], receipt["shares"]) == (
+        201,
+        10,
+        [{"role": "seller", "credits": 90}],
+    )
+    assert call(app, bob, f"POST {one}/purchase", {})["headers"]["Idempotent-Replayed"] == "true"
+    assert success_data(call(app, bob, f"GET {one}/mine"))["purchase"] == receipt
+    collected = success_data(call(app, bob, f"POST {one}/collect"))
+    copy = assets().get(bob.workspace_id, collected["id"])
+    assert copy.listing_id == made["id"]
+    assert bucket().get(media_key(bob.workspace_id, copy.sha256, "png"), 99) == b"picture"
+    assert error_of(call(app, bob, f"POST {one}/refund")) == (409, "CONFLICT")
+    assert [each["state"] for each in success_data(call(app, bob, "GET /api/purchases"))["items"]] == ["collected"]
+    [own] = success_data(call(app, ada, "GET /api/listings"))["items"]
+    assert (own["sales"], own["subject_id"]) == (1, asset.id)
+
+    earned = success_data(call(app, ada, f"GET /api/creators/{ada.user_id}/earnings"))
+    assert (earned["balance_credits"], earned["sales"], earned["payout"]["available"]) == (90, 1, False)
+    assert [each["credits"] for each in earned["items"]] == [90]
+    for other in (bob, eve):
+        assert error_of(call(app, other, f"GET /api/creators/{ada.user_id}/earnings")) == (404, "NOT_FOUND")
+    assert ledger.wallets().wallet(ada.workspace_id).grant("earnings") is not None
+
+    assert error_of(call(app, bob, f"DELETE {one}")) == (404, "NOT_FOUND")
+    assert success_data(call(app, ada, f"DELETE {one}"))["listing"]["status"] == "removed"
+    assert error_of(call(app, eve, f"GET {one}")) == (404, "NOT_FOUND")
+    assert success_data(call(app, bob, f"POST {one}/collect"))["id"] == copy.id
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"price_credits": -1},
+        {"price_credits": 1.5},
+        {"price_credits": 100_001},
+        {"licence": "none"},
+        {"title": "  "},
+        {"tags": ["x"] * 11},
+        {"character_id": "chr_01M7XCN60Q0Z9AH99VAAQWYH99"},
+        {"asset_id": None},
+        {"asset_id": "ast_01M7XCN60Q0Z9AH99VAAQWYH99"},
+        {"status": "visible"},
+    ],
+    ids=str,
+)
+def test_what_cannot_be_published(app: ModuleType, fields: dict[str, Any]) -> None:
+    ada = create_person("ada")
+    sent = {name: value for name, value in (body(picture(ada).id) | fields).items() if value is not None}
+    assert error_of(call(app, ada, f"POST {PATH}", sent)) == (422, "VALIDATION_FAILED")
+
+
+def test_an_asset_of_somebody_else_is_not_published(app: ModuleType) -> None:
+    ada, eve = create_person("ada"), create_person("eve")
+    assert error_of(call(app, eve, f"POST {PATH}", body(picture(ada).id))) == (422, "VALIDATION_FAILED")
+
+
+def test_a_character_and_a_template_are_copied_with_what_they_need(app: ModuleType) -> None:
+    ada, bob, library = create_person("ada"), rich("bob"), load_function("api/library")
+    asset = picture(ada)
+    character = {"name": "Mira", "reference_asset_ids": [asset.id], "style": "ink"}
+    made = success_data(call(library, ada, "POST /api/characters", character))["character"]["id"]
+    template = {"name": "Dusk", "kind": "image", "prompt": "a {{thing}} at dusk"}
+    also = success_data(call(library, ada, "POST /api/templates", template))["template"]["id"]
+    for name, subject_id in (("character", made), ("template", also)):
+        said = {"title": name, "price_credits": 0, f"{name}_id": subject_id}
+        listing = success_data(call(app, ada, f"POST {PATH}", said))["listing"]["id"]
+        approve(listing)
+        success_data(call(app, bob, f"POST {PATH}/{listing}/purchase", {}))
+        got = success_data(call(app, bob, f"POST {PATH}/{listing}/collect"))
+        view = success_data(call(library, bob, f"GET /api/{name}s/{got['id']}"))[name]
+        if name == "character":
+            assert (view["name"], view["style"], view["reference_asset_ids"]) == ("Mira", "ink", got["asset_ids"])
+            assert assets().get(bob.workspace_id, got["asset_ids"][0]).sha256 == asset.sha256
+        else:
+            assert (view["name"], view["prompt"], got["asset_ids"]) == ("Dusk", "a {{thing}} at dusk", [])
+
+
+def test_roles_decide_who_buys_and_publishes(app: ModuleType) -> None:
+    ada, bob, eve = create_person("ada"), create_person("bob"), rich("eve")
+    workspaces = load_function("api/workspaces")
+    atlas = create_organization(workspaces, ada)["id"]
+    set_tier(atlas, "starter@1")
+    join(workspaces, ada, atlas, bob, "viewer")
+    inside = {"atelier-workspace": atlas}
+    listing = offered(app, eve)
+    assert error_of(call(app, bob, f"POST {PATH}/{listing}/purchase", {}, **inside)) == (403, "FORBIDDEN")
+    assert error_of(call(app, bob, f"POST {PATH}", body(picture(bob).id), **inside)) == (403, "FORBIDDEN")
+    assert error_of(call(app, ada, f"POST {PATH}/{listing}/purchase", {}, **inside)) == (402, "INSUFFICIENT_CREDITS")
+    with pytest.raises(NotFound):
+        showcase.deps().listings.find("lst_01M7XCN60Q0Z9AH99VAAQWYH99")
+
+
+def test_the_list_is_read_page_by_page(app: ModuleType) -> None:
+    ada = create_person("ada")
+    made = [offered(app, ada, title=f"Number {number}") for number in range(3)]
+    page = success_data(call(app, ada, f"GET {PATH}?limit=2"))
+    rest = success_data(call(app, ada, f"GET {PATH}?limit=2&cursor={page['next_cursor']}"))
+    assert [each["id"] for each in (*page["items"], *rest["items"])] == list(reversed(made))
+    assert error_of(call(app, ada, f"GET {PATH}?cursor=bm9uZQ"))[0] == 422

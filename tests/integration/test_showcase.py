@@ -1,0 +1,286 @@
+"""Purchases on the embedded DynamoDB: prices are split to the credit, bought once, refunded by the rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+
+import pytest
+
+from atelier.audit_log.model import Origin
+from atelier.errors import Conflict, Forbidden, InsufficientCredits, NotFound, ValidationFailed
+from atelier.ledger.model import GrantSource
+from atelier.ledger.post import adjust, grant
+from atelier.showcase.buy import Acquirer, buy
+from atelier.showcase.model import Disclosure, PurchaseState
+from atelier.showcase.publish import Creator, remove
+from tests.conftest import Tables
+from tests.integration.showcase_world import ShowcaseWorld
+from tests.integration.world import run_concurrently
+
+State = PurchaseState
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+def call_one(steps: Sequence[Callable[[], object]], place: int) -> object:
+    return steps[place]()
+
+
+@pytest.fixture
+def world(tables: Tables) -> ShowcaseWorld:
+    return ShowcaseWorld(tables)
+
+
+def test_a_price_is_paid_to_the_creator_and_the_platform(world: ShowcaseWorld) -> None:
+    listing = world.offered("Ada", 105)
+    done = world.buy(listing, "Bob")
+    assert (done.purchase.split.fee, [s.credits for s in done.purchase.split.shares]) == (10, [95])
+    assert (world.bought_left("Bob"), world.earned("Ada"), world.total("Ada")) == (895, 95, (95, 0, 1))
+    again = world.buy(listing, "Bob")
+    assert again.replayed
+    assert again.purchase == done.purchase
+    assert world.deps.listings.find(listing.id).sales == 1
+    world.assert_sound()
+
+
+def test_royalties_go_along_the_lineage_of_a_remix_of_a_remix(world: ShowcaseWorld) -> None:
+    first = world.offered("Ada", 50)
+    world.buy(first, "Bob")
+    bobs = world.collect(first, "Bob").id
+    second = world.offered("Bob", 100, made_from=[bobs])
+    assert [(a.listing_id, a.generation) for a in second.ancestors] == [(first.id, 1)]
+    world.buy(second, "Cem")
+    assert (world.earned("Bob"), world.earned("Ada")) == (80, 45 + 10)
+    # What lies between is deleted: the ancestors stay.
+    cems = world.collect(second, "Cem").id
+    between = world.asset("Cem", made_from=[cems])
+    world.assets.delete(between.workspace_id, cems, world.now)
+    third = world.offered("Cem", 1000, made_from=[between.id])
+    world.buy(third, "Dee")
+    assert (world.earned("Cem"), world.earned("Bob"), world.earned("Ada")) == (750, 80 + 100, 55 + 50)
+    sales = world.deps.purchases.earnings(world.creator("Ada").workspace_id, "usr_Ada", None, 10).earnings
+    expected = {first.id: ("seller", 45), second.id: ("royalty", 10), third.id: ("royalty", 50)}
+    assert {sale.listing_id: (sale.role, sale.credits) for sale in sales} == expected
+    world.assert_sound()
+
+
+def test_nobody_pays_royalties_to_themselves(world: ShowcaseWorld) -> None:
+    first = world.offered("Ada", 50)
+    world.buy(first, "Bob")
+    second = world.offered("Bob", 100, made_from=[world.collect(first, "Bob").id])
+    bought = world.buy(second, "Ada")
+    assert [(s.role, s.credits) for s in bought.purchase.split.shares] == [("seller", 90)]
+    world.assert_sound()
+
+
+def test_daily_and_promotional_credits_pay_no_creators(world: ShowcaseWorld) -> None:
+    listing = world.offered("Ada", 40)
+    poor = world.world("Eve", credits=0)
+    grant(poor.workspace_id, "grant#promo", GrantSource.PROMO, 100, deps=poor.post_deps, now=world.now)
+    with pytest.raises(InsufficientCredits) as refused:
+        world.buy(listing, "Eve")
+    assert refused.value.facts == {"limit": "wallet", "needed": 40, "available": 0, "reason": "free_credits"}
+    grant(poor.workspace_id, "grant#plan", GrantSource.MONTHLY, 40, deps=poor.post_deps, now=world.now)
+    world.buy(listing, "Eve")
+    assert world.earned("Ada") == 36
+    world.assert_sound()
+
+
+def test_a_free_listing_moves_no_credits(world: ShowcaseWorld) -> None:
+    listing = world.offered("Ada", 0)
+    before = world.world("Bob").refreshed()
+    done = world.buy(listing, "Bob")
+    assert done.purchase.split.shares == ()
+    assert world.world("Bob").wallet().written == before.written
+    with pytest.raises(Conflict, match="nothing to refund"):
+        world.refund(listing, "Bob")
+    assert world.collect(listing, "Bob").id.startswith("ast_")
+
+
+def test_what_cannot_be_bought(world: ShowcaseWorld) -> None:
+    pending = world.publish("Ada", world.asset("Ada").id)
+    with pytest.raises(NotFound):
+        world.buy(pending, "Bob")
+    listing = world.approve(pending)
+    with pytest.raises(Conflict, match="your own"):
+        world.buy(listing, "Ada")
+    with pytest.raises(Conflict) as refused:
+        world.buy(listing, "Bob", seen=99)
+    assert refused.value.facts == {"price_credits": 100, "reason": "price"}
+    viewer = Acquirer(world.world("Bob").workspace_id, "usr_V", may_spend=False)
+    with pytest.raises(Forbidden):
+        buy(listing.id, None, viewer, deps=world.deps, now=world.now)
+    with pytest.raises(NotFound):
+        remove(Creator("wsp_other", "usr_E", Origin()), listing.id, deps=world.deps, now=world.now)
+    remove(world.creator("Ada"), listing.id, deps=world.deps, now=world.now)
+    with pytest.raises(Conflict, match="not on offer"):
+        world.buy(listing, "Bob")
+    assert world.bought_left("Bob") == 1000
+
+
+def test_a_price_that_changes_between_reading_and_paying_is_not_paid(world: ShowcaseWorld) -> None:
+    listing = world.offered("Ada", 100)
+    stored = world.deps.listings
+
+    class ChangesMeanwhile:
+        """The real store; once the listing was read, its price changes."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(stored, name)
+
+        def find(self, listing_id: str) -> object:
+            found = stored.find(listing_id)
+            if found.price_credits == 100:
+                stored.change(found, replace(found, price_credits=200, version=found.version + 1), ())
+            return found
+
+    world.deps = replace(world.deps, listings=ChangesMeanwhile())  # type: ignore[arg-type]
+    with pytest.raises(Conflict) as refused:
+        world.buy(listing, "Bob", seen=100)
+    assert refused.value.facts["price_credits"] == 200
+    assert world.bought_left("Bob") == 1000
+
+
+def test_a_refund_gives_everything_back_and_takes_it_from_all(world: ShowcaseWorld) -> None:
+    first = world.offered("Ada", 50)
+    world.buy(first, "Bob")
+    second = world.offered("Bob", 100, made_from=[world.collect(first, "Bob").id])
+    world.buy(second, "Cem", key="k1")
+    assert (world.earned("Ada"), world.earned("Bob"), world.bought_left("Cem")) == (55, 80, 900)
+    world.time_passes(23 * HOUR)
+    assert world.refund(second, "Cem").purchase.state is State.REFUNDED
+    assert world.refund(second, "Cem").replayed
+    assert (world.earned("Ada"), world.earned("Bob"), world.bought_left("Cem")) == (45, 0, 1000)
+    assert (world.total("Ada"), world.total("Bob")) == ((55, 10, 1), (80, 80, 0))
+    assert world.deps.listings.find(second.id).sales == 0
+    with pytest.raises(Conflict, match="refunded"):
+        world.collect(second, "Cem")
+    # The same request again is the same purchase; another one buys again, and is not refunded again.
+    assert world.buy(second, "Cem", key="k1").replayed
+    assert world.buy(second, "Cem", key="k2").purchase.state is State.BOUGHT
+    with pytest.raises(Conflict, match="refunded before"):
+        world.refund(second, "Cem")
+    assert world.bought_left("Cem") == 900
+    world.assert_sound()
+
+
+def test_what_was_collected_or_is_old_is_not_refunded(world: ShowcaseWorld) -> None:
+    listing = world.offered("Ada", 100)
+    world.buy(listing, "Bob")
+    world.collect(listing, "Bob")
+    with pytest.raises(Conflict, match="collected"):
+        world.refund(listing, "Bob")
+    world.buy(listing, "Cem")
+    world.time_passes(DAY)
+    with pytest.raises(Conflict, match="time"):
+        world.refund(listing, "Cem")
+    with pytest.raises(NotFound):
+        world.refund(listing, "Dee")
+
+
+def test_a_creator_who_has_spent_the_earnings_owes_them(world: ShowcaseWorld) -> None:
+    listing = world.offered("Ada", 100)
+    world.buy(listing, "Bob")
+    ada = world.world("Ada")
+    refreshed = ada.refreshed()
+    adjust(
+        ada.workspace_id,
+        "adjust#1",
+        -refreshed.available + 10,
+        reason="r",
+        by="usr_X",
+        deps=ada.post_deps,
+        now=world.now,
+    )
+    world.refund(listing, "Bob")
+    assert world.bought_left("Bob") == 1000
+    assert (ada.wallet().debt, ada.wallet().available) == (90, 10)
+    world.assert_sound()
+
+
+def test_a_refund_keeps_the_expiry_of_what_paid(world: ShowcaseWorld) -> None:
+    listing = world.offered("Ada", 100)
+    eve = world.world("Eve", credits=0)
+    soon, later = world.now + HOUR, world.now + 10 * DAY
+    for number, (credits, expiry) in enumerate(((20, soon), (30, later), (50, None))):
+        source = GrantSource.MONTHLY if expiry else GrantSource.PURCHASE
+        key = f"grant#{number}"
+        grant(eve.workspace_id, key, source, credits, expires_at=expiry, deps=eve.post_deps, now=world.now)
+    world.buy(listing, "Eve")
+    world.time_passes(2 * HOUR)
+    world.refund(listing, "Eve")
+    back = {each.expires_at: each.remaining for each in eve.wallet().grants if each.source is GrantSource.REFUND}
+    assert back == {world.now + 30 * DAY: 20, later: 30, None: 50}
+    world.assert_sound()
+
+
+def test_a_workspace_buys_once_however_many_ask_at_once(world: ShowcaseWorld) -> None:
+    listing = world.offered("Ada", 100)
+    world.buyer("Bob")
+    done = run_concurrently(20, lambda number: world.buy(listing, "Bob"))
+    assert not [each for each in done if isinstance(each, Exception)]
+    assert (world.bought_left("Bob"), world.earned("Ada")) == (900, 90)
+    assert world.deps.listings.find(listing.id).sales == 1
+    done = run_concurrently(20, lambda number: world.refund(listing, "Bob"))
+    assert not [each for each in done if isinstance(each, Exception)]
+    assert (world.bought_left("Bob"), world.earned("Ada")) == (1000, 0)
+    world.assert_sound()
+
+
+def test_twenty_buy_at_once_and_everybody_is_counted(world: ShowcaseWorld) -> None:
+    first = world.offered("Ada", 50)
+    world.buy(first, "Bob")
+    listing = world.offered("Bob", 30, made_from=[world.collect(first, "Bob").id])
+    names = [f"P{number:02}" for number in range(20)]
+    for name in names:
+        world.buyer(name)
+    done = run_concurrently(20, lambda number: world.buy(listing, names[number]))
+    assert not [each for each in done if isinstance(each, Exception)]
+    assert (world.earned("Bob"), world.earned("Ada")) == (20 * 24, 45 + 20 * 3)
+    assert world.total("Bob") == (480, 0, 20)
+    assert world.deps.listings.find(listing.id).sales == 20
+    world.assert_sound()
+
+
+def test_collecting_and_a_refund_at_once_never_happen_both(world: ShowcaseWorld) -> None:
+    for number in range(5):
+        listing, name = world.offered("Ada", 10), f"B{number}"
+        world.buy(listing, name)
+        steps = [partial(step, listing, name) for step in (world.refund, world.collect)]
+        done = run_concurrently(2, partial(call_one, steps))
+        failed = [each for each in done if isinstance(each, Exception)]
+        assert len(failed) == 1
+        state = world.deps.purchases.purchase(world.buyer(name).workspace_id, listing.id)
+        assert state is not None
+        assert (state.state is State.COLLECTED) == (world.bought_left(name) == 990)
+    world.assert_sound()
+
+
+def test_buyers_keep_what_they_bought(world: ShowcaseWorld) -> None:
+    asset = world.asset("Ada", generation_id="gen_1")
+    listing = world.approve(world.publish("Ada", asset.id))
+    assert listing.disclosure is Disclosure.UPLOADED
+    world.buy(listing, "Bob")
+    world.assets.delete(asset.workspace_id, asset.id, world.now)
+    world.files.there.discard((asset.workspace_id, asset.sha256))
+    remove(world.creator("Ada"), listing.id, deps=world.deps, now=world.now)
+    got = world.collect(listing, "Bob")
+    assert world.collect(listing, "Bob") == got
+    bobs = world.assets.get(world.buyer("Bob").workspace_id, got.id)
+    assert (bobs.sha256, bobs.listing_id, bobs.size_bytes) == (asset.sha256, listing.id, 1000)
+    assert (bobs.workspace_id, bobs.sha256) in world.files.there
+    assert world.assets.count_bytes(bobs.workspace_id) == 1000
+
+
+def test_what_was_bought_is_not_published_again(world: ShowcaseWorld) -> None:
+    listing = world.offered("Ada", 0, licence="personal")
+    world.buy(listing, "Bob")
+    bobs = world.collect(listing, "Bob").id
+    with pytest.raises(Conflict, match="bought this"):
+        world.publish("Bob", bobs)
+    with pytest.raises(Conflict, match="licence"):
+        world.publish("Bob", world.asset("Bob", made_from=[bobs]).id)
+    with pytest.raises(ValidationFailed):
+        world.publish("Cem", bobs)
