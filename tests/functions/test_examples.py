@@ -44,6 +44,8 @@ EXAMPLES = {
 } | {name: name.rpartition("/")[0] for name in calls()}
 # Examples whose response is no success: nobody has logged in, and a recorded signature is too old.
 REFUSED = {
+    # No administrator has chosen the editorial workspace.
+    "api/articles/create_article": 409,
     "api/auth/login": 401,
     "api/auth/refresh": 401,
     # The address of the examples' account is verified.

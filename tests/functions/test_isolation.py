@@ -54,7 +54,10 @@ EXCEPTIONS = {
         # The caller's window is written now and then only, so it has no line of its own.
         rf"rate#(account#{USER}|(mail|sign-in)#.+)": "limits of the caller, and of a network address and a mailbox",
     },
-    "community": {r"lst_.+": "the place and the content of a new listing, under its own id"},
+    "community": {
+        r"lst_.+": "the place and the content of a new listing, under its own id",
+        r"editorial": "which workspace writes articles for the deployment; read only",
+    },
     "providers": {
         rf"health#{OWN}": "health of the workspace's own keys",
         r"health|sunsets": "what is true of providers for everybody; read only",

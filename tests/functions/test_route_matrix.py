@@ -77,6 +77,7 @@ MISSING = {
             "item_id": "mod",
             "workshop_id": "wks",
             "listing_id": "lst",
+            "article_id": "art",
         }.items()
     },
     "kind": "image",

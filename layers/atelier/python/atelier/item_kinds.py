@@ -55,6 +55,7 @@ _SECRET = "proves who signs in"  # nosec B105 - a reason, not a password
 _VENDOR = "a message of a vendor as it came, kept for 30 days; what it changed is exported"
 _EVENTS = "events of the last day; what they report is exported"
 _CONNECTED = "who listens now, for two hours at most"
+_SHOWN = "the same as the articles and their versions"
 _DEPLOYMENT = "belongs to the deployment"
 
 # Attributes whose text is JSON.
@@ -65,6 +66,7 @@ _SEALED = ("record", "kid", "old_record", "old_kid")
 _TYPES = ("events",)
 _PART = ("parameters", "slots")
 _PLACE = ("settings",)
+_ARTICLE = ("tags", "asset_ids", "related_ids", "image_hosts")
 _DELIVERY = ("body", "attempts")
 _GENERATION = ("recipe", "purpose", "candidates", "budgets", "attempts", "assets", "usage", "failure")
 
@@ -185,6 +187,14 @@ KINDS: tuple[ItemKind, ...] = (
     ItemKind("EarnedTotalItem", "community", WORKSPACE, "earned#", None, _COUNTER),
     ItemKind("ListingPlaceItem", "community", "lst_", "place", None, "ids that lead to nobody", KEPT),
     ItemKind("SnapshotItem", "community", "lst_", "content", None, "a copy of a work, kept for its buyers", KEPT),
+    # ---- articles
+    ItemKind("EditorialSettingsItem", "community", "editorial", "settings", None, _DEPLOYMENT, NOBODYS),
+    ItemKind("ArticleItem", "community", WORKSPACE, "article#", "articles", json=("shown_slugs",)),
+    ItemKind("ArticleVersionItem", "community", WORKSPACE, "article-version#", "article_versions", json=_ARTICLE),
+    ItemKind("ShownArticleItem", "community", WORKSPACE, "shown#", None, _SHOWN),
+    ItemKind("ArticleSlugItem", "community", WORKSPACE, "slug#", None, _SHOWN),
+    ItemKind("TranslationItem", "community", WORKSPACE, "translation#", None, _SHOWN),
+    ItemKind("ShownFileItem", "community", WORKSPACE, "shown-file#", None, _SHOWN),
     # ---- sites
     ItemKind("SiteItem", "sites", WORKSPACE, "site#", "sites", json=("theme", "settings")),
     ItemKind("SitePageCountItem", "sites", WORKSPACE, "pages#", None, _COUNTER),

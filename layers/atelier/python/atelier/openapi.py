@@ -23,8 +23,9 @@ STATUS_DESCRIPTIONS = {
     201: "Created.",
     202: "Accepted; the Location header says where it can be followed.",
     204: "Done; there is nothing to say.",
+    301: "Moved: the Location header says where it is.",
     302: "Found.",
-    304: "Not modified: the file with the ETag of `If-None-Match` is still right.",
+    304: "Not modified: what has the ETag of `If-None-Match` is still right.",
     400: "BAD_REQUEST: the request cannot be read.",
     401: "UNAUTHENTICATED: the token is missing, wrong, expired or revoked.",
     402: "INSUFFICIENT_CREDITS, BUDGET_EXCEEDED or PAYMENT_REQUIRED; `details` says which limit refused.",
@@ -200,7 +201,7 @@ def _parameters(route: Route, path: str, schemas: Json) -> list[Json]:
 
 def _success(route: Route, status: int, schemas: Json) -> Json:
     response: Json = {"description": STATUS_DESCRIPTIONS[status]}
-    if status in (204, 302, 304):
+    if status in (204, 301, 302, 304):
         return response
     if route.answer is None and route.files:
         response["content"] = {content_type: {"schema": {"type": "string"}} for content_type in route.files}

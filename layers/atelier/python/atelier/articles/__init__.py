@@ -1,0 +1,1 @@
+"""Editorial content: articles and announcements, from the draft to the feeds."""
