@@ -86,7 +86,7 @@ lock: .venv ## pin the newest versions that pyproject.toml allows
 	@for group in bootstrap test tools clients checkov; do \
 		$(compile) 3.11 --group $$group --output-file .ci/locks/$$group.txt || exit 1; done
 	@$(compile) 3.11 --group run --constraint .ci/locks/test.txt --output-file .ci/locks/run.txt
-	@for layer in runtime media ai video webauthn oauth mail charts duckdb age pages sentry calendar studio; do $(compile) 3.13 --group layer-$$layer --constraint .ci/locks/test.txt \
+	@for layer in runtime media ai video webauthn oauth mail charts duckdb age pages sentry calendar dns studio; do $(compile) 3.13 --group layer-$$layer --constraint .ci/locks/test.txt \
 		--output-file layers/dependencies/$$layer/requirements.txt || exit 1; done
 	@$(compile) 3.13 --no-deps --group layer-stripe --constraint .ci/locks/test.txt \
 		--output-file layers/dependencies/stripe/requirements.txt

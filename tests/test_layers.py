@@ -31,6 +31,7 @@ LAYERS = {
     "SentryLayer": "dependencies",
     "AgeLayer": "dependencies",
     "PagesLayer": "dependencies",
+    "DnsLayer": "dependencies",
     "OauthLayer": "dependencies",
     "MailLayer": "dependencies",
     "StudioLayer": "studio",

@@ -408,7 +408,7 @@ def test_a_function_has_no_layer_that_it_does_not_import() -> None:
     heavy |= {"WebauthnLayer": {"webauthn"}, "ChartsLayer": {"pygal"}, "DuckdbLayer": {"duckdb"}}
     heavy["SentryLayer"] = {"sentry_sdk"}
     heavy |= {"AgeLayer": {"pyrage"}, "PagesLayer": {"nh3"}}
-    heavy["CalendarLayer"] = {"icalendar"}
+    heavy |= {"CalendarLayer": {"icalendar"}, "DnsLayer": {"dns"}}
     # These are dependencies of the layer beside them.
     heavy["StudioDependenciesLayer"] = {"studio"}
     idle = [

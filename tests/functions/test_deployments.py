@@ -13,6 +13,7 @@ from atelier.adapters.aws.clients import client
 from atelier.adapters.aws.dynamodb.deployments.items import DEPLOYMENT, QUEUE
 from atelier.deployments.model import preview_label
 from infra.simulators.site_hosts.netlify import NetlifySimulator
+from tests.dns_server import DnsServer
 from tests.functions.conftest import AwsResources
 from tests.functions.people import call, create_person
 from tests.functions.responses import error_of, success_data
@@ -232,6 +233,38 @@ def test_an_account_at_another_host_is_added_tested_used_and_removed(netlify: Ne
     assert body["credentials"] not in listed["body"]
     assert call(stack.api, stack.ada, f"DELETE /api/integrations/{account['id']}")["statusCode"] == 204
     assert error_of(call(stack.api, stack.ada, f"DELETE /api/integrations/{account['id']}")) == (404, "NOT_FOUND")
+
+
+def test_a_domain_is_checked_for_its_own_site_alone(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    with DnsServer() as server:
+        monkeypatch.setenv("ATELIER_DNS_SERVERS", server.address)
+        server.add("www.oak.example", "CNAME", "old.example")
+        site = stack.site()
+        path = f"POST /api/sites/{site['id']}/domain-check"
+        assert error_of(call(stack.api, stack.ada, path, {})) == (409, "CONFLICT")
+        changed = {"base_version": site["version"], "domain": "www.oak.example"}
+        assert call(stack.sites, stack.ada, f"PUT /api/sites/{site['id']}", changed)["statusCode"] == 200
+        found = success_data(call(stack.api, stack.ada, path, {"target": "cloudfront"}))
+        assert (found["state"], found["domain"]) == ("wrong", "www.oak.example")
+        assert found["found"] == [{"type": "CNAME", "name": "www.oak.example", "value": "old.example"}]
+        record = {"type": "CNAME", "name": "www.oak.example", "value": "oak.localhost"}
+        assert found["options"] == [[record]]
+        asked = list(server.asked)
+        assert error_of(call(stack.api, create_person("eve"), path, {})) == (404, "NOT_FOUND")
+        # Nobody chooses what is asked for.
+        answer = call(stack.api, stack.ada, path, {"domain": "intern.example"})
+        assert error_of(answer) == (422, "VALIDATION_FAILED")
+        assert server.asked == asked
+
+
+def test_a_site_is_shown_at_its_own_domain(stack: Stack) -> None:
+    site = stack.site()
+    changed = {"base_version": site["version"], "domain": "www.oak.example"}
+    assert call(stack.sites, stack.ada, f"PUT /api/sites/{site['id']}", changed)["statusCode"] == 200
+    stack.page(site, "/", "<h1>Home</h1>")
+    stack.work(stack.request(site))
+    assert stack.text("/", "www.oak.example") == stack.text("/")
+    assert stack.show("/", "www.other.example")["statusCode"] == 404
 
 
 def test_wrong_settings_of_an_account_are_named(stack: Stack) -> None:

@@ -71,6 +71,7 @@ REFUSED = {
     "webhooks/providers/replicate": 400,
     "webhooks/stripe/invoice_paid": 400,
     # The example's workspace has no site.
+    "api/deployments/ask_domain": 404,
     "api/deployments/deploy_site": 404,
     "hosted_sites/home": 404,
     # There is no function that compares prices with Stripe here.

@@ -19,6 +19,7 @@ from infra.simulators.site_hosts.github_pages import GitHubPagesSimulator
 from infra.simulators.site_hosts.host import HostSimulator
 from infra.simulators.site_hosts.netlify import NetlifySimulator
 from infra.simulators.site_hosts.vercel import VercelSimulator
+from tests.dns_server import DnsServer
 from tests.lanes import need_browser
 from tests.local.client import poll_until
 
@@ -37,12 +38,14 @@ PARAMETERS = {
 @dataclass(frozen=True, slots=True)
 class Stack:
     """base_url: of the edge. simulator_url: of Replicate's simulator. running: the process, with access to its AWS.
-    site_hosts: simulators of the hosts that sites are deployed to, by the kind of their integrations."""
+    site_hosts: simulators of the hosts that sites are deployed to, by the kind of their integrations. dns: the resolver
+    that domains of sites are asked for at."""
 
     base_url: str
     simulator_url: str
     running: RunningStack
     site_hosts: Mapping[str, HostSimulator]
+    dns: DnsServer
 
 
 SITE_HOSTS: dict[str, type[HostSimulator]] = {
@@ -77,12 +80,16 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         for host in hosts.values():
             # A host that is ready at once: to wait for one is shown under a virtual clock.
             host.slow_polls = 0
-        urls = {"SiteHostUrls": ",".join(f"{kind}={host.base_url}" for kind, host in hosts.items())}
+        dns = all_of_it.enter_context(DnsServer())
+        urls = {
+            "DnsServers": dns.address,
+            "SiteHostUrls": ",".join(f"{kind}={host.base_url}" for kind, host in hosts.items()),
+        }
         arguments = ["--provider-url", f"replicate={simulator.url}", "--provider-secrets-file", str(secrets)]
         running = RunningStack(folder / "data", parameters=PARAMETERS | urls, arguments=arguments)
         all_of_it.enter_context(running)
         request.config.stash[STACK] = running
-        yield Stack(running.base_url, simulator.url, running, hosts)
+        yield Stack(running.base_url, simulator.url, running, hosts, dns)
 
 
 # For a module and no longer: while Playwright runs, its event loop is the running one of the thread, and tests of other

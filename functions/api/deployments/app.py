@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+from atelier.deployments.check_domain import check_domain
+from atelier.deployments.domain_schemas import DomainCheckRequest, DomainCheckView, domain_check_view
 from atelier.deployments.integrate import add_integration, check_integration, remove_integration
 from atelier.deployments.integration_schemas import (
     IntegrationEnvelope,
@@ -87,6 +89,22 @@ def roll_back_to(request: Request[Empty]) -> Response:
         caller.workspace_id, deployment_id, caller.user_id, key, request.origin, deps=deps, now=request.now
     )
     return created(f"{PATH}/{deployment.id}", show(deployment, deps.store), replayed=replayed, status=202)
+
+
+@api.route(
+    "POST",
+    "/api/sites/<site_id>/domain-check",
+    permission="sites.deploy",
+    body=DomainCheckRequest,
+    answer=DomainCheckView,
+    errors=(404, 409),
+)
+def ask_domain(request: Request[DomainCheckRequest]) -> Response:
+    """Ask DNS for a site's own domain: whether it leads to a target, and which records to set."""
+    site_id, deps = request.path_id("site_id", "sit"), deployments.domain_deps()
+    return Response(
+        domain_check_view(check_domain(request.caller.workspace_id, site_id, request.body.target, deps=deps))
+    )
 
 
 @manage("POST", ACCOUNTS, body=IntegrationRequest, answer=IntegrationEnvelope, statuses=(201,), errors=(409, 503))

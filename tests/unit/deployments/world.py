@@ -28,6 +28,8 @@ from atelier.deployments.model import (
 from atelier.deployments.ports import (
     DeploymentChanged,
     DeploymentPage,
+    DomainPlace,
+    DomainRecords,
     HostAccount,
     PutVariant,
     SealedCredentials,
@@ -194,6 +196,9 @@ class MemorySites:
     def find(self, slug: str) -> tuple[str, str] | None:
         return (WORKSPACE, SITE) if self.published and slug == self.published.site.slug else None
 
+    def find_domain(self, domain: str) -> tuple[str, str] | None:
+        return (WORKSPACE, SITE) if self.published and domain == self.published.site.domain else None
+
 
 class MemoryAssets:
     """A library with one image."""
@@ -298,6 +303,9 @@ class MemoryHost:
 
     def cancel(self, job: TargetJob) -> None:
         self.cancelled.append(job.deployment.id)
+
+    def domain_records(self, place: DomainPlace) -> DomainRecords | None:
+        return DomainRecords(f"{place.slug}.host.example", ("192.0.2.1",)) if place.is_live else None
 
     def test(self, account: HostAccount) -> str | None:
         return None

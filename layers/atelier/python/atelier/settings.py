@@ -202,6 +202,17 @@ class SiteHostUrls(EnvironmentSettings):
         return pairs_in(self.raw).get("github", "https://api.github.com")
 
 
+class DnsServers(EnvironmentSettings):
+    """The resolvers that domains of sites are asked for at: `address` or `address:port`."""
+
+    raw: str = text_variable("ATELIER_DNS_SERVERS", "1.1.1.1,9.9.9.9")
+
+    @property
+    def addresses(self) -> list[str]:
+        """Each of them."""
+        return [address.strip() for address in self.raw.split(",") if address.strip()]
+
+
 class DeploySiteMachine(EnvironmentSettings):
     """The state machine of deployments."""
 

@@ -23,6 +23,10 @@ class SiteHosts:
         """The address of a name."""
         return f"{self.scheme}://{label}{self.suffix}"
 
+    def name(self, label: str) -> str:
+        """The host's name, without a port."""
+        return f"{label}{self.suffix}".partition(":")[0]
+
     def url_of(self, deployment: SiteDeployment, slug: str) -> str:
         """The address at which a deployment is shown."""
         return self.url(preview_label(slug, deployment.id) if deployment.is_preview else slug)

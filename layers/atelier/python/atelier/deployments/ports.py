@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Protocol
 
 from atelier.audit_log.model import AuditEvent
@@ -177,6 +178,27 @@ class TargetStep:
     uploaded_bytes: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class DomainPlace:
+    """Where a domain would lead to. slug: the site's. state: what the target has remembered of the live deployment;
+    settings: of its account."""
+
+    slug: str
+    state: Mapping[str, Any]
+    settings: Mapping[str, str]
+    is_live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DomainRecords:
+    """What a site's own domain has to lead to: a name, and the target's fixed addresses, if it has any (IPv4 and
+    IPv6)."""
+
+    host: str
+    addresses: tuple[str, ...] = ()
+    addresses6: tuple[str, ...] = ()
+
+
 class SiteTarget(Protocol):
     """Brings the files of a deployment to a host, step by step. A step may be repeated: what the host has already is
     not sent again."""
@@ -187,6 +209,10 @@ class SiteTarget(Protocol):
 
     def cancel(self, job: TargetJob) -> None:
         """Stop what the host does for a deployment. Best effort; repeating it is safe."""
+        ...
+
+    def domain_records(self, place: DomainPlace) -> DomainRecords | None:
+        """What a domain has to lead to; None when that is known only once the site is deployed."""
         ...
 
     def test(self, account: HostAccount) -> str | None:
@@ -250,6 +276,45 @@ class PublishedSites(Protocol):
 
     def find(self, slug: str) -> tuple[str, str] | None:
         """The workspace and the site of a slug."""
+        ...
+
+    def find_domain(self, domain: str) -> tuple[str, str] | None:
+        """The workspace and the site of a domain."""
+        ...
+
+
+class DnsOutcome(StrEnum):
+    """found: there are records. nothing: the name exists, without such records. no_answer: nobody answers in time, or
+    what comes is no answer."""
+
+    FOUND = "found"
+    NOTHING = "nothing"
+    NO_SUCH_NAME = "no_such_name"
+    NO_ANSWER = "no_answer"
+
+
+@dataclass(frozen=True, slots=True)
+class DnsRecord:
+    """A record. Names are in lower case, and without the dot at their end."""
+
+    type: str
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class DnsAnswer:
+    """The answer to a question, with the chain of CNAMEs that leads to it."""
+
+    outcome: DnsOutcome
+    records: tuple[DnsRecord, ...] = ()
+
+
+class NameServers(Protocol):
+    """DNS."""
+
+    def ask(self, name: str, kind: str) -> DnsAnswer:
+        """The records of a name. kind: A, AAAA or SOA."""
         ...
 
 

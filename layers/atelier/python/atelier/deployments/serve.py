@@ -88,7 +88,8 @@ def serve(label: str, path: str, known_tag: str, *, deps: HostingDeps) -> Hosted
 
 def _shown(label: str, deps: HostingDeps) -> _Shown | None:
     slug, preview_id = parse_label(label)
-    place = deps.sites.find(slug)
+    # A whole name is a site's own domain.
+    place = deps.sites.find_domain(label.lower()) if "." in label else deps.sites.find(slug)
     if place is None:
         return None
     workspace_id, site_id = place

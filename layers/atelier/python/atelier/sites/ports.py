@@ -162,6 +162,10 @@ class Sites(Protocol):
         """The workspace and the site that have a slug."""
         ...
 
+    def find_domain(self, domain: str) -> tuple[str, str] | None:
+        """The workspace and the site that have a domain."""
+        ...
+
 
 class Pages(Protocol):
     """The pages of sites and their versions."""

@@ -11,6 +11,7 @@ from atelier.clock import Clock, system_clock
 from atelier.settings import (
     AwsEndpoint,
     DeploySiteMachine,
+    DnsServers,
     EventBus,
     MediaBucket,
     ProvidersTable,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from atelier.adapters.aws.integration_credentials import VaultCredentialSealer
     from atelier.adapters.aws.site_files import S3SiteFiles
     from atelier.deployments.addresses import SiteHosts
+    from atelier.deployments.check_domain import DomainDeps
     from atelier.deployments.deploy import DeployDeps
     from atelier.deployments.integrate import IntegrateDeps
     from atelier.deployments.model import DeploymentTarget, SiteDeployment
@@ -123,6 +125,15 @@ def integrate_deps() -> IntegrateDeps:
 
     callers = {kind: targets()[target] for target, kind in KIND_OF_TARGET.items()}
     return IntegrateDeps(integrations(), sealer(), callers, idempotency_keys())
+
+
+@cache
+def domain_deps() -> DomainDeps:
+    """The dependencies of the check of domains."""
+    from atelier.adapters.name_servers import DnsResolvers
+    from atelier.deployments.check_domain import DomainDeps
+
+    return DomainDeps(sites(), store(), integrations(), targets(), DnsResolvers(DnsServers.read().addresses))
 
 
 @cache

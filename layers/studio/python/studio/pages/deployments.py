@@ -15,6 +15,8 @@ TARGETS = ("cloudfront", "netlify", "vercel", "github_pages")
 OPEN_STATUSES = ("queued", "building", "uploading")
 # The settings of each kind of account.
 SETTINGS = {"netlify": ("team", "site_id"), "vercel": ("team_id",), "github": ("owner", "repository", "branch")}
+# How long a page waits before it looks at a deployment again; a connection tells it what happens before.
+PAUSES_SECONDS = (1, 2, 3, 5, 10)
 SHOWN_IN_FORM = (409, 422)
 DEPLOYMENTS, INTEGRATIONS = "/api/deployments", "/api/integrations"
 
@@ -37,13 +39,33 @@ def deploy(visit: Visit) -> Response:
     return visit.go(f"/deployments/{made['deployment']['id']}")
 
 
+def check_domain(visit: Visit) -> Response:
+    """Asks DNS whether the site's own domain leads to a target."""
+    target = {"target": str(visit.form.get("target", ""))}
+    try:
+        checked = visit.api.call("POST", f"/api/sites/{visit.part('site_id')}/domain-check", target).data
+    except ApiError as error:
+        if error.status not in SHOWN_IN_FORM:
+            raise
+        return _list_page(visit, status=error.status, domain_error=error)
+    return _list_page(visit, checked=checked)
+
+
 def show_deployment(visit: Visit) -> Response:
-    """A deployment with its log."""
-    place = _path(visit)
+    """A deployment with its log; for htmx the part that changes. Query of the part: `look`, how often it has asked."""
+    place, look = _path(visit), visit.query.get("look", "0")
+    looks = int(look) if look.isdecimal() and len(look) < 6 else 0
     found, log = visit.api.get_together((place, {}), (f"{place}/log", {}))
     deployment = found["deployment"]
-    is_open = deployment["status"] in OPEN_STATUSES
-    return visit.page("deployment.html", deployment=deployment, lines=log["lines"], is_open=is_open)
+    return visit.page(
+        "deployment_body.html" if visit.is_partial else "deployment.html",
+        deployment=deployment,
+        lines=log["lines"],
+        is_open=deployment["status"] in OPEN_STATUSES,
+        looks=looks + 1,
+        pause=PAUSES_SECONDS[min(looks, len(PAUSES_SECONDS) - 1)],
+        pause_without_script=PAUSES_SECONDS[-1],
+    )
 
 
 def cancel(visit: Visit) -> Response:
@@ -107,7 +129,14 @@ def _account(visit: Visit) -> dict[str, Any]:
     }
 
 
-def _list_page(visit: Visit, *, status: int = 200, error: ApiError | None = None) -> Response:
+def _list_page(
+    visit: Visit,
+    *,
+    status: int = 200,
+    error: ApiError | None = None,
+    domain_error: ApiError | None = None,
+    checked: Any = None,
+) -> Response:
     site_id, cursor = visit.part("site_id"), visit.query.get("cursor", "")
     site, deployments = visit.api.get_together(
         (f"/api/sites/{site_id}", {}),
@@ -119,8 +148,10 @@ def _list_page(visit: Visit, *, status: int = 200, error: ApiError | None = None
         site=site["site"],
         deployments=deployments,
         targets=TARGETS,
-        chosen=str(visit.form.get("target", "")) if error else TARGETS[0],
+        chosen=str(visit.form.get("target", "")) or TARGETS[0],
         error=error,
+        domain_error=domain_error,
+        checked=checked,
     )
 
 
@@ -146,6 +177,7 @@ def _setting_names() -> tuple[str, ...]:
 routes = [
     route("/sites/{site_id}/deployments", show_deployments),
     route("/sites/{site_id}/deployments", deploy, "POST"),
+    route("/sites/{site_id}/deployments/domain", check_domain, "POST"),
     route("/deployments/{deployment_id}", show_deployment),
     route("/deployments/{deployment_id}/cancel", cancel, "POST"),
     route("/deployments/{deployment_id}/rollback", roll_back, "POST"),

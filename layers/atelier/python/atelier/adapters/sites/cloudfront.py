@@ -4,7 +4,7 @@ shown from the transaction on that makes it live."""
 from __future__ import annotations
 
 from atelier.deployments.addresses import SiteHosts
-from atelier.deployments.ports import HostAccount, TargetJob, TargetStep
+from atelier.deployments.ports import DomainPlace, DomainRecords, HostAccount, TargetJob, TargetStep
 
 NO_DOMAIN = "This installation has no domain for sites. Choose another target."
 
@@ -22,6 +22,9 @@ class OwnEdge:
 
     def cancel(self, job: TargetJob) -> None:
         """Nothing has begun."""
+
+    def domain_records(self, place: DomainPlace) -> DomainRecords | None:
+        return DomainRecords(self._hosts.name(place.slug)) if self._hosts.is_served else None
 
     def test(self, account: HostAccount) -> str | None:
         return None

@@ -25,12 +25,15 @@ from atelier.adapters.sites._host import (
     host_files,
 )
 from atelier.clock import rfc3339
-from atelier.deployments.ports import HostAccount, TargetJob, TargetStep
+from atelier.deployments.ports import DomainPlace, DomainRecords, HostAccount, TargetJob, TargetStep
 
 # docs.github.com: limits of GitHub Pages, and of a file that Git takes.
 SITE_BYTES_MAX = 1_000_000_000
 FILE_BYTES_MAX = 100 * 1024 * 1024
 TREE_ENTRIES = 500
+# docs.github.com/pages: the addresses for domains that can have no CNAME.
+APEX_ADDRESSES = tuple(f"185.199.{number}.153" for number in (108, 109, 110, 111))
+APEX_ADDRESSES6 = tuple(f"2606:50c0:{number}::153" for number in (8000, 8001, 8002, 8003))
 LIMITS = (
     "GitHub Pages: at most 1 GB a site, 100 GB a month and 10 builds an hour; no shops and no services for payment."
 )
@@ -71,6 +74,10 @@ class GitHubPages(HostTarget):
             state["pages"] = True
             return progress.step()
         return _wait(branch, progress)
+
+    def domain_records(self, place: DomainPlace) -> DomainRecords | None:
+        owner = place.settings.get("owner")
+        return DomainRecords(f"{owner}.github.io".lower(), APEX_ADDRESSES, APEX_ADDRESSES6) if owner else None
 
     def stop(self, job: TargetJob, client: HostClient) -> None:
         """Until the branch is moved nothing is shown; what was sent is never asked for."""

@@ -6,7 +6,7 @@ whose answer was lost is found again; what was uploaded before a crash is not `r
 from __future__ import annotations
 
 from typing import Any, cast
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from atelier.adapters.sites._host import (
     FILES_PER_STEP,
@@ -18,12 +18,14 @@ from atelier.adapters.sites._host import (
     Progress,
     host_files,
 )
-from atelier.deployments.ports import HostAccount, TargetJob, TargetStep
+from atelier.deployments.ports import DomainPlace, DomainRecords, HostAccount, TargetJob, TargetStep
 
 PREPARING = frozenset({"new", "enqueued", "pending_review", "accepted", "preparing", "building", "retrying"})
 TAKES_FILES = frozenset({"prepared", "uploading"})
 HEADERS_FILE = b"/_assets/*\n  Cache-Control: public, max-age=31536000, immutable\n"
 DEPLOYS_READ = 100
+# docs.netlify.com/domains/configure-domains: the load balancer for domains that can have no CNAME.
+APEX_ADDRESSES = ("75.2.60.5",)
 
 
 class Netlify(HostTarget):
@@ -64,6 +66,10 @@ class Netlify(HostTarget):
                 return _upload(deploy, files, client, progress)
             case _:
                 return progress.step(wait_seconds=POLL_SECONDS)
+
+    def domain_records(self, place: DomainPlace) -> DomainRecords | None:
+        host = urlsplit(str(place.state.get("site_url") or "")).hostname
+        return DomainRecords(host, APEX_ADDRESSES) if host else None
 
     def stop(self, job: TargetJob, client: HostClient) -> None:
         deploy_id = job.deployment.state.get("deploy_id")

@@ -26,3 +26,6 @@ class SiteContext:
 
     def find(self, slug: str) -> tuple[str, str] | None:
         return self._deps.sites.find(slug)
+
+    def find_domain(self, domain: str) -> tuple[str, str] | None:
+        return self._deps.sites.find_domain(domain)

@@ -21,11 +21,13 @@ from atelier.adapters.sites._host import (
     error_text,
     host_files,
 )
-from atelier.deployments.ports import HostAccount, TargetJob, TargetStep
+from atelier.deployments.ports import DomainPlace, DomainRecords, HostAccount, TargetJob, TargetStep
 
 STATIC = {"framework": None, "buildCommand": None, "outputDirectory": None}
 OURS = "atelierDeployment"
 DEPLOYMENTS_READ = 50
+# vercel.com/docs/domains: the same for all projects.
+DOMAIN_RECORDS = DomainRecords("cname.vercel-dns.com", ("76.76.21.21",))
 # Sent with the creation: all of it is known, so a project is made without questions.
 QUERY = "forceNew=1&skipAutoDetectionConfirmation=1"
 
@@ -60,6 +62,9 @@ class Vercel(HostTarget):
                 raise HostFailed(f"The deployment failed: {why}")
             case _:
                 return progress.step(wait_seconds=POLL_SECONDS)
+
+    def domain_records(self, place: DomainPlace) -> DomainRecords | None:
+        return DOMAIN_RECORDS
 
     def stop(self, job: TargetJob, client: HostClient) -> None:
         assert job.account is not None, "see HostTarget.step"

@@ -112,11 +112,18 @@ class DynamoSites:
         return sum(self._pages.remove_from_gone_site(head) for head in heads)
 
     def find(self, slug: str) -> tuple[str, str] | None:
-        try:
-            item = SiteClaimItem.get(SLUG + slug, CLAIM, consistent_read=True)
-        except DoesNotExist:
-            return None
-        return item.workspace_id, item.site_id
+        return _claimed(SLUG + slug)
+
+    def find_domain(self, domain: str) -> tuple[str, str] | None:
+        return _claimed(DOMAIN + domain)
+
+
+def _claimed(name: str) -> tuple[str, str] | None:
+    try:
+        item = SiteClaimItem.get(name, CLAIM, consistent_read=True)
+    except DoesNotExist:
+        return None
+    return item.workspace_id, item.site_id
 
 
 def _claim(write: Transaction, site: Site, prefix: str, name: str) -> None:
