@@ -29,6 +29,8 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
 # The functions that accept prompts, that use a model's text as a prompt, and that store results.
 JUDGING = ("ApiGenerationsFunction", "V1Function", "TasksPlanStageFunction", "TasksFinishGenerationFunction")
 LAYER = ROOT / "layers/atelier/python"
+# The modules with the settings.
+SETTINGS = ("settings", "provider_settings", "site_settings")
 # Studio takes neither the shared variables nor the product's settings.
 STUDIO, STUDIO_SETTINGS = "StudioFunction", ROOT / "layers/studio/python/studio/settings.py"
 # The environment variables of every function.
@@ -229,7 +231,7 @@ def longest_value(value: Any) -> int:
 def settings() -> dict[str, set[str]]:
     """Settings class → the variables that it reads."""
     found: dict[str, set[str]] = {}
-    modules = [ast.parse((LAYER / "atelier" / name).read_text()) for name in ("settings.py", "provider_settings.py")]
+    modules = [ast.parse((LAYER / "atelier" / f"{name}.py").read_text()) for name in SETTINGS]
     for node in chain.from_iterable(module.body for module in modules):
         if isinstance(node, ast.ClassDef):
             aliases = re.findall(r"(?:text_variable|number_variable)\('(ATELIER_\w+)'", ast.unparse(node))
@@ -244,7 +246,7 @@ def product_imports(path: Path) -> tuple[set[str], set[Path]]:
     for node in ast.walk(ast.parse(path.read_text())):
         if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("atelier"):
             continue
-        if node.module in ("atelier.settings", "atelier.provider_settings"):
+        if node.module in [f"atelier.{each}" for each in SETTINGS]:
             classes |= {name.name for name in node.names}
         for module in [str(node.module), *(f"{node.module}.{name.name}" for name in node.names)]:
             base = LAYER / module.replace(".", "/")

@@ -11,15 +11,13 @@ from atelier.clock import Clock, system_clock
 from atelier.settings import (
     AwsEndpoint,
     DeploySiteMachine,
-    DnsServers,
     EventBus,
     MediaBucket,
     ProvidersTable,
-    SiteHostUrls,
     SitesBucket,
-    SitesDomain,
     SitesTable,
 )
+from atelier.site_settings import DnsServers, SiteHostUrls, SitesDomain
 from atelier.wiring import audit_log, feeds
 from atelier.wiring.idempotency import idempotency_keys
 
