@@ -46,6 +46,7 @@ WEAKEST: dict[str, Role] = {
     "exports.read": Role.EDITOR,
     "generations.read": Role.VIEWER,
     "generations.create": Role.EDITOR,
+    "home.read": Role.VIEWER,
     "integrations.manage": Role.ADMIN,
     "member-analytics.read": Role.ADMIN,
     "members.leave": Role.VIEWER,

@@ -36,6 +36,7 @@ PERMISSIONS = (
         "integrations.manage",
         "webhooks.read",
         "webhooks.manage",
+        "home.read",
         "articles.read",
         "articles.edit",
         "articles.publish",

@@ -1,0 +1,1 @@
+"""The first page of a person: what each persona wants to see at once."""
