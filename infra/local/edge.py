@@ -239,7 +239,7 @@ class Edge:
         if request.method not in behaviour.methods:
             return _error_response(403, "FORBIDDEN", "The distribution does not take that method here.")
         if behaviour.signed:
-            self._signed_urls.check(self._origins.public_url + request.raw_path, time.time())
+            self._signed_urls.check(self._origins.public_url + request.raw_path, time.time(), request.cookies)
         if behaviour.in_bucket:
             return await self._forward_to_bucket(request, path, behaviour, self._origins)
         if behaviour.origin == SOCKETS_ORIGIN:

@@ -69,6 +69,7 @@ REFUSED = {
     # No worker runs here, so the generation is still in progress.
     "v1/complete": 409,
     "webhooks/providers/replicate": 400,
+    "webhooks/providers/streaming": 400,
     "webhooks/stripe/invoice_paid": 400,
     # The example's workspace has no site.
     "api/deployments/ask_domain": 404,

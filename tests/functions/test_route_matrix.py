@@ -78,6 +78,7 @@ MISSING = {
             "workshop_id": "wks",
             "listing_id": "lst",
             "article_id": "art",
+            "livestream_id": "liv",
         }.items()
     },
     "kind": "image",
@@ -85,6 +86,7 @@ MISSING = {
     "job": "none",
     "model_id": "local/none",
     "provider": "google",
+    "target_id": "none",
     "token": "none",
     "version": "1",
 }

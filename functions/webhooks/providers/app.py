@@ -1,4 +1,5 @@
-"""Webhooks of AI providers: verify the raw bytes, store them, and answer. The inbox stream's function acts on them."""
+"""Webhooks of AI providers and of the streaming service: verify the raw bytes, store them, and answer. The inbox
+stream's function acts on them."""
 
 from __future__ import annotations
 
@@ -22,4 +23,12 @@ def receive_webhook(request: Request[Empty]) -> Response:
     source, token = request.path["provider"], request.path["token"]
     deps = webhooks.receive_deps()
     is_new = receive(source, token, request.headers, request.raw_body, deps=deps, now=request.now)
+    return Response({"received": is_new})
+
+
+@api.route("POST", "/api/webhooks/mux", answer=dict[str, bool], errors=(400, 503), raw_body=True)
+def receive_streaming_webhook(request: Request[Empty]) -> Response:
+    """Receive a webhook of the streaming service. The answer says whether it is new."""
+    deps = webhooks.streaming_deps()
+    is_new = receive("mux", "", request.headers, request.raw_body, deps=deps, now=request.now)
     return Response({"received": is_new})

@@ -30,6 +30,7 @@ from atelier.events.catalogue import (
     WorkspaceChanged,
     payload,
 )
+from atelier.events.livestream_events import LivestreamChange, LivestreamOpen
 from atelier.events.site_events import CommentMention
 from atelier.events.workshop_events import EnrolmentChange, WorkshopChange
 from infra.openapi import EVENTS_TARGET, TARGET, render_events
@@ -54,6 +55,8 @@ EXAMPLES: list[Event] = [
     CommentMention("wsp_A", "sit_B", "pag_C", "cmt_D", "usr_E", "usr_F", AT),
     WorkshopChange("wsp_A", "wks_B", "scheduled", 2, "Light in film", AT, AT),
     EnrolmentChange("wsp_A", "wks_B", "enr_C", "usr_D", "enrolled", "Light in film", AT, 0, AT),
+    LivestreamChange("wsp_A", "liv_B", "started", 4, "A lake", AT, "", AT),
+    LivestreamOpen("wsp_A", "liv_B", "usr_C", "A lake", AT),
     UpdatePublished("upd_A", "news", "segment", AT),
     DeploymentChange("wsp_A", "dep_B", "sit_C", "usr_D", "cloudfront", 0, "live", "https://oak.example.com", AT),
     IntegrationRefused("wsp_A", "int_B", "netlify", "dep_C", AT),

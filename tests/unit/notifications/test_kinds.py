@@ -71,6 +71,12 @@ def test_only_a_generation_that_failed_after_a_long_wait_notifies() -> None:
         ("workshop.reminder", WORKSHOP, KIND.WORKSHOP_REMINDER, "/workshops/wks_1"),
         ("workshop.offered", WORKSHOP, KIND.WORKSHOP_OFFER, "/workshops/wks_1"),
         ("workshop.refunded", WORKSHOP, KIND.WORKSHOP_CANCELLED, "/workshops/wks_1"),
+        (
+            "livestream.open",
+            {"livestream_id": "liv_1", "title": "Lake", "user_id": "usr_1"},
+            KIND.LIVESTREAM_OPEN,
+            "/live/liv_1",
+        ),
     ],
 )
 def test_an_event_has_its_kind_and_its_page(type: str, data: dict[str, object], kind: KIND, path: str | None) -> None:

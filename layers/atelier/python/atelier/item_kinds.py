@@ -67,6 +67,7 @@ _TYPES = ("events",)
 _PART = ("parameters", "slots")
 _PLACE = ("settings",)
 _ARTICLE = ("tags", "asset_ids", "related_ids", "image_hosts")
+_LIVESTREAM = ("tiers", "recording_ids", "recording_asset_ids", "events")
 _DELIVERY = ("body", "attempts")
 _GENERATION = ("recipe", "purpose", "candidates", "budgets", "attempts", "assets", "usage", "failure")
 
@@ -195,6 +196,10 @@ KINDS: tuple[ItemKind, ...] = (
     ItemKind("ArticleSlugItem", "community", WORKSPACE, "slug#", None, _SHOWN),
     ItemKind("TranslationItem", "community", WORKSPACE, "translation#", None, _SHOWN),
     ItemKind("ShownFileItem", "community", WORKSPACE, "shown-file#", None, _SHOWN),
+    # ---- livestreams
+    ItemKind("LivestreamItem", "community", WORKSPACE, "livestream#", "livestreams", json=_LIVESTREAM),
+    ItemKind("ViewerCountItem", "community", WORKSPACE, "viewers#", None, _COUNTER),
+    ItemKind("LivestreamPlaceItem", "community", "liv_", "place", None, "ids that lead to nobody", KEPT),
     # ---- sites
     ItemKind("SiteItem", "sites", WORKSPACE, "site#", "sites", json=("theme", "settings")),
     ItemKind("SitePageCountItem", "sites", WORKSPACE, "pages#", None, _COUNTER),

@@ -34,7 +34,8 @@ Step = tuple[str, Callable[[], int]]
 @dataclass(frozen=True, slots=True)
 class EraseDeps:
     """Dependencies. end_billing: ends the plan of a workspace and deletes its customer at the payment service.
-    end_workshops: cancels its workshops, so that their attendees have their fees back."""
+    end_workshops: cancels its workshops, so that their attendees have their fees back. end_livestreams: lets go
+    of its streams and recordings at the streaming service, where a schedule removes them."""
 
     store: ErasureStore
     items: ErasedItems
@@ -43,6 +44,7 @@ class EraseDeps:
     logs: ErasedLogs
     end_billing: Callable[[str], None]
     end_workshops: Callable[[str], None]
+    end_livestreams: Callable[[str], None]
     clock: Callable[[], datetime]
 
 
@@ -85,6 +87,7 @@ def _steps(erasure: Erasure, deps: EraseDeps, check_time: CheckTime) -> Iterator
         yield "account closed", lambda: _nothing(people.close(user_id))
     yield "plan", lambda: _nothing(deps.end_billing(workspace_id))
     yield "workshops", lambda: _nothing(deps.end_workshops(workspace_id))
+    yield "livestreams", lambda: _nothing(deps.end_livestreams(workspace_id))
     if user_id:
         yield "organisations", lambda: _leave_organizations(user_id, deps, check_time)
     else:

@@ -18,6 +18,7 @@ from atelier.dataclass import dataclass
 from atelier.events.deployment_events import DeploymentChange, IntegrationRefused
 from atelier.events.event import Event, Instant, Workspace
 from atelier.events.limits import CreditsGranted, CreditsLow, QuotaThresholdReached
+from atelier.events.livestream_events import LivestreamChange, LivestreamOpen
 from atelier.events.site_events import CommentMention
 from atelier.events.workshop_events import EnrolmentChange, WorkshopChange
 
@@ -427,6 +428,8 @@ EVENTS: tuple[type[Event], ...] = (
     CommentMention,
     WorkshopChange,
     EnrolmentChange,
+    LivestreamChange,
+    LivestreamOpen,
     UpdatePublished,
     DeploymentChange,
     IntegrationRefused,

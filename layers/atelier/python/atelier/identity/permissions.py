@@ -49,6 +49,8 @@ WEAKEST: dict[str, Role] = {
     "home.read": Role.VIEWER,
     "integrations.manage": Role.ADMIN,
     "member-analytics.read": Role.ADMIN,
+    "livestreams.manage": Role.EDITOR,
+    "livestreams.read": Role.VIEWER,
     "members.leave": Role.VIEWER,
     "members.manage": Role.ADMIN,
     "members.read": Role.VIEWER,

@@ -13,12 +13,14 @@ from atelier.inbox.ports import WebhookInbox
 @dataclass(frozen=True, slots=True)
 class VerifiedWebhook:
     """A webhook whose signature is valid. `subject`: what it is about; `event_id`: the same for a repeated delivery;
-    `address`: what the handler needs to find the subject; `headers`: those that verifying it again needs."""
+    `address`: what the handler needs to find the subject; `headers`: those that verifying it again needs. `body`: what
+    is stored in place of the raw bytes, when these have a secret; None = the raw bytes."""
 
     subject: str
     event_id: str
     address: Mapping[str, str]
     headers: Mapping[str, str]
+    body: bytes | None = None
 
 
 # (token in the path, headers, raw body, now) -> the webhook. Raises NotFound for a path that we did not issue, and
@@ -42,4 +44,5 @@ def receive(
     if verify is None:
         raise NotFound("There is no such webhook.")
     webhook = verify(token, headers, body, now)
-    return deps.inbox.keep(source, webhook.subject, webhook.event_id, webhook.address, webhook.headers, body, now)
+    kept = body if webhook.body is None else webhook.body
+    return deps.inbox.keep(source, webhook.subject, webhook.event_id, webhook.address, webhook.headers, kept, now)

@@ -11,10 +11,10 @@ from atelier.dataclass import dataclass
 class Asset:
     """One stored file. `sha256` and `format` give its key in the media bucket; sizes are in bytes and pixels.
 
-    Without a `generation_id` it was uploaded, or with a `listing_id` bought in the showcase. `made_from`: ids of the
-    assets that were inputs of its generation.
-    `notes`: sentences for the owner about what was removed or changed when the file was stored. The
-    owner may change `name`, `description`, `tags`, `favorite`, `archived_at` and `project_id`."""
+    Without a `generation_id` it was uploaded, or with a `listing_id` bought in the showcase; with a `livestream_id` it
+    is the recording of that livestream. `made_from`: ids of the assets that were inputs of its generation. `notes`:
+    sentences for the owner about what was removed or changed when the file was stored. The owner may change `name`,
+    `description`, `tags`, `favorite`, `archived_at` and `project_id`."""
 
     id: str
     workspace_id: str
@@ -38,6 +38,7 @@ class Asset:
     tags: tuple[str, ...] = ()
     favorite: bool = False
     listing_id: str | None = None
+    livestream_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

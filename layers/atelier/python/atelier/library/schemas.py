@@ -22,8 +22,9 @@ class AssetView(BaseModel):
     width: int | None
     height: int | None
     duration_ms: int | None
-    generation_id: str | None = Field(description="What made it; null = it was uploaded, or bought.")
+    generation_id: str | None = Field(description="What made it; null = it was uploaded, bought or recorded.")
     listing_id: str | None = Field(default=None, description="The listing of the showcase that it was bought as.")
+    livestream_id: str | None = Field(default=None, description="The livestream of which it is the recording.")
     made_from: list[str] = Field(description="The assets that it was made from.")
     notes: list[str] = Field(default=[], description="What was left out of the file or changed when it was stored.")
     project_id: str | None
@@ -100,6 +101,7 @@ def asset_view(asset: Asset, url: str, thumbnail_url: str | None) -> AssetView:
         duration_ms=asset.duration_ms,
         generation_id=asset.generation_id,
         listing_id=asset.listing_id,
+        livestream_id=asset.livestream_id,
         made_from=list(asset.made_from),
         notes=list(asset.notes),
         project_id=asset.project_id,

@@ -156,7 +156,19 @@ def store_bytes(
     return _store_asset(upload, data, assets=assets, intake=intake)
 
 
-def _store_asset(upload: Upload, data: bytes, *, assets: Assets, intake: FileIngest) -> Asset:
+def store_recording(
+    recording: Upload, livestream_id: str, data: bytes, *, assets: Assets, intake: FileIngest, require_room: RequireRoom
+) -> None:
+    """Store the recording of a livestream under the id that was derived for it; one that is stored already, or was
+    deleted, stays as it is. Raises QuotaExceeded, ValidationFailed, PromptRefused."""
+    if not assets.find_with_deleted(recording.workspace_id, [recording.id]):
+        require_room(recording.workspace_id, len(data), recording.created_at)
+        _store_asset(recording, data, assets=assets, intake=intake, livestream_id=livestream_id)
+
+
+def _store_asset(
+    upload: Upload, data: bytes, *, assets: Assets, intake: FileIngest, livestream_id: str | None = None
+) -> Asset:
     try:
         stored = intake.store(upload.workspace_id, upload.type, data)
     except FileRefused as error:
@@ -184,6 +196,7 @@ def _store_asset(upload: Upload, data: bytes, *, assets: Assets, intake: FileIng
             duration_ms=stored.duration_ms,
             has_thumbnail=stored.has_thumbnail,
             notes=stored.notes,
+            livestream_id=livestream_id,
         )
     )
 

@@ -50,6 +50,7 @@ KINDS: dict[NotificationKind, KindFacts] = {
     NotificationKind.WORKSHOP_REMINDER: KindFacts(Audience.CREATOR, frozenset({IN_APP, EMAIL})),
     NotificationKind.WORKSHOP_OFFER: KindFacts(Audience.CREATOR, frozenset({IN_APP, EMAIL})),
     NotificationKind.WORKSHOP_CANCELLED: KindFacts(Audience.CREATOR, frozenset({IN_APP, EMAIL})),
+    NotificationKind.LIVESTREAM_OPEN: KindFacts(Audience.CREATOR, frozenset({IN_APP})),
     NotificationKind.QUOTA_NEARLY_USED: KindFacts(Role.ADMIN, frozenset({IN_APP, EMAIL})),
     NotificationKind.CREDITS_LOW: KindFacts(Role.ADMIN, frozenset({IN_APP, EMAIL})),
     NotificationKind.CREDITS_GRANTED: KindFacts(Role.ADMIN, frozenset({IN_APP})),
@@ -131,6 +132,12 @@ def _enrolment(kind: NotificationKind, data: Mapping[str, Any]) -> Draft:
     return Draft(kind, facts, f"/workshops/{data['workshop_id']}", str(data["user_id"]))
 
 
+def _open_livestream(data: Mapping[str, Any], _at: str) -> Draft:
+    """For whoever is enrolled, whatever workspace that person is in."""
+    facts = {"livestream": str(data["title"])}
+    return Draft(NotificationKind.LIVESTREAM_OPEN, facts, f"/live/{data['livestream_id']}", str(data["user_id"]))
+
+
 def _used_quota(data: Mapping[str, Any], _at: str) -> Draft:
     facts = {"quota": str(data["quota"]), "percent": int(data["percent"])}
     return Draft(NotificationKind.QUOTA_NEARLY_USED, facts, "/plan")
@@ -184,6 +191,7 @@ _MAKERS: dict[str, Callable[[Mapping[str, Any], str], Draft | ItemDone | None]] 
     "workshop.reminder": lambda data, _at: _enrolment(NotificationKind.WORKSHOP_REMINDER, data),
     "workshop.offered": lambda data, _at: _enrolment(NotificationKind.WORKSHOP_OFFER, data),
     "workshop.refunded": lambda data, _at: _enrolment(NotificationKind.WORKSHOP_CANCELLED, data),
+    "livestream.open": _open_livestream,
     "quota.threshold_reached": _used_quota,
     "credits.low": _few_credits,
     "credits.granted": _new_credits,

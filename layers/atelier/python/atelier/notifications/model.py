@@ -38,6 +38,7 @@ class NotificationKind(StrEnum):
     WORKSHOP_REMINDER = "workshop_reminder"
     WORKSHOP_OFFER = "workshop_offer"
     WORKSHOP_CANCELLED = "workshop_cancelled"
+    LIVESTREAM_OPEN = "livestream_open"
     UPDATE = "update"
 
 

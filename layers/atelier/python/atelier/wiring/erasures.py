@@ -98,6 +98,7 @@ def erase_deps(clock: Clock = system_clock) -> EraseDeps:
         DynamoErasedLogs(AuditTable.read().name, audit_bucket),
         end_billing,
         lambda workspace_id: end_workshops(workspace_id, clock),
+        lambda workspace_id: end_livestreams(workspace_id, clock),
         clock,
     )
 
@@ -116,6 +117,14 @@ def end_workshops(workspace_id: str, clock: Clock) -> None:
     from atelier.workshops import end_workshops as ending
 
     ending.end_workshops(workspace_id, deps=workshops.advance_deps(), now=clock())
+
+
+def end_livestreams(workspace_id: str, clock: Clock) -> None:
+    """Let go of a workspace's streams at the streaming service."""
+    from atelier.livestreams import end_livestreams as ending
+    from atelier.wiring import livestreams
+
+    ending.end_livestreams(workspace_id, store=livestreams.livestreams(), now=clock())
 
 
 def _end_at_stripe(workspace_id: str) -> None:

@@ -33,3 +33,8 @@ def asset_urls(workspace_id: str, sha256: str, format: str, now: datetime) -> tu
         signer.sign(media_key(workspace_id, sha256, format), now),
         signer.sign(thumbnail_key(workspace_id, sha256), now),
     )
+
+
+def folder_cookies(folder: str, expires_at: datetime) -> dict[str, str]:
+    """The cookies, name → value, that open a folder of the media bucket."""
+    return _signer().cookies(folder, expires_at)

@@ -97,3 +97,15 @@ def keep(
         require_room=_require_room,
         now=now,
     )
+
+
+def keep_recording(
+    workspace_id: str, user_id: str, livestream_id: str, asset_id: str, data: bytes, name: str, now: datetime
+) -> None:
+    """Store the recording of a livestream as an asset. The calling function needs the media and video layers, and what
+    `keep` needs."""
+    shown = name[: uploading.NAME_CHARACTERS_MAX]
+    recording = uploading.Upload(asset_id, workspace_id, user_id, shown, "video/mp4", len(data), now)
+    uploading.store_recording(
+        recording, livestream_id, data, assets=assets(), intake=_ingest(), require_room=_require_room
+    )

@@ -12,7 +12,7 @@ from atelier.clock import Clock
 from atelier.generations.provider_webhooks import handle_webhook, verify_webhook
 from atelier.inbox.dispatch import ArrivedWebhook, Handler
 from atelier.inbox.receive import ReceiveDeps, Verify
-from atelier.wiring import billing_webhooks, workflow
+from atelier.wiring import billing_webhooks, livestreams, workflow
 from atelier.wiring.prices import prices
 
 
@@ -32,10 +32,16 @@ def receive_deps() -> ReceiveDeps:
     return ReceiveDeps(workflow.inbox(), verifiers)
 
 
+def streaming_deps() -> ReceiveDeps:
+    """The dependencies of receiving a webhook from the streaming service."""
+    return ReceiveDeps(workflow.inbox(), {livestreams.SERVICE: livestreams.verify})
+
+
 def handlers(clock: Clock) -> Mapping[str, Handler]:
     """What handles a webhook, by its source: all providers, because the sender may be disabled meanwhile."""
     of_providers = dict.fromkeys(prices().data.providers, partial(handle_webhook, deps=workflow.attempt_deps(clock)))
-    return {**of_providers, STRIPE: billing_webhooks.forward}
+    of_streaming = {livestreams.SERVICE: partial(livestreams.handle_webhook, clock=clock)}
+    return {**of_providers, **of_streaming, STRIPE: billing_webhooks.forward}
 
 
 def arrived(records: Sequence[dict[str, Any]]) -> Iterator[ArrivedWebhook]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
@@ -21,9 +21,10 @@ from atelier.workshops.model import (
     WorkshopChanged,
     WorkshopStatus,
 )
-from atelier.workshops.ports import Counted
+from atelier.workshops.ports import Counted, WorkshopStore
 
 TRIES_MAX = 60
+PEOPLE_PAGE = 100
 
 
 def mark_attendance(
@@ -98,3 +99,35 @@ def write_review(
     review = Review(workshop.id, workshop.workspace_id, user_id, stars, text, now, now)
     deps.store.save_review(review)
     return review
+
+
+def is_admitted(workshop_id: str, user_id: str, store: WorkshopStore) -> bool:
+    """Whether somebody is enrolled in a workshop, or has attended it."""
+    try:
+        found = store.enrolment(store.find(workshop_id), user_id)
+    except NotFound:
+        return False
+    return found is not None and found.state in ADMITTED
+
+
+def admitted_people(workshop_id: str, store: WorkshopStore) -> Iterator[str]:
+    """The users who are enrolled in a workshop, or have attended it; nobody when it is gone."""
+    try:
+        workshop = store.find(workshop_id)
+    except NotFound:
+        return
+    after: str | None = None
+    while True:
+        page = store.enrolments(workshop, after, PEOPLE_PAGE)
+        yield from (each.user_id for each in page.enrolments if each.state in ADMITTED)
+        after = page.next_key
+        if after is None:
+            return
+
+
+def is_of_workspace(workshop_id: str, workspace_id: str, store: WorkshopStore) -> bool:
+    """Whether a workshop is one of a workspace."""
+    try:
+        return store.find(workshop_id).workspace_id == workspace_id
+    except NotFound:
+        return False

@@ -40,6 +40,8 @@ PERMISSIONS = (
         "articles.read",
         "articles.edit",
         "articles.publish",
+        "livestreams.read",
+        "livestreams.manage",
         "workshops.enrol",
         "workshops.manage",
         "workshops.read",

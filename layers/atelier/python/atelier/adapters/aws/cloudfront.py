@@ -1,4 +1,5 @@
-"""CloudFront signed URLs with a canned policy (RSA-SHA1, as CloudFront's documentation prescribes for it)."""
+"""CloudFront signed URLs with a canned policy, and signed cookies with a custom one (RSA-SHA1, as CloudFront's
+documentation prescribes for both)."""
 
 from __future__ import annotations
 
@@ -27,21 +28,41 @@ class UrlSigner:
 
     def sign(self, key: str, now: datetime) -> str:
         """The signed path and query of a media key, valid for 8 to 10 minutes."""
-        from cryptography.hazmat.primitives import hashes
-        from cryptography.hazmat.primitives.asymmetric import padding
-
         started = int(now.timestamp()) // WINDOW_SECONDS * WINDOW_SECONDS
         expires = started + LIFETIME_SECONDS
         resource = f"{self._public_url}/{key}"
         until = {"DateLessThan": {"AWS:EpochTime": expires}}
-        policy = json.dumps({"Statement": [{"Resource": resource, "Condition": until}]}, separators=(",", ":"))
-        # SHA-1 is CloudFront's choice for the canned policy, not ours.
-        signature = self._private_key.sign(policy.encode(), padding.PKCS1v15(), hashes.SHA1())  # nosec B303
-        signature_text = base64.b64encode(signature).decode().translate(str.maketrans("+=/", "-_~"))
-        return f"/{key}?Expires={expires}&Signature={signature_text}&Key-Pair-Id={self._key_pair_id}"
+        signature = self._signature(_policy(resource, until))
+        return f"/{key}?Expires={expires}&Signature={signature}&Key-Pair-Id={self._key_pair_id}"
+
+    def cookies(self, folder: str, expires_at: datetime) -> dict[str, str]:
+        """The cookies, name → value, that open every key below a folder until a time, to the second."""
+        until = {"DateLessThan": {"AWS:EpochTime": int(expires_at.timestamp())}}
+        policy = _policy(f"{self._public_url}/{folder}/*", until)
+        return {
+            "CloudFront-Policy": _text(policy.encode()),
+            "CloudFront-Signature": self._signature(policy),
+            "CloudFront-Key-Pair-Id": self._key_pair_id,
+        }
+
+    def _signature(self, policy: str) -> str:
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.asymmetric import padding
+
+        # SHA-1 is CloudFront's choice, not ours.
+        return _text(self._private_key.sign(policy.encode(), padding.PKCS1v15(), hashes.SHA1()))  # nosec B303
 
     @cached_property
     def _private_key(self) -> RSAPrivateKey:
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
         return cast("RSAPrivateKey", load_pem_private_key(self._private_key_pem().encode(), password=None))
+
+
+def _policy(resource: str, condition: dict[str, dict[str, int]]) -> str:
+    return json.dumps({"Statement": [{"Resource": resource, "Condition": condition}]}, separators=(",", ":"))
+
+
+def _text(data: bytes) -> str:
+    """Bytes in CloudFront's variant of base64."""
+    return base64.b64encode(data).decode().translate(str.maketrans("+=/", "-_~"))

@@ -61,6 +61,7 @@ class AssetItem(Item):
     made_from = CompactJSON(null=True)
     notes = CompactJSON(null=True)
     generation_id = UnicodeAttribute(null=True)
+    livestream_id = UnicodeAttribute(null=True)
     project_id = UnicodeAttribute(null=True)
     created_at = UnicodeAttribute()
     archived_at = UnicodeAttribute(null=True)
@@ -144,6 +145,7 @@ class DynamoAssets:
             duration_ms=asset.duration_ms,
             no_thumbnail=None if asset.has_thumbnail else 1,
             notes=list(asset.notes) or None,
+            livestream_id=asset.livestream_id,
             project_id=asset.project_id,
             created_at=rfc3339(asset.created_at),
             listing_id=asset.listing_id,
@@ -383,6 +385,7 @@ def _asset(item: AssetItem) -> Asset:
         tuple(item.tags or ()),
         bool(item.favorite),
         item.listing_id,
+        item.livestream_id,
     )
 
 

@@ -1,0 +1,1 @@
+"""Livestreams on DynamoDB, in the table that contexts of the community share."""

@@ -1,0 +1,1 @@
+"""Streaming services: adapters of the port `StreamingService`, and what chooses one."""

@@ -1,0 +1,1 @@
+"""Livestreams: scheduled, watched by those who may, and kept as recordings in the library."""
