@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from atelier.adapters.aws.clients import client
 from atelier.adapters.aws.dynamodb.deployments.items import DEPLOYMENT, QUEUE
+from atelier.clock import system_clock
 from atelier.deployments.model import preview_label
 from infra.simulators.site_hosts.netlify import NetlifySimulator
 from tests.dns_server import DnsServer
@@ -152,6 +154,26 @@ def test_the_stream_starts_what_may_run_and_tells_it(stack: Stack) -> None:
     stack.stream.handler({"Records": stack.records()}, None)
     executions = client("stepfunctions").list_executions(stateMachineArn=stack.cloud.machine)["executions"]
     assert {each["name"] for each in executions if each["name"].startswith("dep_")} == {first["id"], second["id"]}
+
+
+def test_a_deployment_whose_execution_was_stopped_goes_on(stack: Stack) -> None:
+    site, sweep = stack.site(), load_function("schedules/reconcile_generations")
+    stack.page(site, "/", "<h1>Home</h1>")
+    deployment = stack.request(site)
+    assert sweep.handler({}, None)["resumed"] == 0
+    stack.stream.handler({"Records": stack.records()}, None)
+    states = client("stepfunctions")
+    (first,) = states.list_executions(stateMachineArn=stack.cloud.machine)["executions"]
+    states.stop_execution(executionArn=first["executionArn"])
+
+    def later() -> datetime:
+        return system_clock() + timedelta(minutes=10)
+
+    assert sweep.handler({}, None, clock=later)["resumed"] == 1
+    assert sweep.handler({}, None, clock=later)["resumed"] == 0
+    names = {each["name"] for each in states.list_executions(stateMachineArn=stack.cloud.machine)["executions"]}
+    assert names == {deployment["id"], f"{deployment['id']}-1"}
+    assert stack.work(deployment)["status"] == "live"
 
 
 def test_a_repeated_request_is_one_deployment(stack: Stack) -> None:

@@ -146,6 +146,23 @@ def test_a_deployment_whose_job_is_lost_makes_room(store: DynamoDeployments) -> 
     assert running(workspace) == (waiting.id, [new.id])
 
 
+def test_those_that_run_are_found_by_their_beginning_until_they_end(store: DynamoDeployments) -> None:
+    first, other = a_deployment(new_id("wsp", NOW)), a_deployment(new_id("wsp", NOW), 1)
+    waiting = a_deployment(first.workspace_id, 2)
+    for each in (first, waiting, other):
+        store.create(each, NOW, ())
+    assert list(store.running_since(NOW)) == []
+    later = NOW + timedelta(seconds=1)
+    assert set(store.running_since(later)) == {(each.workspace_id, each.id) for each in (first, other)}
+    store.save(first, first.changed(NOW, "It goes on.", resumed=2))
+    assert store.get(first.workspace_id, first.id).resumed == 2
+    end(store, first)
+    end(store, other, DeploymentStatus.FAILED)
+    assert list(store.running_since(later)) == [(waiting.workspace_id, waiting.id)]
+    end(store, waiting)
+    assert list(store.running_since(later)) == []
+
+
 def test_the_switch_is_one_record_that_a_roll_back_turns_back(store: DynamoDeployments) -> None:
     workspace = new_id("wsp", NOW)
     first, second = a_deployment(workspace), a_deployment(workspace, 1)

@@ -37,6 +37,7 @@ TASKS = {
     "DrillRestore": "drill",
     "EscrowSecrets": "escrow",
     "Erase": "erase",
+    "DeploySite": "deploy",
 }
 WORKSPACE = "wsp_01M7XCN60Q0Z9AH99VAAQWYH99"
 ROLE = "arn:aws:iam::000000000000:role/scripted"
@@ -49,7 +50,7 @@ SCRIPTED_FUNCTION = """
 import json, os, pathlib
 
 def handler(event, context):
-    names = ("run_id", "export_id", "backup_id", "drill_id", "execution", "subject", "generation_id")
+    names = ("run_id", "export_id", "deployment_id", "backup_id", "drill_id", "execution", "subject", "generation_id")
     subject = next(event[name] for name in names if event.get(name))
     folder, task = pathlib.Path(os.environ["SCRIPTS"]) / subject, os.environ["TASK"]
     steps = json.loads((folder / (task + ".json")).read_text())

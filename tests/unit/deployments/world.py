@@ -6,7 +6,7 @@ changed with its deployments, and a stored file is there or not."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -132,6 +132,11 @@ class MemoryDeployments:
             if shown and after.rolls_back_to and shown.deployment_id != after.built_by:
                 left = self.records[shown.deployment_id]
                 self.records[left.id] = replace(left, status=DeploymentStatus.ROLLED_BACK, version=left.version + 1)
+
+    def running_since(self, before: datetime) -> Iterator[tuple[str, str]]:
+        for id in list(self.running.values()):
+            if self.records[id].created_at < before:
+                yield self.records[id].workspace_id, id
 
     def live(self, workspace_id: str, site_id: str, target: DeploymentTarget) -> LiveDeployment | None:
         return self.shown.get((site_id, target))

@@ -7,6 +7,7 @@ not, and never half."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from atelier.clock import Clock, TimeLeft, rfc3339
@@ -78,7 +79,7 @@ def fail_deployment(workspace_id: str, deployment_id: str, *, deps: DeployDeps) 
     """End a deployment whose job has failed for good."""
     deployment = deps.store.get(workspace_id, deployment_id)
     if deployment.is_open:
-        _fail(deployment, FAILED, deps)
+        end_as_failed(deployment, FAILED, deps.store, deps.clock())
 
 
 def run_deploy_step(event: Mapping[str, Any], *, deps: DeployDeps, context: TimeLeft | None) -> dict[str, Any]:
@@ -149,7 +150,7 @@ def _upload(deployment: SiteDeployment, deps: DeployDeps) -> int | None:
         return _fail(after, step.failure, deps, before=deployment)
     if step.url is not None:
         live = after.ended(DeploymentStatus.LIVE, now, f"Live at {step.url}", url=step.url)
-        return _end(deployment, live, deps)
+        return _end(deployment, live, deps.store)
     if _is_stuck(deployment, step, deps):
         deps.targets[deployment.target].cancel(job)
         return _fail(after, STUCK.format(int(PROCESSING_TIME_MAX.total_seconds() // 60)), deps, before=deployment)
@@ -225,7 +226,7 @@ def _cancel(deployment: SiteDeployment, deps: DeployDeps) -> None:
         job = _job_or_none(deployment, deps)
         if job is not None:
             deps.targets[deployment.target].cancel(job)
-    _end(deployment, deployment.ended(DeploymentStatus.CANCELLED, deps.clock(), "Cancelled."), deps)
+    _end(deployment, deployment.ended(DeploymentStatus.CANCELLED, deps.clock(), "Cancelled."), deps.store)
 
 
 def _job_or_none(deployment: SiteDeployment, deps: DeployDeps) -> TargetJob | None:
@@ -235,13 +236,21 @@ def _job_or_none(deployment: SiteDeployment, deps: DeployDeps) -> TargetJob | No
         return None
 
 
+def end_as_failed(
+    after: SiteDeployment, failure: str, store: Deployments, now: datetime, *, before: SiteDeployment | None = None
+) -> SiteDeployment:
+    """End a deployment that has failed. before: as it is stored, when that is not `after`. Raises DeploymentChanged."""
+    failed = after.ended(DeploymentStatus.FAILED, now, failure, failure=failure)
+    _end(before or after, failed, store)
+    return failed
+
+
 def _fail(after: SiteDeployment, failure: str, deps: DeployDeps, *, before: SiteDeployment | None = None) -> None:
-    failed = after.ended(DeploymentStatus.FAILED, deps.clock(), failure, failure=failure)
-    _end(before or after, failed, deps)
+    end_as_failed(after, failure, deps.store, deps.clock(), before=before)
 
 
-def _end(before: SiteDeployment, after: SiteDeployment, deps: DeployDeps) -> None:
-    deps.store.end(before, after)
+def _end(before: SiteDeployment, after: SiteDeployment, store: Deployments) -> None:
+    store.end(before, after)
     logger.info(
         "deployment ended",
         deployment_id=after.id,

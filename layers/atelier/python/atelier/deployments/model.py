@@ -61,7 +61,7 @@ class SiteDeployment:
     integration_id: whose credentials the target gets; None for our own edge. base_url: the public address that its
     pages name. rolls_back_to: the earlier deployment whose files this one shows again; it renders nothing. state: what
     the target wants to remember between its steps. version: counts the changes of the record. failure: why it failed,
-    for people. cancel_requested: its next step ends it."""
+    for people. cancel_requested: its next step ends it. resumed: how many executions had stopped before this one."""
 
     id: str
     workspace_id: str
@@ -82,6 +82,7 @@ class SiteDeployment:
     url: str | None = None
     failure: str | None = None
     cancel_requested: bool = False
+    resumed: int = 0
     uploading_since: datetime | None = None
     ended_at: datetime | None = None
     log: tuple[LogLine, ...] = ()

@@ -76,16 +76,33 @@ class Deployments(Protocol):
         Raises DeploymentChanged."""
         ...
 
+    def running_since(self, before: datetime) -> Iterator[tuple[str, str]]:
+        """(workspace id, deployment id) of those that run, and began to before an instant; read from an index, so that
+        they may have ended."""
+        ...
+
     def live(self, workspace_id: str, site_id: str, target: DeploymentTarget) -> LiveDeployment | None:
         """What a target shows of a site."""
         ...
 
 
-class DeploymentJobs(Protocol):
-    """Starts the jobs of deployments."""
+class ExecutionState(StrEnum):
+    """none: it was never started."""
 
-    def start(self, workspace_id: str, deployment_id: str) -> None:
-        """Start the job of a deployment, once."""
+    NONE = "none"
+    RUNNING = "running"
+    ENDED = "ended"
+
+
+class DeploymentJobs(Protocol):
+    """The jobs of deployments. number: of the execution; 0 is a deployment's first one."""
+
+    def start(self, workspace_id: str, deployment_id: str, number: int = 0) -> None:
+        """Start an execution, once."""
+        ...
+
+    def state(self, deployment_id: str, number: int) -> ExecutionState:
+        """How an execution is."""
         ...
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from atelier.deployments.ports import PublishedSites, SiteTarget
     from atelier.deployments.request import RequestDeps
     from atelier.deployments.serve import HostingDeps
+    from atelier.deployments.sweep import SweepDeps
     from atelier.feeds.publish import BusAndFeeds
 
 
@@ -140,6 +141,13 @@ def jobs() -> StepFunctionsDeploymentJobs:
     from atelier.adapters.aws.deployment_jobs import StepFunctionsDeploymentJobs
 
     return StepFunctionsDeploymentJobs(DeploySiteMachine.read().arn)
+
+
+def sweep_deps() -> SweepDeps:
+    """The dependencies of the sweep for deployments that have stopped."""
+    from atelier.deployments.sweep import SweepDeps
+
+    return SweepDeps(store(), jobs())
 
 
 def active_deployments(records: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection
 
 from atelier.adapters.aws.dynamodb import CompactJSON, Item
 from atelier.clock import parse_rfc3339, rfc3339
@@ -24,6 +25,7 @@ from atelier.deployments.model import (
     SiteDeployment,
 )
 
+RUNNING = "deployment"
 DEPLOYMENT, QUEUE, LIVE = "deployment#", "deployment-queue#", "deployment-live#"
 # How many deployments before the live one still answer for their hashed files.
 EARLIER_MAX = 5
@@ -48,6 +50,7 @@ class DeploymentItem(Item):
     url = UnicodeAttribute(null=True)
     failure = UnicodeAttribute(null=True)
     cancel_requested = BooleanAttribute(null=True)
+    resumed = NumberAttribute(null=True)
     uploading_since = UnicodeAttribute(null=True)
     created_at = UnicodeAttribute()
     changed_at = UnicodeAttribute()
@@ -55,13 +58,25 @@ class DeploymentItem(Item):
     log = CompactJSON(null=True)
 
 
+class _RunningDeployments(GlobalSecondaryIndex["DeploymentQueueItem"]):
+    class Meta:
+        index_name = "running"
+        projection = IncludeProjection(["active"])
+
+    running = UnicodeAttribute(hash_key=True)
+    active_since = UnicodeAttribute(range_key=True)
+
+
 class DeploymentQueueItem(Item):
-    """The deployments of a site that are open. waiting: ids in their order."""
+    """The deployments of a site that are open. waiting: ids in their order. running: there while active is."""
 
     active = UnicodeAttribute(null=True)
+    running = UnicodeAttribute(null=True)
     active_since = UnicodeAttribute(null=True)
     waiting = CompactJSON(null=True)
     revision = NumberAttribute()
+
+    by_start = _RunningDeployments()
 
 
 class LiveDeploymentItem(Item):
@@ -95,6 +110,7 @@ def deployment_item(deployment: SiteDeployment, now: datetime) -> DeploymentItem
         url=deployment.url,
         failure=deployment.failure,
         cancel_requested=deployment.cancel_requested or None,
+        resumed=deployment.resumed or None,
         uploading_since=_text(deployment.uploading_since),
         created_at=rfc3339(deployment.created_at),
         changed_at=rfc3339(now),
@@ -126,6 +142,7 @@ def deployment_of(item: DeploymentItem) -> SiteDeployment:
         url=item.url,
         failure=item.failure,
         cancel_requested=bool(item.cancel_requested),
+        resumed=int(item.resumed or 0),
         uploading_since=_time(item.uploading_since),
         ended_at=_time(item.ended_at),
         log=tuple(LogLine(parse_rfc3339(at), text) for at, text in lines),

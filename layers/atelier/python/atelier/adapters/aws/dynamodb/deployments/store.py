@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -25,6 +25,7 @@ from atelier.adapters.aws.dynamodb.deployments.items import (
     ITEMS,
     LIVE,
     QUEUE,
+    RUNNING,
     DeploymentItem,
     DeploymentQueueItem,
     LiveDeploymentItem,
@@ -154,6 +155,11 @@ class DynamoDeployments:
             back = replace(left, status=DeploymentStatus.ROLLED_BACK, version=left.version + 1)
             writes.save(deployment_item(back, self._clock()), _is(left), part="rolled back")
 
+    def running_since(self, before: datetime) -> Iterator[tuple[str, str]]:
+        item = DeploymentQueueItem
+        for found in item.by_start.query(RUNNING, item.active_since < rfc3339(before)):
+            yield found.pk, str(found.active)
+
     def live(self, workspace_id: str, site_id: str, target: DeploymentTarget) -> LiveDeployment | None:
         try:
             return live_of(LiveDeploymentItem.get(workspace_id, _live_key(site_id, target), consistent_read=True))
@@ -179,6 +185,7 @@ class _Queue:
             self.workspace_id,
             QUEUE + self._site_id,
             active=active,
+            running=RUNNING if active else None,
             active_since=rfc3339(began) if active else None,
             waiting=waiting or None,
             revision=self._revision + 1,
