@@ -348,8 +348,8 @@ def test_a_preview_is_signed_sandboxed_and_expires(app: ModuleType, ada: Person)
     shown = invoke_app(app, with_request(complete_event(EVENTS / "api/sites"), f"GET {path}"))
     document = base64.b64decode(shown["body"]).decode()
     assert "<h1>Hello</h1>" in document
-    assert "--color-text: #222" in document
-    assert "<a>&lt;T&gt;</a><b>own</b>" in document
+    assert "--color-text:#222" in document
+    assert '<a href="#">&lt;T&gt;</a><b>own</b>' in document
     headers = {name.lower(): value for name, value in shown["headers"].items()}
     assert "sandbox" in headers["content-security-policy"]
     assert "allow-same-origin" not in headers["content-security-policy"]
@@ -440,6 +440,7 @@ def test_scripts_and_foreign_hosts_need_a_tier_that_includes_them(app: ModuleTyp
     preview = success_data(call(app, ada, f"POST {path_of(page)}/preview", {}))
     path = preview["url"].removeprefix(PUBLIC_URL)
     shown = invoke_app(app, with_request(complete_event(EVENTS / "api/sites"), f"GET {path}"))
+    assert "document.title = 'mark'" in base64.b64decode(shown["body"]).decode()
     policy = shown["headers"]["Content-Security-Policy"]
     assert policy.endswith("sandbox allow-scripts")
     assert "https://img.example.org" in policy

@@ -27,6 +27,10 @@ class SiteHosts:
         """The host's name, without a port."""
         return f"{label}{self.suffix}".partition(":")[0]
 
+    def base_url(self, slug: str, domain: str | None) -> str:
+        """The public address that a site's pages name, whatever they are deployed to."""
+        return f"https://{domain}" if domain else self.url(slug)
+
     def url_of(self, deployment: SiteDeployment, slug: str) -> str:
         """The address at which a deployment is shown."""
         return self.url(preview_label(slug, deployment.id) if deployment.is_preview else slug)

@@ -27,7 +27,6 @@ from atelier.deployments.ports import (
 from atelier.errors import Conflict, ValidationFailed
 from atelier.idempotency import IdempotencyKeys, fingerprint
 from atelier.ids import new_id
-from atelier.sites.model import Site
 
 TOO_MANY = "{} deployments of this site wait already."
 NOT_LIVE = "Only a deployment that was live can be rolled back to."
@@ -75,7 +74,7 @@ def request_deployment(
         new.user_id,
         new.target,
         now,
-        base_url(site, deps.hosts),
+        deps.hosts.base_url(site.slug, site.domain),
         is_preview=new.is_preview,
         integration_id=integration_id,
     )
@@ -136,11 +135,6 @@ def cancel_deployment(
             continue
         return after
     raise Conflict(BUSY)
-
-
-def base_url(site: Site, hosts: SiteHosts) -> str:
-    """The public address that a site's pages name, whatever they are deployed to."""
-    return f"https://{site.domain}" if site.domain else hosts.url(site.slug)
 
 
 def _create(

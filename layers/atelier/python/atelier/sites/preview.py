@@ -23,8 +23,8 @@ from atelier.sites.save_page import read_version
 
 PREVIEW_LIFETIME = timedelta(hours=1)
 MAC_CHARACTERS = 40
-# The document of a page: of the site, in a version, with the parts that it uses. Assets have addresses of the scheme
-# `asset:` in it.
+# The document of a page as a deployment shows it: of the site, in a version, with the parts that it uses. Assets have
+# addresses of the scheme `asset:` in it.
 Render = Callable[[Site, PageVersion, Mapping[str, Part]], str]
 _ASSET = re.compile(r"asset:(ast_[0-7][0-9A-HJKMNP-TV-Z]{25})")
 
@@ -94,7 +94,7 @@ def preview_headers(site: Site, base_url: str) -> dict[str, str]:
     sources = " ".join([base_url, *(f"https://{host}" for host in site.settings.allowed_hosts)])
     script, allowed = ("script-src 'unsafe-inline'; ", " allow-scripts") if site.settings.scripts else ("", "")
     policy = (
-        f"default-src 'none'; {script}style-src 'unsafe-inline'; img-src {sources}; media-src {sources}; "
+        f"default-src 'none'; {script}style-src 'unsafe-inline'; img-src data: {sources}; media-src {sources}; "
         f"font-src {sources}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox{allowed}"
     )
     return {

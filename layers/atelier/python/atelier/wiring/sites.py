@@ -61,10 +61,13 @@ def site_deps() -> SiteDeps:
 @cache
 def preview_deps() -> PreviewDeps:
     """The dependencies of previews."""
+    from atelier.deployments.addresses import SiteHosts
+    from atelier.deployments.render.preview import render_preview
+    from atelier.site_settings import SitesDomain
     from atelier.sites.preview import PreviewDeps
-    from atelier.sites.render_preview import render_preview
 
-    return PreviewDeps(site_deps(), _preview_key, render_preview, _asset_urls, Deployment.read().public_url)
+    render = partial(render_preview, hosts=SiteHosts(SitesDomain.read().suffix, SitesDomain.read().scheme))
+    return PreviewDeps(site_deps(), _preview_key, render, _asset_urls, Deployment.read().public_url)
 
 
 @cache

@@ -23,10 +23,11 @@ def references(text: str) -> set[str]:
 
 
 class Images:
-    """The assets of a site, and which of them have been used. first: whether the next image is a page's first one."""
+    """The assets of a site, and which of them have been used. keeps_references: what names an asset stays as it is, for
+    whoever puts addresses in."""
 
-    def __init__(self, assets: Mapping[str, SiteAsset]) -> None:
-        self._assets = assets
+    def __init__(self, assets: Mapping[str, SiteAsset], *, keeps_references: bool = False) -> None:
+        self._assets, self._keeps_references = assets, keeps_references
         self.used: dict[str, ImageVariant] = {}
 
     def fill(self, html: str, *, loads_first: bool) -> str:
@@ -48,6 +49,8 @@ class Images:
 
     def path(self, asset_id: str) -> str | None:
         """The path of a whole file; None when the library has it no more."""
+        if self._keeps_references:
+            return f"asset:{asset_id}"
         asset = self._assets.get(asset_id)
         return self._use(asset.whole) if asset else None
 

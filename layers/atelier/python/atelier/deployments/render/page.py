@@ -69,6 +69,16 @@ def joined_scripts(scripts: Sequence[str]) -> str:
     return "\n".join(f"(() => {{\n{script}\n}})();" for script in dict.fromkeys(scripts) if script.strip())
 
 
+def style_tag(path: str) -> str:
+    """How a page loads a stylesheet."""
+    return f'<link rel="stylesheet" href="{path}">'
+
+
+def script_tag(path: str) -> str:
+    """How a page loads a script."""
+    return f'<script src="{path}" defer></script>'
+
+
 def absolute(base_url: str, path: str) -> str:
     """The public address of a page."""
     return f"{base_url}{path if path == '/' else path.rstrip('/') + '/'}"
@@ -111,10 +121,10 @@ def _head(content: PageContent, frame: PageFrame, images: Images, own: Sequence[
         kind = "application/feed+json" if feed.endswith(".json") else "application/atom+xml"
         yield f'<link rel="alternate" type="{kind}" title="{escape(site.name)}" href="{escape(feed)}">'
     for path in (frame.stylesheet, *(path for path in own if path.endswith(".css"))):
-        yield f'<link rel="stylesheet" href="{path}">'
+        yield style_tag(path)
     for path in (frame.script, *(path for path in own if path.endswith(".js"))):
         if path:
-            yield f'<script src="{path}" defer></script>'
+            yield script_tag(path)
 
 
 def _body(blocks: Sequence[str]) -> Iterator[str]:

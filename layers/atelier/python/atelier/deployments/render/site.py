@@ -44,16 +44,8 @@ def render_site(
     the end. assets: by id, those that the library has. preview: search engines are kept out. The redirects of a site
     are no file; each target has a way of its own for them."""
     site, images = published.site, Images(assets)
-    parts = sorted(published.parts.values(), key=lambda part: part.id)
-    stylesheet = hashed_file(images.fill_urls(_site_css(site.theme, parts)), CSS)
-    yield stylesheet
-    script = None
-    text = joined_scripts([part.js for part in parts]) if site.settings.scripts else ""
-    if text:
-        file = hashed_file(text, JAVASCRIPT)
-        script = file.path
-        yield file
-    frame = PageFrame(published, base_url, stylesheet.path, script, feed_paths(published))
+    frame, shared = site_frame(published, images, base_url)
+    yield from shared
     seen: set[str] = set()
     for page in published.pages:
         yield from _once(render_page(page.content, frame, images), seen)
@@ -64,6 +56,17 @@ def render_site(
     yield RenderedFile("/sitemap.xml", XML, _sitemap(published, base_url).encode())
     for path, variant in sorted(images.used.items()):
         yield RenderedFile(path, variant.content_type, None, variant.digest)
+
+
+def site_frame(published: PublishedSite, images: Images, base_url: str) -> tuple[PageFrame, list[RenderedFile]]:
+    """What all pages of a site have in common, and its files."""
+    site, parts = published.site, sorted(published.parts.values(), key=lambda part: part.id)
+    files = [hashed_file(images.fill_urls(_site_css(site.theme, parts)), CSS)]
+    script = joined_scripts([part.js for part in parts]) if site.settings.scripts else ""
+    if script:
+        files.append(hashed_file(script, JAVASCRIPT))
+    paths = [file.path for file in files]
+    return PageFrame(published, base_url, paths[0], paths[1] if script else None, feed_paths(published)), files
 
 
 def assets_of(published: PublishedSite) -> list[str]:
