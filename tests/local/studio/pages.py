@@ -19,7 +19,18 @@ ADMIN_PAGES: Mapping[str, str] = {
     "admin_updates": "/admin/updates",
     "admin_update": "/admin/updates/{update}",
 }
+# The pages of an article, in the editorial workspace.
+EDITORIAL_PAGES: Mapping[str, str] = {
+    "article": "/articles/en/{slug}",
+    "article_preview": "/articles/preview/{preview}",
+    "editorial_article": "/editorial/{article}",
+    "editorial_versions": "/editorial/{article}/versions?version=2",
+}
 PAGES: Mapping[str, str] = {
+    "home": "/home",
+    "articles": "/articles",
+    "editorial": "/editorial",
+    "editorial_new": "/editorial/new",
     "welcome": "/welcome",
     "sign_in": "/sign-in",
     "sign_up": "/sign-up",
@@ -113,6 +124,8 @@ PAGES: Mapping[str, str] = {
     "step_up": "/step-up",
     # As somebody sees them who is no administrator; test_admin.py shows what administrators see.
     **ADMIN_PAGES,
+    # As they are where nobody has written; test_articles.py shows them in the editorial workspace.
+    **EDITORIAL_PAGES,
 }
 # The status of a page that says what is wrong; all others answer 200.
 STATUSES: Mapping[str, int] = {
@@ -120,4 +133,5 @@ STATUSES: Mapping[str, int] = {
     "invitation": 404,
     "page_writing_result": 404,
     **dict.fromkeys(ADMIN_PAGES, 403),
+    **dict.fromkeys(EDITORIAL_PAGES, 404),
 }

@@ -118,6 +118,9 @@ def _furnish(account: AccountClient) -> dict[str, str]:
         "wallet": "none",
         "update": "none",
         "queue": "resets",
+        "article": "none",
+        "slug": "none",
+        "preview": "none",
         "token": post("/api/tokens", {"name": MARKER, "scopes": ["read"]})["id"],
     }
 

@@ -43,7 +43,13 @@ def list_drafts(
 ) -> DraftList:
     """A page of all articles of a workspace, for those who write."""
     page = deps.store.page(workspace_id, status, cursors.decode(cursor, "article#"), limit)
-    return DraftList(items=list(map(head_view, page.articles)), next_cursor=cursors.encode(page.next_key))
+    settings = deps.store.settings()
+    return DraftList(
+        is_editorial=settings.workspace_id == workspace_id,
+        needs_review=settings.needs_review,
+        items=list(map(head_view, page.articles)),
+        next_cursor=cursors.encode(page.next_key),
+    )
 
 
 def list_versions(

@@ -34,6 +34,9 @@ def render_body(
         href = token.attrGet("href")
         if isinstance(href, str) and href.startswith("/") and not href.startswith("//"):
             token.attrSet("href", base_url + href)
+        # The article's title is the page's first heading.
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(int(token.tag[1]) + 1, 6)}"
         if token.type == "image":
             token.attrSet("loading", "lazy")
     html = _reader().renderer.render(tokens, _reader().options, {})

@@ -263,6 +263,11 @@ class ArticleHeadEnvelope(LazyModel):
 
 
 class DraftList(LazyModel):
+    """is_editorial: whether articles are written in this workspace. needs_review: what is published has to be approved
+    by another person."""
+
+    is_editorial: bool
+    needs_review: bool
     items: list[ArticleHeadView]
     next_cursor: str | None
 
