@@ -55,7 +55,6 @@ EXCEPTIONS = {
         rf"rate#(account#{USER}|(mail|sign-in)#.+)": "limits of the caller, and of a network address and a mailbox",
     },
     "community": {
-        r"lst_.+": "the place and the content of a new listing, under its own id",
         r"editorial": "which workspace writes articles for the deployment; read only",
     },
     "providers": {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 
 from atelier.adapters.aws.s3 import MediaStore
 from atelier.adapters.media.keys import media_key, thumbnail_key
+from atelier.audit_log.model import Origin
 from atelier.clock import system_clock
 from atelier.errors import NotFound
 from atelier.ids import new_id
@@ -17,7 +17,7 @@ from atelier.ledger.model import GrantSource
 from atelier.ledger.post import grant
 from atelier.library.model import Asset
 from atelier.settings import MediaBucket
-from atelier.showcase.model import ListingStatus
+from atelier.showcase.moderate import ListingDecision, decide
 from atelier.wiring import ledger, showcase
 from atelier.wiring.library import assets
 from tests.functions.conftest import AwsResources
@@ -63,10 +63,8 @@ def body(asset_id: str, **fields: Any) -> dict[str, Any]:
 
 
 def approve(listing_id: str) -> None:
-    store, now = showcase.deps().listings, system_clock()
-    before = store.find(listing_id)
-    after = replace(before, status=ListingStatus.VISIBLE, published_at=now, version=before.version + 1)
-    store.change(before, after, ())
+    """A moderator lets everybody see it."""
+    decide(listing_id, ListingDecision.APPROVE, "fine", Origin(), deps=showcase.deps(), now=system_clock())
 
 
 def offered(app: ModuleType, person: Person, **fields: Any) -> str:

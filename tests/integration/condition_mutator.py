@@ -115,6 +115,10 @@ def _with_names(clause: str, write: RequestParameters) -> str:
     return re.sub(r":\d+", "?", clause)
 
 
+# The kinds of postings whose movement alone is their key.
+KEYED_BY_MOVEMENT = {"escrow", "escrow_end", "purchase", "unpurchase"}
+
+
 def _purpose(writes: list[RequestParameters]) -> str:
     """The purpose of a write, read from the movements in its transaction."""
     kinds = {_kind(write).partition(" ")[2] for write in writes} - {""}
@@ -124,8 +128,8 @@ def _purpose(writes: list[RequestParameters]) -> str:
         return "end"
     if "late" in kinds:
         return "late"
-    # An escrow is a posting like those of operations, though its movement alone is its key.
-    if kinds & {"escrow", "escrow_end"} or any(_key(write).startswith("key#") for write in writes):
+    # Escrows and purchases are postings like those of operations, though their movements alone are their keys.
+    if kinds & KEYED_BY_MOVEMENT or any(_key(write).startswith("key#") for write in writes):
         return "operation"
     return "look" if kinds else "other"
 

@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 DAILY_CREDITS = {"free": 50, "pro@1": 80}
 """The daily credits of the tiers, which are not those on sale."""
 RETURNED_LIFETIME_MIN = timedelta(days=30)
+FREE_PRIORITIES = (10, 30)
+"""Of daily and promotional credits, which pay no creators."""
 
 
 @dataclass
@@ -79,9 +81,17 @@ class OracleWallet:
     def can_spend(self, amount: int, now: datetime) -> bool:
         return self.debt == 0 and self.spendable(now) >= amount
 
-    def take(self, amount: int, now: datetime) -> list[tuple[OracleGrant, int]]:
+    def payable(self, now: datetime) -> int:
+        """What can pay a creator."""
+        if self.debt:
+            return 0
+        usable = [pot for pot in self.grants if not pot.expires_at or pot.expires_at > now]
+        return sum(pot.left for pot in usable if pot.priority not in FREE_PRIORITIES)
+
+    def take(self, amount: int, now: datetime, *, paid_only: bool = False) -> list[tuple[OracleGrant, int]]:
         far = datetime.max.replace(tzinfo=now.tzinfo)
         usable = [pot for pot in self.grants if pot.left and (not pot.expires_at or pot.expires_at > now)]
+        usable = [pot for pot in usable if not paid_only or pot.priority not in FREE_PRIORITIES]
         parts: list[tuple[OracleGrant, int]] = []
         for pot in sorted(usable, key=lambda pot: (pot.expires_at or far, pot.priority, pot.created_at, pot.name)):
             part = min(pot.left, amount)
@@ -120,6 +130,23 @@ class OracleWallet:
                 pot.left += back
         if expired:
             self.grants.append(OracleGrant(name, expired, 40, now, now + RETURNED_LIFETIME_MIN, granted=expired))
+
+    def refund(self, parts: list[tuple[OracleGrant, int]], name: str, now: datetime) -> None:
+        """Gives back what a purchase took: a new grant for each expiry."""
+        by_expiry: dict[datetime | None, int] = {}
+        for pot, amount in parts:
+            by_expiry[pot.expires_at] = by_expiry.get(pot.expires_at, 0) + amount
+        for number, (expiry, amount) in enumerate(by_expiry.items()):
+            until = now + RETURNED_LIFETIME_MIN if expiry and expiry <= now else expiry
+            self.grants.append(OracleGrant(f"{name}#{number}", amount, 40, now, until, granted=amount))
+
+    def return_earnings(self, credits: int) -> None:
+        """Takes back what was earned; what is spent becomes a debt."""
+        earned = next((pot for pot in self.grants if pot.name == "earnings"), None)
+        taken = min(earned.left, credits) if earned else 0
+        if earned:
+            earned.left -= taken
+        self.debt += credits - taken
 
     def take_back(self, pot: OracleGrant, asked: int) -> int:
         """Revokes up to `asked` credits of a grant, and returns how many."""

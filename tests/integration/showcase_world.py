@@ -10,17 +10,22 @@ from typing import Any
 from atelier.adapters.aws.dynamodb.library import AssetItem, DynamoAssets
 from atelier.adapters.aws.dynamodb.showcase.listings import DynamoListings
 from atelier.adapters.aws.dynamodb.showcase.purchases import DynamoPurchases
+from atelier.adapters.aws.dynamodb.showcase.ranks import DynamoRanks
+from atelier.adapters.aws.dynamodb.showcase.reactions import DynamoReactions
 from atelier.adapters.aws.dynamodb.showcase.works import LibraryWorks
 from atelier.audit_log.model import Origin
 from atelier.ids import new_id
 from atelier.ledger.model import GrantSource
 from atelier.ledger.post import PostDeps, grant
 from atelier.library.model import Asset
+from atelier.showcase.advance import RankDeps, advance_listings
 from atelier.showcase.buy import Acquirer, Bought, Collected, buy, collect, refund
 from atelier.showcase.deps import ShowcaseDeps
-from atelier.showcase.model import Listing, ListingStatus, WorkKind
+from atelier.showcase.model import Listing, WorkKind
+from atelier.showcase.moderate import ListingDecision, decide
 from atelier.showcase.publish import Creator, ListingFields, publish
 from tests.conftest import Tables
+from tests.integration.workshop_world import PublishedEvents
 from tests.integration.world import NOON, World
 
 
@@ -56,11 +61,13 @@ class ShowcaseWorld:
         home = self.world("home", credits=0)
         assets = DynamoAssets()
         assets.bind(tables.library)
+        self.bus = PublishedEvents()
         self.files, self.assets, self.number = CopiedFiles(), assets, 0
         works = LibraryWorks(tables.library, assets, self.files, lambda workspace, size: None)
         self.deps = ShowcaseDeps(
             DynamoListings(tables.community),
             DynamoPurchases(tables.community),
+            DynamoReactions(tables.community),
             NamedPeople(),
             PostDeps(home.wallets, home.post_deps.daily, lambda tries: None),
             lambda: works,
@@ -68,6 +75,10 @@ class ShowcaseWorld:
             lambda: lambda texts, now: None,
             no_urls,
         )
+
+    @property
+    def rank_deps(self) -> RankDeps:
+        return RankDeps(DynamoRanks(DynamoListings(self.tables.community)), lambda: self.bus)
 
     def world(self, name: str, credits: int = 1000) -> World:
         """Somebody's workspace; made on demand, with bought credits."""
@@ -121,11 +132,16 @@ class ShowcaseWorld:
         return self.approve(self.publish(name, self.asset(name, made_from).id, price, **said))
 
     def approve(self, listing: Listing) -> Listing:
-        after = replace(
-            listing, status=ListingStatus.VISIBLE, published_at=self.now, version=listing.version + 1, trend=0
-        )
-        self.deps.listings.change(listing, after, ())
-        return after
+        """A moderator lets everybody see it."""
+        return self.decide(listing, ListingDecision.APPROVE)
+
+    def decide(self, listing: Listing, decision: ListingDecision) -> Listing:
+        moderator = Origin(user_id="usr_M")
+        return decide(listing.id, decision, "reason", moderator, deps=self.deps, now=self.now)
+
+    def advance(self) -> int:
+        """The schedule runs."""
+        return advance_listings(None, deps=self.rank_deps, clock=lambda: self.now)
 
     def buy(self, listing: Listing, name: str, seen: int | None = None, key: str | None = None) -> Bought:
         return buy(listing.id, seen, self.buyer(name, key), deps=self.deps, now=self.now)

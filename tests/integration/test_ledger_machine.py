@@ -39,8 +39,9 @@ from atelier.generations.sweep import sweep
 from atelier.ids import new_id
 from atelier.ledger.escrow import escrow_key, plan_escrow, plan_escrow_end
 from atelier.ledger.model import GrantSource, Wallet
-from atelier.ledger.operations import Posting, returned_key
+from atelier.ledger.operations import Posting, TransferShare, returned_key
 from atelier.ledger.post import adjust, give_back, grant, revoke, transfer
+from atelier.ledger.purchase import plan_purchase, plan_purchase_refund, purchase_key
 from tests.conftest import Tables
 from tests.integration.oracle import DAILY_CREDITS, OracleGrant, OracleHold, OracleWallet
 from tests.integration.world import World
@@ -84,7 +85,7 @@ class Open:
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    """Two wallets; the second only receives transfers."""
+    """Two wallets; the second sells, receives fees and transfers, and spends what it has."""
 
     tables: Tables
 
@@ -97,6 +98,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ended: list[Generation] = []
         self.bought: list[tuple[str, OracleGrant]] = []
         self.escrows: list[tuple[str, OracleHold]] = []
+        self.purchases: list[tuple[str, int, list[tuple[OracleGrant, int]]]] = []
         self.revocations: list[Revocation] = []
         self.repeatable: list[Callable[[], object]] = []
         self.number = 0
@@ -415,6 +417,57 @@ class LedgerMachine(RuleBasedStateMachine):
         if paid:
             self.earn(paid, at)
 
+    # ---- purchases ---------------------------------------------------------------------------------------------------
+
+    @rule(price=small, percent=st.integers(0, 60))
+    def a_work_is_bought(self, price: int, percent: int) -> None:
+        at, purchase, fee = self.world.now, new_id("pur", self.world.now), price * percent // 100
+        self.purse.refresh(at)
+
+        def plan() -> tuple[Posting, ...]:
+            share = TransferShare(self.other.wallet(), price - fee, "seller")
+            return plan_purchase(self.world.refreshed(), purchase, [share], fee, {}, at)
+
+        if self.purse.payable(at) < price:
+            with pytest.raises(InsufficientCredits):
+                plan()
+            return
+        self.post_once(plan)
+        self.purchases.append((purchase, price - fee, self.purse.take(price, at, paid_only=True)))
+        self.earn(price - fee, at)
+
+    @precondition(lambda self: self.purchases)
+    @rule(place=st.integers(0, 9))
+    def a_purchase_is_refunded(self, place: int) -> None:
+        purchase, earned, parts = self.purchases.pop(place % len(self.purchases))
+        at = self.world.now
+        movement = self.world.wallets.movement(self.world.workspace_id, purchase[4:], purchase_key(purchase))
+
+        def plan() -> tuple[Posting, ...]:
+            share = TransferShare(self.other.wallet(), earned, "seller")
+            return plan_purchase_refund(self.world.wallet(), movement, [share], {}, at)
+
+        self.post_once(plan)
+        self.purse.refund(parts, f"grt_{purchase[4:]}", at)
+        self.other_purse.return_earnings(earned)
+
+    @rule(credits=small)
+    def the_seller_spends(self, credits: int) -> None:
+        key, at = self.key("adjust"), self.world.now
+
+        def call() -> object:
+            return adjust(
+                self.other.workspace_id, key, -credits, reason="r", by="usr_A", deps=self.other.post_deps, now=at
+            )
+
+        self.other_purse.refresh(at)
+        if not self.other_purse.can_spend(credits, at):
+            with pytest.raises(InsufficientCredits):
+                call()
+            return
+        call()
+        self.other_purse.take(credits, at)
+
     def post_once(self, plan: Callable[[], tuple[Posting, ...]]) -> None:
         """Writes postings, and once more, as a retry would, which is refused."""
         postings = plan()
@@ -462,7 +515,7 @@ class LedgerMachine(RuleBasedStateMachine):
             entry.amount
             for movement in world.assert_sound(wallet)
             for entry in movement.entries
-            if entry.account == "revenue" and movement.kind != "transfer"
+            if entry.account == "revenue" and movement.kind not in ("transfer", "purchase", "unpurchase")
         ]
         assert sum(paid) == (self.purse.spent if world is self.world else 0)
         self.sound[wallet.workspace_id] = wallet

@@ -8,12 +8,16 @@ from typing import Any
 from atelier.http.api import Api
 from atelier.http.request import Empty, Request
 from atelier.http.response import Response, created
-from atelier.showcase import buy, present, publish
+from atelier.showcase import buy, moderate, present, publish, react
+from atelier.showcase.model import Report
 from atelier.showcase.publish import Creator
 from atelier.showcase.schemas import (
     BuyRequest,
     CollectedView,
+    DecideListingRequest,
     EarningsView,
+    FollowView,
+    LikeView,
     ListingEnvelope,
     ListingList,
     MineView,
@@ -23,7 +27,12 @@ from atelier.showcase.schemas import (
     PublishWorkRequest,
     PurchaseEnvelope,
     PurchaseList,
+    ReportedView,
+    ReportRequest,
+    ReviewedListingEnvelope,
+    ReviewQueue,
     ShowcaseQuery,
+    ShowcaseRules,
 )
 from atelier.wiring import auth, showcase
 
@@ -97,6 +106,111 @@ def collect_purchase(request: Request[Empty]) -> Response:
     """Take what you have bought into your library, to use it; from then on there is no refund."""
     done = buy.collect(_id(request), present.buyer_of(request.caller), deps=showcase.deps(), now=request.now)
     return Response(present.collected_view(done))
+
+
+@api.route("POST", f"{ONE}/like", permission="showcase.react", answer=LikeView, errors=(403, 404, 503))
+def like_listing(request: Request[Empty]) -> Response:
+    """Like a listing. Doing it again changes nothing."""
+    deps, caller = showcase.deps(), request.caller
+    react.like(_id(request), caller.user_id, deps=deps, now=request.now)
+    return Response(present.like_view(deps, caller, _id(request)))
+
+
+@api.route("DELETE", f"{ONE}/like", permission="showcase.react", answer=LikeView, errors=(403, 404, 503))
+def unlike_listing(request: Request[Empty]) -> Response:
+    """Take your like back. Doing it again changes nothing."""
+    deps, caller = showcase.deps(), request.caller
+    react.unlike(_id(request), caller.user_id, deps=deps, now=request.now)
+    return Response(present.like_view(deps, caller, _id(request)))
+
+
+@api.route(
+    "POST",
+    f"{ONE}/report",
+    permission="showcase.react",
+    body=ReportRequest,
+    answer=ReportedView,
+    errors=(403, 404, 409, 503),
+)
+def report_listing(request: Request[ReportRequest]) -> Response:
+    """Report a listing to the moderators, once. When several people have, nobody sees it until they have decided."""
+    body, caller = request.body, request.caller
+    new = Report(_id(request), caller.user_id, body.reason, body.text, request.now)
+    is_first = moderate.report(new, caller.workspace_id, deps=showcase.deps(), now=request.now)
+    return Response(ReportedView(listing_id=new.listing_id, is_first=is_first))
+
+
+@publishes("POST", f"{ONE}/appeal", errors=(403, 404, 409, 503))
+def appeal_decision(request: Request[Empty]) -> Response:
+    """Ask the moderators for another decision about a listing that they have rejected, once."""
+    deps = showcase.deps()
+    after = moderate.appeal(_creator(request), _id(request), deps=deps, now=request.now)
+    return Response(present.own_envelope(after, deps, request.now))
+
+
+@read("/api/listings/rules", answer=ShowcaseRules, errors=(403,))
+def get_rules(request: Request[Empty]) -> Response:
+    """Get what publishing and buying go by: how a price is split, licences, reasons of reports."""
+    return Response(present.rules())
+
+
+@read("/api/listings/followed", query=OwnWorksQuery, answer=ListingList, errors=(403,))
+def list_followed(request: Request[Empty]) -> Response:
+    """List what those publish whom you follow, newest first."""
+    return Response(present.list_followed(showcase.deps(), request.caller, request.query, request.now))
+
+
+@api.route(
+    "POST", "/api/creators/<user_id>/follow", permission="showcase.react", answer=FollowView, errors=(403, 404, 409)
+)
+def follow_creator(request: Request[Empty]) -> Response:
+    """Follow a creator. Doing it again changes nothing."""
+    user_id = request.path_id("user_id", "usr")
+    react.follow(user_id, request.caller.user_id, deps=showcase.deps(), now=request.now)
+    return Response(FollowView(user_id=user_id, follows=True))
+
+
+@api.route("DELETE", "/api/creators/<user_id>/follow", permission="showcase.react", answer=FollowView, errors=(403,))
+def unfollow_creator(request: Request[Empty]) -> Response:
+    """Follow a creator no more. Doing it again changes nothing."""
+    user_id = request.path_id("user_id", "usr")
+    react.unfollow(user_id, request.caller.user_id, deps=showcase.deps())
+    return Response(FollowView(user_id=user_id, follows=False))
+
+
+@api.route("GET", "/api/admin/showcase", permission="platform.read", query=OwnWorksQuery, answer=ReviewQueue)
+def list_reviews(request: Request[Empty]) -> Response:
+    """List the listings that wait for a moderator, the longest waiting first."""
+    return Response(present.list_reviews(showcase.deps(), request.query, request.now))
+
+
+@api.route(
+    "GET",
+    "/api/admin/showcase/<listing_id>",
+    permission="platform.read",
+    answer=ReviewedListingEnvelope,
+    errors=(404,),
+)
+def get_review(request: Request[Empty]) -> Response:
+    """Get a listing as moderators see it: with its files, its content and what was reported."""
+    deps = showcase.deps()
+    return Response(present.reviewed_envelope(deps.listings.find(_id(request)), deps, request.now))
+
+
+@api.route(
+    "POST",
+    "/api/admin/showcase/<listing_id>/decide",
+    permission="platform.act",
+    step_up=True,
+    body=DecideListingRequest,
+    answer=ReviewedListingEnvelope,
+    errors=(404, 409, 503),
+)
+def decide_listing(request: Request[DecideListingRequest]) -> Response:
+    """Decide whether everybody sees a listing."""
+    body, deps, now = request.body, showcase.deps(), request.now
+    after = moderate.decide(_id(request), body.decision, body.reason, request.origin, deps=deps, now=now)
+    return Response(present.reviewed_envelope(after, deps, now))
 
 
 @read("/api/listings", query=OwnWorksQuery, answer=OwnListingList, errors=(403,))

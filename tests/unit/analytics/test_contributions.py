@@ -37,6 +37,7 @@ from atelier.ledger.operations import (
 )
 from atelier.ledger.plan_hold import plan_hold, plan_late_result, plan_settlement
 from atelier.ledger.plan_refresh import plan_refresh
+from atelier.ledger.purchase import plan_purchase, plan_purchase_refund
 from tests.unit.generations.values import FIRST, LATER, NOW, SECOND, attempt, generation
 
 END = NOW + timedelta(hours=1, minutes=12)
@@ -304,6 +305,16 @@ def test_an_escrow_counts_when_it_ends() -> None:
     # The daily credits have expired meanwhile, and come back as a new grant.
     (late, _) = plan_escrow_end(payer, begin.movement, receiver, 20, {}, NOW + timedelta(days=2))
     assert [credits_of(each) for each in late.movements] == [{"transferred": 50}, {"granted_refund": 30}]
+
+
+def test_a_purchase_counts_as_a_transfer_and_its_refund_as_new_grants() -> None:
+    payer = replace(FULL, grants=(replace(FULL.grants[0], source=GrantSource.PURCHASE),))
+    share = TransferShare(new_wallet("wsp_B", "free", NOW), 8, "seller")
+    paid, received = plan_purchase(payer, "pur_" + ORDER, [share], 2, {}, NOW)
+    assert (credits_of(paid.movement), credits_of(received.movement)) == ({"transferred": 10}, {"granted_transfer": 8})
+    back, taken = plan_purchase_refund(payer, paid.movement, [share], {}, NOW)
+    assert [credits_of(each) for each in back.movements] == [{}, {"granted_refund": 10}]
+    assert credits_of(taken.movement) == {"revoked": 8}
 
 
 def test_a_debt_that_is_paid_counts_nothing() -> None:

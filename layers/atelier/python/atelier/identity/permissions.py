@@ -63,6 +63,7 @@ WEAKEST: dict[str, Role] = {
     "realtime.read": Role.VIEWER,
     "showcase.buy": Role.MEMBER,
     "showcase.publish": Role.EDITOR,
+    "showcase.react": Role.MEMBER,
     "showcase.read": Role.VIEWER,
     "sites.deploy": Role.EDITOR,
     "sites.comment": Role.MEMBER,

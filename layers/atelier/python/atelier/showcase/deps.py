@@ -8,7 +8,7 @@ from datetime import datetime
 from atelier.dataclass import dataclass
 from atelier.idempotency import IdempotencyKeys
 from atelier.ledger.post import PostDeps
-from atelier.showcase.ports import ListingStore, PurchaseStore, ShowcasePeople, TextCheck, Works
+from atelier.showcase.ports import ListingStore, PurchaseStore, ReactionStore, ShowcasePeople, TextCheck, Works
 
 # (owner of the file: a workspace or a listing; SHA-256; format; time) → signed URLs of the file and its thumbnail.
 FileUrls = Callable[[str, str, str, datetime], tuple[str, str]]
@@ -21,6 +21,7 @@ class ShowcaseDeps:
 
     listings: ListingStore
     purchases: PurchaseStore
+    reactions: ReactionStore
     people: ShowcasePeople
     wallets: PostDeps
     works: Callable[[], Works]

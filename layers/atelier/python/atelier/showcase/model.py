@@ -115,6 +115,17 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """That somebody has reported a listing. reason: one of REPORT_REASONS; text: in their own words."""
+
+    listing_id: str
+    user_id: str
+    reason: str
+    text: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotFile:
     """A file of a listing, under the listing's own key: what is known of the asset that it came from."""
 

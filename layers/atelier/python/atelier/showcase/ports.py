@@ -8,9 +8,10 @@ from typing import Any, Protocol
 
 from atelier.audit_log.model import AuditEvent
 from atelier.dataclass import dataclass
+from atelier.events.catalogue import Event
 from atelier.ledger.operations import Posting
 from atelier.library.model import Asset, DeletedAsset
-from atelier.showcase.model import EarnedTotal, Earning, Listing, Purchase, Snapshot
+from atelier.showcase.model import EarnedTotal, Earning, Listing, Purchase, Report, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,21 @@ class ListingStore(Protocol):
         """The copy of the work. Raises NotFound."""
         ...
 
-    def change(self, before: Listing, after: Listing, events: Sequence[AuditEvent]) -> None:
-        """Store a change of the status, with all that follows from it. Raises ListingChanged unless nothing was written
-        to the listing since `before` was read."""
+    def change(
+        self, before: Listing, after: Listing, events: Sequence[AuditEvent], *, report: Report | None = None
+    ) -> None:
+        """Store a change of the status, with all that follows from it: how the listing is found, and the event. Raises
+        ListingChanged unless nothing was written to the listing since `before` was read, and the report is new."""
+        ...
+
+    def has_reported(self, listing_id: str, user_id: str) -> bool:
+        """Whether a person has reported the listing (consistent read)."""
+        ...
+
+    def reports(self, listing_id: str, limit: int) -> Sequence[Report]: ...
+
+    def in_review(self, after_key: str | None, limit: int) -> ListingPage:
+        """What moderators have to look at, the longest waiting first."""
         ...
 
     def page(self, workspace_id: str, after_key: str | None, limit: int) -> ListingPage:
@@ -68,6 +81,77 @@ class ListingStore(Protocol):
     def newest(self, after_key: str | None, limit: int) -> ListingPage:
         """What everybody sees, the newest first."""
         ...
+
+    def popular(self, after_key: str | None, limit: int) -> ListingPage:
+        """What everybody sees, the most popular first."""
+        ...
+
+    def found(self, by: str, before_id: str | None, limit: int) -> ListingPage:
+        """What everybody sees and is found by `word#…`, `tag#…` or a person's id, newest first. before_id: only older
+        ones than this listing, as is `next_key` of the page."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DueListing:
+    """A listing that is due: the items that say so, each with the version that was read."""
+
+    listing_id: str
+    marks: tuple[tuple[str, int], ...]
+
+
+class RankStore(Protocol):
+    """Listings, as the schedule sees them."""
+
+    def due(self, now: datetime, limit: int) -> Sequence[DueListing]:
+        """The listings that are due, the longest overdue first."""
+        ...
+
+    def settle(self, due: DueListing) -> None:
+        """Note that it is not due any more, except by what was written since it was read."""
+        ...
+
+    def find(self, listing_id: str) -> Listing:
+        """Raises NotFound."""
+        ...
+
+    def likes(self, listing_id: str) -> int:
+        """How many people like a listing (consistent read)."""
+        ...
+
+    def save_rank(self, before: Listing, after: Listing) -> bool:
+        """Store likes and trend; False, and no change, when anything was written to the listing since it was read."""
+        ...
+
+    def outbox(self, listing_id: str) -> Sequence[tuple[str, Event]]:
+        """The events that were not published yet, the oldest first, each with its key."""
+        ...
+
+    def published(self, listing_id: str, key: str) -> None:
+        """Take an event out of the outbox."""
+        ...
+
+
+class ReactionStore(Protocol):
+    """Likes and follows, each once for each person. Counters change in the transaction of what they count."""
+
+    def like(self, listing_id: str, user_id: str, now: datetime) -> None: ...
+
+    def unlike(self, listing_id: str, user_id: str, now: datetime) -> None: ...
+
+    def likes_it(self, listing_id: str, user_id: str) -> bool: ...
+
+    def likes(self, listing_id: str) -> int:
+        """How many people like a listing (consistent read)."""
+        ...
+
+    def followed(self, user_id: str) -> Sequence[str]:
+        """The ids of those whom a person follows."""
+        ...
+
+    def follow(self, creator_id: str, user_id: str, now: datetime) -> None: ...
+
+    def unfollow(self, creator_id: str, user_id: str) -> None: ...
 
 
 class PurchaseStore(Protocol):

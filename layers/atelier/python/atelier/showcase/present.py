@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from atelier import cursors
@@ -12,13 +13,23 @@ from atelier.ids import is_id
 from atelier.showcase.buy import Acquirer, Bought, Collected, own_purchase
 from atelier.showcase.deps import ShowcaseDeps
 from atelier.showcase.model import Listing, ListingStatus, Purchase
-from atelier.showcase.rules import LICENCES
+from atelier.showcase.ports import ListingPage
+from atelier.showcase.rules import (
+    FEE_PERCENT,
+    LICENCES,
+    PRICE_CREDITS_MAX,
+    REFUND_WITHIN,
+    REPORT_REASONS,
+    ROYALTY_PERCENT_BY_GENERATION,
+    SEARCHED_MAX,
+)
 from atelier.showcase.schemas import (
     CollectedView,
     CreatorView,
     EarningsView,
     EarningView,
     LicenceView,
+    LikeView,
     ListingEnvelope,
     ListingList,
     ListingView,
@@ -31,9 +42,16 @@ from atelier.showcase.schemas import (
     PurchaseEnvelope,
     PurchaseList,
     PurchaseView,
+    ReportView,
+    ReviewedListingEnvelope,
+    ReviewedListingView,
+    ReviewQueue,
     ShareView,
     ShowcaseQuery,
+    ShowcaseRules,
+    SplitRuleView,
 )
+from atelier.showcase.words import search_words, words_of
 
 # How somebody who spends credits is known: by the permission for it.
 SPENDS = "generations.create"
@@ -41,6 +59,8 @@ SPENDS = "generations.create"
 PUBLISHES = "showcase.publish"
 # The thumbnail has the same key for all formats; this one names none.
 ANY_FORMAT = "png"
+REPORTS_SHOWN = 20
+SEARCHED_TOGETHER = 50
 
 
 def buyer_of(caller: Caller, request_key: str | None = None) -> Acquirer:
@@ -49,9 +69,45 @@ def buyer_of(caller: Caller, request_key: str | None = None) -> Acquirer:
 
 
 def list_showcase(deps: ShowcaseDeps, query: ShowcaseQuery, now: datetime) -> ListingList:
-    """A page of what everybody sees."""
-    page = deps.listings.newest(_newest_key(query.cursor), query.limit)
+    """A page of what everybody sees, or of what a search finds."""
+    words = search_words(query.q or "")
+    if query.q is not None and not words:
+        return ListingList(items=[], next_cursor=None)
+    by = _found_by(query, words)
+    if by is not None:
+        page = find_listings(by, words, query, deps)
+    elif query.order == "popular":
+        page = deps.listings.popular(_key(query.cursor, "popular#", ("lst",)), query.limit)
+    else:
+        page = deps.listings.newest(_key(query.cursor, "listing#", ("wsp", "lst")), query.limit)
     return ListingList(items=_views(page.listings, deps, now), next_cursor=cursors.encode(page.next_key))
+
+
+def find_listings(by: str, words: Sequence[str], query: ShowcaseQuery, deps: ShowcaseDeps) -> ListingPage:
+    """A page of what is found by a word, a tag or a creator, and is all else that the query wants. It looks at
+    SEARCHED_MAX listings at most, so a page may be short though there are more."""
+    before, found, seen = _key(query.cursor, "lst_", ()), list[Listing](), 0
+    while seen < SEARCHED_MAX:
+        part = deps.listings.found(by, before, SEARCHED_TOGETHER)
+        for listing in part.listings:
+            if _is_wanted(listing, words, query):
+                found.append(listing)
+            if len(found) == query.limit:
+                return ListingPage(tuple(found), listing.id)
+        before, seen = part.next_key, seen + SEARCHED_TOGETHER
+        if before is None:
+            break
+    return ListingPage(tuple(found), before)
+
+
+def list_followed(deps: ShowcaseDeps, caller: Caller, query: OwnWorksQuery, now: datetime) -> ListingList:
+    """A page of what those publish whom the caller follows, newest first."""
+    before = _key(query.cursor, "lst_", ())
+    pages = [deps.listings.found(user_id, before, query.limit) for user_id in deps.reactions.followed(caller.user_id)]
+    found = [each for page in pages for each in page.listings]
+    newest = sorted(found, key=lambda listing: listing.id, reverse=True)[: query.limit]
+    next_key = newest[-1].id if len(newest) == query.limit else None
+    return ListingList(items=_views(newest, deps, now), next_cursor=cursors.encode(next_key))
 
 
 def read_listing(deps: ShowcaseDeps, listing_id: str, now: datetime) -> ListingEnvelope:
@@ -59,6 +115,7 @@ def read_listing(deps: ShowcaseDeps, listing_id: str, now: datetime) -> ListingE
     listing = deps.listings.find(listing_id)
     if listing.status is not ListingStatus.VISIBLE:
         raise NotFound
+    listing = replace(listing, likes=deps.reactions.likes(listing_id))
     return ListingEnvelope(listing=_views([listing], deps, now)[0])
 
 
@@ -70,8 +127,63 @@ def read_mine(deps: ShowcaseDeps, caller: Caller, listing_id: str, now: datetime
     is_yours = listing.workspace_id == caller.workspace_id
     if not is_yours and purchase is None and listing.status is not ListingStatus.VISIBLE:
         raise NotFound
+    listing = replace(listing, likes=deps.reactions.likes(listing_id))
     view = _own_views([listing], deps, now)[0] if is_yours else _views([listing], deps, now)[0]
-    return MineView(listing=view, is_yours=is_yours, purchase=purchase_view(purchase) if purchase else None)
+    return MineView(
+        listing=view,
+        is_yours=is_yours,
+        purchase=purchase_view(purchase) if purchase else None,
+        likes_it=deps.reactions.likes_it(listing_id, caller.user_id),
+        follows_creator=listing.user_id in deps.reactions.followed(caller.user_id),
+    )
+
+
+def like_view(deps: ShowcaseDeps, caller: Caller, listing_id: str) -> LikeView:
+    """The response to a like."""
+    likes_it = deps.reactions.likes_it(listing_id, caller.user_id)
+    return LikeView(likes=deps.reactions.likes(listing_id), likes_it=likes_it)
+
+
+def rules() -> ShowcaseRules:
+    """What publishing and buying go by."""
+    return ShowcaseRules(
+        split=SplitRuleView(
+            fee_percent=FEE_PERCENT,
+            royalty_percent_by_generation=list(ROYALTY_PERCENT_BY_GENERATION),
+            refund_hours=int(REFUND_WITHIN.total_seconds() // 3600),
+        ),
+        licences=list(map(licence_view, LICENCES)),
+        report_reasons=list(REPORT_REASONS),
+        price_credits_max=PRICE_CREDITS_MAX,
+    )
+
+
+def list_reviews(deps: ShowcaseDeps, query: OwnWorksQuery, now: datetime) -> ReviewQueue:
+    """A page of what waits for a moderator."""
+    page = deps.listings.in_review(_key(query.cursor, "listing#", ("wsp", "lst")), query.limit)
+    items = _own_views(page.listings, deps, now)
+    return ReviewQueue(items=items, next_cursor=cursors.encode(page.next_key))
+
+
+def reviewed_envelope(listing: Listing, deps: ShowcaseDeps, now: datetime) -> ReviewedListingEnvelope:
+    """The response with a listing, for moderators."""
+    snapshot = deps.listings.snapshot(listing.id)
+    names = ReportView.model_fields
+    reports = [
+        ReportView(**{name: getattr(each, name) for name in names})
+        for each in deps.listings.reports(listing.id, REPORTS_SHOWN)
+    ]
+    urls = [deps.urls(listing.id, file.sha256, file.format, now)[0] for file in snapshot.files]
+    return ReviewedListingEnvelope(
+        listing=ReviewedListingView(
+            **_own_views([listing], deps, now)[0].model_dump(),
+            workspace_id=listing.workspace_id,
+            appeals=listing.appeals,
+            reports=reports,
+            file_urls=urls,
+            document=snapshot.document,
+        )
+    )
 
 
 def own_envelope(listing: Listing, deps: ShowcaseDeps, now: datetime) -> OwnListingEnvelope:
@@ -181,10 +293,27 @@ def _view(listing: Listing, names: Mapping[str, str], deps: ShowcaseDeps, now: d
     )
 
 
-def _newest_key(cursor: str | None) -> str | None:
-    """The key in a cursor of the newest listings. Raises ValidationFailed for one that this list never gave."""
-    key = cursors.decode(cursor, "newest#")
-    parts = (key or "").split("#")
-    if key is not None and not (len(parts) == 4 and is_id(parts[2], "wsp") and is_id(parts[3], "lst")):
+def _found_by(query: ShowcaseQuery, words: Sequence[str]) -> str | None:
+    """By what a query is answered, the most telling first; None = it wants all."""
+    if words:
+        return f"word#{words[0]}"
+    return query.creator or (f"tag#{query.tag}" if query.tag else None)
+
+
+def _is_wanted(listing: Listing, words: Sequence[str], query: ShowcaseQuery) -> bool:
+    is_by_creator = query.creator in (None, listing.user_id)
+    return is_by_creator and query.tag in (None, *listing.tags) and set(words) <= set(words_of(listing))
+
+
+def _key(cursor: str | None, prefix: str, ids: Sequence[str]) -> str | None:
+    """The key in a cursor of a list whose keys have a prefix and end with these kinds of ids. Raises ValidationFailed
+    for one that the list never gave."""
+    key = cursors.decode(cursor, prefix)
+    if key is None:
+        return None
+    parts = key.split("#")
+    kinds = ids or ("lst",)
+    is_right = len(parts) == (len(ids) + 2 if ids else 1)
+    if not is_right or not all(is_id(id, kind) for id, kind in zip(parts[-len(kinds) :], kinds, strict=True)):
         raise ValidationFailed([{"path": "query.cursor", "message": "is not a cursor of this list"}])
     return key

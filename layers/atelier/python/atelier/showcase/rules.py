@@ -22,7 +22,14 @@ REFUND_WITHIN = timedelta(hours=24)
 REPORTS_THAT_HIDE = 3
 # How often whoever publishes may ask for another decision.
 APPEALS_MAX = 1
-FOLLOWS_MAX = 200
+FOLLOWS_MAX = 50
+# Of a listing this many words are found by a search, those of its title and tags first; a search has this many words.
+WORDS_MAX, SEARCH_WORDS_MAX = 40, 5
+# A page of a search looks at this many listings; there may be more behind it.
+SEARCHED_MAX = 200
+# What is popular: after this time a like or a sale counts half. A sale counts as so many likes.
+HALF_LIFE = timedelta(days=3)
+LIKES_PER_SALE = 5
 
 
 @dataclass(frozen=True, slots=True)

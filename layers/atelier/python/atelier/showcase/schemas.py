@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from atelier.showcase.model import WorkKind
+from atelier.showcase.moderate import ListingDecision
 from atelier.showcase.publish import ListingFields
-from atelier.showcase.rules import LICENCES, PRICE_CREDITS_MAX, TAGS_MAX
+from atelier.showcase.rules import LICENCES, PRICE_CREDITS_MAX, REPORT_REASONS, TAGS_MAX
 
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
 Description = Annotated[str, Field(max_length=5000)]
 Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40, to_lower=True)]
 Price = Annotated[int, Field(ge=0, le=PRICE_CREDITS_MAX, description="Credits; 0 = free.")]
+UserId = Annotated[str, Field(pattern=r"^usr_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
 Cursor = Annotated[str, Field(max_length=300)]
 AssetId = Annotated[str, Field(pattern=r"^ast_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
 CharacterId = Annotated[str, Field(pattern=r"^chr_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
@@ -25,6 +27,12 @@ def _known_licence(licence: str) -> str:
     if licence not in LICENCES:
         raise ValueError(f"must be one of {', '.join(LICENCES)}")
     return licence
+
+
+def _known_reason(reason: str) -> str:
+    if reason not in REPORT_REASONS:
+        raise ValueError(f"must be one of {', '.join(REPORT_REASONS)}")
+    return reason
 
 
 def _once_each(tags: list[str]) -> list[str]:
@@ -73,9 +81,33 @@ class BuyRequest(BaseModel):
     price_credits: Price | None = None
 
 
+class ReportRequest(BaseModel):
+    """Why the moderators should look at a listing."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Annotated[str, Field(max_length=20, examples=["copyright"]), AfterValidator(_known_reason)]
+    text: str = Field(default="", max_length=1000)
+
+
+class DecideListingRequest(BaseModel):
+    """A moderator's decision. reason: for the creator, when it is rejected."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    decision: ListingDecision
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+
+
 class ShowcaseQuery(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
+    order: Literal["newest", "popular"] = "newest"
+    q: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
+        default=None, description="Whole words of title, tags or description, all of them; newest first."
+    )
+    tag: Annotated[str, StringConstraints(max_length=40, to_lower=True)] | None = None
+    creator: UserId | None = Field(default=None, description="Only of this person; newest first.")
     limit: int = Field(default=24, ge=1, le=50)
     cursor: Cursor | None = None
 
@@ -199,6 +231,72 @@ class MineView(BaseModel):
     listing: ListingView | OwnListingView
     is_yours: bool
     purchase: PurchaseView | None
+    likes_it: bool = Field(description="Whether you like it.")
+    follows_creator: bool = Field(description="Whether you follow its creator.")
+
+
+class LikeView(BaseModel):
+    """How many people like a listing, exactly."""
+
+    likes: int
+    likes_it: bool
+
+
+class FollowView(BaseModel):
+    user_id: str
+    follows: bool
+
+
+class ReportedView(BaseModel):
+    """is_first: False = you had reported it before."""
+
+    listing_id: str
+    is_first: bool
+
+
+class SplitRuleView(BaseModel):
+    """How a price is split, in percent; the rest is the creator's."""
+
+    fee_percent: int
+    royalty_percent_by_generation: list[int]
+    refund_hours: int
+
+
+class ShowcaseRules(BaseModel):
+    """What publishing and buying go by."""
+
+    split: SplitRuleView
+    licences: list[LicenceView]
+    report_reasons: list[str]
+    price_credits_max: int
+
+
+class ReportView(BaseModel):
+    user_id: str
+    reason: str
+    text: str
+    at: datetime
+
+
+class ReviewedListingView(OwnListingView):
+    """A listing, for moderators. file_urls: of the work itself; document: the fields of a character or a template."""
+
+    workspace_id: str
+    appeals: int
+    reports: list[ReportView]
+    file_urls: list[str]
+    document: dict[str, Any] | None
+
+
+class ReviewedListingEnvelope(BaseModel):
+    listing: ReviewedListingView
+
+
+class ReviewQueue(BaseModel):
+    """The listings that wait for a decision, the longest waiting first, without their files and reports."""
+
+    items: list[OwnListingView]
+    next_cursor: str | None
 
 
 class EarningView(BaseModel):

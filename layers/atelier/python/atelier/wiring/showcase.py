@@ -8,9 +8,11 @@ from functools import cache, partial
 from atelier.adapters.aws.dynamodb import pause_with_jitter
 from atelier.adapters.aws.dynamodb.showcase.listings import DynamoListings
 from atelier.adapters.aws.dynamodb.showcase.purchases import DynamoPurchases
+from atelier.adapters.aws.dynamodb.showcase.reactions import DynamoReactions
 from atelier.clock import system_clock
 from atelier.ledger.post import PostDeps
 from atelier.settings import CommunityTable, IdentityTable, LibraryTable
+from atelier.showcase.advance import RankDeps
 from atelier.showcase.deps import ShowcaseDeps
 from atelier.showcase.ports import Checked, TextCheck, Works
 from atelier.wiring.audit_log import bind_events
@@ -33,8 +35,18 @@ def deps() -> ShowcaseDeps:
 
     community, people = CommunityTable.read().name, DynamoWorkshopPeople(IdentityTable.read().name)
     posting = PostDeps(wallets(), daily_grant, pause_with_jitter)
-    purchases = DynamoPurchases(community)
-    return ShowcaseDeps(listings(), purchases, people, posting, works, idempotency_keys, text_check, asset_urls)
+    purchases, reactions = DynamoPurchases(community), DynamoReactions(community)
+    stores = listings(), purchases, reactions
+    return ShowcaseDeps(*stores, people, posting, works, idempotency_keys, text_check, asset_urls)
+
+
+@cache
+def rank_deps() -> RankDeps:
+    """The dependencies of advancing listings."""
+    from atelier.adapters.aws.dynamodb.showcase.ranks import DynamoRanks
+    from atelier.wiring.workshops import publisher
+
+    return RankDeps(DynamoRanks(listings()), publisher)
 
 
 @cache

@@ -47,6 +47,7 @@ PERMISSIONS = (
         "workshops.read",
         "showcase.buy",
         "showcase.publish",
+        "showcase.react",
         "showcase.read",
     ),
 )

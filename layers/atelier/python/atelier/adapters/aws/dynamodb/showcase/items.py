@@ -6,6 +6,13 @@
     pk wsp_…  sk purchase#lst_…            that the workspace has the listing
     pk wsp_…  sk earning#usr_…#pur_…       what the workspace got of a purchase, for the work of a person
     pk wsp_…  sk earned#usr_…              the sums of these
+    pk lst_…  sk visit                     when the listing is due
+    pk lst_…  sk outbox#<time>#<event>     an event that was not published yet
+    pk lst_…  sk report#usr_…              that a person has reported it
+    pk lst_…  sk likes#<shard>             how many of the people in this shard like it
+    pk usr_…  sk like#lst_…, follow#usr_…  what a person likes, and whom they follow
+    pk usr_…  sk work#lst_…                what everybody sees of a person
+    pk word#…, tag#…  sk lst_…             in which listings that everybody sees a word is, or a tag
 
 A listing that a moderator has to look at is in the index `due`; one that everybody sees is in the index `public` by the
 time of its publication, and its place by its trend."""
@@ -30,6 +37,7 @@ from atelier.showcase.model import (
     ListingStatus,
     Purchase,
     PurchaseState,
+    Report,
     Share,
     Snapshot,
     SnapshotFile,
@@ -38,6 +46,11 @@ from atelier.showcase.model import (
 )
 
 LISTING, PURCHASE, EARNING, EARNED = "listing#", "purchase#", "earning#", "earned#"
+OUTBOX, REPORT, LIKES, LIKE, FOLLOW, WORK = "outbox#", "report#", "likes#", "like#", "follow#", "work#"
+WORD, TAG, VISIT = "word#", "tag#", "visit"
+# Parallel likes of a listing write to so many items.
+SHARDS = 8
+DUE_OF = "listings"
 PLACE, CONTENT = "place", "content"
 REVIEW_OF, BY_TIME, BY_TREND = "listing-reviews", "listings", "listings-by-trend"
 IN_REVIEW = frozenset({ListingStatus.PENDING, ListingStatus.HIDDEN})
@@ -68,6 +81,15 @@ class _PlacesByTrend(GlobalSecondaryIndex["ListingPlaceItem"]):
 
     public = UnicodeAttribute(hash_key=True)
     trend = UnicodeAttribute(range_key=True, attr_name="starts_at")
+
+
+class _ListingsDue(GlobalSecondaryIndex["ListingVisitItem"]):
+    class Meta:
+        index_name = "due"
+        projection = KeysOnlyProjection()
+
+    due_of = UnicodeAttribute(hash_key=True)
+    due_at = UnicodeAttribute(range_key=True)
 
 
 class ListingItem(Item):
@@ -113,6 +135,44 @@ class ListingPlaceItem(Item):
     public = UnicodeAttribute(null=True)
     trend = UnicodeAttribute(null=True, attr_name="starts_at")
     by_trend = _PlacesByTrend()
+
+
+class ListingVisitItem(Item):
+    """That a listing is due; version counts what made it due. liked_by: how many people like it, in the
+    items of shards."""
+
+    due_of = UnicodeAttribute(null=True)
+    due_at = UnicodeAttribute(null=True)
+    version = NumberAttribute(default=0)
+    liked_by = NumberAttribute(default=0)
+    due = _ListingsDue()
+
+
+class ListingOutboxItem(Item):
+    """An event that was not published yet."""
+
+    type = UnicodeAttribute()
+    detail = CompactJSON()
+
+
+class ReportItem(Item):
+    """One report."""
+
+    reason = UnicodeAttribute()
+    text = UnicodeAttribute(null=True)
+    at = UnicodeAttribute()
+
+
+class LikeItem(Item):
+    """That a person likes a listing, or follows a creator."""
+
+    at = UnicodeAttribute()
+
+
+class FoundListingItem(Item):
+    """That a listing is found by a word, a tag or its creator; whose it is."""
+
+    workspace_id = UnicodeAttribute()
 
 
 class SnapshotItem(Item):
@@ -166,6 +226,11 @@ ITEMS: tuple[type[Item], ...] = (
     PurchaseItem,
     EarningItem,
     EarnedTotalItem,
+    ListingVisitItem,
+    ListingOutboxItem,
+    ReportItem,
+    LikeItem,
+    FoundListingItem,
 )
 
 
@@ -256,6 +321,17 @@ def snapshot_item(listing_id: str, snapshot: Snapshot) -> SnapshotItem:
 def snapshot_of(item: SnapshotItem) -> Snapshot:
     """The copy in an item."""
     return Snapshot(tuple(SnapshotFile(**each) for each in item.files or ()), item.document)
+
+
+def report_item(report: Report) -> ReportItem:
+    """The stored form of a report."""
+    key = report.listing_id, REPORT + report.user_id
+    return ReportItem(*key, reason=report.reason, text=report.text or None, at=rfc3339(report.at))
+
+
+def report_of(item: ReportItem) -> Report:
+    """The report in an item."""
+    return Report(item.pk, item.sk.removeprefix(REPORT), item.reason, item.text or "", parse_rfc3339(item.at))
 
 
 def purchase_item(purchase: Purchase) -> PurchaseItem:

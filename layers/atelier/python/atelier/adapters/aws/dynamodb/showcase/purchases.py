@@ -26,6 +26,7 @@ from atelier.adapters.aws.dynamodb.showcase.items import (
     total_of,
 )
 from atelier.adapters.aws.dynamodb.showcase.listings import write_change
+from atelier.adapters.aws.dynamodb.showcase.marks import tell_sale
 from atelier.clock import rfc3339
 from atelier.ledger.operations import Posting
 from atelier.showcase.model import EarnedTotal, Listing, ListingStatus, Purchase, Share
@@ -63,6 +64,7 @@ class DynamoPurchases:
 
         def fill(write: Transaction) -> None:
             _count_sale(write, listing, 1, as_read)
+            tell_sale(write, listing, new, "sold")
             unchanged = PurchaseItem.pk.does_not_exist() if before is None else _is_unchanged(before)
             write.save(purchase_item(new), unchanged, part="purchase")
             for share in new.split.shares:
@@ -79,6 +81,7 @@ class DynamoPurchases:
         def fill(write: Transaction) -> None:
             if listing is not None:
                 _count_sale(write, listing, -1, ListingItem.pk.exists())
+                tell_sale(write, listing, after, "refunded")
             write.save(purchase_item(after), _is_unchanged(before), part="purchase")
             for share in before.split.shares:
                 _take_back(write, before, after, share)

@@ -1,0 +1,73 @@
+"""Bring listings to where they should be: publish their events, count their likes, and rank them.
+
+Whatever changes a listing makes it due, in the same write; so what a dead process left is done within a minute, and
+what did not change costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from atelier.clock import TimeLeft
+from atelier.dataclass import dataclass
+from atelier.errors import NotFound
+from atelier.events.ports import EventPublisher
+from atelier.showcase.model import Listing, ListingStatus
+from atelier.showcase.ports import DueListing, RankStore
+from atelier.showcase.rank import count_of, first_trend, next_trend
+from atelier.telemetry import logger
+
+DUE_TOGETHER = 50
+ROUNDS_MAX = 100
+TIME_MARGIN_MILLISECONDS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class RankDeps:
+    """What advancing listings needs. publisher: makes what publishes events; not every run has one."""
+
+    store: RankStore
+    publisher: Callable[[], EventPublisher]
+
+
+def advance_listings(context: TimeLeft | None, *, deps: RankDeps, clock: Callable[[], datetime]) -> int:
+    """Advance the listings that are due, the longest overdue first, as long as the time suffices; returns how many."""
+    done = 0
+    for _ in range(ROUNDS_MAX):
+        due = deps.store.due(clock(), DUE_TOGETHER)
+        if not due:
+            break
+        for each in due:
+            if context is not None and context.get_remaining_time_in_millis() < TIME_MARGIN_MILLISECONDS:
+                logger.warning("listings are left for the next run", advanced=done)
+                return done
+            _advance(each, deps, clock())
+            done += 1
+    logger.info("listings advanced", advanced=done)
+    return done
+
+
+def _advance(due: DueListing, deps: RankDeps, now: datetime) -> None:
+    for key, event in deps.store.outbox(due.listing_id):
+        deps.publisher().publish(event)
+        deps.store.published(due.listing_id, key)
+    try:
+        before = deps.store.find(due.listing_id)
+    except NotFound:
+        # Its account was erased; there is nothing to rank.
+        deps.store.settle(due)
+        return
+    after = ranked(before, deps.store.likes(due.listing_id), now)
+    # When somebody was faster, it stays due, and the next run looks again.
+    if after == before or deps.store.save_rank(before, after):
+        deps.store.settle(due)
+
+
+def ranked(before: Listing, likes: int, now: datetime) -> Listing:
+    """The listing with its likes, and with its trend if everybody sees it."""
+    trend = before.trend
+    if before.status is ListingStatus.VISIBLE and trend is not None:
+        change = count_of(likes, before.sales) - count_of(before.likes, before.ranked_sales)
+        trend = next_trend(trend, change, now, least=first_trend(before.published_at or before.created_at))
+    return replace(before, likes=likes, ranked_sales=before.sales, trend=trend)
