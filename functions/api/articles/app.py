@@ -5,13 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from atelier.articles import (
-    change_settings,
-    present,
-    preview,
-    publish_article,
-    save_article,
-)
+from atelier.articles import change_settings, present, preview, publish_article, receive_webhook, save_article
 from atelier.articles.model import Article
 from atelier.articles.save_article import Writer
 from atelier.articles.schemas import (
@@ -26,6 +20,7 @@ from atelier.articles.schemas import (
     EditorialArticleQuery,
     EditorialEnvelope,
     EditorialRequest,
+    EditorialWebhook,
     RestoreArticleRequest,
     SaveArticleRequest,
     SchedulePublicationRequest,
@@ -188,9 +183,40 @@ def get_settings(request: Request[Empty]) -> Response:
 )
 def put_settings(request: Request[EditorialRequest]) -> Response:
     """Decide who writes articles, and what the public reads."""
-    wanted, deps, kind_of = request.body.settings, articles.deps(), articles.workspace_kind
-    done = change_settings.change_settings(wanted, request.origin, kind_of=kind_of, deps=deps, now=request.now)
+    done = change_settings.change_settings(
+        request.body.settings,
+        request.origin,
+        kind_of=articles.workspace_kind,
+        source_of=articles.integration_kind,
+        sources=articles.sources(),
+        deps=articles.deps(),
+        now=request.now,
+    )
     return Response(settings_view(done))
+
+
+@api.route(
+    "POST",
+    "/api/admin/editorial/webhook",
+    permission="platform.act",
+    step_up=True,
+    answer=EditorialWebhook,
+    errors=(403,),
+)
+def show_webhook(request: Request[Empty]) -> Response:
+    """Get the address and the secret of the webhook that the editorial system sends."""
+    return Response(articles.webhook_place(articles.articles().settings()))
+
+
+@api.route("POST", "/api/webhooks/editorial/<integration_id>", raw_body=True, answer=None, errors=(401,))
+def take_webhook(request: Request[Empty]) -> Response:
+    """Takes a webhook of the editorial system: it is read again within a minute."""
+    id, store, sources = request.path_id("integration_id", "int"), articles.articles(), articles.sources()
+    secret = articles.webhook_secret(id)
+    receive_webhook.receive_webhook(
+        id, request.raw_body, request.headers, secret, sources=sources, store=store, now=request.now
+    )
+    return Response(message="Received.")
 
 
 def _writer(request: Request[Any]) -> Writer:

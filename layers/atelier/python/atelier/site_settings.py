@@ -42,6 +42,11 @@ class SiteHostUrls(EnvironmentSettings):
         """Of GitHub's API."""
         return pairs_in(self.raw).get("github", "https://api.github.com")
 
+    @property
+    def sanity(self) -> str:
+        """Of a simulator of Sanity's API; empty = each project's own address."""
+        return pairs_in(self.raw).get("sanity", "")
+
 
 class DnsServers(EnvironmentSettings):
     """The resolvers that domains of sites are asked for at: `address` or `address:port`."""

@@ -97,6 +97,15 @@ class ArticleStore(Protocol):
         """The head (consistent read). Raises NotFound."""
         ...
 
+    def heads(self, workspace_id: str, article_ids: Sequence[str]) -> Mapping[str, Article]:
+        """Those of these articles that exist, by id (consistent read). At most 50 ids."""
+        ...
+
+    def mirror(self, before: Article | None, after: Article, version: ArticleVersion, shown: ShownArticle) -> None:
+        """Store and show what another system has published, in place of its version before. Raises StaleArticle, and
+        ArticleSlugTaken."""
+        ...
+
     def version(self, workspace_id: str, article_id: str, number: int) -> ArticleVersion:
         """Raises NotFound."""
         ...

@@ -193,12 +193,19 @@ class EditorialRequest(LazyModel):
     needs_review: bool = False
     locale: Locale = "en"
     title: Annotated[str, Field(min_length=1, max_length=100, pattern=_LINE)] = "Atelier"
+    integration_id: Annotated[str, Field(pattern=r"^int_[0-7][0-9A-HJKMNP-TV-Z]{25}$")] | None = Field(
+        default=None, description="An access to an editorial system elsewhere: its articles are read in place of ours."
+    )
 
     @property
     def settings(self) -> EditorialSettings:
         """The settings that are wanted."""
         return EditorialSettings(
-            self.workspace_id, needs_review=self.needs_review, locale=self.locale, title=self.title
+            self.workspace_id,
+            needs_review=self.needs_review,
+            locale=self.locale,
+            title=self.title,
+            integration_id=self.integration_id,
         )
 
 
@@ -210,6 +217,15 @@ class EditorialEnvelope(LazyModel):
     needs_review: bool
     locale: str
     title: str
+    integration_id: str | None
+    sync_due_at: datetime | None = Field(description="When the system elsewhere is read next.")
+
+
+class EditorialWebhook(LazyModel):
+    """What is entered at the editorial system, so that its changes are seen within a minute."""
+
+    url: str
+    secret: str
 
 
 class ArticleHeadView(LazyModel):

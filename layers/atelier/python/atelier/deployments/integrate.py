@@ -17,11 +17,11 @@ from atelier.deployments.model import (
     IntegrationState,
 )
 from atelier.deployments.ports import (
+    AccountCheck,
     CredentialSealer,
     HostAccount,
     IntegrationExists,
     Integrations,
-    SiteTarget,
     TooManyIntegrations,
 )
 from atelier.errors import Conflict, ValidationFailed
@@ -37,7 +37,7 @@ class IntegrateDeps:
 
     store: Integrations
     sealer: CredentialSealer
-    hosts: Mapping[IntegrationKind, SiteTarget]
+    hosts: Mapping[IntegrationKind, AccountCheck]
     keys: IdempotencyKeys
 
 

@@ -29,7 +29,8 @@ class IntegrationRequest(LazyModel):
     settings: dict[SettingName, SettingValue] = Field(
         default_factory=dict,
         max_length=10,
-        description="`team`, `site_id` (netlify); `team_id` (vercel); `owner`, `repository`, `branch` (github).",
+        description="`team`, `site_id` (netlify); `team_id` (vercel); `owner`, `repository`, `branch` (github); "
+        "`project_id`, `dataset`, `document_type` (sanity).",
     )
 
     def new(self, workspace_id: str, user_id: str, idempotency_key: str | None) -> NewIntegration:

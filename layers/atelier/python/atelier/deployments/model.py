@@ -155,6 +155,8 @@ class IntegrationKind(StrEnum):
     NETLIFY = "netlify"
     VERCEL = "vercel"
     GITHUB = "github"
+    # An editorial system, whose articles are mirrored; nothing is deployed there.
+    SANITY = "sanity"
 
 
 KIND_OF_TARGET: Mapping[DeploymentTarget, IntegrationKind] = {
@@ -197,6 +199,7 @@ INTEGRATION_SETTINGS: Mapping[IntegrationKind, tuple[Sequence[str], Sequence[str
     IntegrationKind.NETLIFY: (("team", "site_id"), ()),
     IntegrationKind.VERCEL: (("team_id",), ()),
     IntegrationKind.GITHUB: (("owner", "repository", "branch"), ("owner", "repository")),
+    IntegrationKind.SANITY: (("project_id", "dataset", "document_type"), ("project_id", "dataset")),
 }
 
 

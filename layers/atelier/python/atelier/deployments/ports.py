@@ -216,7 +216,16 @@ class DomainRecords:
     addresses6: tuple[str, ...] = ()
 
 
-class SiteTarget(Protocol):
+class AccountCheck(Protocol):
+    """Tells whether an account works."""
+
+    def test(self, account: HostAccount) -> str | None:
+        """Make a call with an account; returns why it does not work, None = it does. Raises ProviderFailed when the
+        host cannot be asked."""
+        ...
+
+
+class SiteTarget(AccountCheck, Protocol):
     """Brings the files of a deployment to a host, step by step. A step may be repeated: what the host has already is
     not sent again."""
 
@@ -230,11 +239,6 @@ class SiteTarget(Protocol):
 
     def domain_records(self, place: DomainPlace) -> DomainRecords | None:
         """What a domain has to lead to; None when that is known only once the site is deployed."""
-        ...
-
-    def test(self, account: HostAccount) -> str | None:
-        """Make a call with an account; returns why it does not work, None = it does. Raises ProviderFailed when the
-        host cannot be asked."""
         ...
 
 

@@ -119,11 +119,13 @@ def targets() -> dict[DeploymentTarget, SiteTarget]:
 
 def integrate_deps() -> IntegrateDeps:
     """The dependencies of requests about integrations."""
+    from atelier.adapters.content.sanity import Sanity
     from atelier.deployments.integrate import IntegrateDeps
-    from atelier.deployments.model import KIND_OF_TARGET
+    from atelier.deployments.model import KIND_OF_TARGET, IntegrationKind
 
     callers = {kind: targets()[target] for target, kind in KIND_OF_TARGET.items()}
-    return IntegrateDeps(integrations(), sealer(), callers, idempotency_keys())
+    others = {IntegrationKind.SANITY: Sanity(SiteHostUrls.read().sanity)}
+    return IntegrateDeps(integrations(), sealer(), {**callers, **others}, idempotency_keys())
 
 
 @cache

@@ -14,7 +14,12 @@ PER_PAGE = 25
 TARGETS = ("cloudfront", "netlify", "vercel", "github_pages")
 OPEN_STATUSES = ("queued", "building", "uploading")
 # The settings of each kind of account.
-SETTINGS = {"netlify": ("team", "site_id"), "vercel": ("team_id",), "github": ("owner", "repository", "branch")}
+SETTINGS = {
+    "netlify": ("team", "site_id"),
+    "vercel": ("team_id",),
+    "github": ("owner", "repository", "branch"),
+    "sanity": ("project_id", "dataset", "document_type"),
+}
 # How long a page waits before it looks at a deployment again; a connection tells it what happens before.
 PAUSES_SECONDS = (1, 2, 3, 5, 10)
 SHOWN_IN_FORM = (409, 422)

@@ -165,6 +165,27 @@ class DynamoArticles:
         except DoesNotExist as error:
             raise NotFound from error
 
+    def heads(self, workspace_id: str, article_ids: Sequence[str]) -> Mapping[str, Article]:
+        wanted: list[ItemAddress] = [(ArticleItem, workspace_id, ARTICLE + id) for id in dict.fromkeys(article_ids)]
+        found = map(article_of, cast("Any", batch_read(wanted).values())) if wanted else ()
+        return {head.id: head for head in found}
+
+    def mirror(self, before: Article | None, after: Article, version: ArticleVersion, shown: ShownArticle) -> None:
+        item = ArticleItem
+        unchanged = item.pk.does_not_exist() if before is None else item.revision == before.revision
+
+        def fill(write: Transaction) -> None:
+            write.save(article_item(after), unchanged, part="article")
+            write.save(version_item(after.workspace_id, version))
+            _claim_slug(write, after, shown.slug)
+            write.save(shown_item(shown))
+            if before is not None:
+                write.delete(ArticleVersionItem(before.workspace_id, version_key(before.id, before.version)))
+                if before.published_at != after.published_at:
+                    write.delete(ShownArticleItem(before.workspace_id, _shown_key_of(before)))
+
+        _write(fill)
+
     def version(self, workspace_id: str, article_id: str, number: int) -> ArticleVersion:
         try:
             key = version_key(article_id, number)

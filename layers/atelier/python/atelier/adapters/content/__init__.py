@@ -1,0 +1,1 @@
+"""Editorial systems elsewhere, one file each."""
