@@ -15,8 +15,10 @@ from atelier.clock import system_clock
 from atelier.identity.model import Credentials, Device, new_user, open_session
 from atelier.identity.opening import Opening
 from atelier.identity.permissions import Role
+from atelier.ledger.model import GrantSource
+from atelier.ledger.post import grant
 from atelier.mails.links import Link
-from atelier.wiring import identity, ledger
+from atelier.wiring import identity, ledger, workshops
 from atelier.wiring.mails import link_key
 from tests.functions.responses import Reply, invoke_app, success_data
 from tests.invoke import EVENTS, complete_event, with_request
@@ -56,6 +58,12 @@ def create_person(name: str, *, verified: bool = True, mfa: bool = False) -> Per
         Opening(session),
     )
     return Person(user.email, user.id, session.id, workspace.id)
+
+
+def give_credits(person: Person, credits: int = 100) -> None:
+    """Gives the person's workspace credits that it could have bought."""
+    key, now = f"grant#{person.workspace_id}", system_clock()
+    grant(person.workspace_id, key, GrantSource.PURCHASE, credits, deps=workshops.advance_deps().wallets, now=now)
 
 
 def create_administrator(name: str) -> Person:

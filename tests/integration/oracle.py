@@ -12,7 +12,7 @@ DAILY_CREDITS = {"free": 50, "pro@1": 80}
 """The daily credits of the tiers, which are not those on sale."""
 RETURNED_LIFETIME_MIN = timedelta(days=30)
 FREE_PRIORITIES = (10, 30)
-"""Of daily and promotional credits, which pay no creators."""
+"""Of daily and promotional credits, which pay nobody else."""
 
 
 @dataclass
@@ -101,9 +101,9 @@ class OracleWallet:
                 parts.append((pot, part))
         return parts
 
-    def hold(self, amount: int, now: datetime) -> OracleHold:
+    def hold(self, amount: int, now: datetime, *, paid_only: bool = False) -> OracleHold:
         self.held += amount
-        return OracleHold(self.take(amount, now))
+        return OracleHold(self.take(amount, now, paid_only=paid_only))
 
     def end(self, reserve: OracleHold, charged: int, now: datetime) -> None:
         self.held -= reserve.amount

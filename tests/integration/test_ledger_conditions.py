@@ -777,7 +777,7 @@ def test_marking_a_missing_wallet_does_not_create_it(world: World) -> None:
 
 
 def test_an_escrow_ends_only_with_what_its_grants_hold(world: World) -> None:
-    give(world, "1", 20)
+    give(world, "1", 60)
     payment, twice = new_id("enr", world.now), new_id("enr", world.now)
     begin = plan_escrow(world.refreshed(), payment, 60, {}, world.now)
     with transaction() as write:
@@ -812,7 +812,7 @@ def test_a_refund_in_place_of_expired_credits_is_given_once(world: World) -> Non
 
 
 def test_a_payment_has_one_escrow_and_one_end_of_it(world: World) -> None:
-    give(world, "1", 20)
+    give(world, "1", 30)
     payment, other = new_id("enr", world.now), new_id("enr", world.now)
     for each in (payment, other):
         with transaction() as write:

@@ -89,7 +89,6 @@ def test_who_withdraws_gets_back_what_the_rules_say(world: WorkshopWorld, before
     workshop = world.scheduled(price=31)
     world.enrol(workshop, "A")
     world.now = workshop.starts_at - before_start * HOUR
-    # The daily credits, which are drawn first, have expired meanwhile; nothing else has changed.
     before = world.worlds["A"].wallet().available
     withdrawn = world.withdraw(workshop, "A").enrolment
     assert withdrawn.refunded_credits == back
@@ -121,7 +120,7 @@ def test_a_cancellation_by_the_educator_gives_everything_back(world: WorkshopWor
     world.now = workshop.starts_at - HOUR
     assert world.cancel(workshop).status is WorkshopStatus.CANCELLED
     assert {each.state for each in world.enrolments(workshop).values()} == {State.CANCELLED}
-    # The daily credits of the day of the enrolment have expired; in their place stand new ones.
+    # All that they had, with the daily credits, which pay no educator.
     assert [world.spendable(name) for name in ("A", "B", "C")] == [150, 150, 150]
     assert world.earned() == 0
     assert world.cancel(workshop).status is WorkshopStatus.CANCELLED

@@ -11,6 +11,8 @@ from playwright.sync_api import Page, expect
 
 from tests.local.client import AccountClient
 from tests.local.conftest import Stack
+from tests.local.studio.test_security import sign_in_by_password
+from tests.local.teams import subscribe
 
 
 def public_workshop(stack: Stack, title: str) -> str:
@@ -32,11 +34,13 @@ def public_workshop(stack: Stack, title: str) -> str:
     return workshop_id
 
 
-def test_a_person_enrols_takes_the_calendar_file_and_withdraws(
-    page: Page, sign_up: Callable[[], str], stack: Stack, tmp_path: Path
-) -> None:
+def test_a_person_enrols_takes_the_calendar_file_and_withdraws(page: Page, stack: Stack, tmp_path: Path) -> None:
     workshop_id = public_workshop(stack, "Light <b>in</b> film")
-    sign_up()
+    # Daily credits pay no educator.
+    person = AccountClient(stack.base_url)
+    subscribe(stack, person, person.workspace_id)
+    sign_in_by_password(page, person.email)
+    page.wait_for_url("**/security")
     page.goto("/workshops")
     page.get_by_role("link", name="Light <b>in</b> film").first.click()
     page.wait_for_url(f"**/workshops/{workshop_id}")

@@ -293,16 +293,16 @@ def test_a_transfer_counts_in_both_wallets_and_the_fee_with_the_payer() -> None:
 
 
 def test_an_escrow_counts_when_it_ends() -> None:
-    begin = plan_escrow(FULL, "enr_" + ORDER, 50, {}, NOW)
+    bought = replace(FULL.grants[0], source=GrantSource.MONTHLY)
+    begin = plan_escrow(replace(FULL, grants=(bought,)), "enr_" + ORDER, 50, {}, NOW)
     assert credits_of(begin.movement) == {}
-    grant = replace(FULL.grants[0], remaining=0, held=50)
-    payer, receiver = replace(FULL, grants=(grant,)), new_wallet("wsp_B", "free", NOW)
+    payer, receiver = replace(FULL, grants=(replace(bought, remaining=0, held=50),)), new_wallet("wsp_B", "free", NOW)
     paid, received = plan_escrow_end(payer, begin.movement, receiver, 20, {}, NOW)
     assert (credits_of(paid.movement), credits_of(received.movement)) == (
         {"transferred": 20},
         {"granted_transfer": 20},
     )
-    # The daily credits have expired meanwhile, and come back as a new grant.
+    # The credits have expired meanwhile, and come back as a new grant.
     (late, _) = plan_escrow_end(payer, begin.movement, receiver, 20, {}, NOW + timedelta(days=2))
     assert [credits_of(each) for each in late.movements] == [{"transferred": 50}, {"granted_refund": 30}]
 

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from atelier.errors import InsufficientCredits
 from atelier.ledger.escrow import REFUND_LIFETIME, plan_escrow, plan_escrow_end
-from atelier.ledger.model import Account, Grant, GrantSource, Movement, Wallet, WalletFrozen, new_wallet
+from atelier.ledger.model import (
+    SPENDING_PRIORITY,
+    Account,
+    Grant,
+    GrantSource,
+    Movement,
+    Wallet,
+    WalletFrozen,
+    new_wallet,
+)
 
 NOW = datetime(2026, 11, 30, 9, tzinfo=UTC)
 PAYMENT = "enr_01M7XCN60QZZZZZZZZZZZZZZZZ"
@@ -19,16 +28,16 @@ EDUCATOR = new_wallet("wsp_E", "free", NOW)
 amounts = st.lists(st.integers(1, 40), min_size=1, max_size=5)
 
 
-def wallet(*credits: int, hours: int = 0) -> Wallet:
+def wallet(*credits: int, hours: int = 0, source: GrantSource = GrantSource.MONTHLY) -> Wallet:
     """A wallet with these grants; each of them expires some hours after the one before, or none does."""
     grants = tuple(
         Grant(
             f"grt_{number}",
-            GrantSource.PROMO,
+            source,
             each,
             each,
             0,
-            30,
+            SPENDING_PRIORITY[source],
             NOW,
             NOW + timedelta(hours=hours * (number + 1)) if hours else None,
         )
@@ -72,6 +81,15 @@ def test_what_cannot_be_spent_is_not_held() -> None:
         plan_escrow(replace(wallet(5), frozen_at=NOW), PAYMENT, 1, {}, NOW)
     with pytest.raises(ValueError, match="at least one"):
         plan_escrow(wallet(5), PAYMENT, 0, {}, NOW)
+
+
+@pytest.mark.parametrize("source", [GrantSource.DAILY, GrantSource.PROMO])
+def test_credits_that_cost_nothing_pay_nobody(source: GrantSource) -> None:
+    free, paid = wallet(40, source=source), wallet(5)
+    both = replace(free, available=45, grants=(*free.grants, replace(paid.grants[0], id="grt_paid")))
+    with pytest.raises(InsufficientCredits, match=r"5.*Daily and promotional credits pay nobody else"):
+        plan_escrow(both, PAYMENT, 6, {}, NOW)
+    assert plan_escrow(both, PAYMENT, 5, {}, NOW).change.grants[0].grant_id == "grt_paid"
 
 
 def test_an_escrow_pays_no_more_than_it_holds_and_another_wallet() -> None:

@@ -21,8 +21,9 @@ from atelier.ledger.model import (
     new_wallet,
 )
 from atelier.ledger.operations import EARNINGS_GRANT_ID, Posting, TransferShare
+from atelier.ledger.payable import payable
 from atelier.ledger.plan_refresh import plan_refresh
-from atelier.ledger.purchase import DRAWS_MAX, payable, plan_purchase, plan_purchase_refund
+from atelier.ledger.purchase import DRAWS_MAX, plan_purchase, plan_purchase_refund
 from tests.unit.ledger.test_agreement import applied
 
 NOW = datetime(2026, 11, 30, 9, tzinfo=UTC)
@@ -71,7 +72,7 @@ def test_daily_and_promotional_credits_do_not_pay() -> None:
     for source in (GrantSource.DAILY, GrantSource.PROMO):
         payer = wallet(100, source=source)
         assert payable(payer, NOW) == 0
-        with pytest.raises(InsufficientCredits, match="pay no creators"):
+        with pytest.raises(InsufficientCredits, match="pay nobody else"):
             plan_purchase(payer, PURCHASE, shares(5), 0, {}, NOW)
 
 

@@ -67,7 +67,7 @@ class InsufficientCredits(AtelierError):
     explanations: ClassVar[dict[str, str]] = {
         "email_unverified": " The daily credits wait until the e-mail address is verified.",
         "mailbox_shared": " The daily credits of this mailbox go to another account.",
-        "free_credits": " Daily and promotional credits pay no creators.",
+        "free_credits": " Daily and promotional credits pay nobody else.",
     }
 
     def __init__(self, *, needed: int, available: int, reason: str | None = None) -> None:

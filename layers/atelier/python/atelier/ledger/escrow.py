@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from atelier.errors import InsufficientCredits
 from atelier.ledger.model import (
     SPENDING_PRIORITY,
     Account,
@@ -23,11 +22,11 @@ from atelier.ledger.model import (
     Movement,
     Wallet,
     draw_changes,
-    draw_credits,
     grant_facts,
     require_few_draws,
 )
 from atelier.ledger.operations import Facts, Posting, TransferShare, plan_receipt
+from atelier.ledger.payable import draw_payment
 
 # Credits that are given back in place of expired ones can be spent for this long.
 REFUND_LIFETIME = timedelta(days=30)
@@ -44,10 +43,7 @@ def plan_escrow(wallet: Wallet, payment_id: str, amount: int, facts: Facts, now:
     if amount < 1:
         raise ValueError("an escrow holds at least one credit")
     wallet.require_not_frozen()
-    spendable = wallet.spendable(now)
-    if wallet.debt > 0 or spendable < amount:
-        raise InsufficientCredits(needed=amount, available=0 if wallet.debt else spendable)
-    draws = draw_credits(wallet.grants, amount, now)
+    draws = draw_payment(wallet, amount, now)
     require_few_draws(draws)
     changes = tuple(replace(taken, held=-taken.remaining) for taken in draw_changes(draws))
     entries = tuple(

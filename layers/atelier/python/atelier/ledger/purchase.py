@@ -1,21 +1,19 @@
 """Plan a purchase: one wallet pays others and the platform's fee at once, and the refund of it. Pure.
 
-The shares and the fee are the price, to the credit. Received credits do not expire, so only credits that somebody has
-paid for, earned or been given by an administrator can pay: see PAYING_SOURCES. The key of both movements follows from
-the purchase's id, so there is one payment and one refund of it.
+The shares and the fee are the price, to the credit. Which credits can pay: see `payable.py`. The key of both movements
+follows from the purchase's id, so there is one payment and one refund of it.
 
-A refund takes back the same shares. What a receiver has spent meanhile becomes a debt of the receiver's wallet, as
+A refund takes back the same shares. What a receiver has spent meanwhile becomes a debt of the receiver's wallet, as
 after a chargeback: nothing can be spent from it until new credits have covered it. The payer gets new grants that
 expire when those that paid would have; in place of expired ones, after REFUND_LIFETIME."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from atelier.clock import parse_rfc3339, rfc3339
-from atelier.errors import Conflict, InsufficientCredits
+from atelier.errors import Conflict
 from atelier.ledger.escrow import REFUND_LIFETIME
 from atelier.ledger.model import (
     SPENDING_PRIORITY,
@@ -29,7 +27,6 @@ from atelier.ledger.model import (
     Movement,
     Wallet,
     draw_changes,
-    draw_credits,
     grant_facts,
 )
 from atelier.ledger.operations import (
@@ -40,8 +37,8 @@ from atelier.ledger.operations import (
     TransferShare,
     plan_receipt,
 )
+from atelier.ledger.payable import draw_payment
 
-PAYING_SOURCES = frozenset(GrantSource) - {GrantSource.DAILY, GrantSource.PROMO}
 # A refund makes up to as many grants, each of which lengthens the expression of the wallet's update.
 DRAWS_MAX = 20
 
@@ -49,11 +46,6 @@ DRAWS_MAX = 20
 def purchase_key(purchase_id: str) -> str:
     """The key of the movements of a purchase, in every wallet."""
     return f"purchase#{purchase_id}"
-
-
-def payable(wallet: Wallet, now: datetime) -> int:
-    """How many credits of a wallet could pay for a purchase."""
-    return replace(wallet, grants=_paying_grants(wallet)).spendable(now)
 
 
 def plan_purchase(
@@ -113,16 +105,8 @@ def plan_purchase_refund(
     return returned, *(_take_back(share, key, order, facts, now) for share in shares)
 
 
-def _paying_grants(wallet: Wallet) -> tuple[Grant, ...]:
-    return tuple(grant for grant in wallet.grants if grant.source in PAYING_SOURCES)
-
-
 def _draw(payer: Wallet, price: int, now: datetime) -> tuple[Draw, ...]:
-    usable = 0 if payer.debt else payable(payer, now)
-    if usable < price:
-        reason = "free_credits" if not payer.debt and payer.spendable(now) >= price else None
-        raise InsufficientCredits(needed=price, available=usable, reason=reason)
-    draws = draw_credits(_paying_grants(payer), price, now)
+    draws = draw_payment(payer, price, now)
     if len(draws) > DRAWS_MAX:
         raise Conflict(f"This would take credits from more than {DRAWS_MAX} grants at once.", limit=DRAWS_MAX)
     return draws
