@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -55,6 +55,16 @@ def furnished(browser: Browser, stack: Stack) -> Iterator[Furnished]:
     context.close()
 
 
+def _live(post: Callable[[str, Any], Any]) -> str:
+    """A livestream with everything that its page can show."""
+    announced = {"title": MARKER, "description": MARKER, "starts_at": "2027-09-01T18:00:00+02:00", "access": "public"}
+    livestream_id: str = post("/api/livestreams", announced)["livestream"]["id"]
+    post(f"/api/livestreams/{livestream_id}/start", {})
+    target = {"url": "rtmps://live.example.com/app", "stream_key": "key"}
+    post(f"/api/livestreams/{livestream_id}/simulcast-targets", target)
+    return livestream_id
+
+
 def _furnish(account: AccountClient) -> dict[str, str]:
     """One thing in each room. Every text that a person can write is a piece of markup."""
 
@@ -99,6 +109,7 @@ def _furnish(account: AccountClient) -> dict[str, str]:
     post("/api/integrations", {"kind": "netlify", "name": MARKER, "credentials": "token-of-nobody"})
     return {
         "workshop": workshop_id,
+        "livestream": _live(post),
         "site": site["id"],
         "page": site_page["id"],
         "part": part["id"],
@@ -129,7 +140,7 @@ def test_every_route_of_a_page_is_listed() -> None:
     shown = {route.path for route in application.routes if "GET" in (route.methods or ())}
     listed = {re.sub(r"\{\w+\}", "{}", path.partition("?")[0]) for path in PAGES.values()}
     # A redirect, every other path, a file, and where a browser comes back to from an identity provider.
-    hidden = {"/workshops/{workshop_id}/calendar.ics"}
+    hidden = {"/workshops/{workshop_id}/calendar.ics", "/live/{livestream_id}/playback"}
     hidden |= {
         "/start",
         "/{path:path}",

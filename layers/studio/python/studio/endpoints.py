@@ -136,8 +136,9 @@ def error_page(visit: Visit, error: ApiError) -> Response:
     return response
 
 
-def content_security_policy() -> str:
-    """Only our own files; no inline code; files go to the media bucket's upload address alone."""
+def content_security_policy(media_origin: str = "") -> str:
+    """Only our own files; no inline code; files go to the media bucket's upload address alone. media_origin: where this
+    page's video may come from, too."""
     upload = settings.upload_origin()
     return "; ".join(
         (
@@ -145,7 +146,7 @@ def content_security_policy() -> str:
             "script-src 'self'",
             "style-src 'self'",
             "img-src 'self' data: blob:",
-            "media-src 'self' blob:",
+            f"media-src 'self' blob: {media_origin}".rstrip(),
             "font-src 'self'",
             f"connect-src 'self' {upload}".rstrip(),
             "frame-src 'self'",
@@ -162,7 +163,7 @@ def _finish(visit: Visit, response: Response, started: float) -> Response:
     for cookie in (*visit.set_cookies, *visit.session.set_cookies):
         response.headers.append("set-cookie", cookie)
     response.headers.setdefault("cache-control", "no-store")
-    response.headers["content-security-policy"] = content_security_policy()
+    response.headers["content-security-policy"] = content_security_policy(visit.media_origin)
     response.headers["x-content-type-options"] = "nosniff"
     response.headers["x-frame-options"] = "DENY"
     response.headers["referrer-policy"] = "same-origin"

@@ -41,6 +41,8 @@ class Visit:
         )
         self._form_token, new_cookie = csrf.token_of(request.cookies)
         # A part of a page brings no new token: it may arrive after the next page, whose form carries that page's token.
+        # Where the page's picture comes from, when that is another origin.
+        self.media_origin = ""
         self.set_cookies: list[str] = [new_cookie] if new_cookie and not self.is_partial else []
 
     @property
