@@ -43,6 +43,8 @@ def bucket(cloud: AwsResources) -> AwsResources:
         f"media/{WORKSPACE}/{LEFT}.jpg",
         f"media/{WORKSPACE}/{LEFT}.thumb.webp",
         f"media/{OTHER}/{LEFT}.png",
+        # A livestream's, which no asset names.
+        f"media/{WORKSPACE}/streams/liv_1/index.m3u8",
         f"media/answers/{WORKSPACE}/gen_1",
         f"uploads/{WORKSPACE}/ast_1",
         "staging/gen_1/att_1/0",
@@ -90,7 +92,8 @@ def test_a_report_names_what_is_left_over_and_deletes_nothing(bucket: AwsResourc
 
 def test_a_run_that_acts_deletes_what_is_left_over_and_nothing_else(bucket: AwsResources) -> None:
     assert counts(run("act")) == ALL
-    assert bucket.bucket_keys() == [f"media/{WORKSPACE}/{MINE}.png", f"media/{WORKSPACE}/{MINE}.thumb.webp"]
+    left = (f"{MINE}.png", f"{MINE}.thumb.webp", "streams/liv_1/index.m3u8")
+    assert bucket.bucket_keys() == [f"media/{WORKSPACE}/{name}" for name in left]
     # The bytes of what had no asset are kept for a month, as those of a deleted asset.
     kept = {key for key, is_latest in versions(bucket) if not is_latest}
     assert kept == {

@@ -9,15 +9,20 @@ from typing import Any
 import pytest
 
 from atelier.adapters.aws.clients import client
+from atelier.adapters.aws.dynamodb.identity.items import PROFILE, UserItem
 from atelier.clock import rfc3339, system_clock
+from atelier.notifications.model import NotificationKind
+from atelier.notifications.notify import notify_of_events
+from atelier.notifications.ports import NotificationView
 from atelier.settings import CommunityTable
+from atelier.wiring import erasures, feeds, notifications
 from atelier.wiring.library import assets
 from tests.functions.conftest import AwsResources
 from tests.functions.people import Person, call, create_organization, create_person, join, set_tier
 from tests.functions.responses import error_of, success_data
 from tests.invoke import load_function
 
-PATH = "/api/livestreams"
+PATH, WORKSHOPS = "/api/livestreams", "api/workshops"
 
 
 @pytest.fixture
@@ -122,6 +127,9 @@ def test_access_is_decided_at_each_playback(app: ModuleType) -> None:
     assert error_of(call(app, bob, f"GET {PATH}/{hidden}/playback")) == (404, "NOT_FOUND")
     assert error_of(call(app, ada, f"POST {PATH}", body(access="tier"))) == (422, "VALIDATION_FAILED")
     assert error_of(call(app, ada, f"POST {PATH}", body(tiers=["pro"]))) == (422, "VALIDATION_FAILED")
+    assert error_of(call(app, ada, f"POST {PATH}", body(access="tier", tiers=["gold"]))) == (422, "VALIDATION_FAILED")
+    long_ago = rfc3339(system_clock() - timedelta(days=2))
+    assert error_of(call(app, ada, f"POST {PATH}", body(starts_at=long_ago))) == (422, "VALIDATION_FAILED")
     for_pro = announced(app, ada, access="tier", tiers=["pro"])
     success_data(call(app, ada, f"POST {PATH}/{for_pro}/start"))
     assert shown(app, bob, for_pro)["tiers"] == ["pro"]
@@ -139,3 +147,50 @@ def test_the_same_request_announces_once(app: ModuleType) -> None:
     other = call(app, ada, f"POST {PATH}", {**said, "title": "Another"}, **{"idempotency-key": "one"})
     assert error_of(other)[0] == 422
     assert len(success_data(call(app, ada, f"GET {PATH}"))["items"]) == 1
+
+
+def test_who_is_enrolled_is_notified_and_watches(app: ModuleType, cloud: AwsResources) -> None:
+    ada, bob, eve, workshops = (
+        create_person("ada"),
+        create_person("bob"),
+        create_person("eve"),
+        load_function(WORKSHOPS),
+    )
+    UserItem(ada.user_id, PROFILE).update([UserItem.persona.set("educator")])
+    start = system_clock() + timedelta(days=7)
+    said = {
+        "title": "Light",
+        "starts_at": rfc3339(start),
+        "ends_at": rfc3339(start + timedelta(hours=1)),
+        "capacity": 5,
+    }
+    made = success_data(call(workshops, ada, "POST /api/workshops", {**said, "visibility": "public"}))["workshop"]["id"]
+    success_data(call(workshops, ada, f"POST /api/workshops/{made}/schedule"))
+    success_data(call(workshops, bob, f"POST /api/workshops/{made}/enrol"))
+    foreign = body(access="enrolment", workshop_id=made)
+    assert error_of(call(app, bob, f"POST {PATH}", foreign)) == (422, "VALIDATION_FAILED")
+    livestream_id = announced(app, ada, access="enrolment", workshop_id=made)
+    assert error_of(call(app, eve, f"GET {PATH}/{livestream_id}")) == (404, "NOT_FOUND")
+    success_data(call(app, ada, f"POST {PATH}/{livestream_id}/start"))
+    assert success_data(call(app, bob, f"GET {PATH}/{livestream_id}/playback"))["playback"]["url"]
+    assert error_of(call(app, eve, f"GET {PATH}/{livestream_id}/playback")) == (404, "NOT_FOUND")
+    found = feeds.feeds().after(ada.workspace_id, 0, system_clock())
+    events = [each.event for each in found.entries if each.event.type == "livestream.open"]
+    assert [each.data["user_id"] for each in events] == [bob.user_id]
+    for _ in range(2):
+        notify_of_events(ada.workspace_id, events, notifications.notify_deps(), system_clock())
+    [got] = notifications.store().page(bob.user_id, NotificationView.CURRENT, None, 10).notifications
+    assert (got.kind, got.action and got.action.url) == (NotificationKind.LIVESTREAM_OPEN, f"/live/{livestream_id}")
+
+
+def test_an_erased_workspace_leaves_no_files_of_a_livestream(app: ModuleType, cloud: AwsResources) -> None:
+    ada = create_person("ada")
+    livestream_id = announced(app, ada)
+    success_data(call(app, ada, f"POST {PATH}/{livestream_id}/start"))
+    prefix = f"media/{ada.workspace_id}/streams/"
+    assert client("s3").list_objects_v2(Bucket=cloud.bucket, Prefix=prefix)["KeyCount"] > 3
+    erasures.end_livestreams(ada.workspace_id, system_clock)
+    schedule = load_function("schedules/advance_livestreams")
+    assert schedule.handler({}, None)["removed"] == 1
+    assert schedule.handler({}, None)["removed"] == 0
+    assert client("s3").list_objects_v2(Bucket=cloud.bucket, Prefix=prefix)["KeyCount"] == 0

@@ -43,6 +43,7 @@ class LivestreamWorld:
         return LivestreamDeps(
             self.advancing,
             lambda: self.home.keys,
+            lambda: ("free", "pro"),
             lambda workspace, now: "free",
             lambda workshop, user: user in self.enrolled,
             lambda workshop, workspace: True,

@@ -28,6 +28,8 @@ LEFT_AFTER = timedelta(days=1)
 VERSIONS_KEPT = timedelta(days=30)
 EXAMPLES_MAX = 50
 TIME_MARGIN_MILLISECONDS = 60_000
+# Below a workspace's folder: the files of livestreams, which no asset names, and which their service removes.
+STREAMS = "streams/"
 # Prefixes whose files are needed for minutes.
 PASSING = ("staging/", "uploads/", "media/answers/")
 
@@ -194,6 +196,8 @@ def _clean_workspace(workspace_id: str, state: CleanUpState, deps: CleanUpDeps, 
     present = set[str]()
     removed = set[str]()
     for file in deps.bucket.versions(f"media/{workspace_id}/"):
+        if file.key.startswith(f"media/{workspace_id}/{STREAMS}"):
+            continue
         sha256, format = _parts(file.key)
         if file.replaced_at is not None:
             if file.replaced_at < now - VERSIONS_KEPT:

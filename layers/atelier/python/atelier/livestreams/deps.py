@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 
 from atelier.dataclass import dataclass
@@ -29,12 +29,14 @@ class AdvanceLivestreamDeps:
 
 @dataclass(frozen=True, slots=True)
 class LivestreamDeps:
-    """What requests about livestreams need. tier_of(workspace, now): the name of its tier. is_enrolled(workshop, user).
-    is_own_workshop(workshop, workspace): whether it is one of the workspace. recording_url(workspace, asset, now): the
-    signed URL of an asset's file; None when the asset is gone. pause(tries): waits between two tries."""
+    """What requests about livestreams need. tier_names: those of the price list. tier_of(workspace, now): the name of
+    its tier. is_enrolled(workshop, user). is_own_workshop(workshop, workspace): whether it is one of the workspace.
+    recording_url(workspace, asset, now): the signed URL of an asset's file; None when the asset is gone. pause(tries):
+    waits between two tries."""
 
     advancing: AdvanceLivestreamDeps
     idempotency_keys: Callable[[], IdempotencyKeys]
+    tier_names: Callable[[], Collection[str]]
     tier_of: Callable[[str, datetime], str]
     is_enrolled: Callable[[str, str], bool]
     is_own_workshop: Callable[[str, str], bool]

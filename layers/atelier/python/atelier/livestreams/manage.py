@@ -17,6 +17,7 @@ from atelier.livestreams.advance import advance, as_ended, reference_of, with_ev
 from atelier.livestreams.deps import LivestreamDeps
 from atelier.livestreams.model import (
     AHEAD_MAX,
+    LONGEST,
     TARGETS_MAX,
     Livestream,
     LivestreamAccess,
@@ -223,10 +224,12 @@ def _write_audit(
 
 def _check(host: Host, fields: LivestreamFields, deps: LivestreamDeps, now: datetime) -> None:
     errors: list[dict[str, str]] = []
-    if not now - AHEAD_MAX < fields.starts_at < now + AHEAD_MAX:
-        errors.append({"path": "starts_at", "message": f"must be within {AHEAD_MAX.days} days"})
+    if not now - LONGEST < fields.starts_at < now + AHEAD_MAX:
+        errors.append({"path": "starts_at", "message": f"must be within the next {AHEAD_MAX.days} days"})
     if (fields.access is LivestreamAccess.TIER) != bool(fields.tiers):
         errors.append({"path": "tiers", "message": "are named for the access `tier`, and for no other"})
+    elif unknown := sorted(set(fields.tiers) - set(deps.tier_names())):
+        errors.append({"path": "tiers", "message": f"there is no tier {unknown[0]}"})
     if (fields.access is LivestreamAccess.ENROLMENT) != (fields.workshop_id is not None):
         errors.append({"path": "workshop_id", "message": "is named for the access `enrolment`, and for no other"})
     elif fields.workshop_id is not None and not deps.is_own_workshop(fields.workshop_id, host.workspace_id):

@@ -21,7 +21,7 @@ CREATION_LEASE = timedelta(minutes=2)
 ORPHANS_AFTER = timedelta(hours=1)
 # How often the service is asked how a stream is, beside its webhooks, which may be lost.
 CHECK_EVERY = timedelta(minutes=1)
-# A livestream that nobody has ended is ended.
+# A livestream that nobody has ended is ended; also one that nobody has started, so long after its time.
 LONGEST = timedelta(hours=24)
 RECORDING_RETRY = timedelta(minutes=1)
 # What the service has not made of a recording by then will not come.
@@ -153,6 +153,8 @@ def _steps(livestream: Livestream) -> list[tuple[LivestreamStep, datetime]]:
     if livestream.stream_id is None and not is_over:
         begun = livestream.creating_at
         steps.append((LivestreamStep.CREATE, begun + CREATION_LEASE if begun else at_once))
+    if livestream.status is LivestreamStatus.SCHEDULED:
+        steps.append((LivestreamStep.EXPIRE, livestream.starts_at + LONGEST))
     if livestream.status in ON_AIR and livestream.started_at is not None:
         steps.append((LivestreamStep.EXPIRE, livestream.started_at + LONGEST))
         if livestream.stream_id is not None:

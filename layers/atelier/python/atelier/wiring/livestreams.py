@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 
@@ -61,13 +61,20 @@ def deps() -> LivestreamDeps:
     """The dependencies of requests about livestreams."""
     from atelier.wiring.idempotency import idempotency_keys
 
-    of_workshops = is_enrolled, is_own_workshop
-    return LivestreamDeps(keeping_deps(), idempotency_keys, tier_of, *of_workshops, recording_url, pause_with_jitter)
+    of_tiers, of_workshops = (tier_names, tier_of), (is_enrolled, is_own_workshop)
+    return LivestreamDeps(keeping_deps(), idempotency_keys, *of_tiers, *of_workshops, recording_url, pause_with_jitter)
 
 
 def is_secure() -> bool:
     """Whether the deployment is served by https."""
     return Deployment.read().public_url.startswith("https:")
+
+
+def tier_names() -> Collection[str]:
+    """The names of the tiers."""
+    from atelier.wiring.prices import prices
+
+    return prices().data.prices.newest_tiers.keys()
 
 
 def tier_of(workspace_id: str, now: datetime) -> str:
