@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+from atelier.adapters.aws.dynamodb.library import AssetItem
+from atelier.adapters.aws.dynamodb.showcase.items import ListingItem
 from atelier.adapters.aws.s3 import MediaStore
 from atelier.adapters.media.keys import media_key, thumbnail_key
 from atelier.audit_log.model import Origin
@@ -17,11 +20,21 @@ from atelier.ledger.model import GrantSource
 from atelier.ledger.post import grant
 from atelier.library.model import Asset
 from atelier.settings import MediaBucket
+from atelier.showcase.advance import advance_listings
+from atelier.showcase.end_listings import end_listings
 from atelier.showcase.moderate import ListingDecision, decide
 from atelier.wiring import ledger, showcase
-from atelier.wiring.library import assets
+from atelier.wiring.library import assets, stored_files
 from tests.functions.conftest import AwsResources
-from tests.functions.people import Person, call, create_organization, create_person, join, set_tier
+from tests.functions.people import (
+    Person,
+    call,
+    create_administrator,
+    create_organization,
+    create_person,
+    join,
+    set_tier,
+)
 from tests.functions.responses import error_of, success_data
 from tests.invoke import load_function
 
@@ -191,3 +204,82 @@ def test_the_list_is_read_page_by_page(app: ModuleType) -> None:
     rest = success_data(call(app, ada, f"GET {PATH}?limit=2&cursor={page['next_cursor']}"))
     assert [each["id"] for each in (*page["items"], *rest["items"])] == list(reversed(made))
     assert error_of(call(app, ada, f"GET {PATH}?cursor=bm9uZQ"))[0] == 422
+
+
+def test_a_lineage_shows_what_was_bought_and_from_whom_and_no_more(app: ModuleType) -> None:
+    ada, bob, cem, library = create_person("ada"), rich("bob"), rich("cem"), load_function("api/library")
+    first = offered(app, ada, title="First")
+    success_data(call(app, bob, f"POST {PATH}/{first}/purchase", {}))
+    bobs = success_data(call(app, bob, f"POST {PATH}/{first}/collect"))["id"]
+    remix = picture(bob, b"remix")
+    AssetItem(bob.workspace_id, remix.id).update([AssetItem.made_from.set([bobs])])
+    second = success_data(call(app, bob, f"POST {PATH}", body(remix.id, title="Second")))["listing"]["id"]
+    approve(second)
+    success_data(call(app, cem, f"POST {PATH}/{second}/purchase", {}))
+    cems = success_data(call(app, cem, f"POST {PATH}/{second}/collect"))["id"]
+    lineage = success_data(call(library, cem, f"GET /api/assets/{cems}/lineage"))
+    assert [(each["title"], each["name"], each["distance"]) for each in lineage["bought_from"]] == [
+        ("Second", "Bob", 1),
+        ("First", "Ada", 2),
+    ]
+    [step] = lineage["steps"]
+    assert (step["name"], step["listing_id"], step["credits"], lineage["credits"]) == ("Cem", second, None, 0)
+    assert remix.id not in json.dumps(lineage)
+    lineage = success_data(call(library, bob, f"GET /api/assets/{remix.id}/lineage"))
+    assert [each["listing_id"] for each in lineage["steps"]] == [None, first]
+    assert error_of(call(library, cem, f"GET /api/assets/{remix.id}/lineage")) == (404, "NOT_FOUND")
+
+
+def test_an_erased_creators_listings_are_gone_and_buyers_keep_theirs(app: ModuleType) -> None:
+    ada, bob = create_person("ada"), rich("bob")
+    sold, unsold = offered(app, ada, title="Sold"), offered(app, ada, title="Unsold")
+    success_data(call(app, bob, f"POST {PATH}/{sold}/purchase", {}))
+    store = showcase.listings()
+    for _ in range(2):
+        end_listings(ada.workspace_id, store=store, files=stored_files, pause=lambda _: None, now=system_clock())
+    assert success_data(call(app, bob, f"GET {PATH}?q=sold"))["items"] == []
+    assert (store.has_snapshot(sold), store.has_snapshot(unsold)) == (True, False)
+    for kind in ("listing#", "earning#", "earned#"):
+        for item in ListingItem.query(ada.workspace_id, ListingItem.sk.startswith(kind)):
+            item.delete()
+    got = success_data(call(app, bob, f"POST {PATH}/{sold}/collect"))
+    assert assets().get(bob.workspace_id, got["id"]).listing_id == sold
+    # The schedule publishes what it finds, and is not stopped by what is gone.
+    assert advance_listings(None, deps=showcase.rank_deps(), clock=system_clock) >= 2
+    assert advance_listings(None, deps=showcase.rank_deps(), clock=system_clock) == 0
+
+
+def test_moderators_decide_and_only_they(app: ModuleType) -> None:
+    ada, bob, root = create_person("ada"), create_person("bob"), create_administrator("root")
+    made = success_data(call(app, ada, f"POST {PATH}", body(picture(ada).id)))["listing"]["id"]
+    assert error_of(call(app, ada, "GET /api/admin/showcase"))[0] in (403, 404)
+    queue = success_data(call(app, root, "GET /api/admin/showcase"))["items"]
+    assert made in [each["id"] for each in queue]
+    shown = success_data(call(app, root, f"GET /api/admin/showcase/{made}"))["listing"]
+    assert (shown["workspace_id"], len(shown["file_urls"]), shown["reports"]) == (ada.workspace_id, 1, [])
+    no = {"decision": "reject", "reason": "Blurred"}
+    assert (
+        success_data(call(app, root, f"POST /api/admin/showcase/{made}/decide", no))["listing"]["status"] == "rejected"
+    )
+    assert success_data(call(app, ada, f"GET {PATH}/{made}/mine"))["listing"]["reason"] == "Blurred"
+    assert success_data(call(app, ada, f"POST {PATH}/{made}/appeal"))["listing"]["status"] == "pending"
+    yes = {"decision": "approve", "reason": "Better"}
+    success_data(call(app, root, decide_it, yes))
+    liked = success_data(call(app, bob, f"POST {PATH}/{made}/like"))
+    assert liked == {"likes": 1, "likes_it": True}
+    assert success_data(call(app, bob, f"GET {PATH}/{made}"))["listing"]["likes"] == 1
+    assert success_data(call(app, bob, f"DELETE {PATH}/{made}/like")) == {"likes": 0, "likes_it": False}
+    report = {"reason": "spam", "text": "again"}
+    assert success_data(call(app, bob, f"POST {PATH}/{made}/report", report))["is_first"]
+    assert not success_data(call(app, bob, f"POST {PATH}/{made}/report", report))["is_first"]
+    assert error_of(call(app, bob, f"POST {PATH}/{made}/report", {"reason": "dull"}))[0] == 422
+    assert success_data(call(app, bob, f"POST /api/creators/{ada.user_id}/follow"))["follows"]
+    [seen] = success_data(call(app, bob, "GET /api/listings/followed"))["items"]
+    assert seen["id"] == made
+    assert success_data(call(app, bob, "GET /api/listings/rules"))["split"]["fee_percent"] == 10
+    for query in ("q=lighthouse", "tag=sea", f"creator={ada.user_id}", "order=popular"):
+        assert made in [each["id"] for each in success_data(call(app, bob, f"GET {PATH}?{query}"))["items"]]
+    assert success_data(call(app, bob, f"GET {PATH}?q=!"))["items"] == []
+    for cursor in ("bm9uZQ", "bGlzdGluZyNhI2IjYw"):
+        assert error_of(call(app, bob, f"GET {PATH}?cursor={cursor}"))[0] == 422
+        assert error_of(call(app, bob, f"GET {PATH}?q=sea&cursor={cursor}"))[0] == 422

@@ -51,6 +51,12 @@ def no_urls(owner: str, sha256: str, format: str, now: datetime) -> tuple[str, s
     return f"https://media.example.com/{owner}/{sha256}", f"https://media.example.com/{owner}/{sha256}.thumb"
 
 
+def fields_of(subject_id: str, price: int) -> ListingFields:
+    """What somebody says of a work."""
+    kind = {"ast": WorkKind.ASSET, "chr": WorkKind.CHARACTER, "tpl": WorkKind.TEMPLATE}[subject_id[:3]]
+    return ListingFields(kind, subject_id, "Lighthouse", "At dusk", ("sea",), "standard", price, is_ai=False)
+
+
 class ShowcaseWorld:
     """People who publish and buy, each with a workspace; a buyer has bought credits, and the daily ones."""
 
@@ -122,8 +128,7 @@ class ShowcaseWorld:
 
     def publish(self, name: str, subject_id: str, price: int = 100, **said: Any) -> Listing:
         """Publishes a work of somebody, for the moderators."""
-        kind = {"ast": WorkKind.ASSET, "chr": WorkKind.CHARACTER, "tpl": WorkKind.TEMPLATE}[subject_id[:3]]
-        fields = ListingFields(kind, subject_id, "Lighthouse", "At dusk", ("sea",), "standard", price, is_ai=False)
+        fields = fields_of(subject_id, price)
         made, _ = publish(self.creator(name), replace(fields, **said), None, deps=self.deps, now=self.now)
         return made
 

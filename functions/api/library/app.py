@@ -99,10 +99,10 @@ def change_asset(request: Request[ChangeAssetRequest]) -> Response:
     errors=(404,),
 )
 def get_lineage(request: Request[Empty]) -> Response:
-    """Get what an asset was made of, and list what was made from it, newest first."""
+    """Get what an asset was made of, by whom and for how many credits, and list what was made from it, newest first."""
     workspace_id, asset_id = request.caller.workspace_id, request.path_id("asset_id", "ast")
-    assets, query = library.assets(), request.query
-    return Response(read_lineage(workspace_id, asset_id, query, request.now, assets=assets, urls=asset_urls))
+    deps = {"assets": library.assets(), "urls": asset_urls, "facts": library.step_facts()}
+    return Response(read_lineage(workspace_id, asset_id, request.query, request.now, **deps))
 
 
 @api.route("DELETE", "/api/assets/<asset_id>", permission="assets.manage", statuses=(204,), errors=(404,))

@@ -202,7 +202,7 @@ KINDS: tuple[ItemKind, ...] = (
     ItemKind("LivestreamPlaceItem", "community", "liv_", "place", None, "ids that lead to nobody", KEPT),
     ItemKind("ListingVisitItem", "community", "lst_", "visit", None, "when a listing is due", KEPT),
     ItemKind("ListingVisitItem", "community", "lst_", "likes#", None, "numbers of likes", KEPT),
-    ItemKind("ListingOutboxItem", "community", "lst_", "outbox#", None, "events on their way"),
+    ItemKind("ListingOutboxItem", "community", "lst_", "outbox#", None, "events of a minute on their way", EXPIRES),
     ItemKind("ReportItem", "community", "lst_", "report#", None, "what people report to the moderators", KEPT),
     ItemKind("LikeItem", "community", USER, "like#", "account/likes"),
     ItemKind("LikeItem", "community", USER, "follow#", "account/follows"),

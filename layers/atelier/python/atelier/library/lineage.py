@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from atelier import cursors
 from atelier.dataclass import dataclass
 from atelier.library.model import Asset, DeletedAsset
-from atelier.library.ports import Assets
+from atelier.library.ports import Assets, StepFacts
 from atelier.library.present import AssetUrls, present_asset
-from atelier.library.schemas import LineageQuery, LineageView, OriginView
+from atelier.library.schemas import BoughtFromView, LineageQuery, LineageView, OriginView, StepView
 
 ORIGINS_MAX = 100
 # Each step is one read.
@@ -44,18 +45,62 @@ def read_origins(asset: Asset, *, assets: Assets) -> Origins:
 
 
 def read_lineage(
-    workspace_id: str, asset_id: str, query: LineageQuery, now: datetime, *, assets: Assets, urls: AssetUrls
+    workspace_id: str,
+    asset_id: str,
+    query: LineageQuery,
+    now: datetime,
+    *,
+    assets: Assets,
+    urls: AssetUrls,
+    facts: StepFacts,
 ) -> LineageView:
-    """The origins of an asset, and a page of what was made from it, newest first. Raises NotFound."""
+    """The origins of an asset with what each step cost, and a page of what was made from it, newest first. Raises
+    NotFound."""
     asset = assets.get(workspace_id, asset_id)
     page = assets.list_made_from(workspace_id, asset_id, cursors.decode(query.cursor, "ast_"), query.limit)
     origins = read_origins(asset, assets=assets)
+    steps, bought_from = _steps((asset, *origins.assets), facts)
     return LineageView(
+        steps=steps,
+        credits=sum(each.credits or 0 for each in {each.generation_id: each for each in steps}.values()),
+        bought_from=bought_from,
         origins=[_origin_view(each, now, urls) for each in origins.assets],
         origins_complete=origins.is_complete,
         items=[present_asset(each, now, urls=urls) for each in page.assets],
         next_cursor=cursors.encode(page.next_id),
     )
+
+
+def _steps(assets: Sequence[Asset | DeletedAsset], facts: StepFacts) -> tuple[list[StepView], list[BoughtFromView]]:
+    """The steps of these assets, and the listings that were bought for them. A generation costs once, however many
+    files it made."""
+    kept = [each for each in assets if isinstance(each, Asset)]
+    credits = facts.credits(kept[0].workspace_id, [each.generation_id for each in kept if each.generation_id])
+    bought = facts.bought_from([each.listing_id for each in assets if each.listing_id])
+    names = facts.names([*(each.user_id for each in kept), *(each.user_id for each in bought)])
+    steps = [
+        StepView(
+            asset_id=each.id,
+            user_id=each.user_id,
+            name=names.get(each.user_id, ""),
+            generation_id=each.generation_id,
+            credits=credits.get(each.generation_id) if each.generation_id else None,
+            listing_id=each.listing_id,
+            at=each.created_at,
+        )
+        for each in kept
+    ]
+    listings = [
+        BoughtFromView(
+            listing_id=each.listing_id,
+            title=each.title,
+            user_id=each.user_id,
+            name=names.get(each.user_id, ""),
+            distance=each.distance,
+        )
+        for each in bought
+    ]
+    return steps, listings
 
 
 def _origin_view(origin: Asset | DeletedAsset, now: datetime, urls: AssetUrls) -> OriginView:

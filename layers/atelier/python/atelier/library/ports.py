@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -99,6 +99,33 @@ class Assets(Protocol):
 
     def settle_file(self, workspace_id: str, asset_id: str) -> None:
         """Note of a deleted asset that its file is no longer pending."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BoughtFrom:
+    """A listing of the showcase in an asset's lineage. distance: how many listings lie between, and one; 1 = it was
+    bought here."""
+
+    listing_id: str
+    title: str
+    user_id: str
+    distance: int
+
+
+class StepFacts(Protocol):
+    """What is known of the steps of a lineage beyond the library."""
+
+    def credits(self, workspace_id: str, generation_ids: Iterable[str]) -> Mapping[str, int]:
+        """What the workspace's generations cost, in credits."""
+        ...
+
+    def bought_from(self, listing_ids: Iterable[str]) -> Sequence[BoughtFrom]:
+        """These listings and what they were made from, the nearest first, each once; without those that are gone."""
+        ...
+
+    def names(self, user_ids: Sequence[str]) -> Mapping[str, str]:
+        """The names of those who have an account."""
         ...
 
 

@@ -71,9 +71,35 @@ class OriginView(BaseModel):
     asset: AssetView | None = Field(description="null = it was deleted.")
 
 
-class LineageView(BaseModel):
-    """The lineage of an asset, within its workspace."""
+class StepView(BaseModel):
+    """Who made an asset, and what that cost. credits: null = it was not made by a generation. listing_id: of one that
+    was bought."""
 
+    asset_id: str
+    user_id: str
+    name: str = Field(description="Empty when the account is gone.")
+    generation_id: str | None
+    credits: int | None
+    listing_id: str | None
+    at: datetime
+
+
+class BoughtFromView(BaseModel):
+    """A listing of the showcase in the lineage: what others have made, as far as everybody may know."""
+
+    listing_id: str
+    title: str
+    user_id: str
+    name: str = Field(description="Of its creator; empty when the account is gone.")
+    distance: int = Field(description="1 = it was bought here; 2 = that was made from it, and so on.")
+
+
+class LineageView(BaseModel):
+    """The lineage of an asset, within its workspace, and the listings of others that it was made from."""
+
+    steps: list[StepView] = Field(description="The asset and those of its origins that are not deleted.")
+    credits: int = Field(description="What all steps in this workspace cost together.")
+    bought_from: list[BoughtFromView] = Field(description="The listings in it, the nearest first.")
     origins: list[OriginView] = Field(description="What it was made of, also through others, the nearest first.")
     origins_complete: bool = Field(description="False = there are more origins, further away.")
     items: list[AssetView] = Field(description="What was made from it, newest first.")

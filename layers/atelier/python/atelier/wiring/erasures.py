@@ -99,6 +99,7 @@ def erase_deps(clock: Clock = system_clock) -> EraseDeps:
         end_billing,
         lambda workspace_id: end_workshops(workspace_id, clock),
         lambda workspace_id: end_livestreams(workspace_id, clock),
+        lambda workspace_id: end_listings(workspace_id, clock),
         clock,
     )
 
@@ -125,6 +126,16 @@ def end_livestreams(workspace_id: str, clock: Clock) -> None:
     from atelier.wiring import livestreams
 
     ending.end_livestreams(workspace_id, store=livestreams.livestreams(), now=clock())
+
+
+def end_listings(workspace_id: str, clock: Clock) -> None:
+    """Take a workspace's listings off the showcase."""
+    from atelier.adapters.aws.dynamodb import pause_with_jitter
+    from atelier.showcase import end_listings as ending
+    from atelier.wiring import library, showcase
+
+    store, files = showcase.listings(), library.stored_files
+    ending.end_listings(workspace_id, store=store, files=files, pause=pause_with_jitter, now=clock())
 
 
 def _end_at_stripe(workspace_id: str) -> None:

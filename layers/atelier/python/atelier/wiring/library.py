@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from atelier.adapters.media.stored_files import MediaFiles
     from atelier.library.character import Character
     from atelier.library.feed_events import AssetChange
-    from atelier.library.ports import TargetProjects
+    from atelier.library.ports import StepFacts, TargetProjects
     from atelier.library.template import Template
     from atelier.resources import ResourceDeps
 
@@ -43,6 +43,16 @@ def stored_files() -> MediaFiles:
     from atelier.adapters.media.stored_files import MediaFiles
 
     return MediaFiles(MediaStore(MediaBucket.read().bucket))
+
+
+@cache
+def step_facts() -> StepFacts:
+    """What is known of the steps of lineages."""
+    # Imported here, because few requests ask for a lineage.
+    from atelier.adapters.aws.dynamodb.showcase.step_facts import DynamoStepFacts
+    from atelier.settings import CommunityTable, GenerationsTable, IdentityTable
+
+    return DynamoStepFacts(CommunityTable.read().name, GenerationsTable.read().name, IdentityTable.read().name)
 
 
 def target_projects() -> TargetProjects:

@@ -97,6 +97,16 @@ class DynamoListings:
         except DoesNotExist as error:
             raise NotFound from error
 
+    def has_snapshot(self, listing_id: str) -> bool:
+        try:
+            self.snapshot(listing_id)
+        except NotFound:
+            return False
+        return True
+
+    def drop_snapshot(self, listing_id: str) -> None:
+        SnapshotItem(listing_id, CONTENT).delete()
+
     def change(
         self, before: Listing, after: Listing, events: Sequence[AuditEvent], *, report: Report | None = None
     ) -> None:
