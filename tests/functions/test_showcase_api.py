@@ -257,10 +257,8 @@ def test_moderators_decide_and_only_they(app: ModuleType) -> None:
     assert made in [each["id"] for each in queue]
     shown = success_data(call(app, root, f"GET /api/admin/showcase/{made}"))["listing"]
     assert (shown["workspace_id"], len(shown["file_urls"]), shown["reports"]) == (ada.workspace_id, 1, [])
-    no = {"decision": "reject", "reason": "Blurred"}
-    assert (
-        success_data(call(app, root, f"POST /api/admin/showcase/{made}/decide", no))["listing"]["status"] == "rejected"
-    )
+    no, decide_it = {"decision": "reject", "reason": "Blurred"}, f"POST /api/admin/showcase/{made}/decide"
+    assert success_data(call(app, root, decide_it, no))["listing"]["status"] == "rejected"
     assert success_data(call(app, ada, f"GET {PATH}/{made}/mine"))["listing"]["reason"] == "Blurred"
     assert success_data(call(app, ada, f"POST {PATH}/{made}/appeal"))["listing"]["status"] == "pending"
     yes = {"decision": "approve", "reason": "Better"}
