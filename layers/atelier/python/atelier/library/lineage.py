@@ -10,7 +10,7 @@ from atelier.dataclass import dataclass
 from atelier.library.model import Asset, DeletedAsset
 from atelier.library.ports import Assets, StepFacts
 from atelier.library.present import AssetUrls, present_asset
-from atelier.library.schemas import BoughtFromView, LineageQuery, LineageView, OriginView, StepView
+from atelier.library.schemas import BoughtFromView, LineageQuery, LineageStepView, LineageView, OriginView
 
 ORIGINS_MAX = 100
 # Each step is one read.
@@ -71,7 +71,9 @@ def read_lineage(
     )
 
 
-def _steps(assets: Sequence[Asset | DeletedAsset], facts: StepFacts) -> tuple[list[StepView], list[BoughtFromView]]:
+def _steps(
+    assets: Sequence[Asset | DeletedAsset], facts: StepFacts
+) -> tuple[list[LineageStepView], list[BoughtFromView]]:
     """The steps of these assets, and the listings that were bought for them. A generation costs once, however many
     files it made."""
     kept = [each for each in assets if isinstance(each, Asset)]
@@ -79,7 +81,7 @@ def _steps(assets: Sequence[Asset | DeletedAsset], facts: StepFacts) -> tuple[li
     bought = facts.bought_from([each.listing_id for each in assets if each.listing_id])
     names = facts.names([*(each.user_id for each in kept), *(each.user_id for each in bought)])
     steps = [
-        StepView(
+        LineageStepView(
             asset_id=each.id,
             user_id=each.user_id,
             name=names.get(each.user_id, ""),

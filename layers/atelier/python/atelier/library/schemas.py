@@ -71,7 +71,7 @@ class OriginView(BaseModel):
     asset: AssetView | None = Field(description="null = it was deleted.")
 
 
-class StepView(BaseModel):
+class LineageStepView(BaseModel):
     """Who made an asset, and what that cost. credits: null = it was not made by a generation. listing_id: of one that
     was bought."""
 
@@ -97,7 +97,7 @@ class BoughtFromView(BaseModel):
 class LineageView(BaseModel):
     """The lineage of an asset, within its workspace, and the listings of others that it was made from."""
 
-    steps: list[StepView] = Field(description="The asset and those of its origins that are not deleted.")
+    steps: list[LineageStepView] = Field(description="The asset and those of its origins that are not deleted.")
     credits: int = Field(description="What all steps in this workspace cost together.")
     bought_from: list[BoughtFromView] = Field(description="The listings in it, the nearest first.")
     origins: list[OriginView] = Field(description="What it was made of, also through others, the nearest first.")
