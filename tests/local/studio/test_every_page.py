@@ -107,7 +107,9 @@ def _furnish(account: AccountClient) -> dict[str, str]:
     assert account.http.put(page_path, json=second).status_code == 200
     post(f"{page_path}/comments", {"body": MARKER, "block_id": "a"})
     post("/api/integrations", {"kind": "netlify", "name": MARKER, "credentials": "token-of-nobody"})
+    work = {"asset_id": asset["id"], "title": MARKER, "description": MARKER, "tags": [MARKER[:40]], "price_credits": 5}
     return {
+        "listing": post("/api/showcase", work)["listing"]["id"],
         "workshop": workshop_id,
         "livestream": _live(post),
         "site": site["id"],
