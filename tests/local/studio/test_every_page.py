@@ -65,6 +65,10 @@ def _live(post: Callable[[str, Any], Any]) -> str:
     return livestream_id
 
 
+# A listing, but for what it shows.
+WORK: Mapping[str, Any] = {"title": MARKER, "description": MARKER, "tags": [MARKER[:40]], "price_credits": 5}
+
+
 def _furnish(account: AccountClient) -> dict[str, str]:
     """One thing in each room. Every text that a person can write is a piece of markup."""
 
@@ -107,9 +111,8 @@ def _furnish(account: AccountClient) -> dict[str, str]:
     assert account.http.put(page_path, json=second).status_code == 200
     post(f"{page_path}/comments", {"body": MARKER, "block_id": "a"})
     post("/api/integrations", {"kind": "netlify", "name": MARKER, "credentials": "token-of-nobody"})
-    work = {"asset_id": asset["id"], "title": MARKER, "description": MARKER, "tags": [MARKER[:40]], "price_credits": 5}
     return {
-        "listing": post("/api/showcase", work)["listing"]["id"],
+        "listing": post("/api/showcase", WORK | {"asset_id": asset["id"]})["listing"]["id"],
         "workshop": workshop_id,
         "livestream": _live(post),
         "site": site["id"],
