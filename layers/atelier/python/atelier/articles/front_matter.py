@@ -16,17 +16,26 @@ import yaml
 from atelier.errors import ValidationFailed
 
 FRONT_MATTER_CHARACTERS_MAX = 10_000
+DEPTH_MAX = 4
 FIELDS = ("title", "slug", "summary", "tags", "author", "cover_id", "asset_ids", "related_ids")
 _FENCE = "---"
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain values alone: an alias could make much of little, and a date must stay the text that was written."""
+    """Plain values alone, which are not nested deeply: an alias makes much of little, each open bracket makes the rest
+    slower to read, and a date must stay the text that was written."""
+
+    depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):  # type: ignore[no-untyped-call]
             raise yaml.YAMLError("aliases are not allowed")
-        return super().compose_node(parent, index)  # type: ignore[no-untyped-call]
+        self.depth += 1
+        if self.depth > DEPTH_MAX:
+            raise yaml.YAMLError("it is nested too deeply")
+        node: Any = super().compose_node(parent, index)  # type: ignore[no-untyped-call]
+        self.depth -= 1
+        return node
 
 
 _Loader.yaml_implicit_resolvers = {
