@@ -165,15 +165,11 @@ def text_parsers() -> dict[str, Callable[[str], object]]:
     a result."""
     from datetime import UTC, datetime
 
-    from atelier.adapters.content.portable_text import markdown_of
     from atelier.adapters.media import text as texts
     from atelier.adapters.media.processed import MediaInvalid
     from atelier.adapters.providers._speech_parts import split_text
     from atelier.adapters.providers.local.page import build_page
     from atelier.adapters.providers.local.text import write_text
-    from atelier.articles.front_matter import read_front_matter
-    from atelier.articles.model import ArticleContent
-    from atelier.articles.render_body import render_body
     from atelier.errors import AtelierError
     from atelier.generations.pipelines import rewritten_prompt
     from atelier.http.request import Request
@@ -228,11 +224,22 @@ def text_parsers() -> dict[str, Callable[[str], object]]:
         "a model's answer": read_answer,
         "a model's answer in a fence": lambda text: read_answer(f"```html\n{text}\n```"),
         "a page that was made": lambda text: texts.process_page(text.encode()),
+    }
+    return {name: refused(read) for name, read in (found | article_parsers()).items()}
+
+
+def article_parsers() -> dict[str, Callable[[str], object]]:
+    """Functions that parse what people write in articles, by name."""
+    from atelier.adapters.content.portable_text import markdown_of
+    from atelier.articles.front_matter import read_front_matter
+    from atelier.articles.model import ArticleContent
+    from atelier.articles.render_body import render_body
+
+    return {
         "an article's body": lambda text: render_body(ArticleContent("a", "a", body=text), "", str),
         "an article's file": lambda text: read_front_matter(f"---\ntitle: a\n---\n{text}"),
         "a block of Portable Text": lambda text: markdown_of([{"_type": "block", "children": [{"text": text}]}], str),
     }
-    return {name: refused(read) for name, read in found.items()}
 
 
 WORDS_TRIED = [

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infra.local.stack_process import RunningStack
+from infra.simulators.editorial.sanity import SanitySimulator
 from infra.simulators.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateSimulator
 from infra.simulators.site_hosts.github_pages import GitHubPagesSimulator
 from infra.simulators.site_hosts.host import HostSimulator
@@ -38,7 +39,8 @@ PARAMETERS = {
 @dataclass(frozen=True, slots=True)
 class Stack:
     """base_url: of the edge. simulator_url: of Replicate's simulator. running: the process, with access to its AWS.
-    site_hosts: simulators of the hosts that sites are deployed to, by the kind of their integrations. dns: the resolver
+    site_hosts: simulators of the hosts that sites are deployed to, and of an editorial system, by the kind of their
+    integrations. dns: the resolver
     that domains of sites are asked for at."""
 
     base_url: str
@@ -52,6 +54,7 @@ SITE_HOSTS: dict[str, type[HostSimulator]] = {
     "netlify": NetlifySimulator,
     "vercel": VercelSimulator,
     "github": GitHubPagesSimulator,
+    "sanity": SanitySimulator,
 }
 BROWSER_SECONDS_MAX = 30.0
 # How long a function may cache a provider's health, and a little more.
