@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from atelier.adapters.aws.clients import client
+from atelier.adapters.aws.dynamodb.identity.items import PROFILE, UserItem
 from atelier.adapters.aws.dynamodb.sites.items import (
     PageItem,
     PageVersionItem,
@@ -182,6 +183,49 @@ def test_a_part_in_use_stays_and_says_where(app: ModuleType, ada: Person) -> Non
     assert call(app, ada, f"DELETE {one}")["statusCode"] == 204
     gone = save(app, ada, {**page, "version": 2})
     assert refusal(gone, 422, "VALIDATION_FAILED")["details"]["fields"][0]["path"] == "blocks.0.component_id"
+
+
+def test_a_part_has_a_history_from_which_a_version_is_restored(app: ModuleType, ada: Person) -> None:
+    first = {"name": "Card", "html": "<p>one</p>\n<p>same</p>", "css": "p{color:red}", "parameters": [{"name": "a"}]}
+    part = success_data(call(app, ada, "POST /api/sections", first))["part"]
+    one = f"/api/sections/{part['id']}"
+    second = {"name": "Big card", "html": "<p>two</p>\n<p>same</p>", "css": "p{color:red}", "base_version": 1}
+    assert call(app, ada, f"PUT {one}", second)["statusCode"] == 200
+    listed = success_data(call(app, ada, f"GET {one}/versions"))["items"]
+    assert [(each["number"], each["user_name"]) for each in listed] == [(2, "Ada"), (1, "Ada")]
+    assert success_data(call(app, ada, f"GET {one}/versions/1"))["version"]["part"]["name"] == "Card"
+    diff = success_data(call(app, ada, f"GET {one}/diff?from=1"))
+    assert [each["field"] for each in diff["fields"]] == ["name", "parameters"]
+    assert (diff["from_version"], diff["to_version"]) == (1, 2)
+    assert {"-<p>one</p>", "+<p>two</p>", " <p>same</p>"} <= set(diff["lines"])
+    assert not any(line.startswith("css") for line in diff["lines"])
+    restored = success_data(call(app, ada, f"POST {one}/versions/1/restore", {}))["part"]
+    assert (restored["version"], restored["name"], restored["html"]) == (3, "Card", part["html"])
+    assert restored["parameters"] == part["parameters"]
+    [newest, *_] = success_data(call(app, ada, f"GET {one}/versions"))["items"]
+    assert newest["note"] == "Version 1"
+    # Made from version 2, and version 3 says the same: no conflict.
+    again = call(app, ada, f"POST {one}/versions/1/restore", {"base_version": 2})
+    assert success_data(again)["part"]["version"] == 4
+    for wrong in (f"GET {one}/versions/9", f"POST {one}/versions/0/restore", f"GET {one}/diff?from=9"):
+        body = {} if wrong.startswith("POST") else None
+        assert call(app, ada, wrong, body)["statusCode"] in (404, 422)
+    eve = create_person("eve")
+    for request in (f"GET {one}/versions/1", f"GET {one}/diff?from=1"):
+        refusal(call(app, eve, request), 404, "NOT_FOUND")
+    refusal(call(app, eve, f"POST {one}/versions/1/restore", {}), 404, "NOT_FOUND")
+
+
+def test_authors_are_named_as_long_as_they_have_an_account(app: ModuleType, ada: Person) -> None:
+    page = create_page(app, ada, create_site(app, ada), "/")
+    made = success_data(call(app, ada, f"POST {path_of(page, '/comments')}", {"body": "a"}))["comment"]
+    assert made["user_name"] == "Ada"
+    UserItem(ada.user_id, PROFILE).update([UserItem.name.set("Ada Lovelace")])
+    [comment] = success_data(call(app, ada, f"GET {path_of(page, '/comments')}"))["items"]
+    [version] = success_data(call(app, ada, f"GET {path_of(page, '/versions')}"))["items"]
+    assert {comment["user_name"], version["user_name"]} == {"Ada Lovelace"}
+    names = site_deps().members.names([ada.user_id, "usr_01ARZ3NDEKTSV4RRFFQ69G5FAV"])
+    assert names == {ada.user_id: "Ada Lovelace"}
 
 
 def test_a_removed_site_leaves_nothing(app: ModuleType, ada: Person, cloud: AwsResources) -> None:

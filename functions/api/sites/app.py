@@ -11,6 +11,7 @@ from atelier.http.response import Response, created
 from atelier.http.site_comments import declare_comments
 from atelier.http.site_parts import declare_parts
 from atelier.sites import schemas
+from atelier.sites import version_schemas as versions
 from atelier.sites.diff import diff_pages
 from atelier.sites.manage_sites import change_site, create_site, remove_site
 from atelier.sites.model import PartKind
@@ -24,14 +25,6 @@ from atelier.sites.save_page import (
     remove_page,
     restore_version,
     save_page,
-)
-from atelier.sites.version_schemas import (
-    DiffQuery,
-    PageDiffView,
-    PagePreviewView,
-    PreviewRequest,
-    diff_view,
-    preview_view,
 )
 from atelier.wiring import auth
 from atelier.wiring.sites import pages, parts, preview_deps, site_deps, sites
@@ -163,45 +156,50 @@ def post_unpublish(request: Request[Empty]) -> Response:
     return Response(schemas.PageHeadEnvelope(page=schemas.head_view(head)))
 
 
-@read(f"{PAGE}/versions", query=schemas.SiteQuery, answer=schemas.PageVersionList, errors=(404,))
+@read(f"{PAGE}/versions", query=schemas.SiteQuery, answer=versions.PageVersionList, errors=(404,))
 def list_versions(request: Request[Empty]) -> Response:
     """List the versions of a page, newest first."""
     query: schemas.SiteQuery = request.query
     head = pages().head(*page_of(request))
     page = pages().versions(head.workspace_id, head.id, query.before_number, query.limit, request.now)
-    return Response(schemas.version_list(page))
+    return Response(versions.version_list(page, site_deps().members.names))
 
 
-@read(f"{PAGE}/versions/<version>", answer=schemas.PageVersionEnvelope, errors=(404,))
+@read(f"{PAGE}/versions/<version>", answer=versions.PageVersionEnvelope, errors=(404,))
 def get_version(request: Request[Empty]) -> Response:
     """Get a version of a page with its blocks."""
-    found = read_version(*page_of(request), schemas.version_in(request.path), deps=site_deps(), now=request.now)
-    return Response(schemas.version_envelope(found))
+    found = read_version(*page_of(request), versions.version_in(request.path), deps=site_deps(), now=request.now)
+    return Response(versions.version_envelope(found, site_deps().members.names))
 
 
-@edit("POST", f"{PAGE}/versions/<version>/restore", body=schemas.RestoreVersionRequest, answer=schemas.PageEnvelope)
-def post_restore(request: Request[schemas.RestoreVersionRequest]) -> Response:
+@edit("POST", f"{PAGE}/versions/<version>/restore", body=versions.RestoreVersionRequest, answer=schemas.PageEnvelope)
+def post_restore(request: Request[versions.RestoreVersionRequest]) -> Response:
     """Save an earlier version as the newest one; the page keeps its path."""
     again = request.body.edit(*site_of(request), request.caller.user_id)
-    number, page_id = schemas.version_in(request.path), request.path_id("page_id", "pag")
+    number, page_id = versions.version_in(request.path), request.path_id("page_id", "pag")
     return Response(schemas.page_envelope(restore_version(page_id, number, again, deps=site_deps(), now=request.now)))
 
 
-@read(f"{PAGE}/diff", query=DiffQuery, answer=PageDiffView, errors=(404,))
+@read(f"{PAGE}/diff", query=versions.DiffQuery, answer=versions.PageDiffView, errors=(404,))
 def get_diff(request: Request[Empty]) -> Response:
     """Compare two versions of a page: fields, blocks, and the lines of their texts."""
-    query: DiffQuery = request.query
+    query: versions.DiffQuery = request.query
     before, after = compare_versions(*page_of(request), query.before, query.after, deps=site_deps(), now=request.now)
-    return Response(diff_view(diff_pages(before.content, after.content), before.number, after.number))
+    return Response(versions.diff_view(diff_pages(before.content, after.content), before.number, after.number))
 
 
 @api.route(
-    "POST", f"{PAGE}/preview", permission="sites.read", body=PreviewRequest, answer=PagePreviewView, errors=(404,)
+    "POST",
+    f"{PAGE}/preview",
+    permission="sites.read",
+    body=versions.PreviewRequest,
+    answer=versions.PagePreviewView,
+    errors=(404,),
 )
-def post_preview(request: Request[PreviewRequest]) -> Response:
+def post_preview(request: Request[versions.PreviewRequest]) -> Response:
     """Sign an address that shows a version of the page for an hour, to whoever has it."""
     preview = create_preview(*page_of(request), request.body.version, deps=preview_deps(), now=request.now)
-    return Response(preview_view(preview))
+    return Response(versions.preview_view(preview))
 
 
 @api.route("GET", "/api/previews/<token>", errors=(404,), files=("text/html",))

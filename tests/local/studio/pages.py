@@ -78,6 +78,7 @@ PAGES: Mapping[str, str] = {
     "page_writing_result": "/sites/{site}/writings/{generation}",
     "site_parts": "/site-parts",
     "site_part": "/site-parts/{part}",
+    "site_part_versions": "/site-parts/{part}/versions?version=2",
     "site_part_new": "/site-parts/new?kind=section",
     "credits": "/credits",
     "credits_why": "/credits/generations/{generation}",

@@ -65,6 +65,21 @@ def _live(post: Callable[[str, Any], Any]) -> str:
     return livestream_id
 
 
+def _site(account: AccountClient, post: Callable[[str, Mapping[str, Any]], Any]) -> dict[str, str]:
+    """A site with a page in two versions, which has used a part with two versions."""
+    part = post("/api/sections", {"name": MARKER, "html": "<p>{{ a }}</p>", "parameters": [{"name": "a"}]})["part"]
+    post(f"/api/sections/{part['id']}/versions/1/restore", {"note": MARKER})
+    site = post("/api/sites", {"name": MARKER, "slug": f"every-page-{uuid.uuid4().hex[:12]}"})["site"]
+    blocks = [{"id": "a", "html": f"<p>{MARKER}</p>"}, {"kind": "component", "component_id": part["id"]}]
+    written = {"path": "/", "title": MARKER, "blocks": blocks}
+    site_page = post(f"/api/sites/{site['id']}/pages", written)["page"]
+    page_path = f"/api/sites/{site['id']}/pages/{site_page['id']}"
+    second = {**written, "blocks": blocks[:1], "base_version": 1, "note": MARKER}
+    assert account.http.put(page_path, json=second).status_code == 200
+    post(f"{page_path}/comments", {"body": MARKER, "block_id": "a"})
+    return {"site": site["id"], "page": site_page["id"], "part": part["id"]}
+
+
 # A listing, but for what it shows.
 WORK: Mapping[str, Any] = {"title": MARKER, "description": MARKER, "tags": [MARKER[:40]], "price_credits": 5}
 
@@ -101,23 +116,13 @@ def _furnish(account: AccountClient) -> dict[str, str]:
     times = {"starts_at": "2027-09-01T18:00:00+02:00", "ends_at": "2027-09-01T20:00:00+02:00"}
     workshop_id = post("/api/workshops", workshop | times | {"time_zone": "Europe/Berlin"})["workshop"]["id"]
     post(f"/api/workshops/{workshop_id}/schedule", {})
-    part = post("/api/sections", {"name": MARKER, "html": "<p>{{ a }}</p>", "parameters": [{"name": "a"}]})["part"]
-    site = post("/api/sites", {"name": MARKER, "slug": f"every-page-{uuid.uuid4().hex[:12]}"})["site"]
-    blocks = [{"id": "a", "html": f"<p>{MARKER}</p>"}, {"kind": "component", "component_id": part["id"]}]
-    written = {"path": "/", "title": MARKER, "blocks": blocks}
-    site_page = post(f"/api/sites/{site['id']}/pages", written)["page"]
-    page_path = f"/api/sites/{site['id']}/pages/{site_page['id']}"
-    second = {**written, "blocks": blocks[:1], "base_version": 1, "note": MARKER}
-    assert account.http.put(page_path, json=second).status_code == 200
-    post(f"{page_path}/comments", {"body": MARKER, "block_id": "a"})
     post("/api/integrations", {"kind": "netlify", "name": MARKER, "credentials": "token-of-nobody"})
+    site = _site(account, post)
     return {
         "listing": post("/api/showcase", WORK | {"asset_id": asset["id"]})["listing"]["id"],
         "workshop": workshop_id,
         "livestream": _live(post),
-        "site": site["id"],
-        "page": site_page["id"],
-        "part": part["id"],
+        **site,
         "webhook": webhook,
         "deployment": post("/api/deployments", {"site_id": site["id"]})["deployment"]["id"],
         "delivery": post(f"/api/webhook-endpoints/{webhook}/test", {})["delivery"]["id"],

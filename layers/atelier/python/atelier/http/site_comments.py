@@ -19,6 +19,7 @@ from atelier.sites.comment_schemas import (
     comment_list,
 )
 from atelier.sites.deps import SiteDeps
+from atelier.sites.model import Comment
 from atelier.sites.ports import Pages
 from atelier.sites.schemas import SiteQuery
 
@@ -41,13 +42,16 @@ def declare_comments(api: Api, pages: Callable[[], Pages], site_deps: Callable[[
     read = partial(api.route, "GET", permission="sites.read")
     comment = partial(api.route, permission="sites.comment", errors=(403, 404, 409, 503))
 
+    def answer(comment: Comment) -> Response:
+        return Response(comment_envelope(comment, site_deps().members.names))
+
     @read(f"{PAGE}/comments", query=SiteQuery, answer=CommentList, errors=(404,))
     def list_comments(request: Request[Empty]) -> Response:
         """List the comments on a page, oldest first."""
         query: SiteQuery = request.query
         head = pages().head(*page_of(request))
         page = site_deps().comments.list(head.workspace_id, head.id, query.after("cmt_"), query.limit)
-        return Response(comment_list(page))
+        return Response(comment_list(page, site_deps().members.names))
 
     @comment("POST", f"{PAGE}/comments", body=CommentRequest, answer=CommentEnvelope, statuses=(201,))
     def post_comment(request: Request[CommentRequest]) -> Response:
@@ -55,13 +59,13 @@ def declare_comments(api: Api, pages: Callable[[], Pages], site_deps: Callable[[
         new = request.body.new(page_of(request), request.caller.user_id, request.idempotency_key)
         made, replayed = add_comment(new, deps=site_deps(), now=request.now)
         location = f"/api/sites/{made.site_id}/pages/{made.page_id}/comments"
-        return created(location, comment_envelope(made), replayed=replayed)
+        return created(location, comment_envelope(made, site_deps().members.names), replayed=replayed)
 
     @comment("PUT", COMMENT, body=EditCommentRequest, answer=CommentEnvelope)
     def put_comment(request: Request[EditCommentRequest]) -> Response:
         """Change your own comment."""
         change = partial(edit_comment, page_of(request), comment_id(request), request.caller.user_id, request.body.body)
-        return Response(comment_envelope(change(deps=site_deps(), now=request.now)))
+        return answer(change(deps=site_deps(), now=request.now))
 
     @comment("DELETE", COMMENT, statuses=(204,))
     def remove_comment(request: Request[Empty]) -> Response:
@@ -74,10 +78,10 @@ def declare_comments(api: Api, pages: Callable[[], Pages], site_deps: Callable[[
     def post_resolve(request: Request[Empty]) -> Response:
         """Resolve a thread, by its first comment."""
         resolve = partial(resolve_thread, page_of(request), comment_id(request), request.caller.user_id)
-        return Response(comment_envelope(resolve(is_resolved=True, deps=site_deps(), now=request.now)))
+        return answer(resolve(is_resolved=True, deps=site_deps(), now=request.now))
 
     @comment("POST", f"{COMMENT}/reopen", answer=CommentEnvelope)
     def post_reopen(request: Request[Empty]) -> Response:
         """Open a resolved thread again."""
         reopen = partial(resolve_thread, page_of(request), comment_id(request), request.caller.user_id)
-        return Response(comment_envelope(reopen(is_resolved=False, deps=site_deps(), now=request.now)))
+        return answer(reopen(is_resolved=False, deps=site_deps(), now=request.now))

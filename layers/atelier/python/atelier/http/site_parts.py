@@ -10,23 +10,34 @@ from atelier.http.api import Api
 from atelier.http.request import Empty, Request
 from atelier.http.response import Response, created
 from atelier.sites.deps import SiteDeps
-from atelier.sites.manage_parts import create_part, list_uses, remove_part, save_part
-from atelier.sites.model import PartKind
+from atelier.sites.manage_parts import (
+    compare_part_versions,
+    create_part,
+    list_uses,
+    read_part_version,
+    remove_part,
+    restore_part_version,
+    save_part,
+)
+from atelier.sites.model import PartKind, PartVersion
 from atelier.sites.part_schemas import (
     ChangePartRequest,
     PartEnvelope,
     PartList,
     PartRequest,
     PartUseList,
+    PartVersionEnvelope,
     PartVersionList,
     part_envelope,
     part_list,
+    part_version_envelope,
     part_version_list,
     part_view,
     use_list,
 )
 from atelier.sites.ports import Parts
 from atelier.sites.schemas import SiteQuery
+from atelier.sites.version_schemas import DiffQuery, PartDiffView, RestoreVersionRequest, part_diff_view, version_in
 
 
 def declare_parts(
@@ -71,11 +82,58 @@ def declare_parts(
     def get_uses(request: Request[Empty]) -> Response:
         return Response(use_list(list_uses(*part_of(request), deps=site_deps())))
 
+    _declare_versions(api, kind, prefix, parts, site_deps)
+
+
+def _declare_versions(
+    api: Api, kind: PartKind, prefix: str, parts: Callable[[], Parts], site_deps: Callable[[], SiteDeps]
+) -> None:
+    read = partial(api.route, "GET", permission="sites.read", tag=f"{kind}s", errors=(404,))
+    one = f"/api/{kind}s/<{kind}_id>"
+    one_version = f"{one}/versions/<version>"
+
+    def part_of(request: Request[Any]) -> tuple[str, str]:
+        return request.caller.workspace_id, request.path_id(f"{kind}_id", prefix)
+
     versions = f"List the versions of a {kind}, newest first."
 
-    @read(f"{one}/versions", query=SiteQuery, answer=PartVersionList, errors=(404,), summary=versions)
+    @read(f"{one}/versions", query=SiteQuery, answer=PartVersionList, summary=versions)
     def list_part_versions(request: Request[Empty]) -> Response:
         query: SiteQuery = request.query
         part = parts().get(*part_of(request))
         page = parts().versions(part.workspace_id, part.id, query.before_number, query.limit, request.now)
-        return Response(part_version_list(page))
+        return Response(part_version_list(page, site_deps().members.names))
+
+    def version_of(request: Request[Any]) -> PartVersion:
+        number = version_in(request.path)
+        return read_part_version(*part_of(request), number, deps=site_deps(), now=request.now)
+
+    @read(one_version, answer=PartVersionEnvelope, summary=f"Get a version of a {kind}.")
+    def get_part_version(request: Request[Empty]) -> Response:
+        return Response(part_version_envelope(version_of(request), site_deps().members.names))
+
+    restored = f"Save an earlier version of a {kind} as the newest one."
+
+    @api.route(
+        "POST",
+        f"{one_version}/restore",
+        permission="sites.edit",
+        body=RestoreVersionRequest,
+        answer=PartEnvelope,
+        errors=(404, 409, 503),
+        tag=f"{kind}s",
+        summary=restored,
+    )
+    def post_part_restore(request: Request[RestoreVersionRequest]) -> Response:
+        again = request.body.part_edit(version_of(request), request.caller.user_id)
+        saved = restore_part_version(part_of(request)[1], again, deps=site_deps(), now=request.now)
+        return Response(part_envelope(saved))
+
+    compared = f"Compare two versions of a {kind}: fields, and the lines of its texts."
+
+    @read(f"{one}/diff", query=DiffQuery, answer=PartDiffView, summary=compared)
+    def get_part_diff(request: Request[Empty]) -> Response:
+        numbers = request.query.before, request.query.after
+        return Response(
+            part_diff_view(*compare_part_versions(*part_of(request), *numbers, deps=site_deps(), now=request.now))
+        )

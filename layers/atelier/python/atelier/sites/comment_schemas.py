@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from atelier.sites.comment import NewComment
 from atelier.sites.model import Comment
 from atelier.sites.ports import CommentPage
 from atelier.sites.schemas import STRICT, BlockId, Version
+from atelier.sites.version_schemas import NamesOf
 
 Body = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=5000)]
 UserId = Annotated[str, Field(pattern=r"^usr_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
@@ -52,11 +54,13 @@ class EditCommentRequest(LazyModel):
 
 
 class CommentView(LazyModel):
-    """A comment. `resolved_at`: of the first comment of a thread, when the thread was resolved."""
+    """A comment. `user_name`: null when the person has no account any more. `resolved_at`: of the first comment of a
+    thread, when the thread was resolved."""
 
     id: str
     page_id: str
     user_id: str
+    user_name: str | None
     body: str
     block_id: str | None
     page_version: int
@@ -78,11 +82,12 @@ class CommentList(LazyModel):
     next_cursor: str | None
 
 
-def comment_view(comment: Comment) -> CommentView:
+def comment_view(comment: Comment, names: Mapping[str, str]) -> CommentView:
     return CommentView(
         id=comment.id,
         page_id=comment.page_id,
         user_id=comment.user_id,
+        user_name=names.get(comment.user_id),
         body=comment.body,
         block_id=comment.block_id,
         page_version=comment.page_version,
@@ -96,9 +101,11 @@ def comment_view(comment: Comment) -> CommentView:
     )
 
 
-def comment_envelope(comment: Comment) -> CommentEnvelope:
-    return CommentEnvelope(comment=comment_view(comment))
+def comment_envelope(comment: Comment, names_of: NamesOf) -> CommentEnvelope:
+    return CommentEnvelope(comment=comment_view(comment, names_of([comment.user_id])))
 
 
-def comment_list(page: CommentPage) -> CommentList:
-    return CommentList(items=list(map(comment_view, page.items)), next_cursor=cursors.encode(page.next_id))
+def comment_list(page: CommentPage, names_of: NamesOf) -> CommentList:
+    names = names_of({comment.user_id for comment in page.items})
+    items = [comment_view(each, names) for each in page.items]
+    return CommentList(items=items, next_cursor=cursors.encode(page.next_id))

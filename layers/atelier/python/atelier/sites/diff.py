@@ -1,4 +1,4 @@
-"""What changed between two versions of a page: fields, then blocks, then the lines of their texts. Pure."""
+"""What changed between two versions of a page or a part: fields, then blocks, then the lines of their texts. Pure."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from enum import StrEnum
 from typing import Any
 
 from atelier.dataclass import dataclass
-from atelier.sites.encode import seo_facts
-from atelier.sites.model import Block, PageContent
+from atelier.sites.encode import parameters_facts, seo_facts
+from atelier.sites.model import Block, PageContent, Part
 
 # difflib compares line by line, which takes long for very many lines.
 LINES_MAX, CONTEXT_LINES = 3000, 3
@@ -50,6 +50,22 @@ class PageDiff:
     blocks: tuple[BlockDiff, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class PartDiff:
+    """What differs between two versions of a part. lines: a unified diff of its texts."""
+
+    fields: tuple[FieldDiff, ...]
+    lines: tuple[str, ...]
+
+
+def diff_parts(before: Part, after: Part) -> PartDiff:
+    """What a part's second version changed of its first one."""
+    old, new = _part_fields(before), _part_fields(after)
+    fields = tuple(FieldDiff(name, old[name], new[name]) for name in old if old[name] != new[name])
+    texts = ({name: str(getattr(part, name)) for name in TEXTS} for part in (before, after))
+    return PartDiff(fields, _lines(*texts))
+
+
 def diff_pages(before: PageContent, after: PageContent) -> PageDiff:
     """What a page's second version changed of its first one."""
     old, new = _fields(before), _fields(after)
@@ -63,14 +79,14 @@ def _block_diffs(before: Sequence[Block], after: Sequence[Block]) -> Iterator[Bl
     in_place = {id for place, id in enumerate(id for id in new if id in old) if places[id] == place}
     for id, block in new.items():
         if id not in old:
-            yield BlockDiff(id, BlockChange.ADDED, _lines(None, block))
+            yield BlockDiff(id, BlockChange.ADDED, _lines({}, _texts(block)))
         elif old[id] != block:
-            yield BlockDiff(id, BlockChange.CHANGED, _lines(old[id], block))
+            yield BlockDiff(id, BlockChange.CHANGED, _lines(_texts(old[id]), _texts(block)))
         elif id not in in_place:
             yield BlockDiff(id, BlockChange.MOVED)
     for id, block in old.items():
         if id not in new:
-            yield BlockDiff(id, BlockChange.REMOVED, _lines(block, None))
+            yield BlockDiff(id, BlockChange.REMOVED, _lines(_texts(block), {}))
 
 
 def _fields(content: PageContent) -> dict[str, Any]:
@@ -78,9 +94,12 @@ def _fields(content: PageContent) -> dict[str, Any]:
     return {"path": content.path, "title": content.title, "language": content.language, **seo}
 
 
-def _lines(before: Block | None, after: Block | None) -> tuple[str, ...]:
+def _part_fields(part: Part) -> dict[str, Any]:
+    return {"name": part.name, "category": part.category, "parameters": parameters_facts(part.parameters)}
+
+
+def _lines(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
     found = list[str]()
-    old, new = _texts(before), _texts(after)
     for name in dict.fromkeys([*old, *new]):
         first, second = (texts.get(name, "").splitlines()[:LINES_MAX] for texts in (old, new))
         changes = list(unified_diff(first, second, lineterm="", n=CONTEXT_LINES))[2:]
@@ -88,9 +107,7 @@ def _lines(before: Block | None, after: Block | None) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _texts(block: Block | None) -> Mapping[str, str]:
-    if block is None:
-        return {}
+def _texts(block: Block) -> Mapping[str, str]:
     texts = {name: str(getattr(block, name)) for name in TEXTS}
     texts |= {"component_id": block.component_id or ""}
     texts |= {f"parameters.{name}": value for name, value in block.parameters.items()}

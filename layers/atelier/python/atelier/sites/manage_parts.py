@@ -100,6 +100,22 @@ def read_part_version(workspace_id: str, part_id: str, number: int, *, deps: Sit
     return version
 
 
+def compare_part_versions(
+    workspace_id: str, part_id: str, before: int, after: int | None, *, deps: SiteDeps, now: datetime
+) -> tuple[PartVersion, PartVersion]:
+    """Two versions of a part; after: None = the newest. Raises NotFound."""
+    newest = deps.parts.get(workspace_id, part_id).version
+    first = read_part_version(workspace_id, part_id, before, deps=deps, now=now)
+    return first, read_part_version(workspace_id, part_id, after or newest, deps=deps, now=now)
+
+
+def restore_part_version(part_id: str, edit: PartEdit, *, deps: SiteDeps, now: datetime) -> SavedPart:
+    """Save an earlier version, which is the edit, as the newest one; without a base version, of the newest one that
+    there is. Raises NotFound, ValidationFailed, Conflict."""
+    base_version = edit.base_version or deps.parts.get(edit.workspace_id, part_id).version
+    return save_part(part_id, replace(edit, base_version=base_version), deps=deps, now=now)
+
+
 def list_uses(workspace_id: str, part_id: str, *, deps: SiteDeps) -> list[PartUse]:
     """The pages that use a part. Raises NotFound."""
     deps.parts.get(workspace_id, part_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Literal
@@ -14,6 +15,7 @@ from atelier.sites.manage_parts import PartEdit, SavedPart
 from atelier.sites.model import Part, PartKind, PartParameter, PartUse, PartVersion
 from atelier.sites.ports import PartPage, PartVersionPage
 from atelier.sites.schemas import STRICT, Code, Line, Name, RemovalView, Version, removal_views
+from atelier.sites.version_schemas import NamesOf
 
 ParameterName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
@@ -100,11 +102,18 @@ class PartList(LazyModel):
 
 
 class PartVersionView(LazyModel):
+    """A saved version. `user_name`: null when the person has no account any more."""
+
     number: int
     user_id: str
+    user_name: str | None
     note: str
     created_at: datetime
     part: PartView
+
+
+class PartVersionEnvelope(LazyModel):
+    version: PartVersionView
 
 
 class PartVersionList(LazyModel):
@@ -152,20 +161,27 @@ def part_list(page: PartPage) -> PartList:
     return PartList(items=list(map(part_view, page.items)), next_cursor=cursors.encode(page.next_id))
 
 
-def part_version_view(version: PartVersion) -> PartVersionView:
+def part_version_view(version: PartVersion, names: Mapping[str, str]) -> PartVersionView:
     part = version.part
     return PartVersionView(
         number=part.version,
         user_id=part.user_id,
+        user_name=names.get(part.user_id),
         note=version.note,
         created_at=part.updated_at,
         part=part_view(part),
     )
 
 
-def part_version_list(page: PartVersionPage) -> PartVersionList:
+def part_version_envelope(version: PartVersion, names_of: NamesOf) -> PartVersionEnvelope:
+    return PartVersionEnvelope(version=part_version_view(version, names_of([version.part.user_id])))
+
+
+def part_version_list(page: PartVersionPage, names_of: NamesOf) -> PartVersionList:
+    names = names_of({version.part.user_id for version in page.items})
     next_key = None if page.next_number is None else f"v{page.next_number}"
-    return PartVersionList(items=list(map(part_version_view, page.items)), next_cursor=cursors.encode(next_key))
+    items = [part_version_view(each, names) for each in page.items]
+    return PartVersionList(items=items, next_cursor=cursors.encode(next_key))
 
 
 def use_list(uses: list[PartUse]) -> PartUseList:

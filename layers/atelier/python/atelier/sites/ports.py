@@ -280,6 +280,10 @@ class AssetFinder(Protocol):
 class MemberFinder(Protocol):
     """The members of workspaces."""
 
+    def names(self, user_ids: Iterable[str]) -> Mapping[str, str]:
+        """The names of at most a hundred people, by id; those who have no account any more are left out."""
+        ...
+
     def members_among(self, workspace_id: str, user_ids: Iterable[str]) -> frozenset[str]:
         """Those of these people who are members of the workspace."""
         ...

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -10,7 +9,6 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, StringConstraints
 
 from atelier import cursors
-from atelier.errors import NotFound
 from atelier.lazy_model import LazyModel
 from atelier.sites.manage_sites import NewSite
 from atelier.sites.model import (
@@ -19,13 +17,12 @@ from atelier.sites.model import (
     Page,
     PageContent,
     PageHead,
-    PageVersion,
     Redirect,
     Seo,
     Site,
     SiteSettings,
 )
-from atelier.sites.ports import HeadPage, SitePage, VersionPage
+from atelier.sites.ports import HeadPage, SitePage
 from atelier.sites.rules import Removal
 from atelier.sites.save_page import PageEdit, SavedPage
 
@@ -233,20 +230,6 @@ class ChangePageRequest(PageRequest):
         return replace(made, base_version=self.base_version, resolved_version=self.resolved_version)
 
 
-class RestoreVersionRequest(LazyModel):
-    """`base_version`: the newest version that you have read."""
-
-    model_config = STRICT
-
-    note: Line = ""
-    base_version: Version | None = None
-
-    def edit(self, workspace_id: str, site_id: str, user_id: str) -> PageEdit:
-        """The version to store, whose content is the restored one."""
-        nothing = PageContent("/", "")
-        return PageEdit(workspace_id, site_id, user_id, nothing, self.note, base_version=self.base_version)
-
-
 class PublishPageRequest(LazyModel):
     """Which version to publish; without one the newest."""
 
@@ -326,37 +309,6 @@ class PageHeadEnvelope(LazyModel):
 class PageHeadList(LazyModel):
     items: list[PageHeadView]
     next_cursor: str | None
-
-
-class PageVersionView(LazyModel):
-    """A saved version. `generation_id`: the generation that wrote it, null if a person did."""
-
-    number: int
-    user_id: str
-    note: str
-    generation_id: str | None
-    was_published: bool
-    title: str
-    path: str
-    created_at: datetime
-
-
-class PageVersionEnvelope(LazyModel):
-    version: PageVersionView
-    content: ContentView
-
-
-class PageVersionList(LazyModel):
-    items: list[PageVersionView]
-    next_cursor: str | None
-
-
-def version_in(path: Mapping[str, str]) -> int:
-    """The number of a version in a request's path. Raises NotFound."""
-    text = path["version"]
-    if not (text.isascii() and text.isdecimal() and 0 < len(text) < 10):
-        raise NotFound
-    return int(text)
 
 
 def site_view(site: Site) -> SiteView:
@@ -454,25 +406,3 @@ def head_view(head: PageHead) -> PageHeadView:
 
 def head_list(page: HeadPage) -> PageHeadList:
     return PageHeadList(items=list(map(head_view, page.items)), next_cursor=cursors.encode(page.next_id))
-
-
-def version_view(version: PageVersion) -> PageVersionView:
-    return PageVersionView(
-        number=version.number,
-        user_id=version.user_id,
-        note=version.note,
-        generation_id=version.generation_id,
-        was_published=version.was_published,
-        title=version.content.title,
-        path=version.content.path,
-        created_at=version.created_at,
-    )
-
-
-def version_list(page: VersionPage) -> PageVersionList:
-    next_key = None if page.next_number is None else f"v{page.next_number}"
-    return PageVersionList(items=list(map(version_view, page.items)), next_cursor=cursors.encode(next_key))
-
-
-def version_envelope(version: PageVersion) -> PageVersionEnvelope:
-    return PageVersionEnvelope(version=version_view(version), content=ContentView(**content_fields(version.content)))

@@ -244,6 +244,24 @@ def edit_part(visit: Visit) -> Response:
     return visit.go(f"/site-parts/{visit.part('part_id')}?saved=1")
 
 
+def show_part_versions(visit: Visit) -> Response:
+    """The versions of a component or section, and what one of them changed. Query: `version`, `cursor`."""
+    number, cursor = visit.query.get("version", ""), visit.query.get("cursor", "")
+    part, found = visit.api.get_together(
+        (_part(visit), {}), (f"{_part(visit)}/versions", {"limit": LISTED, "cursor": cursor})
+    )
+    diff = None
+    if number.isdecimal() and int(number) > 1:
+        diff = visit.get(f"{_part(visit)}/diff", **{"from": str(int(number) - 1), "to": number})
+    return visit.page("site_part_versions.html", part=part["part"], found=found, diff=diff)
+
+
+def restore_part(visit: Visit) -> Response:
+    """Saves an earlier version as the newest one."""
+    visit.api.call("POST", f"{_part(visit)}/versions/{visit.part('version')}/restore", {})
+    return visit.go(f"/site-parts/{visit.part('part_id')}?saved=1")
+
+
 def _site(visit: Visit) -> str:
     return f"/api/sites/{visit.part('site_id')}"
 
@@ -415,6 +433,8 @@ routes = [
     route("/site-parts", show_parts),
     route("/site-parts/new", show_new_part),
     route("/site-parts/new", create_part, "POST"),
+    route("/site-parts/{part_id}/versions", show_part_versions),
+    route("/site-parts/{part_id}/versions/{version}/restore", restore_part, "POST"),
     route("/site-parts/{part_id}", show_part),
     route("/site-parts/{part_id}", edit_part, "POST"),
 ]

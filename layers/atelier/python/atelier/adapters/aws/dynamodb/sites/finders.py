@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import cast
 
-from atelier.adapters.aws.dynamodb import batch_read
-from atelier.adapters.aws.dynamodb.identity.items import IdentityItem
+from atelier.adapters.aws.dynamodb import ItemAddress, batch_read
+from atelier.adapters.aws.dynamodb.identity.items import PROFILE, IdentityItem, UserItem
 from atelier.adapters.aws.dynamodb.library import DynamoAssets
 from atelier.adapters.aws.dynamodb.workspaces.items import MEMBER_PREFIX, MemberItem
 
@@ -29,6 +29,11 @@ class WorkspaceMembers:
 
     def __init__(self, table_name: str) -> None:
         IdentityItem.bind(table_name)
+
+    def names(self, user_ids: Iterable[str]) -> Mapping[str, str]:
+        addresses: list[ItemAddress] = [(UserItem, user_id, PROFILE) for user_id in dict.fromkeys(user_ids)]
+        found = batch_read(addresses[:READ_TOGETHER]) if addresses else {}
+        return {item.pk: cast("UserItem", item).name for item in found.values()}
 
     def members_among(self, workspace_id: str, user_ids: Iterable[str]) -> frozenset[str]:
         wanted = list(dict.fromkeys(user_ids))[:READ_TOGETHER]
