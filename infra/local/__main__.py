@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from infra.local.payments import Payments
     from infra.local.stack import StackOptions
     from infra.simulators.all import Simulators
+    from infra.simulators.streaming.mux import MuxSimulator
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,10 +37,10 @@ def main(arguments: Sequence[str]) -> int:
     except PaymentsError as error:
         print(f"atelier: {error}", file=sys.stderr)
         return 1
-    with run_all() if chosen.simulators else nullcontext() as simulators:
+    with run_all() if chosen.simulators else nullcontext() as simulators, _streaming(chosen) as streaming:
         return serve(
             ServeOptions(
-                _options(chosen, simulators, payments),
+                _options(chosen, simulators, payments, streaming),
                 chosen.port,
                 with_demo=bool(chosen.demo),
                 with_watch=bool(chosen.watch),
@@ -48,7 +49,20 @@ def main(arguments: Sequence[str]) -> int:
         )
 
 
-def _options(arguments: argparse.Namespace, simulators: Simulators | None, payments: Payments) -> StackOptions:
+def _streaming(arguments: argparse.Namespace) -> AbstractContextManager[MuxSimulator | None]:
+    """The simulator of the streaming service, which runs with the others. On a port that is not known yet it sends no
+    webhooks; then the schedule asks it."""
+    from infra.simulators.streaming.mux import MuxSimulator
+
+    if not arguments.simulators:
+        return nullcontext()
+    address = f"http://localhost:{arguments.port}/api/webhooks/mux" if arguments.port else ""
+    return MuxSimulator(webhook_url=address)
+
+
+def _options(
+    arguments: argparse.Namespace, simulators: Simulators | None, payments: Payments, streaming: MuxSimulator | None
+) -> StackOptions:
     from infra.local.identity_providers import SimulatedIdentityProviders
     from infra.local.stack import StackOptions
 
@@ -66,6 +80,10 @@ def _options(arguments: argparse.Namespace, simulators: Simulators | None, payme
             "ProviderUrls": ",".join(f"{provider}={url}" for provider, url in urls.items()),
             "Providers": ",".join(["local", *urls]),
         } | parameters
+    if streaming is not None:
+        parameters["ProviderUrls"] = ",".join(filter(None, [parameters.get("ProviderUrls"), f"mux={streaming.url}"]))
+        secrets["mux"] = streaming.access
+        print(f"mux       {streaming.url}   curl -X POST {streaming.url}/_simulator/camera is a camera for livestreams")
     return StackOptions(
         root=ROOT,
         data=Path(arguments.data).resolve(),

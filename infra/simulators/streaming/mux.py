@@ -2,6 +2,8 @@
 
 `python -m infra.simulators.streaming.mux` serves it alone; `POST /_simulator/streams/{id}/connect`, `/disconnect` and
 `POST /_simulator/assets/{id}/ready`, `/errored` are what a camera and Mux's workers do. In a test they are methods.
+`POST /_simulator/camera` sends a picture to every stream that waits for one, `POST /_simulator/recordings` finishes
+every asset that is made no more.
 
 `fail("POST /video/v1/live-streams", "429")` lets the next request that fits the pattern fail, one for each kind: 429,
 500, lost; and after-500, after-lost: the request was carried out, and then its answer fails. `webhooks`: what becomes
@@ -23,8 +25,8 @@ from typing import Any, ClassVar
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from infra.simulators.kit.film import hls_of, sample_film
 from infra.simulators.kit.messages import Request, Response
-from infra.simulators.kit.samples import sample_png
 from infra.simulators.kit.server import ConnectionLost, RequestRefused, Route, Simulator, main
 
 WEBHOOK_SECRET = "mux_simulator_secret"  # nosec B105 - of this simulator alone
@@ -41,7 +43,7 @@ class MuxSimulator(Simulator):
 
     def __init__(self, port: int = 0, *, webhook_url: str = "", film: bytes = b"", **options: Any) -> None:
         self.seconds: Callable[[], float] = time.time
-        self.webhook_url, self.film = webhook_url, film or sample_png(64, 64, 1)
+        self.webhook_url, self._film = webhook_url, film
         self.signing_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self.signing_key_id = secrets.token_hex(12)
         self._empty()
@@ -60,6 +62,11 @@ class MuxSimulator(Simulator):
         with self.lock:
             self._empty()
         super().reset()
+
+    @property
+    def film(self) -> bytes:
+        """The MP4 of each recording, which viewers see, too."""
+        return self._film or sample_film()
 
     @property
     def access(self) -> dict[str, Any]:
@@ -205,6 +212,8 @@ class MuxSimulator(Simulator):
             ("POST", "/video/v1/uploads", self._create_upload),
             ("GET", "/video/v1/uploads/([^/]+)", self._show_upload),
             ("GET", "/stream/([^/.]+)/highest\\.mp4", self._serve_film),
+            ("GET", "/stream/([^/.]+)\\.m3u8", self._serve_playlist),
+            ("GET", "/stream/(part[0-9]+\\.ts)", self._serve_part),
         ]
 
     def check_request(self, request: Request) -> Response | None:
@@ -219,6 +228,15 @@ class MuxSimulator(Simulator):
         return _error(404, "not_found", "The requested resource either doesn't exist or you don't have access to it.")
 
     def serve_control(self, request: Request) -> Response | None:
+        if (request.method, request.path) == ("POST", "/_simulator/camera"):
+            waiting = [id for id, each in self.streams.items() if each["status"] == "idle"]
+            return Response(200, {"assets": [self.connect(id) for id in waiting]})
+        if (request.method, request.path) == ("POST", "/_simulator/recordings"):
+            made = {each.get("active_asset_id") for each in self.streams.values()}
+            done = [id for id, each in self.assets.items() if each["status"] == "preparing" and id not in made]
+            for asset_id in done:
+                self.finish(asset_id)
+            return Response(200, {"assets": done})
         found = re.fullmatch(r"/_simulator/(streams|assets)/([^/]+)/(connect|disconnect|ready|errored)", request.path)
         if found is None or request.method != "POST":
             return super().serve_control(request)
@@ -347,6 +365,15 @@ class MuxSimulator(Simulator):
         if not self.opens(request.query.get("token", ""), playback_id, "v"):
             return Response(403, b"forbidden", {"content-type": "text/plain"})
         return Response(200, self.film, {"content-type": "video/mp4"})
+
+    def _serve_playlist(self, request: Request, playback_id: str) -> Response:
+        if not self.opens(request.query.get("token", ""), playback_id, "v"):
+            return Response(403, b"forbidden", {"content-type": "text/plain"})
+        return Response(200, hls_of(self.film)["index.m3u8"], {"content-type": "application/vnd.apple.mpegurl"})
+
+    def _serve_part(self, request: Request, name: str) -> Response:
+        part = hls_of(self.film).get(name)
+        return Response(200, part, {"content-type": "video/mp2t"}) if part else self.not_found(request)
 
     def opens(self, token: str, playback_id: str, audience: str) -> bool:
         """Whether a token opens a playback id for a purpose now."""
