@@ -65,6 +65,7 @@ EXCEPTIONS = {
         r"due-erasures": "when the deletion of the caller's account or organisation is due; written, never read",
         r"email#.+": "the claim on an address that the caller names or has; the digest of the password is there",
         r"slug#.+": "the claim on an organisation's name",
+        r"revoked": "users whose sessions were ended in the last minutes; whether the caller is one of them",
         r"challenge#.+": "a challenge of WebAuthn, by its random digest",
     },
     "sites": {r"slug#.+": "the claim on a site's name"},

@@ -9,7 +9,7 @@ from atelier.http.api import Api
 from atelier.http.request import Empty, Request
 from atelier.http.response import Response, created
 from atelier.wiring import auth, workshops
-from atelier.workshops import attend, enrol, manage, present
+from atelier.workshops import attend, enrol, manage, present, show_works
 from atelier.workshops.manage import Educator
 from atelier.workshops.schemas import (
     AttendanceRequest,
@@ -23,6 +23,8 @@ from atelier.workshops.schemas import (
     ReviewEnvelope,
     ReviewList,
     ReviewRequest,
+    ShownWorkEnvelope,
+    ShownWorkList,
     WorkshopEnvelope,
     WorkshopList,
     WorkshopQuery,
@@ -39,6 +41,8 @@ manages = partial(api.route, permission="workshops.manage", errors=(403, 404, 40
 attends = partial(
     api.route, "POST", permission="workshops.enrol", answer=WorkshopEnvelope, errors=(402, 403, 404, 409, 503)
 )
+
+shows = partial(api.route, permission="workshops.enrol", errors=(403, 404, 409, 503))
 
 
 @read(PATH, query=WorkshopQuery, answer=WorkshopList)
@@ -154,6 +158,28 @@ def get_calendar_file(request: Request[Empty]) -> Response:
 def list_reviews(request: Request[Empty]) -> Response:
     """List what attendees say of the workshop."""
     return Response(present.list_reviews(workshops.deps(), request.caller, _id(request), request.query))
+
+
+@read(f"{ONE}/works", query=PeopleQuery, answer=ShownWorkList)
+def list_works(request: Request[Empty]) -> Response:
+    """List the published works that participants show with the workshop."""
+    return Response(present.list_works(workshops.deps(), request.caller, _id(request), request.query, request.now))
+
+
+@shows("PUT", f"{ONE}/works/<listing_id>", answer=ShownWorkEnvelope)
+def show_work(request: Request[Empty]) -> Response:
+    """Show a published work of your own with a workshop that you attended."""
+    deps, user_id, listing_id = workshops.deps(), request.caller.user_id, request.path_id("listing_id", "lst")
+    work = show_works.show_work(_id(request), user_id, listing_id, deps=deps, now=request.now)
+    return Response(present.work_envelope(work, deps))
+
+
+@shows("DELETE", f"{ONE}/works/<listing_id>", statuses=(204,))
+def take_off_work(request: Request[Empty]) -> Response:
+    """Show a work of yours no more; the educator may take off anybody's."""
+    deps, caller, listing_id = workshops.deps(), request.caller, request.path_id("listing_id", "lst")
+    show_works.take_off_work(_id(request), caller, listing_id, deps=deps, now=request.now)
+    return Response(status=204)
 
 
 @api.route(

@@ -177,6 +177,7 @@ KINDS: tuple[ItemKind, ...] = (
     ItemKind("WorkshopItem", "community", WORKSPACE, "workshop#", "workshops", json=("material_ids",)),
     ItemKind("EnrolmentItem", "community", WORKSPACE, "enrolment#", "enrolments", without=("request_key",)),
     ItemKind("WorkshopReviewItem", "community", WORKSPACE, "review#", "workshop_reviews"),
+    ItemKind("ShownWorksItem", "community", WORKSPACE, "work#", "workshop_works"),
     ItemKind("WaitListItem", "community", WORKSPACE, "queue#", None, "the same as the enrolments"),
     ItemKind("WorkshopOutboxItem", "community", WORKSPACE, "outbox#", None, "events on their way"),
     ItemKind("WorkshopPlaceItem", "community", "wks_", "place", None, "ids that lead to nobody", KEPT),

@@ -11,7 +11,7 @@ from atelier.caller import Caller
 from atelier.errors import NotFound, ValidationFailed
 from atelier.ids import is_id
 from atelier.showcase.buy import Acquirer, Bought, Collected, own_purchase
-from atelier.showcase.deps import ShowcaseDeps
+from atelier.showcase.deps import FileUrls, ShowcaseDeps
 from atelier.showcase.model import Listing, ListingStatus, Purchase
 from atelier.showcase.ports import ListingPage
 from atelier.showcase.rules import (
@@ -280,7 +280,6 @@ def _own_views(listings: Sequence[Listing], deps: ShowcaseDeps, now: datetime) -
 
 def _view(listing: Listing, names: Mapping[str, str], deps: ShowcaseDeps, now: datetime) -> ListingView:
     same = ("id", "media_type", "title", "description", "price_credits", "sales", "likes", "published_at", "created_at")
-    shown = deps.urls(listing.id, listing.thumbnail, ANY_FORMAT, now)[1] if listing.thumbnail else None
     return ListingView(
         **{name: getattr(listing, name) for name in same},
         kind=listing.kind.value,
@@ -289,8 +288,13 @@ def _view(listing: Listing, names: Mapping[str, str], deps: ShowcaseDeps, now: d
         disclosure=listing.disclosure.value,
         creator=CreatorView(user_id=listing.user_id, name=names.get(listing.user_id, "")),
         made_from=[each.listing_id for each in listing.ancestors],
-        thumbnail_url=shown,
+        thumbnail_url=thumbnail_url(listing, deps.urls, now),
     )
+
+
+def thumbnail_url(listing: Listing, urls: FileUrls, now: datetime) -> str | None:
+    """The signed URL of what shows a listing, if it has a picture."""
+    return urls(listing.id, listing.thumbnail, ANY_FORMAT, now)[1] if listing.thumbnail else None
 
 
 def _found_by(query: ShowcaseQuery, words: Sequence[str]) -> str | None:

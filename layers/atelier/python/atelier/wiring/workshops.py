@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from functools import cache
 
@@ -14,7 +14,7 @@ from atelier.library.model import Asset
 from atelier.settings import CommunityTable, Deployment, IdentityTable
 from atelier.wiring.audit_log import bind_events
 from atelier.wiring.ledger import daily_grant, wallets
-from atelier.workshops.deps import AdvanceDeps, WorkshopDeps
+from atelier.workshops.deps import AdvanceDeps, PublishedWork, WorkshopDeps
 from atelier.workshops.model import Workshop
 
 
@@ -50,7 +50,7 @@ def deps() -> WorkshopDeps:
     from atelier.wiring.idempotency import idempotency_keys
 
     people = DynamoWorkshopPeople(IdentityTable.read().name)
-    return WorkshopDeps(advance_deps(), people, idempotency_keys, has_assets, calendar_file)
+    return WorkshopDeps(advance_deps(), people, idempotency_keys, has_assets, calendar_file, published_works)
 
 
 def calendar_file(workshop: Workshop, is_cancelled: bool) -> bytes:
@@ -72,6 +72,20 @@ def find_assets(workspace_id: str, asset_ids: Iterable[str]) -> tuple[Asset, ...
     from atelier.wiring.library import assets
 
     return assets().find(workspace_id, asset_ids)
+
+
+def published_works(listing_ids: Collection[str], now: datetime) -> dict[str, PublishedWork]:
+    """Those of these listings that everybody sees, by id."""
+    # Imported here, because few workshops show works.
+    from atelier.adapters.aws.dynamodb.showcase.listings import visible
+    from atelier.showcase.present import thumbnail_url
+    from atelier.wiring import showcase
+
+    listings = visible(showcase.listings().find_all(listing_ids))
+    urls = showcase.deps().urls
+    return {
+        each.id: PublishedWork(each.id, each.user_id, each.title, thumbnail_url(each, urls, now)) for each in listings
+    }
 
 
 def material_url(asset: Asset, now: datetime) -> str:

@@ -204,6 +204,14 @@ class Review:
     updated_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class ShownWorks:
+    """The listings that a participant shows with a workshop, in the order of their ids."""
+
+    user_id: str
+    listing_ids: tuple[str, ...]
+
+
 def refund_of(enrolment: Enrolment, workshop: Workshop, now: datetime) -> int:
     """How many credits an attendee who withdraws gets back. All, if the start was moved after the place was taken."""
     if enrolment.agreed_start != workshop.starts_at:

@@ -10,7 +10,7 @@ from atelier.audit_log.model import AuditEvent
 from atelier.dataclass import dataclass
 from atelier.events.catalogue import Event
 from atelier.ledger.operations import Posting
-from atelier.workshops.model import Enrolment, PlaceInQueue, Review, Workshop
+from atelier.workshops.model import Enrolment, PlaceInQueue, Review, ShownWorks, Workshop
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +142,19 @@ class WorkshopStore(Protocol):
 
     def reviews(self, workshop: Workshop, after_user: str | None, limit: int) -> Sequence[Review]:
         """The reviews of a workshop, by user."""
+        ...
+
+    def show_work(self, workshop: Workshop, user_id: str, listing_id: str, most: int, now: datetime) -> None:
+        """Add a listing to those that a person shows, of which there are at most `most`. Repeating it changes nothing.
+        Raises Conflict."""
+        ...
+
+    def take_off_work(self, workshop: Workshop, user_id: str, listing_id: str, now: datetime) -> None:
+        """Take a listing out of those that a person shows; if it is not one, nothing changes."""
+        ...
+
+    def shown_works(self, workshop: Workshop, after_user: str | None, limit: int) -> Sequence[ShownWorks]:
+        """What participants show, by user."""
         ...
 
 

@@ -11,7 +11,7 @@ from atelier.errors import ValidationFailed
 from atelier.ids import is_id
 from atelier.library.model import Asset
 from atelier.workshops.attend import admitted_to
-from atelier.workshops.deps import WorkshopDeps
+from atelier.workshops.deps import PublishedWork, WorkshopDeps
 from atelier.workshops.enrol import Attendee, Enrolled, visible_workshop
 from atelier.workshops.manage import Educator, own_workshop
 from atelier.workshops.model import Enrolment, Workshop
@@ -22,6 +22,9 @@ from atelier.workshops.schemas import (
     MaterialView,
     PeopleQuery,
     ReviewList,
+    ShownWorkEnvelope,
+    ShownWorkList,
+    ShownWorkView,
     WorkshopEnvelope,
     WorkshopList,
     WorkshopQuery,
@@ -29,6 +32,7 @@ from atelier.workshops.schemas import (
     review_view,
     workshop_view,
 )
+from atelier.workshops.show_works import published_of
 
 # How somebody who spends credits is known: by the permission for it.
 SPENDS = "generations.create"
@@ -112,6 +116,35 @@ def list_materials(
         for asset in (assets[id] for id in workshop.material_ids if id in assets)
     ]
     return MaterialList(items=items)
+
+
+def list_works(
+    deps: WorkshopDeps, caller: Caller, workshop_id: str, query: PeopleQuery, now: datetime
+) -> ShownWorkList:
+    """A page of what participants show, of a workshop that the caller may see; `limit` counts people. Raises
+    NotFound."""
+    workshop = visible_workshop(workshop_id, caller.workspace_id, deps)
+    shown = tuple(deps.store.shown_works(workshop, cursors.decode(query.cursor, "usr_"), query.limit))
+    works = published_of(shown, deps, now)
+    names = deps.people.names(list({work.user_id for work in works}))
+    last = shown[-1].user_id if len(shown) == query.limit else None
+    items = [_work_view(work, names.get(work.user_id, "")) for work in works]
+    return ShownWorkList(items=items, next_cursor=cursors.encode(last))
+
+
+def work_envelope(work: PublishedWork, deps: WorkshopDeps) -> ShownWorkEnvelope:
+    """The response with one shown work."""
+    return ShownWorkEnvelope(work=_work_view(work, deps.people.names([work.user_id]).get(work.user_id, "")))
+
+
+def _work_view(work: PublishedWork, name: str) -> ShownWorkView:
+    return ShownWorkView(
+        listing_id=work.listing_id,
+        user_id=work.user_id,
+        name=name,
+        title=work.title,
+        thumbnail_url=work.thumbnail_url,
+    )
 
 
 def list_reviews(deps: WorkshopDeps, caller: Caller, workshop_id: str, query: PeopleQuery) -> ReviewList:

@@ -269,6 +269,23 @@ class ReviewList(BaseModel):
     next_cursor: str | None
 
 
+class ShownWorkView(BaseModel):
+    listing_id: str
+    user_id: str
+    name: str
+    title: str
+    thumbnail_url: str | None
+
+
+class ShownWorkEnvelope(BaseModel):
+    work: ShownWorkView
+
+
+class ShownWorkList(BaseModel):
+    items: list[ShownWorkView]
+    next_cursor: str | None
+
+
 def workshop_view(
     workshop: Workshop, mine: Enrolment | None = None, *, can_manage: bool = False, is_yours: bool = False
 ) -> WorkshopView:

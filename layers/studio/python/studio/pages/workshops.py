@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from starlette.responses import Response
@@ -91,6 +92,26 @@ def review(visit: Visit) -> Response:
     return visit.go(f"/workshops/{visit.part('workshop_id')}")
 
 
+def show_work(visit: Visit) -> Response:
+    """Shows a published work of the person's own."""
+    return _change_works(visit, "PUT", str(visit.form.get("listing_id", "")))
+
+
+def take_off_work(visit: Visit) -> Response:
+    """Shows a work no more."""
+    return _change_works(visit, "DELETE", visit.part("listing_id"))
+
+
+def _change_works(visit: Visit, method: str, listing_id: str) -> Response:
+    try:
+        visit.api.call(method, f"{_path(visit)}/works/{quote(listing_id, safe='')}")
+    except ApiError as error:
+        if error.status not in SHOWN:
+            raise
+        return _page(visit, error=error)
+    return visit.go(f"/workshops/{visit.part('workshop_id')}")
+
+
 def calendar_file(visit: Visit) -> Response:
     """The file for calendars."""
     answer = visit.api.call("GET", f"{_path(visit)}/calendar.ics", headers={"accept": "text/calendar"})
@@ -137,18 +158,26 @@ def _path(visit: Visit) -> str:
 
 
 def _page(visit: Visit, *, error: ApiError | None = None) -> Response:
-    workshop, reviews = visit.api.get_together((_path(visit), {}), (f"{_path(visit)}/reviews", {}))
+    workshop, reviews, works = visit.api.get_together(
+        (_path(visit), {}), (f"{_path(visit)}/reviews", {}), (f"{_path(visit)}/works", {})
+    )
     found: Json = workshop["workshop"]
     mine = found["enrolment"]
     is_admitted = found["can_manage"] or (mine is not None and mine["state"] in ("enrolled", "attended"))
     has_materials = is_admitted and bool(found["material_ids"])
     materials: list[Json] = visit.get(f"{_path(visit)}/materials")["items"] if has_materials else []
+    has_attended = mine is not None and mine["state"] == "attended"
+    own: list[Json] = visit.get("/api/listings")["items"] if has_attended else []
+    shown = {each["listing_id"] for each in works["items"]}
     return visit.page(
         "workshop.html",
         status=error.status if error else 200,
         workshop=found,
         mine=mine,
         reviews=reviews["items"],
+        works=works["items"],
+        own_ids={each["id"] for each in own},
+        unshown=[each for each in own if each["status"] == "visible" and each["id"] not in shown],
         materials=materials,
         local=_shown(found),
         error=error,
@@ -235,5 +264,7 @@ routes = [
     route("/workshops/{workshop_id}/attendees", show_attendees),
     route("/workshops/{workshop_id}/attendees/{user_id}", mark, "POST"),
     route("/workshops/{workshop_id}/review", review, "POST"),
+    route("/workshops/{workshop_id}/works", show_work, "POST"),
+    route("/workshops/{workshop_id}/works/{listing_id}/off", take_off_work, "POST"),
     route("/workshops/{workshop_id}/do/{action}", act, "POST"),
 ]

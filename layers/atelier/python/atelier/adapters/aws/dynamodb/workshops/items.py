@@ -5,6 +5,7 @@
     pk wsp_…  sk queue#wks_…#waiting#enr_…             the wait list, in the order of the requests
     pk wsp_…  sk queue#wks_…#offered#<until>#enr_…     places that are offered, in the order in which the offers end
     pk wsp_…  sk review#wks_…#usr_…                    a person's review
+    pk wsp_…  sk work#wks_…#usr_…                      the listings that a person shows
     pk wsp_…  sk outbox#wks_…#<time>#<event>           an event that was not published yet
     pk wks_…  sk place                                 whose workshop it is
     pk usr_…  sk enrolled#wks_…                        a workshop in which the person has enrolled
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from atelier.adapters.aws.dynamodb import CompactJSON, Item
@@ -26,13 +27,14 @@ from atelier.workshops.model import (
     EnrolmentState,
     PlaceInQueue,
     Review,
+    ShownWorks,
     Visibility,
     Workshop,
     WorkshopStatus,
 )
 
-WORKSHOP, ENROLMENT, QUEUE, REVIEW, OUTBOX = "workshop#", "enrolment#", "queue#", "review#", "outbox#"
-ENROLLED, PLACE = "enrolled#", "place"
+WORKSHOP, ENROLMENT, QUEUE, REVIEW, WORK = "workshop#", "enrolment#", "queue#", "review#", "work#"
+OUTBOX, ENROLLED, PLACE = "outbox#", "enrolled#", "place"
 DUE_OF, PUBLIC = "workshops", "workshops"
 
 
@@ -129,6 +131,13 @@ class WorkshopReviewItem(Item):
     updated_at = UnicodeAttribute()
 
 
+class ShownWorksItem(Item):
+    """The listings that one person shows with a workshop."""
+
+    listing_ids = UnicodeSetAttribute(null=True)
+    updated_at = UnicodeAttribute()
+
+
 class WorkshopOutboxItem(Item):
     """An event that was not published yet."""
 
@@ -143,6 +152,7 @@ ITEMS: tuple[type[Item], ...] = (
     WaitListItem,
     EnrolledItem,
     WorkshopReviewItem,
+    ShownWorksItem,
     WorkshopOutboxItem,
 )
 
@@ -293,6 +303,11 @@ def review_of(item: WorkshopReviewItem) -> Review:
     _, workshop_id, user_id = item.sk.split("#")
     at = parse_rfc3339(item.created_at), parse_rfc3339(item.updated_at)
     return Review(workshop_id, item.pk, user_id, int(item.stars), item.text or "", *at)
+
+
+def shown_works_of(item: ShownWorksItem) -> ShownWorks:
+    """What a person shows, in an item."""
+    return ShownWorks(item.sk.rpartition("#")[2], tuple(sorted(item.listing_ids or ())))
 
 
 def time_text(at: datetime | None) -> str | None:

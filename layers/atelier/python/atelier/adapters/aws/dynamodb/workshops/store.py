@@ -7,7 +7,10 @@ from datetime import datetime
 from typing import Any, cast
 
 from pynamodb.exceptions import DoesNotExist
-from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.condition import (
+    Condition,
+    size,  # pyright: ignore[reportUnknownVariableType]
+)
 from pynamodb.expressions.update import Action
 
 from atelier.adapters.aws.dynamodb import (
@@ -32,9 +35,11 @@ from atelier.adapters.aws.dynamodb.workshops.items import (
     PUBLIC,
     QUEUE,
     REVIEW,
+    WORK,
     WORKSHOP,
     EnrolledItem,
     EnrolmentItem,
+    ShownWorksItem,
     WaitListItem,
     WorkshopItem,
     WorkshopOutboxItem,
@@ -47,6 +52,7 @@ from atelier.adapters.aws.dynamodb.workshops.items import (
     place_of,
     review_item,
     review_of,
+    shown_works_of,
     time_text,
     wait_list_item,
     workshop_item,
@@ -54,7 +60,7 @@ from atelier.adapters.aws.dynamodb.workshops.items import (
 )
 from atelier.audit_log.model import AuditEvent
 from atelier.clock import rfc3339
-from atelier.errors import NotFound
+from atelier.errors import Conflict, NotFound
 from atelier.events.catalogue import Event, parse, payload
 from atelier.ledger.operations import Posting
 from atelier.ledger.ports import StaleWallet
@@ -64,6 +70,7 @@ from atelier.workshops.model import (
     EnrolmentState,
     PlaceInQueue,
     Review,
+    ShownWorks,
     Workshop,
     WorkshopChanged,
     WorkshopExists,
@@ -301,6 +308,22 @@ class DynamoWorkshops:
         prefix = f"{REVIEW}{workshop.id}#"
         return list(map(review_of, _ascending(WorkshopReviewItem, workshop, prefix, after_user, limit)))
 
+    def show_work(self, workshop: Workshop, user_id: str, listing_id: str, most: int, now: datetime) -> None:
+        shown = ShownWorksItem.listing_ids
+        has_room = shown.does_not_exist() | shown.contains(listing_id) | (size("listing_ids") < most)
+        actions = [shown.add({listing_id}), ShownWorksItem.updated_at.set(rfc3339(now))]
+        if not conditional(lambda: _shown(workshop, user_id).update(actions, condition=has_room)):
+            raise Conflict(f"A person shows at most {most} works with a workshop.", limit=most)
+
+    def take_off_work(self, workshop: Workshop, user_id: str, listing_id: str, now: datetime) -> None:
+        shown = ShownWorksItem.listing_ids
+        actions = [shown.delete({listing_id}), ShownWorksItem.updated_at.set(rfc3339(now))]
+        conditional(lambda: _shown(workshop, user_id).update(actions, condition=shown.contains(listing_id)))
+
+    def shown_works(self, workshop: Workshop, after_user: str | None, limit: int) -> Sequence[ShownWorks]:
+        prefix = f"{WORK}{workshop.id}#"
+        return list(map(shown_works_of, _ascending(ShownWorksItem, workshop, prefix, after_user, limit)))
+
 
 def _write(fill: Callable[[Transaction], None]) -> None:
     try:
@@ -323,6 +346,10 @@ def _count(write: Transaction, workshop: Workshop, counted: Counted, condition: 
         *_due_actions(now),
     ]
     write.update(_bare(workshop), actions, as_read & condition, part="workshop")
+
+
+def _shown(workshop: Workshop, user_id: str) -> ShownWorksItem:
+    return ShownWorksItem(workshop.workspace_id, f"{WORK}{workshop.id}#{user_id}")
 
 
 def _bare(workshop: Workshop) -> WorkshopItem:
