@@ -64,6 +64,9 @@ def test_a_tier_says_what_it_gives_allows_and_costs(app: ModuleType) -> None:
             "members_max": 10,
             "api_calls_max": 2_000_000,
             "archived_days": 0,
+            "sites_max": 50,
+            "page_version_days": 365,
+            "site_scripts": True,
         },
     }
 

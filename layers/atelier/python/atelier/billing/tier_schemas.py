@@ -25,6 +25,9 @@ class TierLimits(BaseModel):
     members_max: int
     api_calls_max: int = Field(description="Calls with API tokens in a calendar month.")
     archived_days: int = Field(description="How many days archived assets are kept; 0 = for ever.")
+    sites_max: int
+    page_version_days: int = Field(description="How many days a page's version is kept after it was replaced.")
+    site_scripts: bool = Field(description="Whether pages may have scripts of their own, and load from other hosts.")
 
 
 class TierView(BaseModel):
@@ -103,6 +106,9 @@ def tier_view(tier: Tier) -> TierView:
             members_max=tier.members_max,
             api_calls_max=tier.api_calls_max,
             archived_days=tier.archived_days,
+            sites_max=tier.sites_max,
+            page_version_days=tier.page_version_days,
+            site_scripts=tier.site_scripts,
         ),
     )
 
