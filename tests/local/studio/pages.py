@@ -16,6 +16,7 @@ ADMIN_PAGES: Mapping[str, str] = {
     "admin_jobs": "/admin/jobs",
     "admin_backups": "/admin/backups",
     "admin_margin": "/admin/margin?from=2026-01-05",
+    "admin_editorial": "/admin/editorial",
     "admin_updates": "/admin/updates",
     "admin_update": "/admin/updates/{update}",
 }

@@ -235,3 +235,20 @@ def test_the_way_to_the_room_is_shown_to_administrators_alone(page: Page, sign_u
     page.get_by_label("Account").click()
     expect(page.get_by_role("link", name="Profile")).to_be_visible()
     expect(page.get_by_role("link", name="Administration")).to_have_count(0)
+
+
+def test_an_administrator_chooses_who_writes_and_is_told_what_is_wrong(administrator: Page, stack: Stack) -> None:
+    person, page = AccountClient(stack.base_url), administrator
+    made = person.http.post("/api/workspaces", json={"name": "Atlas"}).json()["data"]["workspace"]["id"]
+    page.get_by_role("link", name="Editorial settings").click()
+    page.get_by_label("Editorial workspace").fill(person.workspace_id)
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("is no organisation")).to_be_visible()
+    page.get_by_label("Editorial workspace").fill(made)
+    page.get_by_label("Name of the feeds").fill(MARKER)
+    page.get_by_label("Another person has to approve").check()
+    page.get_by_role("button", name="Save").click()
+    page.wait_for_url("**/admin/editorial")
+    expect(page.get_by_label("Another person has to approve")).to_be_checked()
+    expect(page.get_by_label("Editorial workspace")).to_have_value(made)
+    check_page(page, "admin_editorial", "/admin/editorial")

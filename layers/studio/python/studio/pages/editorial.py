@@ -8,11 +8,13 @@ from typing import Any
 
 from starlette.responses import Response
 
+from studio.admin_forms import act as act_as_administrator
+from studio.admin_forms import status_of
 from studio.api_client import ApiError, Json
 from studio.endpoints import route
 from studio.visit import Visit
 
-ARTICLES, DRAFTS = "/api/articles", "/api/editorial/articles"
+ARTICLES, DRAFTS, SETTINGS = "/api/articles", "/api/editorial/articles", "/api/admin/editorial"
 KINDS = ("article", "announcement")
 ACTIONS = ("submit", "approve", "publish", "schedule", "unpublish")
 # Refusals that a page itself shows: roles, what happened meanwhile, fields.
@@ -115,6 +117,43 @@ def restore(visit: Visit) -> Response:
     return visit.go(f"/editorial/{visit.part('article_id')}")
 
 
+def show_settings(visit: Visit) -> Response:
+    """For administrators: who writes, and what the public reads."""
+    return _settings_page(visit, None)
+
+
+def keep_settings(visit: Visit) -> Response:
+    """Keeps who writes, and what the public reads."""
+    texts = {name: str(visit.form.get(name, "")).strip() for name in ("workspace_id", "integration_id")}
+    body = {
+        **{name: text or None for name, text in texts.items()},
+        "needs_review": visit.form.get("needs_review") == "1",
+        "locale": str(visit.form.get("locale", "")).strip(),
+        "title": str(visit.form.get("title", "")).strip(),
+    }
+    return act_as_administrator(visit, SETTINGS, body, "/admin/editorial", _settings_page, method="PUT")
+
+
+def show_webhook(visit: Visit) -> Response:
+    """Shows the address and the secret that are entered at the editorial system."""
+    webhook = visit.api.call("POST", f"{SETTINGS}/webhook", {}).data
+    return _settings_page(visit, None, webhook)
+
+
+def _settings_page(visit: Visit, error: ApiError | None, webhook: Json | None = None) -> Response:
+    stored = visit.get(SETTINGS)
+    typed = dict(visit.form) if error else {name: value or "" for name, value in stored.items()}
+    return visit.page(
+        "admin_editorial.html",
+        status=status_of(error),
+        stored=stored,
+        typed=typed,
+        webhook=webhook,
+        error=error,
+        errors=error.fields if error else {},
+    )
+
+
 def _path(visit: Visit, start: str) -> str:
     return f"{start}/{visit.part('article_id')}"
 
@@ -193,4 +232,7 @@ routes = [
     route("/editorial/{article_id}/preview", preview, "POST"),
     route("/editorial/{article_id}/versions", show_versions),
     route("/editorial/{article_id}/versions/{version}/restore", restore, "POST"),
+    route("/admin/editorial", show_settings),
+    route("/admin/editorial", keep_settings, "POST"),
+    route("/admin/editorial/webhook", show_webhook, "POST"),
 ]
