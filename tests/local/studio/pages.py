@@ -145,6 +145,6 @@ STATUSES: Mapping[str, int] = {
     "oauth_failed": 400,
     "invitation": 404,
     "page_writing_result": 404,
-    **dict.fromkeys(ADMIN_PAGES, 403),
+    **dict.fromkeys((*ADMIN_PAGES, "showcase_reviews", "showcase_review"), 403),
     **dict.fromkeys(EDITORIAL_PAGES, 404),
 }
