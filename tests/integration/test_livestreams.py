@@ -61,7 +61,7 @@ def test_a_livestream_goes_on_air_and_its_recording_is_kept_once(world: Livestre
     assert kept.due_at is None
 
 
-@pytest.mark.parametrize("fault", ["429", "500", "lost", "after-500", "after-lost"])
+@pytest.mark.parametrize("fault", ["429", "500", "lost", "after-500", "after-lost", "after-garbage", "after-empty"])
 def test_a_creation_without_an_answer_leaves_one_stream(world: LivestreamWorld, fault: str) -> None:
     world.simulator.fail(CREATE, fault)
     livestream = world.announce()
@@ -187,7 +187,7 @@ def test_playback_tokens_open_one_stream_for_one_purpose_for_a_while(world: Live
     opened = [[world.simulator.opens(token, playback_id, audience) for audience in "vts"] for token in tokens]
     assert opened == [[True, False, False], [False, True, False], [False, False, True]]
     assert not world.simulator.opens(tokens[0], "another", "v")
-    old = service.playback(reference, playback_id, world.now - timedelta(hours=1)).url.partition("token=")[2]
+    old = service.playback(reference, playback_id, world.now - timedelta(hours=2)).url.partition("token=")[2]
     assert not world.simulator.opens(old, playback_id, "v")
     for _ in range(3):
         watch(livestream.id, VIEWER, deps=world.deps, now=world.now)
@@ -226,3 +226,16 @@ def test_an_erasure_does_not_wait_for_the_service(world: LivestreamWorld) -> Non
     assert not world.simulator.streams
     assert not world.simulator.assets
     assert not world.store.released(world.now + timedelta(days=1), 10)
+
+
+@pytest.mark.parametrize("fault", ["429", "500", "lost", "garbage", "empty"])
+def test_a_service_that_does_not_answer_ends_nothing(world: LivestreamWorld, fault: str) -> None:
+    livestream = world.start(world.announce())
+    world.simulator.connect(livestream.stream_id or "")
+    world.time_passes()
+    world.simulator.fail("GET /video/v1/live-streams/.*", fault, fault)
+    for _ in range(2):
+        world.time_passes()
+        assert world.found(livestream).status is Status.LIVE
+    world.time_passes()
+    assert world.changes(livestream) == ["scheduled", "started"]

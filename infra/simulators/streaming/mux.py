@@ -6,8 +6,9 @@
 every asset that is made no more.
 
 `fail("POST /video/v1/live-streams", "429")` lets the next request that fits the pattern fail, one for each kind: 429,
-500, lost; and after-500, after-lost: the request was carried out, and then its answer fails. `webhooks`: what becomes
-of events, by their order (send, lose, twice, keep); what is kept is sent by `release`, the last one first."""
+500, lost, garbage, empty; after-500, after-lost and so on: the request was carried out, and then its answer fails.
+`webhooks`: what becomes of events, by their order (send, lose, twice, keep); what is kept is sent by `release`, the
+last one first."""
 
 from __future__ import annotations
 
@@ -97,6 +98,8 @@ class MuxSimulator(Simulator):
             kind = kind.removeprefix("after-")
         if kind == "lost":
             raise ConnectionLost
+        if kind in ("garbage", "empty"):
+            return Response(200, b"<html>maintenance</html>" if kind == "garbage" else {})
         return _error(int(kind), "rate_limited" if kind == "429" else "internal", "Try again later.")
 
     def _fault(self, called: str) -> str | None:

@@ -42,7 +42,8 @@ CHUNK_BYTES = 256 * 1024
 PAGE, PAGES_MAX = 100, 50
 # Claims of a playback token: a video (also its MP4), a still, a storyboard.
 VIDEO, THUMBNAIL, STORYBOARD = "v", "t", "s"
-PLAYBACK_LIFETIME = timedelta(minutes=5)
+# A player that plays longer than its token begins anew, which viewers see.
+PLAYBACK_LIFETIME = timedelta(hours=1)
 # A token for the download of a recording.
 FILE_LIFETIME = timedelta(minutes=30)
 UPLOAD_LIFETIME = timedelta(hours=1)
