@@ -16,7 +16,7 @@ from playwright.sync_api import Browser
 
 from infra.simulators.site_hosts.host import HostSimulator
 from tests.local.client import AccountClient, run_concurrently
-from tests.local.conftest import SITE_HOSTS, Stack
+from tests.local.conftest import Stack
 from tests.local.example_site import (
     PAGES,
     WRITTEN_BY_MODEL,
@@ -47,7 +47,7 @@ class Deployed(NamedTuple):
 @pytest.fixture(scope="module")
 def deployed_site(stack: Stack) -> Deployed:
     person = AccountClient(stack.base_url)
-    for kind in SITE_HOSTS:
+    for kind in filter(None, TARGETS.values()):
         connect(person, kind, stack.site_hosts[kind].api_key)
     site = create_site(person, SLUG)
     pages = pages_of(person, site)
