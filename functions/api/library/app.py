@@ -101,8 +101,9 @@ def change_asset(request: Request[ChangeAssetRequest]) -> Response:
 def get_lineage(request: Request[Empty]) -> Response:
     """Get what an asset was made of, by whom and for how many credits, and list what was made from it, newest first."""
     workspace_id, asset_id = request.caller.workspace_id, request.path_id("asset_id", "ast")
-    deps = {"assets": library.assets(), "urls": asset_urls, "facts": library.step_facts()}
-    return Response(read_lineage(workspace_id, asset_id, request.query, request.now, **deps))
+    query, now, facts = request.query, request.now, library.step_facts()
+    lineage = read_lineage(workspace_id, asset_id, query, now, assets=library.assets(), urls=asset_urls, facts=facts)
+    return Response(lineage)
 
 
 @api.route("DELETE", "/api/assets/<asset_id>", permission="assets.manage", statuses=(204,), errors=(404,))
