@@ -22,7 +22,7 @@ ADMIN_PAGES: Mapping[str, str] = {
 }
 # The pages of an article, in the editorial workspace.
 EDITORIAL_PAGES: Mapping[str, str] = {
-    "article": "/articles/en/{slug}",
+    "article": "/articles/{locale}/{slug}",
     "article_preview": "/articles/preview/{preview}",
     "editorial_article": "/editorial/{article}",
     "editorial_versions": "/editorial/{article}/versions?version=2",

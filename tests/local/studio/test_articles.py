@@ -117,6 +117,6 @@ def test_pages_of_articles_are_as_all_others(page: Page, editor: AccountClient) 
     assert editor.http.put(f"/api/articles/{article}", json=changed).status_code == 200
     assert editor.http.post(f"/api/articles/{article}/publish", json={"version": 1}).status_code == 200
     preview = editor.http.post(f"/api/articles/{article}/preview", json={}).json()["data"]["token"]
-    ids = {"article": article, "slug": fields["slug"], "preview": quote(preview)}
+    ids = {"article": article, "locale": "en", "slug": fields["slug"], "preview": quote(preview)}
     for name, path in {"articles": "/articles", "editorial": "/editorial", **EDITORIAL_PAGES}.items():
         check_page(page, f"{name}_full", path.format(**ids))

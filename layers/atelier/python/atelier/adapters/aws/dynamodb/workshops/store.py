@@ -311,13 +311,13 @@ class DynamoWorkshops:
     def show_work(self, workshop: Workshop, user_id: str, listing_id: str, most: int, now: datetime) -> None:
         shown = ShownWorksItem.listing_ids
         has_room = shown.does_not_exist() | shown.contains(listing_id) | (size("listing_ids") < most)
-        actions = [shown.add({listing_id}), ShownWorksItem.updated_at.set(rfc3339(now))]
+        actions: list[Action] = [shown.add({listing_id}), ShownWorksItem.updated_at.set(rfc3339(now))]
         if not conditional(lambda: _shown(workshop, user_id).update(actions, condition=has_room)):
             raise Conflict(f"A person shows at most {most} works with a workshop.", limit=most)
 
     def take_off_work(self, workshop: Workshop, user_id: str, listing_id: str, now: datetime) -> None:
         shown = ShownWorksItem.listing_ids
-        actions = [shown.delete({listing_id}), ShownWorksItem.updated_at.set(rfc3339(now))]
+        actions: list[Action] = [shown.delete({listing_id}), ShownWorksItem.updated_at.set(rfc3339(now))]
         conditional(lambda: _shown(workshop, user_id).update(actions, condition=shown.contains(listing_id)))
 
     def shown_works(self, workshop: Workshop, after_user: str | None, limit: int) -> Sequence[ShownWorks]:
