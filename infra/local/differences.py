@@ -176,6 +176,12 @@ DIFFERENCES = (
         "infra/local/translate.py widens just these actions; template.yaml names the state machine.",
     ),
     Difference(
+        "express_executions_are_standard_ones",
+        "An Express execution can be started twice under a name, has no history, and ends after five minutes.",
+        "It is a Standard one: its name is taken, it can be described, and nothing ends it.",
+        "Nothing relies on either: a visit may be repeated, and its task has a time-out below the five minutes.",
+    ),
+    Difference(
         "executions_do_not_survive_a_restart",
         "Executions go on whatever happens.",
         "What was running is FAILED after a restart, and its name can never be used again.",

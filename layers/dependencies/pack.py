@@ -29,15 +29,15 @@ PLATFORMS = [f"manylinux_2_{minor}_aarch64" for minor in range(34, 16, -1)] + ["
 SERVICES = frozenset(
     {
         *("apigatewaymanagementapi", "cloudformation", "cloudwatch", "dynamodb", "dynamodbstreams", "events"),
-        *("kms", "lambda", "s3"),
+        *("kms", "lambda", "logs", "s3"),
         *("scheduler", "secretsmanager", "service-quotas", "sesv2", "sqs", "stepfunctions", "sts"),
     }
 )
 # The same, by the name that their host begins with: the index of endpoints.json.
 ENDPOINTS = frozenset(
     {
-        *("cloudformation", "dynamodb", "email", "events", "execute-api", "kms", "lambda", "monitoring", "s3"),
-        *("scheduler", "secretsmanager", "servicequotas", "sqs", "states", "streams.dynamodb", "sts"),
+        *("cloudformation", "dynamodb", "email", "events", "execute-api", "kms", "lambda", "logs", "monitoring"),
+        *("s3", "scheduler", "secretsmanager", "servicequotas", "sqs", "states", "streams.dynamodb", "sts"),
     }
 )
 # Layers of functions that do not take the runtime layer, and that layer itself.

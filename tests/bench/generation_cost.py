@@ -2,7 +2,7 @@
 count of it in analytics.
 
 A meter between the functions and the embedded AWS counts their calls. Lambda's requests and times come from its own
-reports in the log, transitions from the execution's history, and prices from a dated file. Cold starts and what happens
+reports in the log, states and time from the execution, and prices from a dated file. Cold starts and what happens
 once an hour (reading secrets and keys) are not counted: they are spread over too many generations to matter. The
 embedded model's time is not counted either, because it paints inside the function; it is in the log too, and is printed
 separately.
@@ -16,6 +16,7 @@ either.
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections import Counter
@@ -45,6 +46,8 @@ CLIENT_POLLS = 2
 QUIET_SECONDS = 1.0
 SETTLED_SECONDS_MAX = 20
 GENERATION_SECONDS_MAX = 60
+EXPRESS_GIGABYTES = 64 / 1024
+"""An Express execution is billed in steps of 64 MB; its input and its state take a few KB."""
 LOG_EVENT_OVERHEAD_BYTES = 26
 ACCESS_LOG_BYTES = 300
 
@@ -56,7 +59,8 @@ REPORT = re.compile(r"REPORT RequestId: \S+\tDuration: \S+ ms\tBilled Duration: 
 @dataclass(frozen=True, slots=True)
 class Bill:
     """What one image used. `tables`: request units by table, from the submission to the last event about it.
-    `quantities`: amounts by the names of the price file, including a client's polls."""
+    `transitions`: of its Express execution, which is billed by its time instead. `quantities`: amounts by the names of
+    the price file, including a client's polls."""
 
     tables: dict[str, Units]
     transitions: int
@@ -158,10 +162,11 @@ def measure_bill(stack: BenchStack, meter: Meter, token: str) -> Bill:
             quantities["s3_put" if operation in ("PUT", "POST") else "s3_get"] += count
     quantities["dynamodb_write_unit"] = meter.dynamodb.total.write
     quantities["dynamodb_read_unit"] = meter.dynamodb.total.read
-    quantities["state_transition"] = count_transitions(stack, execution)
+    quantities["express_request"] = 1
+    quantities["express_gigabyte_second"] = express_seconds(stack, execution) * EXPRESS_GIGABYTES  # pyright: ignore
     quantities["http_api_request"] = 1 + CLIENT_POLLS
     quantities["log_byte"] += quantities["http_api_request"] * ACCESS_LOG_BYTES
-    return Bill(tables, quantities["state_transition"], quantities)
+    return Bill(tables, count_transitions(stack, execution), quantities)
 
 
 def measure_batch(stack: BenchStack, meter: Meter, number: int) -> Bill:
@@ -221,7 +226,7 @@ def submit_image(stack: BenchStack, token: str, side: int = 1024) -> str:
 def wait_for_execution(stack: BenchStack, generation: str) -> str:
     """Wait for the generation's execution without passing the meter; returns its ARN."""
     states = stack.aws.client("stepfunctions")
-    execution = f"{stack.child.resource('GenerateMedia').replace(':stateMachine:', ':execution:')}:{generation}"
+    execution = f"{stack.child.resource('GenerateMediaExpress').replace(':stateMachine:', ':execution:')}:{generation}"
     deadline = time.monotonic() + GENERATION_SECONDS_MAX
     while time.monotonic() < deadline:
         try:
@@ -269,8 +274,14 @@ def lambda_usage(stack: BenchStack, since_milliseconds: int) -> Counter[str]:
     return found
 
 
+def express_seconds(stack: BenchStack, execution: str) -> float:
+    """The billed time of an Express execution, with the model's: in steps of 100 ms."""
+    found = stack.aws.client("stepfunctions").describe_execution(executionArn=execution)
+    return math.ceil((found["stopDate"] - found["startDate"]).total_seconds() * 10) / 10
+
+
 def count_transitions(stack: BenchStack, execution: str) -> int:
-    """The billed transitions of an execution: each entered state, each retry, and the end."""
+    """The transitions of an execution: each entered state, each retry, and the end."""
     pages = stack.aws.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=execution)
     kinds = Counter(str(event["type"]) for page in pages for event in page["events"])
     entered = sum(count for kind, count in kinds.items() if kind.endswith("StateEntered"))

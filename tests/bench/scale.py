@@ -102,8 +102,7 @@ def loads(rate: float, busiest: int, known: Mapping[str, Any]) -> list[Load]:
     return [
         load("http_api", rate * used["http_api_request"]),
         load("lambda_concurrency", rate * used["lambda_second"]),
-        load("executions", rate * used["executions"]),
-        load("state_transitions", rate * used["state_transition"]),
+        load("executions", rate * used["express_request"]),
         load("events", rate * used["event"]),
         load("s3_put", busiest * used["s3_put"], " of the busiest workspace"),
         load("partition_writes", busiest * used["wallet_item_write"], " of the busiest wallet"),

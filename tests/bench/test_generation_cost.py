@@ -14,7 +14,7 @@ from tests.bench.stack import running_stack
 # 15 for the generation, its credits and its asset; 1 for what is done in batches: its share of a seal and of analytics.
 WRITE_UNITS_MAX = 16
 READ_UNITS_MAX = 8
-TRANSITIONS = 3
+TRANSITIONS = 2
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_the_simulation_of_scale_computes_with_what_is_metered(measured: list[Bi
     for table, counts in known["tables"].items():
         [units] = [found for name, found in bill.tables.items() if f"Data{table.title()}Table" in name]
         assert (units.write, units.read) == pytest.approx((counts["write"], counts["read"]), abs=0.5), table
-    for name in ("http_api_request", "state_transition", "s3_put", "s3_get", "event"):
+    for name in ("http_api_request", "express_request", "s3_put", "event"):
         assert bill.quantities[name] == known[name], name
     assert bill.quantities["lambda_request"] == pytest.approx(known["lambda_request"], abs=1)
 
@@ -59,8 +59,11 @@ def test_sealing_takes_at_most_half_a_write_unit_of_a_generation(measured: list[
     assert 8 < ledger <= 8.5
 
 
-def test_a_generation_with_one_provider_takes_two_states(measured: list[Bill]) -> None:
+def test_a_generation_answered_at_once_is_one_state_of_an_express_execution(measured: list[Bill]) -> None:
     assert {bill.transitions for bill in measured} == {TRANSITIONS}
+    assert {bill.quantities["state_transition"] for bill in measured} == {0}
+    assert {bill.quantities["express_request"] for bill in measured} == {1}
+    assert all(bill.quantities["express_gigabyte_second"] > 0 for bill in measured)
 
 
 def test_the_local_models_run_time_is_counted_apart_from_the_lambdas(measured: list[Bill]) -> None:
@@ -69,5 +72,6 @@ def test_the_local_models_run_time_is_counted_apart_from_the_lambdas(measured: l
         assert bill.quantities["lambda_gigabyte_second"] > 0
 
 
-def test_a_generation_stores_three_objects_staged_result_image_and_thumbnail(measured: list[Bill]) -> None:
-    assert {bill.quantities["s3_put"] for bill in measured} == {3}
+def test_a_generation_stores_two_objects_the_image_and_its_thumbnail(measured: list[Bill]) -> None:
+    assert {bill.quantities["s3_put"] for bill in measured} == {2}
+    assert {bill.quantities["s3_get"] for bill in measured} == {0}

@@ -29,6 +29,7 @@ from atelier.identity.opening import Opening
 from atelier.telemetry import logger
 from atelier.wiring import identity, ledger
 from infra.simulators.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateSimulator
+from infra.simulators.stability import StabilitySimulator
 from tests.crashes.interceptor import CallInterceptor
 from tests.crashes.simulated_aws import stream_mappings
 from tests.embedded_aws import Tables, clear_wiring_caches, create_tables
@@ -38,9 +39,10 @@ from tests.table_streams import TableStream
 
 PUBLIC_URL = "https://media.example.com"
 MEDIA_MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:generate-media"
+EXPRESS_MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:generate-media-express"
 RUN_MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:run-pipeline"
 QUEUE = "https://sqs.us-east-1.amazonaws.com/000000000000/attempts"
-PROVIDERS = frozenset({"local", "replicate"})
+PROVIDERS = frozenset({"local", "replicate", "stability"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,16 @@ class Client:
 class ProductDeployment:
     """A deployment on the emulator: tables, bucket, provider, and the functions' modules."""
 
-    def __init__(self, tables: Tables, wire: CallInterceptor, replicate: ReplicateSimulator, bucket: str) -> None:
-        self.tables, self.wire, self.replicate, self.bucket = tables, wire, replicate, bucket
+    def __init__(
+        self,
+        tables: Tables,
+        wire: CallInterceptor,
+        replicate: ReplicateSimulator,
+        stability: StabilitySimulator,
+        bucket: str,
+    ) -> None:
+        self.tables, self.wire, self.bucket = tables, wire, bucket
+        self.replicate, self.stability = replicate, stability
         self.world = World(tables, providers=PROVIDERS)
         # These are not the product's clients, so that the tests' own calls are neither counted nor made to fail.
         session = botocore.session.Session()
@@ -82,6 +92,7 @@ class ProductDeployment:
     def clear_shared_state(self) -> None:
         """Clear the state that all workspaces share, so that no run depends on an earlier one."""
         self.replicate.reset()
+        self.stability.reset()
         for item in self.dynamodb.scan(TableName=self.tables.providers)["Items"]:
             self.dynamodb.delete_item(TableName=self.tables.providers, Key={"pk": item["pk"], "sk": item["sk"]})
         for table in self._streams:
@@ -120,6 +131,7 @@ def deployed_product(endpoint_url: str) -> Iterator[ProductDeployment]:
         TemporaryDirectory() as directory,
         pytest.MonkeyPatch.context() as environment,
         ReplicateSimulator(run_seconds=0) as replicate,
+        StabilitySimulator() as stability,
     ):
         first, end, _ = Path(certifi.where()).read_text().partition("-----END CERTIFICATE-----")
         certificate = Path(directory, "one.pem")
@@ -138,7 +150,10 @@ def deployed_product(endpoint_url: str) -> Iterator[ProductDeployment]:
         contents = {
             "MEDIA": _example_url_keys(),
             "ATTEMPTS": new_hmac_key(),
-            "PROVIDERS": {"replicate": {"api_token": API_TOKEN, "webhook_secret": WEBHOOK_SECRET}},
+            "PROVIDERS": {
+                "replicate": {"api_token": API_TOKEN, "webhook_secret": WEBHOOK_SECRET},
+                "stability": stability.access,
+            },
         }
         for secret, value in contents.items():
             client("secretsmanager").create_secret(Name=f"{secret}-{name}", SecretString=json.dumps(value))
@@ -149,10 +164,11 @@ def deployed_product(endpoint_url: str) -> Iterator[ProductDeployment]:
             # Results may come from loopback here.
             "STAGE": "local",
             "PROVIDERS": ",".join(sorted(PROVIDERS)),
-            "PROVIDER_URLS": f"replicate={replicate.url}",
+            "PROVIDER_URLS": f"replicate={replicate.url},stability={stability.base_url}",
             "MEDIA_KEY_PAIR_ID": "K2EXAMPLE",
             "MEDIA_BUCKET": f"media-{name}",
             "GENERATE_MEDIA_ARN": MEDIA_MACHINE,
+            "GENERATE_MEDIA_EXPRESS_ARN": EXPRESS_MACHINE,
             "RUN_PIPELINE_ARN": RUN_MACHINE,
             "ATTEMPTS_QUEUE_URL": QUEUE,
             "ATTEMPT_POLL_SECONDS": "5",
@@ -170,7 +186,7 @@ def deployed_product(endpoint_url: str) -> Iterator[ProductDeployment]:
         logger.setLevel(logging.CRITICAL)
         try:
             with wire.attached():
-                yield ProductDeployment(tables, wire, replicate, f"media-{name}")
+                yield ProductDeployment(tables, wire, replicate, stability, f"media-{name}")
         finally:
             logger.setLevel(level)
             clear_wiring_caches(clients=False)

@@ -54,9 +54,12 @@ def check_invariants(run: ScenarioRun) -> Outcome:
     assert generation.credits_charged == 0 or generation.pipeline or paid
 
     # Each attempt's job was submitted to the provider at most once.
-    attempts = {attempt.id for part in parts for attempt in part.attempts if attempt.provider != "local"}
+    attempts = {attempt.id for part in parts for attempt in part.attempts if attempt.provider == "replicate"}
     jobs = [attempt for attempt in attempts for job in run.submissions if f".{attempt}." in str(job.webhook)]
     assert len(jobs) == len(run.submissions) == len(set(jobs)), f"{len(run.submissions)} jobs for {attempts}"
+
+    answered = [attempt for part in parts for attempt in part.attempts if attempt.provider == "stability"]
+    assert run.paid_requests <= len(answered), f"{run.paid_requests} requests for {answered}"
 
     # The library contains exactly the delivered assets, and the bucket has their files.
     assets = run.asset_ids()
@@ -73,7 +76,8 @@ def check_invariants(run: ScenarioRun) -> Outcome:
     late = {f"{part.id}#{Status.EXPIRED.value}" for part in [generation, *parts]} if kinds["late"] else set[str]()
     assert final <= event_ids <= final | late, event_ids
     assert not kinds["late"] or generation.pipeline or event_ids == final | late
-    executions = [*run.machine.executions.values(), *run.runs.executions.values()]
+    machines = (run.machine, run.express, run.runs)
+    executions = [execution for machine in machines for execution in machine.executions.values()]
     assert {execution.status for execution in executions} == {"SUCCEEDED"}
     assert not run.queue.dead_letters
     assert not any(stream.discarded for stream in run.streams)
@@ -88,4 +92,4 @@ def check_invariants(run: ScenarioRun) -> Outcome:
     assert counted_rows(generation.workspace_id) == rows_of_records([generation, *stages], movements)
 
     assert run.sweep_again() == []
-    return Outcome(generation.status, generation.credits_charged, len(run.submissions))
+    return Outcome(generation.status, generation.credits_charged, len(run.submissions) + run.paid_requests)

@@ -11,18 +11,17 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from atelier.adapters.aws.dynamodb.usage import STORAGE, read_usage
-from atelier.clock import system_clock
 from atelier.generations.model import Generation, Status
 from atelier.generations.pipeline_run import read_stages
 from atelier.generations.sweep import sweep
 from atelier.wiring import generations
 from infra.simulators.replicate import TERMINAL, Prediction, signature
-from tests.crashes.deployment import RUN_MACHINE, ProductDeployment
+from tests.crashes.deployment import EXPRESS_MACHINE, RUN_MACHINE, ProductDeployment
 from tests.crashes.interceptor import Call, FaultMode, ProcessDied
 from tests.crashes.simulated_aws import (
     STREAM_SECONDS,
@@ -96,12 +95,12 @@ class ScenarioRun:
         self.time, self.bus = VirtualClock(), EventBus()
         self.queue = Queue("queues/attempts", self.invoke, self.time)
         self.machine = StateMachine("generate_media", self.invoke, self.time)
+        self.express = StateMachine("generate_media_express", self.invoke, self.time, is_express=True)
         self.runs = StateMachine("run_pipeline", self.invoke, self.time)
         self.streams = [Stream(mapping, self.invoke, self.time) for mapping in stream_mappings()]
         self._jobs: dict[str, JobScript] = {}
         self._notified: set[str] = set()
         self._reconciliations = 0
-        self.began_at = system_clock()
         self._read_up_to = 0
         self._unread: set[str] = set()
         wire = self.deployment.wire
@@ -125,7 +124,7 @@ class ScenarioRun:
         return self.deployment.wire.calls
 
     def _machine_of(self, arn: str) -> StateMachine:
-        return self.runs if arn == RUN_MACHINE else self.machine
+        return {RUN_MACHINE: self.runs, EXPRESS_MACHINE: self.express}.get(arn, self.machine)
 
     def _machine_with_token(self, token: str) -> StateMachine:
         return self.runs if self.runs.has_token(token) else self.machine
@@ -228,6 +227,11 @@ class ScenarioRun:
         """The jobs that were submitted to the provider."""
         return list(self.deployment.replicate.predictions.values())
 
+    @property
+    def paid_requests(self) -> int:
+        """How many requests the provider got whose answer is the finished work."""
+        return sum(call["method"] == "POST" for call in self.deployment.stability.calls)
+
     def _observe_provider(self) -> None:
         for prediction in self.submissions:
             if prediction.id not in self._jobs:
@@ -294,7 +298,7 @@ class ScenarioRun:
     @property
     def now(self) -> datetime:
         """The virtual time as a datetime."""
-        return self.began_at + timedelta(seconds=self.time.now)
+        return self.time.wall_time
 
     # ---- what there is -----------------------------------------------------------------------------------------------
 

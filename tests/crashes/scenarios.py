@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from atelier.adapters.aws.dynamodb.generations.items import GenerationItem
 from atelier.generations.model import Status
 from tests.crashes.interceptor import Call
@@ -18,6 +20,7 @@ LOCAL = {
     "parameters": {"width": 64, "height": 64, "seed": 7},
 }
 REMOTE = {"prompt": f"{MARBLE} {QUIET}", "model": "replicate/sdxl", "parameters": SIZE}
+PAID = {"prompt": MARBLE, "model": "stability/core", "parameters": {"seed": 7}}
 # Functions that make the same calls in every scenario with an asynchronous provider; `webhook` explores them all.
 SUBMISSION, FINISH = "api/generations", "tasks/finish_generation"
 SEALING, SWEEP = "streams/ledger", "schedules/reconcile_generations"
@@ -30,19 +33,22 @@ def _cancel_after(seconds: float) -> object:
     return lambda run: run.time.later(seconds, run.cancel)
 
 
-def _add_second_candidate(run: ScenarioRun) -> None:
+def _add_second_candidate(first: str) -> Callable[[ScenarioRun], None]:
     """Adds a second candidate to the stored generation. Today's catalogue never puts the procedural model beside
     another candidate, so the test writes it."""
 
-    def add() -> None:
-        for made in run.generations():
-            if len(made.candidates) == 1:
-                item = GenerationItem(made.workspace_id, made.id)
-                item.update([GenerationItem.candidates.set(["replicate/sdxl", "local/canvas"])])
-                return
+    def begin(run: ScenarioRun) -> None:
+        def add() -> None:
+            for made in run.generations():
+                if len(made.candidates) == 1:
+                    item = GenerationItem(made.workspace_id, made.id)
+                    item.update([GenerationItem.candidates.set([first, "local/canvas"])])
+                    return
+            run.time.later(0.1, add)
+
         run.time.later(0.1, add)
 
-    run.time.later(0.1, add)
+    return begin
 
 
 def _send_webhook_before_callback(run: ScenarioRun, call: Call) -> None:
@@ -59,6 +65,21 @@ def _send_webhook_before_callback(run: ScenarioRun, call: Call) -> None:
 
 
 SYNCHRONOUS = Scenario("local", "A provider that answers at once.", LOCAL, Status.SUCCEEDED)
+PAID_AT_ONCE = Scenario(
+    "paid at once",
+    "A provider that answers at once, and is paid for each request: it is never asked again.",
+    PAID,
+    Status.SUCCEEDED,
+    explored_elsewhere=frozenset({SUBMISSION, SEALING, SWEEP, OUTBOX}),
+)
+FALLBACK_AT_ONCE = Scenario(
+    "fallback at once",
+    "The first candidate refuses at once, the second one delivers within the same visit.",
+    {**PAID, "prompt": f"{MARBLE} [[create:503]]"},
+    Status.SUCCEEDED,
+    meanwhile=_add_second_candidate("stability/core"),
+    explored_elsewhere=frozenset({SUBMISSION, SEALING, SWEEP, OUTBOX}),
+)
 ASYNCHRONOUS = Scenario(
     "webhook",
     "A provider that tells by webhook, twice, how its job ended.",
@@ -88,7 +109,7 @@ FALLBACK = Scenario(
     REMOTE,
     Status.SUCCEEDED,
     jobs=(JobScript(ends_as="failed"),),
-    meanwhile=_add_second_candidate,
+    meanwhile=_add_second_candidate("replicate/sdxl"),
     explored_elsewhere=frozenset({SEALING, SWEEP}),
     is_new_from=lambda call: call.operation == "SendTaskFailure",
 )
@@ -157,4 +178,16 @@ RUN_EXPIRED = Scenario(
     writes_only=True,
 )
 RUNS = (RUN, RUN_CANCELLED, RUN_EXPIRED)
-GENERATION = (SYNCHRONOUS, ASYNCHRONOUS, POLLED, OVERTAKEN, FALLBACK, CANCELLED, WITHDRAWN, LATE, EXPIRED)
+GENERATION = (
+    SYNCHRONOUS,
+    PAID_AT_ONCE,
+    FALLBACK_AT_ONCE,
+    ASYNCHRONOUS,
+    POLLED,
+    OVERTAKEN,
+    FALLBACK,
+    CANCELLED,
+    WITHDRAWN,
+    LATE,
+    EXPIRED,
+)

@@ -15,12 +15,14 @@ import re
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from atelier.clock import rfc3339, system_clock
 from infra.local.templates import read_template
 from tests.crashes.interceptor import AwsError
 
@@ -42,10 +44,16 @@ class VirtualClock:
     """A virtual clock, in seconds since the run began, and the actions scheduled on it."""
 
     now: float = 0
+    began_at: datetime = field(default_factory=system_clock)
     _scheduled: list[tuple[float, int, Callable[[], None]]] = field(
         default_factory=list[tuple[float, int, Callable[[], None]]]
     )
     _order: itertools.count[int] = field(default_factory=itertools.count)
+
+    @property
+    def wall_time(self) -> datetime:
+        """The virtual time as a datetime."""
+        return self.began_at + timedelta(seconds=self.now)
 
     def later(self, seconds: float, action: Callable[[], None]) -> None:
         """Schedule an action; actions due at the same time run in the order in which they were scheduled."""
@@ -192,6 +200,7 @@ class EventBus:
 class _Execution:
     name: str
     input: str
+    began_at: str
     status: str = "RUNNING"
 
 
@@ -212,11 +221,12 @@ class _Task:
 class StateMachine:
     """Step Functions with one definition of `statemachines/`, and the parts of Amazon States Language that it uses. The
     placeholder for a function's ARN names the function: `${AttemptGenerationFunctionArn}` is
-    `tasks/attempt_generation`."""
+    `tasks/attempt_generation`. `is_express`: a name may be started again, and each start is an execution."""
 
     definition: str
     invoke: Invoke
     time: VirtualClock
+    is_express: bool = False
     executions: dict[str, _Execution] = field(default_factory=dict[str, _Execution])
     _tokens: dict[str, _Task] = field(default_factory=dict[str, _Task])
 
@@ -231,9 +241,11 @@ class StateMachine:
         """StartExecution. A name that is known already is refused, except while the execution with this name and input
         is running; then it is the same execution."""
         name, data = request["name"], request["input"]
+        if self.is_express and name in self.executions:
+            name = f"{name} {len(self.executions)}"
         known = self.executions.get(name)
         if known is None:
-            known = self.executions[name] = _Execution(name, data)
+            known = self.executions[name] = _Execution(name, data, rfc3339(self.time.wall_time))
             self._schedule_state(known, self._first, json.loads(data))
         elif known.status != "RUNNING" or known.input != data:
             raise AwsError("ExecutionAlreadyExists")
@@ -291,7 +303,8 @@ class StateMachine:
     def _call(self, task: _Task) -> None:
         token = f"token {len(self._tokens)} of {task.execution.name}"
         self._tokens[token] = task
-        parameters = _fill_parameters(task.state["Parameters"], task.data, {"Task": {"Token": token}})
+        context = {"Task": {"Token": token}, "Execution": {"StartTime": task.execution.began_at}}
+        parameters = _fill_parameters(task.state["Parameters"], task.data, context)
         words = re.findall("[A-Z][a-z]+", parameters["FunctionName"].removesuffix("FunctionArn}"))
         if "TimeoutSeconds" in task.state:
             self.time.later(task.state["TimeoutSeconds"], lambda: self._fail(task, "States.Timeout", ""))

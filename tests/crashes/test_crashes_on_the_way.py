@@ -17,7 +17,14 @@ PAIRS = 8
 
 @pytest.mark.parametrize(
     "scenario",
-    [scenarios.SYNCHRONOUS, scenarios.ASYNCHRONOUS, scenarios.POLLED, scenarios.OVERTAKEN],
+    [
+        scenarios.SYNCHRONOUS,
+        scenarios.PAID_AT_ONCE,
+        scenarios.FALLBACK_AT_ONCE,
+        scenarios.ASYNCHRONOUS,
+        scenarios.POLLED,
+        scenarios.OVERTAKEN,
+    ],
     ids=lambda scenario: scenario.name,
 )
 def test_a_crash_at_any_call_loses_no_credit_and_buys_no_job_twice(

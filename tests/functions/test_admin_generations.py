@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+from atelier.adapters.aws.clients import client
 from atelier.audit_log.model import PLATFORM_LOG
 from atelier.audit_log.ports import EventFilter
 from atelier.clock import system_clock
-from atelier.ids import new_id
+from atelier.ids import created_at, new_id
 from atelier.wiring import audit_log, ledger, workflow
+from tests.embedded_aws import clear_wiring_caches
 from tests.functions.conftest import AwsResources
 from tests.functions.example_data import (
     ATTEMPT,
@@ -63,6 +66,37 @@ def test_a_generation_is_found_by_its_execution_or_by_its_workspace(app: ModuleT
         assert error_of(call(app, ada, f"GET {PATH}?workspace_id={wrong}")) == (404, "NOT_FOUND")
     missing = new_id("gen", system_clock())
     assert error_of(call(app, ada, f"GET /api/admin/generations/{missing}")) == (404, "NOT_FOUND")
+
+
+def test_a_generation_of_an_express_execution_is_found_in_the_log(
+    cloud: AwsResources, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit_example()
+    group, logs = f"log-{cloud.bucket}", client("logs")
+    monkeypatch.setenv("ATELIER_LOG_GROUP", group)
+    clear_wiring_caches(clients=False)
+    app = load_function("api/admin_generations")
+    logs.create_log_group(logGroupName=group)
+    logs.create_log_stream(logGroupName=group, logStreamName="one")
+    other = new_id("gen", system_clock())
+    lines = (
+        f"no JSON {GENERATION}",
+        json.dumps([1, GENERATION]),
+        json.dumps({"message": "attempt ended", "generation_id": GENERATION}),
+        json.dumps({"workspace_id": "wsp_other", "generation_id": other, "about": GENERATION}),
+    )
+
+    def log(*messages: str) -> None:
+        at = int(created_at(GENERATION).timestamp() * 1000) + 400
+        events = [{"timestamp": at, "message": message} for message in messages]
+        logs.put_log_events(logGroupName=group, logStreamName="one", logEvents=events)
+
+    log(*lines)
+    assert error_of(call(app, ada, f"GET {PATH}")) == (404, "NOT_FOUND")
+    log(json.dumps({"message": "relayed", "workspace_id": WORKSPACE, "generation_id": GENERATION}))
+    assert shown(call(app, ada, f"GET {PATH}"))["workspace_id"] == WORKSPACE
+    for missing in (other, "gen_nonsense", 'gen_" "'):
+        assert error_of(call(app, ada, f"GET /api/admin/generations/{missing}"))[0] == 404
 
 
 def test_its_way_has_attempts_webhooks_and_credits_and_not_the_prompt(app: ModuleType, ada: Person) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from atelier.adapters.aws.clients import client
 from atelier.adapters.aws.dynamodb.generations.items import GenerationItem
+from atelier.clock import rfc3339, system_clock
 from atelier.generations.cancel import cancel
 from atelier.generations.model import AttemptStatus, Status
 from atelier.generations.webhook_token import verify
@@ -49,6 +50,12 @@ def visit(name: str, task: WaitingExecution) -> dict[str, Any]:
     return example_event(f"tasks/attempt_generation/{name}") | {"task_token": task.token}
 
 
+def express(attempt: ModuleType) -> None:
+    """One visit of an Express execution that began just now."""
+    event = example_event("tasks/attempt_generation/express")
+    attempt.handler(event | {"started_at": rfc3339(system_clock())}, None)
+
+
 def candidates(*models: str) -> None:
     """Give the generation several candidates, as a later catalogue would: today's has one offer for each model."""
     GenerationItem(WORKSPACE, GENERATION).update([GenerationItem.candidates.set(list(models))])
@@ -77,6 +84,37 @@ def test_a_synchronous_attempt_completes_its_task_token(attempt: ModuleType, clo
         Status.RUNNING,
     )
     assert movement_kinds() == ["hold", "grant"]
+
+
+def test_a_visit_of_an_express_execution_finishes_what_is_answered_at_once(
+    attempt: ModuleType, cloud: AwsResources
+) -> None:
+    submit_example()
+    for _ in range(2):
+        express(attempt)
+    ended = stored_generation()
+    assert (ended.status, ended.credits_charged, len(ended.attempts)) == (Status.SUCCEEDED, 1, 1)
+    assert [asset.id for asset in ended.assets] == [ASSET]
+    assert cloud.bucket_keys("staging/") == []
+    assert len(cloud.bucket_keys("media/")) == 2
+    assert movement_kinds() == ["settled", "hold", "grant"]
+
+
+def test_a_visit_of_an_express_execution_gives_what_takes_longer_to_a_standard_one(
+    attempt: ModuleType, cloud: AwsResources, replicate: ReplicateSimulator
+) -> None:
+    submit_example(model=REMOTE)
+    for _ in range(2):
+        express(attempt)
+    assert (stored_generation().attempts, list(replicate.predictions)) == ((), [])
+    standard = cloud.last_waiting_execution()
+    assert standard.input["lost"]["Error"] == "NextCandidate"
+    # Its first visit takes the place in the provider's limit that the Express one had taken.
+    attempt.handler(standard.input | {"task_token": standard.token}, None)
+    (begun,) = stored_generation().attempts
+    callback = generations.store().callback(WORKSPACE, GENERATION, begun.id)
+    assert callback is not None
+    assert (callback.task_token, [callback.reference]) == (standard.token, list(replicate.predictions))
 
 
 def test_an_asynchronous_attempt_stores_its_callback_and_enqueues_a_poll(

@@ -443,6 +443,19 @@ def test_an_import_needs_permission_on_every_resource(aws: Aws) -> None:
     assert describe_as("imports-by-all", "*") == "ImportNotFoundException"
 
 
+def test_express_executions_are_standard_ones(aws: Aws) -> None:
+    states = aws.client("stepfunctions")
+    definition = json.dumps({"StartAt": "Only", "States": {"Only": {"Type": "Pass", "End": True}}})
+    role = a_role(aws, "express")
+    machine = states.create_state_machine(name="express", definition=definition, roleArn=role, type="EXPRESS")
+    arn = machine["stateMachineArn"]
+    assert states.describe_state_machine(stateMachineArn=arn)["type"] == "EXPRESS"
+    execution = states.start_execution(stateMachineArn=arn, name="one")["executionArn"]
+    until(lambda: states.describe_execution(executionArn=execution)["status"] == "SUCCEEDED")
+    with pytest.raises(states.exceptions.ExecutionAlreadyExists):
+        states.start_execution(stateMachineArn=arn, name="one")
+
+
 def test_executions_do_not_survive_a_restart(tmp_path: Path) -> None:
     emulator = Emulator(tmp_path)
     emulator.start()

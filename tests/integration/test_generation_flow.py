@@ -11,7 +11,7 @@ import pytest
 from atelier.adapters.aws.dynamodb.generations.items import GenerationItem
 from atelier.adapters.aws.dynamodb.generations.store import DynamoGenerations
 from atelier.errors import Conflict, IdempotencyMismatch, InsufficientCredits, NotFound, Unavailable
-from atelier.generations.attempt import attempt
+from atelier.generations.attempt import TokenReply, attempt
 from atelier.generations.cancel import cancel
 from atelier.generations.model import Generation, InputAsset, Kind, Recipe, Status
 from atelier.generations.outcome import Outcome
@@ -540,7 +540,7 @@ def test_small_progress_steps_are_not_written(remote: World) -> None:
 def test_a_missing_provider_secret_fails_the_generation_and_returns_the_credits(remote: World) -> None:
     generation = remote.submit().generation
     attempting = replace(remote.attempt_deps, providers={})
-    attempt(remote.workspace_id, generation.id, "token", deps=attempting)
+    attempt(remote.workspace_id, generation.id, TokenReply("token", attempting), deps=attempting)
     assert remote.finish(generation).status is Status.FAILED
     assert remote.wallets.wallet(remote.workspace_id).available == 50
 
@@ -617,7 +617,7 @@ def test_a_running_attempt_survives_a_missing_provider_secret(remote: World) -> 
     without = replace(remote.attempt_deps, providers={})
     poll(*remote.execution.polls[0], deps=without)
     cancel_at_provider(remote.workspace_id, generation.id, deps=without)
-    attempt(remote.workspace_id, generation.id, "another token", deps=without)
+    attempt(remote.workspace_id, generation.id, TokenReply("another token", without), deps=without)
     assert remote.execution.results == []
     remote.replicate.progress = DONE
     poll(*remote.execution.polls[1], deps=remote.attempt_deps)

@@ -11,7 +11,7 @@ import pytest
 
 from atelier.adapters.aws.dynamodb.generations.store import DynamoGenerations
 from atelier.errors import Conflict, Unavailable
-from atelier.generations.attempt import LATE_POLLING_SECONDS_MAX, attempt
+from atelier.generations.attempt import LATE_POLLING_SECONDS_MAX, TokenReply, attempt
 from atelier.generations.attempt_messages import Poll
 from atelier.generations.cancel import cancel
 from atelier.generations.finish import finish
@@ -233,7 +233,7 @@ def test_an_attempt_long_after_expiry_ends_its_execution_as_unknown(world: World
     world.now += timedelta(seconds=LATE_POLLING_SECONDS_MAX)
     to = world.attempt_deps if provider_is_back else replace(world.attempt_deps, providers={})
     world.replicate.progress = Pending(50) if provider_is_back else DONE
-    attempt(world.workspace_id, generation.id, "left over", deps=to)
+    attempt(world.workspace_id, generation.id, TokenReply("left over", to), deps=to)
     poll(*world.execution.polls[-1], deps=to)
     assert [result["status"] for result in world.execution.results] == ["unknown"]
     assert world.finish(generation).status is Status.EXPIRED

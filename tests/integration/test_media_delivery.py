@@ -222,6 +222,15 @@ def test_an_output_over_its_kinds_maximum_size_is_undeliverable() -> None:
         delivery.deliver(work, 0, output, ())
 
 
+def test_bytes_in_memory_are_delivered_as_staged_ones_within_the_same_limit() -> None:
+    delivery, picture, work = delivering(Objects()), sample_png(96, 64, 1), generation()
+    staged = delivery.deliver(work, 0, OutputLocation(key=delivery.stage(work.id, "att_1", 0, picture)), ())
+    assert delivery.deliver(work, 0, OutputLocation(data=picture), ()) == staged
+    text = generation(Kind.TEXT)
+    with pytest.raises(UndeliverableMedia, match="too large"):
+        delivery.deliver(text, 0, OutputLocation(data=b"a" * (BYTES_MAX["text"] + 1)), ())
+
+
 def test_a_delivered_image_can_be_read_as_an_input_in_its_workspace_only() -> None:
     objects, work = Objects(), generation()
     delivery = delivering(objects)

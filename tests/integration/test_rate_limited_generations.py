@@ -13,7 +13,7 @@ from atelier.adapters.aws.dynamodb.rate_limits import DynamoRateWindows
 from atelier.catalogue.catalogue import catalogue
 from atelier.clock import rfc3339
 from atelier.errors import Unavailable
-from atelier.generations.attempt import attempt
+from atelier.generations.attempt import TokenReply, attempt
 from atelier.generations.attempt_messages import Slot, SlotDue
 from atelier.generations.cancel import cancel
 from atelier.generations.change import GenerationChange
@@ -320,7 +320,7 @@ def test_an_attempt_without_a_rate_limit_costs_no_further_reads_or_writes(world:
     world.limits.clear()
     generation = submitted(world, "replicate/sdxl")
     with counted("PutItem") as puts, counted("Query") as queries:
-        attempt(world.workspace_id, generation.id, "token", deps=world.attempt_deps)
+        attempt(world.workspace_id, generation.id, TokenReply("token", world.attempt_deps), deps=world.attempt_deps)
     # One query reads the health, one write records the success.
     assert (len(puts), len(queries)) == (1, 1)
 

@@ -9,7 +9,7 @@ import pytest
 
 from atelier.adapters.media.delivery import Delivery
 from atelier.catalogue.catalogue import catalogue
-from atelier.generations.attempt import attempt
+from atelier.generations.attempt import TokenReply, attempt
 from atelier.generations.model import Generation, Kind, Recipe, Status
 from atelier.generations.submit import Submission, submit_generation
 from atelier.generations.sweep import sweep
@@ -38,7 +38,7 @@ def ended(world: World, *ends: SubmitOutcome, kind: Kind = Kind.TEXT) -> Generat
         Submission(world.workspace_id, "usr_A", recipe), deps=world.submit_deps, now=world.now
     ).generation
     to = replace(world.attempt_deps, providers={"openai": ScriptedProvider(list(ends))})
-    attempt(world.workspace_id, begun.id, "token", deps=to)
+    attempt(world.workspace_id, begun.id, TokenReply("token", to), deps=to)
     return world.finish(begun)
 
 
@@ -95,7 +95,8 @@ def test_a_text_that_takes_245_seconds_is_delivered_and_charged(world: World, ma
         assert sweep(world.workspace_id, deps=world.finish_deps, now=world.now) == 0
 
     provider = ScriptedProvider([Done((Output(b"Because."),), USAGE)], before_answer=slowly)
-    attempt(world.workspace_id, begun.id, "token", deps=replace(world.attempt_deps, providers={"openai": provider}))
+    to = replace(world.attempt_deps, providers={"openai": provider})
+    attempt(world.workspace_id, begun.id, TokenReply("token", to), deps=to)
     made = world.finish(begun)
     assert (made.status, made.cost_source) == (Status.SUCCEEDED, "usage")
     assert made.credits_charged > 0

@@ -31,8 +31,11 @@ from atelier.adapters.aws.dynamodb.library import DynamoAssets
 from atelier.adapters.aws.dynamodb.projects import DynamoProjects
 from atelier.adapters.aws.dynamodb.rate_limits import DynamoRateWindows
 from atelier.catalogue.catalogue import catalogue
-from atelier.generations.attempt import AttemptDeps, attempt
+from atelier.clock import rfc3339
+from atelier.generations.attempt import TokenReply, attempt
+from atelier.generations.attempt_deps import AttemptDeps
 from atelier.generations.attempt_messages import AttemptFailed, Poll, Slot, VisitCause
+from atelier.generations.express import Finish, visit_express
 from atelier.generations.finish import FinishDeps, finish
 from atelier.generations.model import Attempt, DeliveredFile, Generation, InputAsset, Kind, Recipe, asset_id
 from atelier.generations.outcome import Outcome
@@ -139,8 +142,15 @@ class FakeWorkflow:
         """The failed attempts after which the next candidate was to be tried."""
         return [cause for cause in self.causes if isinstance(cause, AttemptFailed)]
 
-    def start(self, workspace_id: str, generation_id: str, *, again: str | None = None) -> None:
+    def start(
+        self, workspace_id: str, generation_id: str, *, again: str | None = None, cause: VisitCause | None = None
+    ) -> None:
         self.started.append(f"{generation_id}-{again}" if again else generation_id)
+        if cause is not None:
+            self.causes.append(cause)
+
+    def start_express(self, workspace_id: str, generation_id: str) -> None:
+        self.started.append(f"express {generation_id}")
 
     def start_run(self, workspace_id: str, run_id: str, *, again: str | None = None) -> None:
         self.started.append(f"run {run_id}-{again}" if again else f"run {run_id}")
@@ -171,17 +181,21 @@ class FakeWorkflow:
 @dataclass
 class FakeMedia:
     """A media store that stores nothing. `broken`: every output is undeliverable. `withheld`: the numbers of the
-    outputs that moderation withholds."""
+    outputs that moderation withholds. `staged`, `delivered`: what was asked of it, in order."""
 
     broken: bool = False
     withheld: frozenset[int] = frozenset()
+    staged: list[str] = field(default_factory=list[str])
+    delivered: list[OutputLocation] = field(default_factory=list[OutputLocation])
 
     def stage(self, generation_id: str, attempt_id: str, number: int, data: bytes) -> str:
-        return f"staging/{generation_id}/{attempt_id}/{number}"
+        self.staged.append(f"staging/{generation_id}/{attempt_id}/{number}")
+        return self.staged[-1]
 
     def deliver(
         self, generation: Generation, number: int, output: OutputLocation, hosts: tuple[str, ...]
     ) -> DeliveredFile:
+        self.delivered.append(output)
         if self.broken:
             raise UndeliverableMedia("The provider's result could not be fetched.")
         if number in self.withheld:
@@ -225,8 +239,11 @@ class World:
         self.own: dict[str, ScriptedProvider] = {}
 
         self.execution, self.media = FakeWorkflow(), FakeMedia()
+        # In place of the end within a visit of an Express execution.
+        self.finish_within: Finish | None = None
         self.moderation = PromptCheck(Policy(), DEFAULT_BLOCKLIST)
         self.local, self.replicate = ScriptedProvider(resend_safe=True), ScriptedProvider()
+        self.stability = ScriptedProvider()
         with transaction() as write:
             put_new_wallet(write, new_wallet(self.workspace_id, "free", NOON))
 
@@ -281,7 +298,7 @@ class World:
         return AttemptDeps(
             generations=self.generations,
             catalogue=self.catalogue,
-            providers={"local": self.local, "replicate": self.replicate},
+            providers={"local": self.local, "replicate": self.replicate, "stability": self.stability},
             workflow=self.execution,
             queue=self.execution,
             media=self.media,
@@ -314,7 +331,19 @@ class World:
         return self.post_deps.refreshed_wallet(self.workspace_id, self.now)
 
     def attempt(self, generation: Generation, *, cause: VisitCause | None = None) -> None:
-        attempt(self.workspace_id, generation.id, "token", cause=cause, deps=self.attempt_deps)
+        deps = self.attempt_deps
+        attempt(self.workspace_id, generation.id, TokenReply("token", deps), cause=cause, deps=deps)
+
+    def visit_express(
+        self, generation: Generation, *, started_at: datetime | None = None, deps: AttemptDeps | None = None
+    ) -> None:
+        """One visit of an Express execution, which began at `started_at`; None = now."""
+        ids = {"workspace_id": self.workspace_id, "generation_id": generation.id}
+        task = {**ids, "started_at": rfc3339(started_at or self.now)}
+        visit_express(task, finish=self.finish_within or self.finish_now, deps=deps or self.attempt_deps)
+
+    def finish_now(self, workspace_id: str, generation_id: str, outcome: Outcome) -> Generation:
+        return finish(workspace_id, generation_id, outcome, deps=self.finish_deps, now=self.now)
 
     def finish(self, generation: Generation, outcome: Outcome | None = None) -> Generation:
         result = outcome or Outcome.from_data(self.execution.results[-1])

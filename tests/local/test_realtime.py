@@ -72,8 +72,11 @@ def test_a_client_that_comes_back_gets_what_it_missed_in_order(account: AccountC
 
 
 def test_channels_have_their_own_events_alone(account: AccountClient) -> None:
-    other = generate(account)
-    account.wait_for_end(other)
+    with Socket(account) as socket:
+        socket.subscribe("workspace")
+        other = generate(account)
+        # Its last event, so that none of it comes later.
+        socket.receive_until("credits.spent")
     with Socket(account) as socket:
         socket.subscribe("wallet")
         socket.subscribe(f"generation:{other}")

@@ -26,6 +26,7 @@ from tests.polling import wait_until
 
 MACHINES = Path(__file__).parents[2] / "statemachines"
 ASL, RUNS = MACHINES / "generate_media.asl.yaml", MACHINES / "run_pipeline.asl.yaml"
+EXPRESS = MACHINES / "generate_media_express.asl.yaml"
 # The functions whose ARNs the definitions contain as placeholders, and the names of their scripts here.
 TASKS = {
     "AttemptGeneration": "attempt",
@@ -209,7 +210,7 @@ def deploy(emulator: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[
         )
         arns[name] = created["FunctionArn"]
 
-    def deployed(asl: Path = ASL, **changes: Mapping[str, Any]) -> tuple[str, Path]:
+    def deployed(asl: Path = ASL, type: str = "STANDARD", **changes: Mapping[str, Any]) -> tuple[str, Path]:
         text = asl.read_text()
         for name, arn in arns.items():
             text = text.replace(f"${{{name}FunctionArn}}", arn)
@@ -217,7 +218,8 @@ def deploy(emulator: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[
         for state, fields in changes.items():
             definition["States"][state] |= fields
         name = f"machine-{uuid.uuid4().hex[:12]}"
-        made = states.create_state_machine(name=name, definition=json.dumps(definition), roleArn=ROLE)
+        text = json.dumps(definition)
+        made = states.create_state_machine(name=name, definition=text, roleArn=ROLE, type=type)
         return made["stateMachineArn"], scripts
 
     return deployed

@@ -5,17 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from atelier.clock import Clock, system_clock
-from atelier.generations.finish import finish
-from atelier.generations.measure import measure_generation
 from atelier.generations.outcome import Outcome
 from atelier.wiring import workflow
-from atelier.wiring.prices import prices
 
 
 def handler(event: dict[str, Any], _context: object, clock: Clock = system_clock) -> dict[str, str]:
     """event: {workspace_id, generation_id, result}; returns {outcome}, its final status."""
     workspace_id, generation_id = event["workspace_id"], event["generation_id"]
     outcome = Outcome.from_data(event["result"])
-    generation = finish(workspace_id, generation_id, outcome, deps=workflow.finish_deps(), now=clock())
-    measure_generation(generation, prices())
+    generation = workflow.finish(workspace_id, generation_id, outcome, clock=clock)
     return {"outcome": generation.status.value}

@@ -164,3 +164,37 @@ def test_quoted_offers_keep_the_quoted_price_until_the_quote_expires() -> None:
         quoted_parts(QUOTE, (PART,), QUOTE.expires_at)
     with pytest.raises(QuoteExpired, match="not offered any more"):
         quoted_parts(QUOTE, (replace(PART, offers=(CHEAP,)),), NOW)
+
+
+# ---- which execution it starts with ----------------------------------------------------------------------------------
+
+AT_ONCE = replace(CHEAP, answers_at_once=True)
+
+
+@pytest.mark.parametrize(
+    ("offers", "starts_express"),
+    [
+        ((AT_ONCE, DEAR), True),
+        # Three minutes, a late answer and the end fit into five minutes; a second more does not.
+        ((replace(AT_ONCE, run_seconds_max=180),), True),
+        ((replace(AT_ONCE, run_seconds_max=181),), False),
+        ((CHEAP,), False),
+        # Its first candidate is the one that most likely makes it.
+        ((DEAR, AT_ONCE), False),
+    ],
+)
+def test_a_generation_starts_express_when_its_first_candidate_answers_in_time(
+    offers: tuple[Offer, ...], starts_express: bool
+) -> None:
+    request = PricedRequest(NEW, None, (replace(PART, offers=offers),))
+    decision = decide_submission(request, wallet(50), TIER, DAILY, lambda file: True, NOW)
+    assert decision.generation.starts_express is starts_express
+
+
+@pytest.mark.parametrize(
+    ("model", "answers_at_once"), [("local/canvas", True), ("stability/core", True), ("replicate/sdxl", False)]
+)
+def test_an_offer_says_whether_its_provider_answers_at_once(model: str, answers_at_once: bool) -> None:
+    enabled = catalogue(frozenset({model.partition("/")[0]}))
+    _, (offer,) = enabled.offers("image", model, {}, today=NOW.date(), seed=1, prompt="a lighthouse")
+    assert offer.answers_at_once is answers_at_once

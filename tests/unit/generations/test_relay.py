@@ -10,7 +10,7 @@ import pytest
 
 from atelier.events.catalogue import Event
 from atelier.feeds.model import FeedEvent
-from atelier.generations.attempt_messages import FINISH_SECONDS, Poll
+from atelier.generations.attempt_messages import FINISH_SECONDS, Poll, VisitCause
 from atelier.generations.change import GenerationChange, GenerationState
 from atelier.generations.model import Status
 from atelier.generations.relay import RelayDeps, relay
@@ -54,8 +54,13 @@ class Effects:
     def __init__(self) -> None:
         self.calls: list[str] = []
 
-    def start(self, workspace_id: str, generation_id: str, *, again: str | None = None) -> None:
+    def start(
+        self, workspace_id: str, generation_id: str, *, again: str | None = None, cause: VisitCause | None = None
+    ) -> None:
         self.calls.append(f"start {generation_id}")
+
+    def start_express(self, workspace_id: str, generation_id: str) -> None:
+        self.calls.append(f"start express {generation_id}")
 
     def start_run(self, workspace_id: str, run_id: str, *, again: str | None = None) -> None:
         self.calls.append(f"start run {run_id} again={again}")
@@ -87,6 +92,7 @@ class Effects:
 
 CHANGES: dict[str, tuple[GenerationState | None, GenerationState, list[str]]] = {
     "new": (None, QUEUED, [START]),
+    "new, answered at once": (None, replace(QUEUED, starts_express=True), [f"start express {GENERATION}"]),
     "new run": (None, replace(QUEUED, is_run=True), [f"start run {GENERATION} again=None"]),
     "new stage": (None, replace(QUEUED, run_id=RUN), []),
     "new with a reused result": (None, SUCCEEDED, ["generation.succeeded"]),

@@ -298,6 +298,18 @@ class GenerateMedia(EnvironmentSettings):
     arn: str = text_variable("ATELIER_GENERATE_MEDIA_ARN")
 
 
+class GenerateMediaExpress(EnvironmentSettings):
+    """The Express state machine of a generation whose provider answers at once; only the outbox starts it."""
+
+    arn: str = text_variable("ATELIER_GENERATE_MEDIA_EXPRESS_ARN", "")
+
+
+class FunctionLog(EnvironmentSettings):
+    """The log group of all functions; empty = nothing is looked for in it."""
+
+    group: str = text_variable("ATELIER_LOG_GROUP", "")
+
+
 class RunPipeline(EnvironmentSettings):
     """The state machine that coordinates the stages of one run."""
 

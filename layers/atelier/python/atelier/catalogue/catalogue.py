@@ -112,7 +112,7 @@ class CatalogueData:
 @dataclass(frozen=True, slots=True)
 class Offer:
     """One model that can serve a request, and the most that it will cost. `key`: the id of the workspace's own provider
-    key to use; None = the platform's."""
+    key to use; None = the platform's. `answers_at_once`: the response to the request is the finished work."""
 
     model: str
     provider: str
@@ -120,6 +120,7 @@ class Offer:
     cost_microusd: int
     run_seconds_max: int
     key: str | None = None
+    answers_at_once: bool = False
 
     @property
     def candidate(self) -> str:
@@ -245,6 +246,7 @@ class Catalogue:
                         priced.credits,
                         priced.cost_microusd,
                         model.run_seconds(complete_parameters),
+                        answers_at_once=self.data.providers[model.provider]["synchronous"],
                     )
                 )
             if first is not None:

@@ -37,7 +37,8 @@ class PlaceQuery(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     workspace_id: str | None = Field(
-        default=None, description="Its workspace; without it, it is found by its execution, which is kept for 90 days."
+        default=None,
+        description="Its workspace; without it, it is found by its execution or in the log, within 30 days.",
     )
 
 
@@ -97,7 +98,7 @@ class TimelineEnvelope(BaseModel):
 
 
 def read_timeline(generation_id: str, workspace_id: str | None, *, deps: TimelineDeps) -> TimelineEnvelope:
-    """A generation's way. Raises NotFound, also when its workspace is not named and its execution is gone."""
+    """A generation's way. Raises NotFound, also when its workspace is not named and nothing tells it any more."""
     return _timeline(_find(generation_id, workspace_id, deps), deps)
 
 
@@ -118,7 +119,7 @@ def end_stuck(
 def _find(generation_id: str, workspace_id: str | None, deps: TimelineDeps) -> Generation:
     place = workspace_id or deps.places.workspace_of(generation_id)
     if place is None or not is_id(place, "wsp"):
-        raise NotFound("There is no such generation, or its execution is gone: name its workspace.")
+        raise NotFound("There is no such generation, or its traces are gone: name its workspace.")
     return deps.close.generations.get(place, generation_id)
 
 

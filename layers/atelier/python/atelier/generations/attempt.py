@@ -1,4 +1,5 @@
-"""Try the next candidate: write the attempt, send its job to the provider, and either answer the task token or save it.
+"""Try the next candidate: write the attempt, send its job to the provider, and reply to the execution: with the end, or
+by seeing to it that the end is awaited.
 
 A function that dies after it has written the attempt leaves one of two states: nothing was sent, or the provider has
 the job and we do not know. Both look the same here, so an attempt that is found half done is never sent again, unless
@@ -7,17 +8,16 @@ the provider recognises a repeated job (`resend_safe`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from math import ceil
-from zlib import crc32
 
-from atelier.catalogue.catalogue import Catalogue
-from atelier.catalogue.model import accepted_inputs
-from atelier.clock import Clock
+from atelier.catalogue.candidates import parse_candidate
+from atelier.clock import rfc3339
 from atelier.dataclass import dataclass
 from atelier.errors import NotFound
+from atelier.generations.attempt_deps import AttemptDeps
 from atelier.generations.attempt_messages import FINISH_SECONDS, AttemptFailed, Poll, Slot, VisitCause
 from atelier.generations.bill import bill
 from atelier.generations.decide_attempt import (
@@ -33,7 +33,7 @@ from atelier.generations.decide_attempt import (
     with_failed_attempt,
 )
 from atelier.generations.decide_candidate import Delay
-from atelier.generations.model import Attempt, Generation, InputAssets
+from atelier.generations.model import Attempt, Generation
 from atelier.generations.outcome import (
     Outcome,
     input_deleted_outcome,
@@ -41,25 +41,15 @@ from atelier.generations.outcome import (
     outcome_of,
     unavailable_outcome,
 )
-from atelier.generations.ports import (
-    AttemptQueue,
-    GenerationChanged,
-    GenerationStore,
-    InputUnusable,
-    Media,
-    OutputLocation,
-    TaskCallback,
-    Workflow,
-)
+from atelier.generations.ports import GenerationChanged, InputUnusable, Media, OutputLocation, TaskCallback
+from atelier.generations.reply import VisitReply
 from atelier.generations.select_candidate import CandidateSelection, health_scope
-from atelier.inbox.ports import WebhookInbox
 from atelier.provider_port import (
     Accepted,
     Cancelled,
     Done,
     ErrorClass,
     Failed,
-    Input,
     Job,
     Pending,
     PollOutcome,
@@ -67,8 +57,6 @@ from atelier.provider_port import (
     Unknown,
     WebhookInvalid,
 )
-from atelier.routing.health_cache import HealthCache
-from atelier.routing.rate_limiter import RateLimiter
 from atelier.telemetry import logger, put_count
 
 # Percent. Progress that grew by less than this is not written.
@@ -80,76 +68,10 @@ LATE_POLLING_SECONDS_MAX = 3600
 LATE_POLL_DELAY_SECONDS_MAX = 900
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptDeps:
-    """The dependencies of submitting, polling, cancelling and concluding an attempt."""
-
-    generations: GenerationStore
-    catalogue: Catalogue
-    providers: Mapping[str, Provider]
-    workflow: Workflow
-    queue: AttemptQueue
-    media: Media
-    inbox: WebhookInbox
-    webhook_url: Callable[[Generation, Attempt], str]
-    poll_seconds: int
-    clock: Clock
-    health: HealthCache
-    rate_limiter: RateLimiter
-    # (workspace id, provider, key id) -> the adapter that uses the workspace's own key; None when it cannot be used.
-    own_provider: Callable[[str, str, str], Provider | None]
-
-    def provider(self, generation: Generation, attempt: Attempt) -> Provider | None:
-        """The adapter of an attempt's provider, with the platform's key or the workspace's own; None without access."""
-        if attempt.key is None:
-            return self.providers.get(attempt.provider)
-        return self.own_provider(generation.workspace_id, attempt.provider, attempt.key)
-
-    def run_seconds(self, model: str, generation: Generation) -> int:
-        """The longest time, in seconds, that a model may run for a generation."""
-        return self.catalogue.model(model).run_seconds(generation.recipe.parameters)
-
-    def job(self, generation: Generation, attempt: Attempt, *, with_files: bool = True) -> Job:
-        """The attempt as a job for the provider. `with_files=False` leaves out the input files: reading a result does
-        not need them. Raises NotFound when an input file was deleted, InputUnusable when one does not fit."""
-        model = self.catalogue.model(attempt.model)
-        recipe = generation.recipe
-        # A later candidate may take other parameters than the first. The seed is derived from the generation's id, so
-        # that every visit sends the same one.
-        parameters = self.catalogue.parameters_for(
-            attempt.model, recipe.parameters, seed=crc32(generation.id.encode()), facts=recipe.facts
-        )
-        # The webhooks of another account are signed with a secret that we do not have, so an attempt with the
-        # workspace's own key is only polled.
-        uses_webhook = model.supports_webhook and attempt.key is None
-        return Job(
-            attempt_id=attempt.id,
-            kind=recipe.kind,
-            model=attempt.model,
-            prompt=recipe.prompt,
-            negative_prompt=recipe.negative_prompt,
-            parameters=parameters,
-            settings=model.settings,
-            webhook_url=self.webhook_url(generation, attempt) if uses_webhook else None,
-            run_seconds_max=model.run_seconds(parameters),
-            inputs=self._inputs(generation.workspace_id, accepted_inputs(model, recipe.inputs)) if with_files else {},
-        )
-
-    def _inputs(self, workspace_id: str, sources: InputAssets) -> dict[str, tuple[Input, ...]]:
-        inputs = {
-            role: tuple(self.media.read_input(workspace_id, each) for each in given) for role, given in sources.items()
-        }
-        images = inputs.get("image") or inputs.get("reference")
-        if images and (masks := inputs.get("mask")):
-            inputs["mask"] = tuple(self.media.prepare_mask(mask, images[0]) for mask in masks)
-        return inputs
-
-
 def attempt(
-    workspace_id: str, generation_id: str, task_token: str, *, cause: VisitCause | None = None, deps: AttemptDeps
+    workspace_id: str, generation_id: str, reply: VisitReply, *, cause: VisitCause | None = None, deps: AttemptDeps
 ) -> None:
-    """One visit of the workflow's attempt step. It ends with the task token answered, with the token saved so that a
-    webhook or a poll answers it later, or with the visit queued again for its reserved slot.
+    """One visit of the workflow's attempt step. It ends with one call of the reply.
 
     `cause`: how the attempt before this visit failed, or the slot that is due now; None = the first visit of an
     execution. Raises GenerationChanged when the generation was changed in parallel: the next visit decides again."""
@@ -160,17 +82,17 @@ def attempt(
 
     match decide_visit(generation, cause, can_resend=provider is not None and provider.resend_safe):
         case AwaitResult(running):
-            _await_result(generation, running, task_token, None, deps)
+            reply.await_result(generation, running, None)
         case Resend(running):
-            _send(generation, running, provider, deps.job(generation, running), task_token, deps)
+            _send(generation, running, provider, deps.job(generation, running), reply, deps)
         case AnswerCancelled():
-            _answer(stored, generation, Outcome("cancelled"), task_token, deps)
+            _answer(stored, generation, Outcome("cancelled"), reply, deps)
         case TryCandidate(slot):
-            _try_candidate(stored, generation, slot, task_token, deps)
+            _try_candidate(stored, generation, slot, reply, deps)
 
 
 def _try_candidate(
-    stored: Generation, generation: Generation, slot: Slot | None, task_token: str, deps: AttemptDeps
+    stored: Generation, generation: Generation, slot: Slot | None, reply: VisitReply, deps: AttemptDeps
 ) -> None:
     """Select a candidate, write the attempt, and send its job."""
     selected = CandidateSelection(
@@ -179,15 +101,19 @@ def _try_candidate(
     match selected:
         case None:
             last = generation.attempt
-            _answer(stored, generation, unavailable_outcome(last.error_class if last else None), task_token, deps)
+            _answer(stored, generation, unavailable_outcome(last.error_class if last else None), reply, deps)
         case Delay():
             _save_failed_attempt(stored, generation, deps)
-            _requeue(generation, selected, task_token, deps)
+            _delay(generation, selected, reply, deps)
+        case str() if not reply.has_time_for(deps.run_seconds(parse_candidate(selected)[0], generation)):
+            # Its slot in the provider's rate limit is taken, so it goes along.
+            _save_failed_attempt(stored, generation, deps)
+            reply.await_slot(generation, Delay(deps.clock(), Slot(selected, deps.clock())))
         case str():
-            _begin(stored, generation, new_attempt(selected, deps.clock()), task_token, deps)
+            _begin(stored, generation, new_attempt(selected, deps.clock()), reply, deps)
 
 
-def _begin(stored: Generation, generation: Generation, begun: Attempt, task_token: str, deps: AttemptDeps) -> None:
+def _begin(stored: Generation, generation: Generation, begun: Attempt, reply: VisitReply, deps: AttemptDeps) -> None:
     """Write a new attempt and send its job."""
     after = generation.with_attempt(begun)
     # Everything that the sending needs is fetched before the write: an attempt that is written counts as sent.
@@ -195,10 +121,10 @@ def _begin(stored: Generation, generation: Generation, begun: Attempt, task_toke
     try:
         job = deps.job(after, begun)
     except NotFound:
-        _answer(stored, generation, input_deleted_outcome(), task_token, deps)
+        _answer(stored, generation, input_deleted_outcome(), reply, deps)
         return
     except InputUnusable as refusal:
-        _answer(stored, generation, input_unusable_outcome(str(refusal)), task_token, deps)
+        _answer(stored, generation, input_unusable_outcome(str(refusal)), reply, deps)
         return
 
     try:
@@ -209,31 +135,32 @@ def _begin(stored: Generation, generation: Generation, begun: Attempt, task_toke
             # The generation was cancelled or expired, or a parallel visit wrote first: the next visit decides again.
             raise
         # The attempt that is stored is our own: the write had succeeded and only its answer was lost.
-    _send(after, begun, provider, job, task_token, deps)
+    _send(after, begun, provider, job, reply, deps)
 
 
 def _send(
-    generation: Generation, current: Attempt, provider: Provider | None, job: Job, task_token: str, deps: AttemptDeps
+    generation: Generation, current: Attempt, provider: Provider | None, job: Job, reply: VisitReply, deps: AttemptDeps
 ) -> None:
     """Send the job of a written attempt, and act on the provider's answer."""
     if provider is None:
         refusal = Failed(ErrorClass.AUTH, "This provider is not set up here.")
-        conclude_attempt(generation, current, task_token, refusal, deps)
+        conclude_attempt(generation, current, reply, refusal, deps)
         return
     match provider.submit(job):
         case Accepted(reference):
-            _await_result(generation, current, task_token, reference, deps)
+            reply.await_result(generation, current, reference)
         case Unknown() as silence:
-            _record_health(generation, current, Failed(ErrorClass.UNKNOWN_OUTCOME, silence.message), deps)
-            _await_result(generation, current, task_token, None, deps)
+            silent = Failed(ErrorClass.UNKNOWN_OUTCOME, silence.message)
+            _record_health(generation, current, silent, deps, deps.clock())
+            reply.await_result(generation, current, None)
         case Done() | Failed() as end:
-            conclude_attempt(generation, current, task_token, end, deps)
+            conclude_attempt(generation, current, reply, end, deps)
 
 
-def _answer(stored: Generation, generation: Generation, outcome: Outcome, task_token: str, deps: AttemptDeps) -> None:
-    """Answer the task token on a visit that begins no attempt."""
+def _answer(stored: Generation, generation: Generation, outcome: Outcome, reply: VisitReply, deps: AttemptDeps) -> None:
+    """Reply on a visit that begins no attempt."""
     _save_failed_attempt(stored, generation, deps)
-    deps.workflow.succeed(task_token, outcome.as_data())
+    reply.answer(generation, outcome)
 
 
 def _save_failed_attempt(stored: Generation, generation: Generation, deps: AttemptDeps) -> None:
@@ -242,22 +169,23 @@ def _save_failed_attempt(stored: Generation, generation: Generation, deps: Attem
         deps.generations.save_progress(stored, generation)
 
 
-def _requeue(generation: Generation, delay: Delay, task_token: str, deps: AttemptDeps) -> None:
-    seconds = max(ceil((delay.until - deps.clock()).total_seconds()), 1)
+def _delay(generation: Generation, delay: Delay, reply: VisitReply, deps: AttemptDeps) -> None:
     slot = str(delay.slot) if delay.slot else None
-    logger.info("attempt waits for its turn", generation_id=generation.id, turn=slot, seconds=seconds)
+    logger.info("attempt waits for its turn", generation_id=generation.id, turn=slot, until=rfc3339(delay.until))
     try:
         deps.generations.save_delay(generation, delay.until, delay.slot.candidate if delay.slot else None)
     except Exception:
         # It is for the reader of the generation; the attempt waits all the same.
         logger.exception("delay was not written", generation_id=generation.id)
-    deps.queue.resume_later(generation.workspace_id, generation.id, task_token, delay.slot, seconds)
+    reply.await_slot(generation, delay)
 
 
-def _record_health(generation: Generation, current: Attempt, end: Done | Failed | Cancelled, deps: AttemptDeps) -> None:
-    """Record in the provider's health how an attempt ended. A failed write is only logged: it must not keep the attempt
-    from ending."""
-    scope, now = health_scope(generation, current.model, current.key), deps.clock()
+def _record_health(
+    generation: Generation, current: Attempt, end: Done | Failed | Cancelled, deps: AttemptDeps, now: datetime
+) -> None:
+    """Record in the provider's health how an attempt ended at `now`. A failed write is only logged: it must not keep
+    the attempt from ending."""
+    scope = health_scope(generation, current.model, current.key)
     latency_ms = int((now - current.started_at).total_seconds() * 1000)
     logger.info(
         "attempt ended",
@@ -291,39 +219,41 @@ def _record_health(generation: Generation, current: Attempt, end: Done | Failed 
 def conclude_attempt(
     generation: Generation,
     current: Attempt,
-    task_token: str,
+    reply: VisitReply,
     end: Done | Failed | Cancelled,
     deps: AttemptDeps,
     *,
     poll: Poll = FIRST_POLL,
 ) -> None:
-    """Answer the task token with how the attempt ended, or have the workflow try the next candidate. Safe to repeat.
+    """Reply with how the attempt ended, or have the workflow try the next candidate. Safe to repeat.
 
     `poll`: the poll that brought the end. It decides what happens when no execution waits on the token any more."""
-    _record_health(generation, current, end, deps)
-    match decide_conclusion(generation, end, deps.clock()):
+    now = deps.clock()
+    match decide_conclusion(generation, end, now):
         case TryNext(failure):
-            # The failure travels with the answer, and the next visit writes it together with its own attempt. Nothing
-            # is written here, so no crash can leave an ended attempt that the workflow does not know of.
-            delivered = deps.workflow.try_next(task_token, _failed_attempt(generation, current, failure, deps))
+            # First, because the choice of the next candidate depends on it.
+            _record_health(generation, current, end, deps, now)
+            # With a task token, the failure travels with the answer, and the next visit writes it together with its own
+            # attempt. Nothing is written here, so no crash can leave an ended attempt that the workflow knows not of.
+            delivered = reply.try_next(generation, current, _failed_attempt(generation, current, failure, deps))
             _ensure_delivered(delivered, generation, current, poll, deps)
         case Answer(must_be_read):
-            outcome = outcome_of(end, _staged_outputs(generation, current, end, deps), current.id)
-            delivered = deps.workflow.succeed(task_token, outcome.as_data())
+            # First, because a result is worth more than what it says about its provider.
+            delivered = reply.conclude(generation, current, end)
+            _record_health(generation, current, end, deps, now)
             if must_be_read:
                 _ensure_delivered(delivered, generation, current, poll, deps)
 
 
-def _staged_outputs(
-    generation: Generation, current: Attempt, end: Done | Failed | Cancelled, deps: AttemptDeps
-) -> tuple[OutputLocation, ...]:
-    """The places of the outputs. Bytes that the provider sent are stored first."""
-    return tuple(
+def staged_outcome(generation: Generation, current: Attempt, end: Done | Failed | Cancelled, media: Media) -> Outcome:
+    """The outcome of an ended attempt. Bytes that the provider sent are stored first."""
+    outputs = tuple(
         OutputLocation(url=output.url)
         if output.data is None
-        else OutputLocation(key=deps.media.stage(generation.id, current.id, number, output.data))
+        else OutputLocation(key=media.stage(generation.id, current.id, number, output.data))
         for number, output in enumerate(end.outputs if isinstance(end, Done) else ())
     )
+    return outcome_of(end, outputs, current.id)
 
 
 def _failed_attempt(generation: Generation, current: Attempt, end: Failed, deps: AttemptDeps) -> AttemptFailed:
@@ -371,14 +301,13 @@ def apply_progress(
     """Act on the progress of an attempt, as a webhook or a poll reports it. A pending job is polled again later."""
     match progress:
         case Done() | Failed() | Cancelled() as end:
-            conclude_attempt(generation, current, callback.task_token, end, deps, poll=poll)
+            conclude_attempt(generation, current, TokenReply(callback.task_token, deps), end, deps, poll=poll)
         case Pending() | Unknown() if not generation.is_open:
             if poll.is_first_without_waiter and callback.reference is not None:
                 # Count the time-out in the provider's health once: at the poll that the expiry itself queues. A
                 # submission without an answer was counted when it happened.
-                _record_health(
-                    generation, current, Failed(ErrorClass.TIMEOUT_STARTED, "No answer before the deadline."), deps
-                )
+                silent = Failed(ErrorClass.TIMEOUT_STARTED, "No answer before the deadline.")
+                _record_health(generation, current, silent, deps, deps.clock())
             _poll_late(generation, current, callback, poll, deps)
         case Pending() | Unknown():
             if isinstance(progress, Pending) and progress.progress >= generation.progress + PROGRESS_STEP_PERCENT:
@@ -424,17 +353,38 @@ def read_inbox(generation: Generation, current: Attempt, callback: TaskCallback,
     return False
 
 
-def _await_result(
-    generation: Generation, current: Attempt, task_token: str, reference: str | None, deps: AttemptDeps
-) -> None:
-    """Save the task token and the provider's reference, queue the first poll, and read webhooks that are here
-    already."""
-    if reference is None:
-        # An earlier visit may have saved the reference before it died.
-        earlier = deps.generations.callback(generation.workspace_id, generation.id, current.id)
-        reference = earlier.reference if earlier else None
-    callback = TaskCallback(current.id, task_token, reference)
-    deps.generations.save_callback(generation.workspace_id, generation.id, callback)
-    deps.queue.poll_later(generation.workspace_id, generation.id, current.id, FIRST_POLL, deps.poll_seconds)
-    # A webhook may have arrived before the task token was saved; the function that read it then found none.
-    read_inbox(generation, current, callback, deps)
+@dataclass(frozen=True, slots=True)
+class TokenReply:
+    """The reply to an execution that waits on a task token. The token is answered now, or saved with the attempt, so
+    that a webhook or a poll answers it later."""
+
+    task_token: str
+    deps: AttemptDeps
+
+    def has_time_for(self, run_seconds: int) -> bool:
+        return True
+
+    def answer(self, generation: Generation, outcome: Outcome) -> None:
+        self.deps.workflow.succeed(self.task_token, outcome.as_data())
+
+    def conclude(self, generation: Generation, current: Attempt, end: Done | Failed | Cancelled) -> bool:
+        outcome = staged_outcome(generation, current, end, self.deps.media)
+        return self.deps.workflow.succeed(self.task_token, outcome.as_data())
+
+    def try_next(self, generation: Generation, current: Attempt, failed: AttemptFailed) -> bool:
+        return self.deps.workflow.try_next(self.task_token, failed)
+
+    def await_slot(self, generation: Generation, delay: Delay) -> None:
+        seconds = max(ceil((delay.until - self.deps.clock()).total_seconds()), 1)
+        self.deps.queue.resume_later(generation.workspace_id, generation.id, self.task_token, delay.slot, seconds)
+
+    def await_result(self, generation: Generation, current: Attempt, reference: str | None) -> None:
+        deps, ids = self.deps, (generation.workspace_id, generation.id)
+        # An earlier visit may have saved a reference or an outcome before it died; they stay.
+        callback = deps.generations.save_callback(*ids, TaskCallback(current.id, self.task_token, reference))
+        if callback.outcome is not None:
+            deps.workflow.succeed(self.task_token, callback.outcome)
+            return
+        deps.queue.poll_later(*ids, current.id, FIRST_POLL, deps.poll_seconds)
+        # A webhook may have arrived before the task token was saved; the function that read it then found none.
+        read_inbox(generation, current, callback, deps)

@@ -16,7 +16,7 @@ class GenerationState:
     final status; `open_attempt_id`: the last attempt, if it has not ended; `delayed_until`: RFC 3339, until when it
     waits in line, and `delayed_candidate`: for whose slot; `assets` and `failure`: as they are stored;
     `refused_keys`: the workspace's own keys (provider, id) that were refused; `webhook_url`: the address that is called
-    with the final status."""
+    with the final status; `starts_express`: whether an Express execution is the first to attempt it."""
 
     status: Status
     is_run: bool
@@ -40,6 +40,7 @@ class GenerationState:
     failure: Mapping[str, Any] | None
     refused_keys: tuple[tuple[str, str], ...] = ()
     webhook_url: str | None = None
+    starts_express: bool = False
 
     @property
     def is_open(self) -> bool:

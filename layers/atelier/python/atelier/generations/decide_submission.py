@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from atelier.catalogue.catalogue import Offer
 from atelier.catalogue.tiers import Tier
@@ -13,6 +13,7 @@ from atelier.errors import QuoteExpired, ValidationFailed
 from atelier.generations.model import DeliveredFile, Generation, Pipeline, Recipe, Stage
 from atelier.generations.quote import PricedPart, Quote
 from atelier.generations.reuse import reused
+from atelier.generations.start import fits_express
 from atelier.ledger.model import DailyCreditRule, HoldPlan, Wallet
 from atelier.ledger.plan_hold import plan_hold
 from atelier.projects.model import WORKSPACE
@@ -132,7 +133,10 @@ def credits_max_of(part: PricedPart) -> int:
 def with_candidates(generation: Generation, pipeline: Pipeline | None, parts: tuple[PricedPart, ...]) -> Generation:
     """The generation with its candidates: its own, or those of each stage."""
     if pipeline is None:
-        return replace(generation, candidates=tuple(offer.candidate for offer in parts[0].offers))
+        offers = parts[0].offers
+        candidates, first = tuple(offer.candidate for offer in offers), offers[0]
+        starts_express = first.answers_at_once and fits_express(timedelta(seconds=first.run_seconds_max))
+        return replace(generation, candidates=candidates, starts_express=starts_express)
     parts_by_name = {part.quote_input.name: part for part in parts}
     stages = tuple(_planned_stage(parts_by_name.get(stage.name), stage) for stage in pipeline.stages)
     last = stages[-1]

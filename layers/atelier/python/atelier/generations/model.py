@@ -293,6 +293,8 @@ class Generation:
     # What the result is for, as JSON values of the context that ordered it and acts on the end of the generation; None
     # = it is for the library.
     purpose: dict[str, Any] | None = None
+    # Whether its first candidate answers at once, so that an Express execution is the first to attempt it.
+    starts_express: bool = False
     # Until when a provider's rate limit delays the next attempt, and the candidate whose slot is reserved for then
     # (None = nothing is reserved). Stays as it is when the attempt begins: see `delay_at`.
     delayed_until: datetime | None = field(default=None, compare=False)

@@ -6,7 +6,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from atelier.errors import NotFound
-from atelier.generations.attempt import AttemptDeps, apply_progress, conclude_attempt, read_inbox
+from atelier.generations.attempt import TokenReply, apply_progress, conclude_attempt, read_inbox
+from atelier.generations.attempt_deps import AttemptDeps
 from atelier.generations.attempt_messages import Poll
 from atelier.generations.model import Attempt, Generation
 from atelier.generations.pipeline_run import cancel_stage
@@ -21,6 +22,10 @@ def poll(workspace_id: str, generation_id: str, attempt_id: str, due: Poll, *, d
     if found is None:
         return
     generation, current, callback = found
+    if callback.outcome is not None:
+        # A visit has stored the outcome and died, or the execution began to wait just then.
+        deps.workflow.succeed(callback.task_token, callback.outcome)
+        return
     provider = deps.provider(generation, current)
     if provider is None:
         # The platform's key is missing at the moment, but the job may still run: poll again later.
@@ -77,7 +82,7 @@ def _try_cancel(generation: Generation, current: Attempt, callback: TaskCallback
     # One more poll after the cancellation reads what the provider bills for the work so far.
     progress = provider.poll(callback.reference, deps.job(generation, current, with_files=provider.resend_safe))
     end = progress if isinstance(progress, Done | Failed | Cancelled) else Cancelled()
-    conclude_attempt(generation, current, callback.task_token, end, deps)
+    conclude_attempt(generation, current, TokenReply(callback.task_token, deps), end, deps)
     return True
 
 
@@ -92,4 +97,5 @@ def _find_awaited(
     if current is None or current.id != attempt_id:
         return None
     callback = deps.generations.callback(workspace_id, generation_id, attempt_id)
-    return None if callback is None else (generation, current, callback)
+    # Without a token, no execution waits yet: the one that will reads what has come until then.
+    return (generation, current, callback) if callback is not None and callback.task_token else None

@@ -52,12 +52,14 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class TaskCallback:
-    """How to answer the execution that waits for an attempt: its task token, and the provider's id of the job (None =
-    not known yet)."""
+    """How to answer the execution that waits for an attempt: its task token (empty = none waits yet), and the
+    provider's id of the job (None = not known yet). `outcome`: how the attempt ended, as the JSON values of an Outcome,
+    when a visit without a token has stored it; None = not known yet."""
 
     attempt_id: str
     task_token: str
     reference: str | None
+    outcome: Mapping[str, Any] | None = None
 
 
 class GenerationStore(Protocol):
@@ -127,7 +129,15 @@ class GenerationStore(Protocol):
         Does nothing when it has ended meanwhile."""
         ...
 
-    def save_callback(self, workspace_id: str, generation_id: str, callback: TaskCallback) -> None: ...
+    def save_callback(self, workspace_id: str, generation_id: str, callback: TaskCallback) -> TaskCallback:
+        """Write what is known of it; what is not stays as it is stored. Returns it as it is stored now."""
+        ...
+
+    def save_outcome(
+        self, workspace_id: str, generation_id: str, attempt_id: str, outcome: Mapping[str, Any]
+    ) -> TaskCallback:
+        """Write how an attempt ended, in its callback. Returns that as it is stored now."""
+        ...
 
     def callback(self, workspace_id: str, generation_id: str, attempt_id: str) -> TaskCallback | None: ...
 
@@ -147,9 +157,16 @@ class GenerationPlaces(Protocol):
 class Workflow(Protocol):
     """The workflow executions that drive generations and runs."""
 
-    def start(self, workspace_id: str, generation_id: str, *, again: str | None = None) -> None:
+    def start(
+        self, workspace_id: str, generation_id: str, *, again: str | None = None, cause: VisitCause | None = None
+    ) -> None:
         """Start the execution that is named after the generation; it is success when that exists already. `again` names
-        the reason for a further execution, and there is at most one for each reason."""
+        the reason for a further execution, and there is at most one for each reason. `cause`: of its first visit."""
+        ...
+
+    def start_express(self, workspace_id: str, generation_id: str) -> None:
+        """Start an Express execution, which attempts and finishes a generation whose provider answers at once. A second
+        start may start a second one."""
         ...
 
     def start_run(self, workspace_id: str, run_id: str, *, again: str | None = None) -> None:
@@ -184,10 +201,12 @@ class AttemptQueue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OutputLocation:
-    """Where the finish step finds an output of a provider: a staging key, or the provider's own URL."""
+    """Where an output of a provider is: at a staging key, at the provider's own URL, or in this process's memory
+    (`data`), which never travels through the workflow."""
 
     key: str | None = None
     url: str | None = None
+    data: bytes | None = None
 
 
 class Media(Protocol):

@@ -7,7 +7,7 @@ from dataclasses import fields
 from datetime import datetime
 
 from atelier.errors import BadRequest, NotFound
-from atelier.generations.attempt import AttemptDeps
+from atelier.generations.attempt_deps import AttemptDeps
 from atelier.generations.poll import act_on_webhooks
 from atelier.generations.webhook_token import WebhookAddress, verify
 from atelier.inbox.receive import VerifiedWebhook

@@ -110,6 +110,8 @@ def _relay_new(change: GenerationChange, deps: RelayDeps) -> None:
         _publish_end(change, deps)
     elif change.after.is_run:
         deps.workflow.start_run(change.workspace_id, change.generation_id)
+    elif change.after.starts_express:
+        deps.workflow.start_express(change.workspace_id, change.generation_id)
     else:
         deps.workflow.start(change.workspace_id, change.generation_id)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from atelier.adapters.aws.generation_places import KnownPlaces
 from atelier.generations.admin_timeline import TimelineDeps
+from atelier.settings import FunctionLog
 from atelier.wiring import audit_log, generations, workflow
 
 
 def deps() -> TimelineDeps:
     """The dependencies of reading a generation's way, and of ending it."""
-    return TimelineDeps(generations.close_deps(), workflow.workflow(), workflow.inbox(), audit_log.events())
+    places = KnownPlaces(workflow.workflow(), FunctionLog.read().group)
+    return TimelineDeps(generations.close_deps(), places, workflow.inbox(), audit_log.events())

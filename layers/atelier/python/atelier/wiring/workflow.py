@@ -10,9 +10,12 @@ from atelier.adapters.aws.secrets import Secret
 from atelier.adapters.aws.sqs import SqsAttemptQueue
 from atelier.adapters.aws.stepfunctions import StepFunctionsWorkflow
 from atelier.clock import Clock, system_clock
-from atelier.generations.attempt import AttemptDeps
+from atelier.generations.attempt_deps import AttemptDeps
 from atelier.generations.finish import FinishDeps
+from atelier.generations.finish import finish as finish_generation
+from atelier.generations.measure import measure_generation
 from atelier.generations.model import Attempt, Generation
+from atelier.generations.outcome import Outcome
 from atelier.generations.ports import Media
 from atelier.generations.webhook_token import WebhookAddress, sign
 from atelier.provider_port import Provider
@@ -21,6 +24,7 @@ from atelier.settings import (
     AttemptsQueue,
     Deployment,
     GenerateMedia,
+    GenerateMediaExpress,
     GenerationTimes,
     InboxTable,
     MediaBucket,
@@ -44,8 +48,8 @@ def inbox() -> DynamoInbox:
 
 @cache
 def workflow() -> StepFunctionsWorkflow:
-    """The executions of generate_media and run_pipeline."""
-    return StepFunctionsWorkflow(GenerateMedia.read().arn, RunPipeline.read().arn)
+    """The executions of generate_media, its Express form, and run_pipeline."""
+    return StepFunctionsWorkflow(GenerateMedia.read().arn, RunPipeline.read().arn, GenerateMediaExpress.read().arn)
 
 
 @cache
@@ -110,3 +114,10 @@ def finish_deps() -> FinishDeps:
     projects()  # Binds the budgets' table: the closing transaction writes to it, and to that of the assets.
     assets()
     return FinishDeps(store(), wallets(), prices(), media(), workflow(), moderation_queue.queue())
+
+
+def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, clock: Clock = system_clock) -> Generation:
+    """Bring a generation to its end, and measure it."""
+    ended = finish_generation(workspace_id, generation_id, outcome, deps=finish_deps(), now=clock())
+    measure_generation(ended, prices())
+    return ended

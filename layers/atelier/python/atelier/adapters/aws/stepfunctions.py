@@ -15,14 +15,23 @@ ENDED_TASK_CODES = {"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"}
 
 
 class StepFunctionsWorkflow:
-    """Workflow and GenerationPlaces on two Standard state machines: one for a generation, one for a run."""
+    """Workflow and GenerationPlaces on two Standard state machines, one for a generation and one for a run, and on an
+    Express one for a generation whose provider answers at once."""
 
-    def __init__(self, state_machine_arn: str, runs_arn: str = "") -> None:
-        self._arn, self._runs_arn = state_machine_arn, runs_arn
+    def __init__(self, state_machine_arn: str, runs_arn: str = "", express_arn: str = "") -> None:
+        self._arn, self._runs_arn, self._express_arn = state_machine_arn, runs_arn, express_arn
 
-    def start(self, workspace_id: str, generation_id: str, *, again: str | None = None) -> None:
-        data = {"workspace_id": workspace_id, "generation_id": generation_id, "lost": None}
+    def start(
+        self, workspace_id: str, generation_id: str, *, again: str | None = None, cause: VisitCause | None = None
+    ) -> None:
+        # The cause has the form in which a failed task leaves it.
+        lost = {"Error": "NextCandidate", "Cause": json.dumps(cause.as_data())} if cause else None
+        data = {"workspace_id": workspace_id, "generation_id": generation_id, "lost": lost}
         self._start(self._arn, generation_id, again, data)
+
+    def start_express(self, workspace_id: str, generation_id: str) -> None:
+        data = {"workspace_id": workspace_id, "generation_id": generation_id}
+        self._start(self._express_arn, generation_id, None, data)
 
     def start_run(self, workspace_id: str, run_id: str, *, again: str | None = None) -> None:
         # `generation_id` is the stage that this execution tried last; none yet.

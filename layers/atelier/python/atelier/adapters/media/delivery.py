@@ -132,6 +132,10 @@ class Delivery:
             raise InputUnusable(str(error)) from error
 
     def _read_output(self, output: OutputLocation, hosts: tuple[str, ...], expected: str) -> bytes:
+        if output.data is not None:
+            if len(output.data) > BYTES_MAX[expected]:
+                raise UndeliverableMedia("The provider's result is too large.")
+            return output.data
         try:
             if output.key is not None:
                 return self._store.get(output.key, BYTES_MAX[expected])

@@ -55,6 +55,7 @@ def _generation_state(image: Image) -> GenerationState:
         failure=json.loads(_text(image, "failure") or "null"),
         refused_keys=tuple(sorted({_key(each) for each in attempts if _is_refused_key(each)})),
         webhook_url=_text(image, "webhook_url"),
+        starts_express="express" in image,
     )
 
 

@@ -37,6 +37,8 @@ class GenerationItem(Item):
     user_id = UnicodeAttribute()
     token_id = UnicodeAttribute(null=True)
     kind = UnicodeAttribute()
+    # 1 = it starts with an Express execution.
+    express = NumberAttribute(null=True)
     recipe = CompactJSON(null=True)
     candidates = CompactJSON()
     price_version = UnicodeAttribute()
@@ -86,10 +88,12 @@ class RecipeItem(Item):
 
 
 class CallbackItem(Item):
-    """The Step Functions task token of an attempt, and the provider's reference for its job."""
+    """The Step Functions task token of an attempt, the provider's reference for its job, and how it ended, where a
+    visit without a token has stored that."""
 
-    task_token = UnicodeAttribute()
+    task_token = UnicodeAttribute(null=True)
     reference = UnicodeAttribute(null=True)
+    outcome = CompactJSON(null=True)
 
 
 class RedeemedQuoteItem(Item):
@@ -291,6 +295,7 @@ def decode_generation(item: GenerationItem, recipe: dict[str, Any]) -> Generatio
         parent_id=item.parent_id,
         stage=item.stage,
         finish_reason=item.finish_reason,
+        starts_express=bool(item.express),
         delayed_until=_time(delayed_until),
         delayed_candidate=delayed_candidate or None,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -270,20 +270,22 @@ class DynamoGenerations:
         condition = open_condition(generation.begun_count)
         conditional(lambda: item.update([GenerationItem.delayed.set(text)], condition=condition), CONFLICT_CODES)
 
-    def save_callback(self, workspace_id: str, generation_id: str, callback: TaskCallback) -> None:
-        CallbackItem(
-            workspace_id,
-            f"callback#{generation_id}#{callback.attempt_id}",
-            task_token=callback.task_token,
-            reference=callback.reference,
-        ).save()
+    def save_callback(self, workspace_id: str, generation_id: str, callback: TaskCallback) -> TaskCallback:
+        known = ((CallbackItem.task_token, callback.task_token), (CallbackItem.reference, callback.reference))
+        actions: list[Action] = [attribute.set(value) for attribute, value in known if value]
+        return _save_callback(workspace_id, generation_id, callback.attempt_id, actions)
+
+    def save_outcome(
+        self, workspace_id: str, generation_id: str, attempt_id: str, outcome: Mapping[str, Any]
+    ) -> TaskCallback:
+        return _save_callback(workspace_id, generation_id, attempt_id, [CallbackItem.outcome.set(dict(outcome))])
 
     def callback(self, workspace_id: str, generation_id: str, attempt_id: str) -> TaskCallback | None:
         try:
             item = CallbackItem.get(workspace_id, f"callback#{generation_id}#{attempt_id}", consistent_read=True)
         except DoesNotExist:
             return None
-        return TaskCallback(attempt_id, item.task_token, item.reference)
+        return _decode_callback(attempt_id, item)
 
     def open_since(self, workspace_id: str, created_after: datetime) -> list[Generation]:
         items = GenerationItem.query(
@@ -316,6 +318,16 @@ class DynamoGenerations:
         if item.recipe is not None:
             return item.recipe
         return RecipeItem.get(item.pk, f"request#{item.sk}", consistent_read=True).recipe
+
+
+def _save_callback(workspace_id: str, generation_id: str, attempt_id: str, actions: list[Action]) -> TaskCallback:
+    item = CallbackItem(workspace_id, f"callback#{generation_id}#{attempt_id}")
+    item.update(actions)  # It reads all that is stored now into the item.
+    return _decode_callback(attempt_id, item)
+
+
+def _decode_callback(attempt_id: str, item: CallbackItem) -> TaskCallback:
+    return TaskCallback(attempt_id, item.task_token or "", item.reference, item.outcome)
 
 
 def _not_a_stage_condition() -> Condition:

@@ -41,6 +41,7 @@ def put_new(write: Transaction, generation: Generation) -> None:
         user_id=generation.user_id,
         token_id=generation.token_id,
         kind=generation.recipe.kind.value,
+        express=int(generation.starts_express) or None,
         recipe=None if recipe_apart else recipe,
         candidates=list(generation.candidates),
         price_version=generation.price_version,
