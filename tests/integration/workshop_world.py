@@ -65,7 +65,12 @@ class WorkshopWorld:
         wallets = PostDeps(self.home.wallets, self.home.post_deps.daily, lambda tries: None)
         self.advancing = AdvanceDeps(self.store, wallets, lambda: self.bus)
         self.deps = WorkshopDeps(
-            self.advancing, self.people, lambda: self.home.keys, lambda workspace, ids: True, calendar_file
+            self.advancing,
+            self.people,
+            lambda: self.home.keys,
+            lambda workspace, ids: True,
+            calendar_file,
+            lambda ids, now: {},
         )
         self.educator = Educator(self.home.workspace_id, "usr_E", Origin(user_id="usr_E"))
 
