@@ -62,6 +62,7 @@ def test_schemathesis_finds_no_violation(stack: Stack, tmp_path: Path) -> None:
     run = subprocess.run(
         [
             str(Path(sys.executable).with_name("schemathesis")),
+            f"--config-file={Path(__file__).with_name('schemathesis.toml')}",
             "run",
             f"{stack.base_url}/api/openapi.json",
             f"--header=Authorization: {person.http.headers['Authorization']}",

@@ -204,7 +204,7 @@ def _success(route: Route, status: int, schemas: Json) -> Json:
     if status in (204, 301, 302, 304):
         return response
     if route.answer is None and route.files:
-        response["content"] = {content_type: {"schema": {"type": "string"}} for content_type in route.files}
+        response["content"] = _files(route)
         return response
     data = _schema(route.answer, "serialization", schemas)
     envelope: Json = {
@@ -215,8 +215,13 @@ def _success(route: Route, status: int, schemas: Json) -> Json:
     # Simplified once more, since `data` itself is null where there is nothing to say.
     schema = data if route.raw else simplified_schema(envelope)
     response["content"] = {"application/json": {"schema": schema}}
-    response["content"] |= {content_type: {"schema": {"type": "string"}} for content_type in route.files}
+    response["content"] |= _files(route)
     return response
+
+
+def _files(route: Route) -> Json:
+    """The files that a route answers with, by media type; of those in JSON each has a format of its own."""
+    return {each: {"schema": {"type": "object" if each.endswith("+json") else "string"}} for each in route.files}
 
 
 def _schema(kind: Any, mode: Any, schemas: Json) -> Json:
