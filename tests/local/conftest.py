@@ -114,14 +114,20 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def healthy_provider(stack: Stack) -> None:
-    """Delete the provider's recorded failures, so that an earlier test does not keep the router from it."""
+    """Delete the recorded failures of the provider and of its models, so that an earlier test does not keep the router
+    from them."""
     table = stack.running.table("providers")
     dynamodb = stack.running.aws().client("dynamodb")
-    key = {"pk": {"S": "health"}, "sk": {"S": "replicate"}}
-    found = dynamodb.get_item(TableName=table, Key=key).get("Item")
+    found = dynamodb.query(
+        TableName=table,
+        KeyConditionExpression="pk = :pk AND begins_with(sk, :provider)",
+        ExpressionAttributeValues={":pk": {"S": "health"}, ":provider": {"S": "replicate"}},
+    )["Items"]
     signs_of_failure = ("failures_in_a_row", "cooldown_until")
-    if found is None or not any(sign in found["seen"]["S"] for sign in signs_of_failure):
+    failed = [item for item in found if any(sign in item["seen"]["S"] for sign in signs_of_failure)]
+    for item in failed:
+        dynamodb.delete_item(TableName=table, Key={"pk": item["pk"], "sk": item["sk"]})
+    if not failed:
         return
-    dynamodb.delete_item(TableName=table, Key=key)
     forgotten_at = time.monotonic() + REMEMBERED_SECONDS
     poll_until(time.monotonic, lambda now: now > forgotten_at)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def lighthouse(url: str, folder: Path) -> tuple[dict[str, int], dict[str, str]]:
     best: tuple[dict[str, int], dict[str, str]] | None = None
     reason = ""
     for number in range(RUNS_MAX):
-        found, reason = _run(url, folder / f"report{number}.json", folder)
+        found, reason = _run(url, folder / f"report{number}.json")
         if found is not None and (best is None or min(found[0].values()) > min(best[0].values())):
             best = found
         if best is not None and min(best[0].values()) >= SCORE_MIN:
@@ -37,7 +38,7 @@ def lighthouse(url: str, folder: Path) -> tuple[dict[str, int], dict[str, str]]:
     return best
 
 
-def _run(url: str, report: Path, folder: Path) -> tuple[tuple[dict[str, int], dict[str, str]] | None, str]:
+def _run(url: str, report: Path) -> tuple[tuple[dict[str, int], dict[str, str]] | None, str]:
     """The result of one run; None and the reason when the browser did not do it."""
     node, browser = need_node(), need_browser()
     if not PROGRAM.exists():
@@ -45,8 +46,10 @@ def _run(url: str, report: Path, folder: Path) -> tuple[tuple[dict[str, int], di
     flags = "--headless=new --disable-gpu" + (" --no-sandbox" if os.geteuid() == 0 else "")
     order = [node, str(PROGRAM), url, "--output=json", f"--output-path={report}", f"--chrome-flags={flags}", "--quiet"]
     order += [f"--only-categories={','.join(CATEGORIES)}", "--no-enable-error-reporting"]
-    environment = {**os.environ, "CHROME_PATH": browser, "TMPDIR": str(folder)}
-    ran = subprocess.run(order, capture_output=True, text=True, timeout=SECONDS_MAX, check=False, env=environment)
+    # A short path, because Chromium's profile has a socket in it, whose path may have 107 characters.
+    with tempfile.TemporaryDirectory() as profile:
+        environment = {**os.environ, "CHROME_PATH": browser, "TMPDIR": profile}
+        ran = subprocess.run(order, capture_output=True, text=True, timeout=SECONDS_MAX, check=False, env=environment)
     if ran.returncode != 0:
         return None, ran.stderr[-4000:]
     found: dict[str, Any] = json.loads(report.read_text("utf-8"))
