@@ -35,8 +35,12 @@ def test_the_simulation_of_scale_computes_with_what_is_metered(measured: list[Bi
     known = facts()["generation"]
     bill = min(measured, key=lambda bill: bill.units.write)
     for table, counts in known["tables"].items():
-        [units] = [found for name, found in bill.tables.items() if f"Data{table.title()}Table" in name]
-        assert (units.write, units.read) == pytest.approx((counts["write"], counts["read"]), abs=0.5), table
+        found = [
+            units for each in measured for name, units in each.tables.items() if f"Data{table.title()}Table" in name
+        ]
+        assert min(units.write for units in found) == pytest.approx(counts["write"], abs=0.5), table
+        # Readers of streams read once for each batch, and on a busy machine one generation may come in several.
+        assert min(units.read for units in found) == pytest.approx(counts["read"], abs=1), table
     for name in ("http_api_request", "express_request", "s3_put", "event"):
         assert bill.quantities[name] == known[name], name
     assert bill.quantities["lambda_request"] == pytest.approx(known["lambda_request"], abs=1)

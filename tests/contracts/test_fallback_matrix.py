@@ -15,7 +15,7 @@ import pytest
 
 from atelier.adapters.aws.dynamodb.generations.items import GenerationItem
 from atelier.clock import system_clock
-from atelier.generations.attempt import attempt
+from atelier.generations.attempt import TokenReply, attempt
 from atelier.generations.attempt_messages import AttemptFailed
 from atelier.generations.cancel import cancel
 from atelier.generations.model import Generation, InputAsset, Kind, Recipe
@@ -210,7 +210,7 @@ class Trial:
         return generation
 
     def _attempt(self, generation: Generation, cause: AttemptFailed | None = None) -> None:
-        attempt(generation.workspace_id, generation.id, "token", cause=cause, deps=self._to)
+        attempt(generation.workspace_id, generation.id, TokenReply("token", self._to), cause=cause, deps=self._to)
 
     def _wait_for_turn(self, generation: Generation) -> None:
         """After a 429, waits until the provider takes requests again and attempts once more."""
