@@ -142,7 +142,9 @@ def test_progress_is_read_from_the_logs(provider: Replicate) -> None:
     seen: set[int] = set()
     while isinstance(progress := provider.poll(reference, work), Pending):
         seen.add(progress.progress)
-    assert seen >= {10, 50, 90}
+    # A poll of a busy machine may be late, so not each of them is seen.
+    assert len(seen - {0}) >= 2
+    assert seen <= set(range(0, 100, 10))
     assert max(seen) <= 99
 
 
