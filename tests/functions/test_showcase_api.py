@@ -19,11 +19,13 @@ from atelier.ids import new_id
 from atelier.ledger.model import GrantSource
 from atelier.ledger.post import grant
 from atelier.library.model import Asset
+from atelier.notifications.notify import notify_of_events
+from atelier.notifications.ports import NotificationView
 from atelier.settings import MediaBucket
 from atelier.showcase.advance import advance_listings
 from atelier.showcase.end_listings import end_listings
 from atelier.showcase.moderate import ListingDecision, decide
-from atelier.wiring import ledger, showcase
+from atelier.wiring import feeds, ledger, notifications, showcase
 from atelier.wiring.library import assets, stored_files
 from tests.functions.conftest import AwsResources
 from tests.functions.people import (
@@ -228,6 +230,37 @@ def test_a_lineage_shows_what_was_bought_and_from_whom_and_no_more(app: ModuleTy
     lineage = success_data(call(library, bob, f"GET /api/assets/{remix.id}/lineage"))
     assert [each["listing_id"] for each in lineage["steps"]] == [None, first]
     assert error_of(call(library, cem, f"GET /api/assets/{remix.id}/lineage")) == (404, "NOT_FOUND")
+
+
+def notified_of(person: Person) -> list[str]:
+    """What a person is notified of, oldest first, after the schedule, and the feed's consumer twice."""
+    advance_listings(None, deps=showcase.rank_deps(), clock=system_clock)
+    found = feeds.feeds().after(person.workspace_id, 0, system_clock()).entries
+    for _ in range(2):
+        events = [each.event for each in found]
+        notify_of_events(person.workspace_id, events, notifications.notify_deps(), system_clock())
+    got = notifications.store().page(person.user_id, NotificationView.CURRENT, None, 50).notifications
+    return [each.kind.value for each in sorted(got, key=lambda each: each.created_at)]
+
+
+def test_creators_are_notified_of_sales_royalties_and_decisions_once(app: ModuleType) -> None:
+    ada, bob, cem = create_person("ada"), rich("bob"), rich("cem")
+    first = offered(app, ada)
+    success_data(call(app, bob, f"POST {PATH}/{first}/purchase", {}))
+    bobs = success_data(call(app, bob, f"POST {PATH}/{first}/collect"))["id"]
+    remix = picture(bob, b"remix")
+    AssetItem(bob.workspace_id, remix.id).update([AssetItem.made_from.set([bobs])])
+    second = success_data(call(app, bob, f"POST {PATH}", body(remix.id)))["listing"]["id"]
+    approve(second)
+    success_data(call(app, cem, f"POST {PATH}/{second}/purchase", {}))
+    success_data(call(app, cem, f"POST {PATH}/{second}/refund"))
+    decide(second, ListingDecision.REJECT, "no", Origin(), deps=showcase.deps(), now=system_clock())
+    success_data(call(app, bob, f"POST {PATH}/{second}/appeal"))
+    approve(second)
+    sale, refund = "listing_sold", "sale_refunded"
+    assert notified_of(ada) == ["listing_approved", sale, "royalty_earned", refund]
+    assert notified_of(bob) == ["listing_approved", sale, refund, "listing_rejected", "listing_approved"]
+    assert notified_of(cem) == []
 
 
 def test_an_erased_creators_listings_are_gone_and_buyers_keep_theirs(app: ModuleType) -> None:

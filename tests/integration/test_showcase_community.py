@@ -6,8 +6,12 @@ from datetime import timedelta
 
 import pytest
 
+from atelier.adapters.aws.dynamodb.showcase.ranks import EVENTS_MAX
 from atelier.caller import Caller
 from atelier.errors import Conflict, NotFound
+from atelier.events.showcase_events import ListingRoyalty, ListingSale
+from atelier.ids import new_id
+from atelier.showcase.buy import Acquirer, buy
 from atelier.showcase.model import Listing, ListingStatus, Report
 from atelier.showcase.moderate import ListingDecision, appeal, report
 from atelier.showcase.present import find_listings, list_followed
@@ -110,6 +114,36 @@ def test_events_of_a_listing_are_published_once(world: ShowcaseWorld) -> None:
     told = sorted(event.type for event in world.bus.events.values() if getattr(event, "listing_id", "") == listing.id)
     expected = ["approved", "refunded", "removed", "sold", "submitted"]
     assert told == [f"listing.{each}" for each in expected]
+
+
+def test_a_royalty_is_told_to_who_gets_it_and_so_is_its_refund(world: ShowcaseWorld) -> None:
+    first = world.offered("Ada")
+    world.buy(first, "Bob")
+    bobs = world.collect(first, "Bob").id
+    second = world.offered("Bob", 200, made_from=[bobs])
+    world.buy(second, "Cem")
+    world.refund(second, "Cem")
+    for _ in range(2):
+        world.advance()
+    told = [event for event in world.bus.events.values() if getattr(event, "listing_id", "") == second.id]
+    earned = [each for each in told if isinstance(each, ListingRoyalty)]
+    ada = world.creator("Ada")
+    assert {(each.workspace_id, each.user_id, each.credits) for each in earned} == {(ada.workspace_id, "usr_Ada", 20)}
+    assert sorted(each.change for each in earned) == ["royalty_earned", "royalty_taken_back"]
+    sales = {each.change: (each.workspace_id, each.credits) for each in told if isinstance(each, ListingSale)}
+    bob = world.creator("Bob").workspace_id
+    assert sales == {"sold": (bob, 160), "refunded": (bob, 160)}
+
+
+def test_all_events_of_a_busy_listing_are_published_by_one_visit(world: ShowcaseWorld) -> None:
+    listing = world.offered("Ada", 0)
+    for number in range(EVENTS_MAX + 1):
+        buyer = Acquirer(new_id("wsp", world.now), f"usr_{number}", may_spend=True)
+        buy(listing.id, None, buyer, deps=world.deps, now=world.now)
+    world.advance()
+    assert not world.rank_deps.store.outbox(listing.id)
+    sold = [each for each in world.bus.events.values() if each.type == "listing.sold"]
+    assert len([each for each in sold if getattr(each, "listing_id", "") == listing.id]) == EVENTS_MAX + 1
 
 
 def test_three_reports_hide_a_listing_until_a_moderator_decides(world: ShowcaseWorld) -> None:

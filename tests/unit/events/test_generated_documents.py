@@ -31,7 +31,7 @@ from atelier.events.catalogue import (
     payload,
 )
 from atelier.events.livestream_events import LivestreamChange, LivestreamOpen
-from atelier.events.showcase_events import ListingChange, ListingSale
+from atelier.events.showcase_events import ListingChange, ListingRoyalty, ListingSale
 from atelier.events.site_events import CommentMention
 from atelier.events.workshop_events import EnrolmentChange, WorkshopChange
 from infra.openapi import EVENTS_TARGET, TARGET, render_events
@@ -60,6 +60,7 @@ EXAMPLES: list[Event] = [
     LivestreamOpen("wsp_A", "liv_B", "usr_C", "A lake", AT),
     ListingChange("wsp_A", "lst_B", "usr_C", "approved", 2, "Lighthouse", AT),
     ListingSale("wsp_A", "lst_B", "pur_C", "usr_D", "sold", "Lighthouse", 90, AT),
+    ListingRoyalty("wsp_A", "lst_B", "pur_C", "usr_D", "royalty_earned", "Lighthouse", 10, AT),
     UpdatePublished("upd_A", "news", "segment", AT),
     DeploymentChange("wsp_A", "dep_B", "sit_C", "usr_D", "cloudfront", 0, "live", "https://oak.example.com", AT),
     IntegrationRefused("wsp_A", "int_B", "netlify", "dep_C", AT),

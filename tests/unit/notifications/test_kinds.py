@@ -31,6 +31,8 @@ def failed_after(wait: timedelta) -> Draft | ItemDone | None:
 
 WORKSHOP = {"workshop_id": "wks_1", "title": "Light", "starts_at": "2026-12-04T17:00:00.000Z", "user_id": "usr_1"}
 
+LISTING = {"listing_id": "lst_1", "title": "Lighthouse", "user_id": "usr_1", "credits": 90}
+
 
 def test_a_time_is_shown_in_the_readers_zone() -> None:
     drafted = draft_of(event("workshop.reminder", **WORKSHOP))
@@ -68,6 +70,18 @@ def test_only_a_generation_that_failed_after_a_long_wait_notifies() -> None:
             "/sites/sit_1/pages/pag_1#comments",
         ),
         ("webhook_endpoint.disabled", {"endpoint_id": "whe_1"}, KIND.WEBHOOK_ENDPOINT_DISABLED, "/webhooks"),
+        *[
+            (f"listing.{change}", LISTING, kind, "/showcase/lst_1")
+            for change, kind in [
+                ("approved", KIND.LISTING_APPROVED),
+                ("hidden", KIND.LISTING_HIDDEN),
+                ("rejected", KIND.LISTING_REJECTED),
+                ("sold", KIND.LISTING_SOLD),
+                ("royalty_earned", KIND.ROYALTY_EARNED),
+                ("refunded", KIND.SALE_REFUNDED),
+                ("royalty_taken_back", KIND.SALE_REFUNDED),
+            ]
+        ],
         ("workshop.reminder", WORKSHOP, KIND.WORKSHOP_REMINDER, "/workshops/wks_1"),
         ("workshop.offered", WORKSHOP, KIND.WORKSHOP_OFFER, "/workshops/wks_1"),
         ("workshop.refunded", WORKSHOP, KIND.WORKSHOP_CANCELLED, "/workshops/wks_1"),
@@ -97,6 +111,10 @@ def test_events_of_notifications_and_others_notify_nobody() -> None:
     for type in ("notification.created", "generation.succeeded", "generation.progress", "stage.failed"):
         assert draft_of(event(type)) is None
     assert draft_of(event("credits.granted", credits=3300, grant_source="monthly")) is None
+    for change in ("sold", "refunded"):
+        assert draft_of(event(f"listing.{change}", **{**LISTING, "credits": 0})) is None
+    for change in ("submitted", "removed"):
+        assert draft_of(event(f"listing.{change}", **LISTING)) is None
 
 
 def test_every_language_has_the_same_texts_with_the_same_facts() -> None:

@@ -19,7 +19,7 @@ from atelier.events.deployment_events import DeploymentChange, IntegrationRefuse
 from atelier.events.event import Event, Instant, Workspace
 from atelier.events.limits import CreditsGranted, CreditsLow, QuotaThresholdReached
 from atelier.events.livestream_events import LivestreamChange, LivestreamOpen
-from atelier.events.showcase_events import ListingChange, ListingSale
+from atelier.events.showcase_events import ListingChange, ListingRoyalty, ListingSale
 from atelier.events.site_events import CommentMention
 from atelier.events.workshop_events import EnrolmentChange, WorkshopChange
 
@@ -433,6 +433,7 @@ EVENTS: tuple[type[Event], ...] = (
     LivestreamOpen,
     ListingChange,
     ListingSale,
+    ListingRoyalty,
     UpdatePublished,
     DeploymentChange,
     IntegrationRefused,

@@ -40,6 +40,37 @@ class ListingChange:
 
 
 @dataclass(frozen=True, slots=True)
+class ListingRoyalty:
+    """Somebody has bought a listing that was made from one of the workspace's, which gets a royalty; or the purchase
+    was refunded, and the royalty went back."""
+
+    source: ClassVar[str] = "atelier.showcase"
+    version: ClassVar[int] = 1
+    types: ClassVar[tuple[str, ...]] = ("listing.royalty_earned", "listing.royalty_taken_back")
+
+    workspace_id: Workspace
+    listing_id: Annotated[str, "the listing that was bought; another workspace's"]
+    purchase_id: Annotated[str, "the purchase"]
+    user_id: Annotated[str, "the person whose work the royalty is for"]
+    change: Annotated[str, "what happened, as in the type"]
+    title: Annotated[str, "the title of the listing that was bought"]
+    credits: Annotated[int, "what the workspace got, or gave back"]
+    changed_at: Instant
+
+    @property
+    def type(self) -> str:
+        return f"listing.{self.change}"
+
+    @property
+    def id(self) -> str:
+        return f"{self.purchase_id}#{self.change}#{self.workspace_id}"
+
+    @property
+    def occurred_at(self) -> str:
+        return self.changed_at
+
+
+@dataclass(frozen=True, slots=True)
 class ListingSale:
     """Somebody has bought a listing of the workspace, or had the purchase refunded."""
 

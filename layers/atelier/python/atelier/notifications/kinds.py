@@ -4,6 +4,7 @@ events make one. A kind without a type of event is made by no event (`UPDATE`), 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -26,6 +27,8 @@ class Audience(StrEnum):
     """Who gets a notification, if that is not decided by the role."""
 
     CREATOR = "creator"
+    # Whom the event means, while that person is a member of the workspace: what it earns concerns no former member.
+    MEMBER = "member"
     INVITED = "invited"
     CHOSEN = "chosen"
 
@@ -51,6 +54,12 @@ KINDS: dict[NotificationKind, KindFacts] = {
     NotificationKind.WORKSHOP_OFFER: KindFacts(Audience.CREATOR, frozenset({IN_APP, EMAIL})),
     NotificationKind.WORKSHOP_CANCELLED: KindFacts(Audience.CREATOR, frozenset({IN_APP, EMAIL})),
     NotificationKind.LIVESTREAM_OPEN: KindFacts(Audience.CREATOR, frozenset({IN_APP})),
+    NotificationKind.LISTING_APPROVED: KindFacts(Audience.MEMBER, frozenset({IN_APP})),
+    NotificationKind.LISTING_HIDDEN: KindFacts(Audience.MEMBER, frozenset({IN_APP, EMAIL})),
+    NotificationKind.LISTING_REJECTED: KindFacts(Audience.MEMBER, frozenset({IN_APP, EMAIL})),
+    NotificationKind.LISTING_SOLD: KindFacts(Audience.MEMBER, frozenset({IN_APP})),
+    NotificationKind.ROYALTY_EARNED: KindFacts(Audience.MEMBER, frozenset({IN_APP})),
+    NotificationKind.SALE_REFUNDED: KindFacts(Audience.MEMBER, frozenset({IN_APP})),
     NotificationKind.QUOTA_NEARLY_USED: KindFacts(Role.ADMIN, frozenset({IN_APP, EMAIL})),
     NotificationKind.CREDITS_LOW: KindFacts(Role.ADMIN, frozenset({IN_APP, EMAIL})),
     NotificationKind.CREDITS_GRANTED: KindFacts(Role.ADMIN, frozenset({IN_APP})),
@@ -72,8 +81,9 @@ def is_on(preferences: Preferences, kind: NotificationKind, channel: Channel) ->
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A notification before it is known who gets it. facts: for the texts. path: of Studio, where it leads; None =
-    nowhere. of: the user whom CREATOR means (who has ordered it, or is meant by it), or the invitation by which INVITED
-    is found. once: a fact of which a person is notified once in a day (UTC), however many events tell it."""
+    nowhere. of: the user whom CREATOR and MEMBER mean (who has ordered it, or is meant by it), or the invitation by
+    which INVITED is found. once: a fact of which a person is notified once in a day (UTC), however many events tell
+    it."""
 
     kind: NotificationKind
     facts: Mapping[str, Fact]
@@ -138,6 +148,17 @@ def _open_livestream(data: Mapping[str, Any], _at: str) -> Draft:
     return Draft(NotificationKind.LIVESTREAM_OPEN, facts, f"/live/{data['livestream_id']}", str(data["user_id"]))
 
 
+def _listing(kind: NotificationKind, data: Mapping[str, Any]) -> Draft:
+    """For whoever has published it."""
+    return Draft(kind, {"listing": str(data["title"])}, f"/showcase/{data['listing_id']}", str(data["user_id"]))
+
+
+def _earned(kind: NotificationKind, data: Mapping[str, Any]) -> Draft | None:
+    """For the person whose work the credits are for. What is free is taken without a word, as likes are given."""
+    drafted, credits = _listing(kind, data), int(data["credits"])
+    return replace(drafted, facts={**drafted.facts, "credits": credits}) if credits else None
+
+
 def _used_quota(data: Mapping[str, Any], _at: str) -> Draft:
     facts = {"quota": str(data["quota"]), "percent": int(data["percent"])}
     return Draft(NotificationKind.QUOTA_NEARLY_USED, facts, "/plan")
@@ -192,6 +213,13 @@ _MAKERS: dict[str, Callable[[Mapping[str, Any], str], Draft | ItemDone | None]] 
     "workshop.offered": lambda data, _at: _enrolment(NotificationKind.WORKSHOP_OFFER, data),
     "workshop.refunded": lambda data, _at: _enrolment(NotificationKind.WORKSHOP_CANCELLED, data),
     "livestream.open": _open_livestream,
+    "listing.approved": lambda data, _at: _listing(NotificationKind.LISTING_APPROVED, data),
+    "listing.hidden": lambda data, _at: _listing(NotificationKind.LISTING_HIDDEN, data),
+    "listing.rejected": lambda data, _at: _listing(NotificationKind.LISTING_REJECTED, data),
+    "listing.sold": lambda data, _at: _earned(NotificationKind.LISTING_SOLD, data),
+    "listing.royalty_earned": lambda data, _at: _earned(NotificationKind.ROYALTY_EARNED, data),
+    "listing.refunded": lambda data, _at: _earned(NotificationKind.SALE_REFUNDED, data),
+    "listing.royalty_taken_back": lambda data, _at: _earned(NotificationKind.SALE_REFUNDED, data),
     "quota.threshold_reached": _used_quota,
     "credits.low": _few_credits,
     "credits.granted": _new_credits,

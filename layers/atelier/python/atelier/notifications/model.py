@@ -39,6 +39,12 @@ class NotificationKind(StrEnum):
     WORKSHOP_OFFER = "workshop_offer"
     WORKSHOP_CANCELLED = "workshop_cancelled"
     LIVESTREAM_OPEN = "livestream_open"
+    LISTING_APPROVED = "listing_approved"
+    LISTING_HIDDEN = "listing_hidden"
+    LISTING_REJECTED = "listing_rejected"
+    LISTING_SOLD = "listing_sold"
+    ROYALTY_EARNED = "royalty_earned"
+    SALE_REFUNDED = "sale_refunded"
     UPDATE = "update"
 
 

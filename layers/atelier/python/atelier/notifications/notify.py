@@ -77,6 +77,8 @@ def _concerned(workspace_id: str, kind: NotificationKind, of: str | None, people
     audience = KINDS[kind].audience
     if isinstance(audience, Role):
         return [user for user, role in people.members(workspace_id).items() if at_least(role, audience)]
+    if audience is Audience.MEMBER:
+        return [user for user in people.members(workspace_id) if user == of]
     found = people.invited(workspace_id, str(of)) if audience is Audience.INVITED else of
     return [found] if found else []
 

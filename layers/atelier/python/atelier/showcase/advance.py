@@ -49,9 +49,11 @@ def advance_listings(context: TimeLeft | None, *, deps: RankDeps, clock: Callabl
 
 
 def _advance(due: DueListing, deps: RankDeps, now: datetime) -> None:
-    for key, event in deps.store.outbox(due.listing_id):
-        deps.publisher().publish(event)
-        deps.store.published(due.listing_id, key)
+    # A busy listing has more events than one reading gives, and nothing makes it due again for the rest.
+    while waiting := deps.store.outbox(due.listing_id):
+        for key, event in waiting:
+            deps.publisher().publish(event)
+            deps.store.published(due.listing_id, key)
     try:
         before = deps.store.find(due.listing_id)
     except NotFound:

@@ -14,7 +14,7 @@ from atelier.adapters.aws.dynamodb.showcase.items import (
 )
 from atelier.clock import rfc3339
 from atelier.events.catalogue import Event, payload
-from atelier.events.showcase_events import ListingChange, ListingSale
+from atelier.events.showcase_events import ListingChange, ListingRoyalty, ListingSale
 from atelier.showcase.model import Listing, ListingStatus, Purchase
 
 CHANGES = {
@@ -24,6 +24,9 @@ CHANGES = {
     ListingStatus.REJECTED: "rejected",
     ListingStatus.REMOVED: "removed",
 }
+
+# What a sale, or its refund, means to those who get a royalty of it.
+ROYALTIES = {"sold": "royalty_earned", "refunded": "royalty_taken_back"}
 
 
 def make_due(write: Transaction, listing_id: str, now: datetime, *, sk: str = VISIT, liked_by: int = 0) -> None:
@@ -43,10 +46,16 @@ def tell_status(write: Transaction, listing: Listing) -> None:
 
 
 def tell_sale(write: Transaction, listing: Listing, purchase: Purchase, change: str) -> None:
-    """Add to a transaction the event of a sale, or of its refund."""
-    got = sum(share.credits for share in purchase.split.shares if share.role == "seller")
-    facts = listing.workspace_id, listing.id, purchase.id, listing.user_id, change, listing.title, got
-    put_event(write, listing.id, ListingSale(*facts, rfc3339(purchase.updated_at)))
+    """Add to a transaction the events of a sale, or of its refund: the seller's, and one for each royalty."""
+    at, got = rfc3339(purchase.updated_at), 0
+    for share in purchase.split.shares:
+        if share.role == "seller":
+            got += share.credits
+        else:
+            facts = share.workspace_id, listing.id, purchase.id, share.user_id, ROYALTIES[change], listing.title
+            put_event(write, listing.id, ListingRoyalty(*facts, share.credits, at))
+    sale = listing.workspace_id, listing.id, purchase.id, listing.user_id, change, listing.title, got
+    put_event(write, listing.id, ListingSale(*sale, at))
     make_due(write, listing.id, purchase.updated_at)
 
 
