@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from infra.local.deploy import TRANSLATED_FILE, Aws
 from infra.local.stack import HANDLES_FILE
@@ -29,11 +29,11 @@ class RunningStack:
 
     data: the folder that keeps its state; started on the same folder again, it is the same stack. parameters: of
     template.yaml. arguments: further command line arguments (`--watch 1` redeploys what changes). root: the repository,
-    or a copy of it."""
+    or a copy of it. python: the interpreter; None = the one that runs this."""
 
-    # The translated template of the stack that this process started last: the next one takes it, if no source of it has
-    # changed, because translating takes seconds.
-    _translated: Path | None = None
+    # By repository, the translated template of the stack that this process started last: the next one takes it, if no
+    # source of it has changed, because translating takes seconds.
+    _translated: ClassVar[dict[Path, Path]] = {}
 
     def __init__(
         self,
@@ -43,9 +43,11 @@ class RunningStack:
         arguments: Sequence[str] = (),
         port: int = 0,
         root: Path = ROOT,
+        python: Path | None = None,
     ) -> None:
         self.data = data
         self._root = root
+        self._python = str(python or sys.executable)
         self.lines: list[str] = []
         self._arguments = ["--port", str(port), "--data", str(data), "--demo", "0", "--watch", "0", *arguments]
         for name, value in (parameters or {}).items():
@@ -56,12 +58,12 @@ class RunningStack:
     def start(self) -> RunningStack:
         """Starts the stack and returns when it is ready; raises NotReady. `lines` collects what it prints."""
         self.lines = []
-        own, known = self.data / TRANSLATED_FILE, RunningStack._translated
+        own, known = self.data / TRANSLATED_FILE, RunningStack._translated.get(self._root)
         if known and known.exists() and not own.exists():
             own.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(known, own)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "infra.local", *self._arguments],
+            [self._python, "-m", "infra.local", *self._arguments],
             cwd=self._root,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -75,7 +77,7 @@ class RunningStack:
             self._process.wait(STOP_SECONDS_MAX)
             raise NotReady("\n".join(self.lines))
         self._handles = json.loads((self.data / HANDLES_FILE).read_text("utf-8"))
-        RunningStack._translated = own
+        RunningStack._translated[self._root] = own
         return self
 
     def stop(self, signal_number: signal.Signals = signal.SIGTERM) -> int:

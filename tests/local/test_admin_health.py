@@ -4,29 +4,13 @@ from __future__ import annotations
 
 import json
 
-import pyotp
-
-from infra.make_admin import FUNCTION, make_admin
-from tests.local.client import AccountClient, poll_until, verify_email
+from tests.local.administrator import create_administrator
+from tests.local.client import poll_until
 from tests.local.conftest import Stack
 
 
-def create_administrator(stack: Stack) -> AccountClient:
-    """An administrator who has just proven a second factor."""
-    person = AccountClient(stack.base_url)
-    verify_email(stack.base_url, person.email)
-    functions = stack.running.aws().client("lambda")
-    assert make_admin(person.email, stack.running.resource(FUNCTION), functions=functions) == 0
-    set_up = person.http.post("/api/auth/mfa/totp")
-    assert set_up.status_code == 201, set_up.text
-    code = pyotp.TOTP(set_up.json()["data"]["secret"]).now()
-    confirmed = person.http.post("/api/auth/mfa/totp/confirm", json={"code": code})
-    assert confirmed.status_code == 200, confirmed.text
-    return person
-
-
 def test_all_parts_of_a_deployment_are_read_with_the_permissions_of_the_template(stack: Stack) -> None:
-    ada = create_administrator(stack)
+    ada = create_administrator(stack.base_url, stack.running)
     answer = ada.get("/api/admin/health")
     assert answer.status_code == 200, answer.text
     found = answer.json()["data"]

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
+from tests.local.administrator import create_administrator
 from tests.local.client import AccountClient, poll_until
 from tests.local.conftest import Stack
-from tests.local.test_admin_health import create_administrator
 
 
 @pytest.fixture(scope="module")
 def ada(stack: Stack) -> AccountClient:
-    return create_administrator(stack)
+    return create_administrator(stack.base_url, stack.running)
 
 
 def data_of(answer: Any, status: int = 200) -> Any:
@@ -30,7 +30,7 @@ def test_a_proposed_pack_is_on_sale_after_another_administrator_published_it(sta
     shown = data_of(ada.http.post(f"{path}/publish", json={"apply": False}))
     assert "110.00 USD" in shown["stripe"]["table"]
 
-    bob = create_administrator(stack)
+    bob = create_administrator(stack.base_url, stack.running)
     done = data_of(bob.http.post(f"{path}/publish", json={"apply": True}))
     assert (done["proposal"]["state"], done["stripe"]["left"]) == ("published", 0)
     [large] = [pack for pack in data_of(bob.get("/api/admin/tiers"))["packs"] if pack["name"] == "large"]

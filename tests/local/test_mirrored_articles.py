@@ -8,13 +8,14 @@ import uuid
 import httpx
 
 from infra.simulators.editorial.sanity import SanitySimulator, signature
+from tests.local.administrator import create_administrator
 from tests.local.client import AccountClient, poll_until
 from tests.local.conftest import Stack
-from tests.local.test_admin_health import create_administrator
 
 
 def test_a_signed_webhook_brings_an_article_to_the_public_by_the_schedules_job(stack: Stack) -> None:
-    sanity, ada, root = stack.site_hosts["sanity"], AccountClient(stack.base_url), create_administrator(stack)
+    sanity, ada = stack.site_hosts["sanity"], AccountClient(stack.base_url)
+    root = create_administrator(stack.base_url, stack.running)
     assert isinstance(sanity, SanitySimulator)
     workspace = ada.http.post("/api/workspaces", json={"name": "Atlas"}).json()["data"]["workspace"]["id"]
     settings = {"project_id": "abc123", "dataset": "production"}

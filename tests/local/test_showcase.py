@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 
+from tests.local.administrator import create_administrator
 from tests.local.client import AccountClient, poll_until
 from tests.local.conftest import Stack
-from tests.local.test_admin_health import create_administrator
 
 
 def data_of(answer: Any, status: int = 200) -> Any:
@@ -52,7 +52,7 @@ def earned(account: AccountClient) -> Any:
 
 
 def test_a_work_is_bought_and_what_is_made_of_it_pays_royalties(stack: Stack) -> None:
-    root, ada = create_administrator(stack), AccountClient(stack.base_url)
+    root, ada = create_administrator(stack.base_url, stack.running), AccountClient(stack.base_url)
     bob, cem = rich(stack, root), rich(stack, root)
     visitor = httpx.Client(base_url=stack.base_url)
     first = offered(ada, root, image(ada), 100, "Quiet harbour")

@@ -10,17 +10,17 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.local.administrator import create_administrator
 from tests.local.client import PASSWORD, AccountClient
 from tests.local.conftest import BROWSER_SECONDS_MAX, Stack
 from tests.local.studio.pages import EDITORIAL_PAGES
 from tests.local.studio.test_every_page import MARKER, check_page
-from tests.local.test_admin_health import create_administrator
 
 
 @pytest.fixture
 def editor(page: Page, stack: Stack) -> AccountClient:
     """The owner of the editorial workspace, who is signed in and works there."""
-    account, root = AccountClient(stack.base_url), create_administrator(stack)
+    account, root = AccountClient(stack.base_url), create_administrator(stack.base_url, stack.running)
     name = "Atlas News"
     made = account.http.post("/api/workspaces", json={"name": name}).json()["data"]["workspace"]
     settings = {"workspace_id": made["id"], "title": MARKER}
