@@ -37,6 +37,7 @@ TABLES = ("identity", "ledger", "generations", "library", "requests", "analytics
 SEALING, COUNTING = "StreamsLedgerFunction", "StreamsAnalyticsFunction"
 BATCH = 20
 """How many generations are sealed and counted at once."""
+BATCH_TRIES = 4
 MILESTONES = 4
 """What an account with a picture has reached: sign-up, picture, and a day and a month with a request."""
 COUNTED_PARTS = 6
@@ -44,7 +45,7 @@ COUNTED_PARTS = 6
 CLIENT_POLLS = 2
 """How often a client looks at a generation before it is done."""
 QUIET_SECONDS = 1.0
-SETTLED_SECONDS_MAX = 20
+SETTLED_SECONDS_MAX = 60
 GENERATION_SECONDS_MAX = 60
 EXPRESS_GIGABYTES = 64 / 1024
 """An Express execution is billed in steps of 64 MB; its input and its state take a few KB."""
@@ -170,10 +171,29 @@ def measure_bill(stack: BenchStack, meter: Meter, token: str) -> Bill:
 
 
 def measure_batch(stack: BenchStack, meter: Meter, number: int) -> Bill:
-    """What seals and analytics do for a batch of generations of a new account, and the movements of their credits."""
-    sums, ledger, token = stack.child.table("analytics"), stack.child.table("ledger"), stack.sign_up()
+    """What seals and analytics do for a batch of generations of a new account, and the movements of their credits.
+
+    Measured again when the stream has delivered the batch in two, which happens on a busy machine."""
+    sums, ledger = stack.child.table("analytics"), stack.child.table("ledger")
+    # One transaction for each of the two streams that analytics reads, and one seal.
+    expected = Counter({("TransactWriteItems", sums): COUNTED_PARTS, ("PutItem", ledger): 1})
+    for _ in range(BATCH_TRIES):
+        since = deliver_batch(stack, meter, number, expected)
+        written = Counter((operation, table) for operation, table, _ in meter.dynamodb.log)
+        if all(written[each] == count for each, count in expected.items()):
+            break
+    tables = {table: meter.dynamodb.tables[table] for table in (sums, ledger)}
+    quantities, units = lambda_usage(stack, since), sum(tables.values(), Units())
+    quantities["dynamodb_write_unit"], quantities["dynamodb_read_unit"] = units.write, units.read
+    return Bill(tables, 0, quantities)
+
+
+def deliver_batch(stack: BenchStack, meter: Meter, number: int, expected: Counter[tuple[str, str]]) -> int:
+    """Let a new account generate a number of images, then deliver what waits in the streams, and meter only that.
+    Returns when the delivery began, in milliseconds. expected: (operation, table) → the writes that end it."""
+    token = stack.sign_up()
     wait_for_execution(stack, submit_image(stack, token, 512))
-    wait_for_milestones(stack, sums)
+    wait_for_milestones(stack, stack.child.table("analytics"))
     with stack.one_batch(COUNTING), stack.one_batch(SEALING):
         for _ in range(number):
             # Small ones, because a day's credits are few.
@@ -182,17 +202,12 @@ def measure_batch(stack: BenchStack, meter: Meter, number: int) -> Bill:
         meter.reset()
         since = int(time.time() * 1000)
     deadline = time.monotonic() + SETTLED_SECONDS_MAX
-    # One transaction for each of the two streams that analytics reads, and one seal.
-    expected = Counter({("TransactWriteItems", sums): COUNTED_PARTS, ("PutItem", ledger): 1})
     while not expected <= Counter((operation, table) for operation, table, _ in meter.dynamodb.log):
         if time.monotonic() > deadline:
             raise TimeoutError(f"not sealed and counted within {SETTLED_SECONDS_MAX} s")
         time.sleep(0.05)
     wait_until_idle(meter)
-    tables = {table: meter.dynamodb.tables[table] for table in (sums, ledger)}
-    quantities, units = lambda_usage(stack, since), sum(tables.values(), Units())
-    quantities["dynamodb_write_unit"], quantities["dynamodb_read_unit"] = units.write, units.read
-    return Bill(tables, 0, quantities)
+    return since
 
 
 def wait_for_milestones(stack: BenchStack, table: str) -> None:

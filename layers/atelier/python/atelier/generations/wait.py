@@ -14,8 +14,11 @@ from atelier.generations.model import Generation
 from atelier.generations.ports import GenerationStore
 
 WAIT_SECONDS_MAX = 25
-FIRST_READ_DELAY_SECONDS = 0.2
+# Pauses between two reads of the generation: a seventh of the time waited so far, so that its end is seen that much
+# later at most. A wait of ten seconds reads 30 times, which costs a twentieth of the time of the function that waits.
+READ_DELAY_SECONDS_MIN = 0.07
 READ_DELAY_SECONDS_MAX = 1.0
+READ_DELAY_SHARE = 1 / 7
 # A lease lasts this much longer than its wait, for the last read and for clocks that differ.
 LEASE_MARGIN = timedelta(seconds=5)
 RETRY_AFTER_SECONDS = 5
@@ -103,9 +106,10 @@ def wait_for_end(
     """The generation once it is final, or in its state `seconds` after `asked_at`, the time of the request (at most
     25 s: the gateway's time-out is 29 s)."""
     until = requested_at + timedelta(seconds=min(seconds, WAIT_SECONDS_MAX))
-    pause = FIRST_READ_DELAY_SECONDS
+    waited = 0.0
     while generation.is_open and clock() < until:
+        pause = min(max(waited * READ_DELAY_SHARE, READ_DELAY_SECONDS_MIN), READ_DELAY_SECONDS_MAX)
         sleep(pause)
-        pause = min(pause * 1.3, READ_DELAY_SECONDS_MAX)
+        waited += pause
         generation = generations.get(generation.workspace_id, generation.id)
     return generation
