@@ -42,6 +42,48 @@ SMALL_IMAGE = {
     "parameters": {"width": 64, "height": 64},
 }
 
+ACCOUNT = {"email": "bench1@example.com", "password": stack.PASSWORD}
+# (method, path, body) by the name of a function, and of a second request of it after a comma.
+FIRST_REQUESTS: dict[str, tuple[str, str, Any]] = {
+    "auth": ("GET", "/.well-known/jwks.json", None),
+    "auth, log in": ("POST", LOG_IN_PATH, ACCOUNT),
+    "account": ("GET", "/api/auth/me", None),
+    "factors": ("GET", "/api/auth/mfa", None),
+    "oauth": ("GET", "/api/auth/oauth", None),
+    "mailbox": ("POST", "/api/auth/forgot-password", {"email": f"nobody-{PROCESS}@example.com"}),
+    "analytics": ("GET", "/api/analytics/usage", None),
+    "charts": ("GET", "/api/analytics/charts/cost.svg", None),
+    "audit": ("GET", "/api/users/me/security-log", None),
+    "exports": ("GET", "/api/analytics/exports", None),
+    "workspaces": ("GET", "/api/workspaces", None),
+    "billing": ("GET", "/api/billing/subscription", None),
+    "library, characters": ("GET", "/api/characters", None),
+    "credits": ("GET", "/api/credits", None),
+    "generations": ("POST", "/api/generate", SMALL_IMAGE),
+    "library": ("GET", "/api/assets", None),
+    "projects": ("GET", "/api/projects", None),
+    "providers": ("GET", "/api/models", None),
+    "status": ("GET", "/healthz", None),
+    "library, templates": ("GET", "/api/templates", None),
+    "account, tokens": ("GET", "/api/tokens", None),
+    "uploads": ("POST", "/api/assets/uploads", {"name": "a.png", "content_type": "image/png", "size": 10}),
+    "admin_backups": ("GET", "/api/admin/backups", None),
+    "admin_generations": ("GET", f"/api/admin/generations/{NO_GENERATION}", None),
+    "admin_health": ("GET", "/api/admin/health", None),
+    "admin_money": ("GET", "/api/admin/adjustments", None),
+    "admin_operations": ("GET", "/api/admin/providers", None),
+    "admin_people": ("GET", "/api/admin/users", None),
+    "articles": ("GET", "/api/articles", None),
+    "deployments": ("GET", "/api/deployments", None),
+    "home": ("GET", "/api/home", None),
+    "livestreams": ("GET", "/api/livestreams", None),
+    "page_writing": ("GET", f"/api/sites/sit_{NOTHING}/writings/{NO_GENERATION}", None),
+    "realtime": ("GET", "/api/events?channel=workspace", None),
+    "showcase": ("GET", "/api/showcase", None),
+    "sites": ("GET", "/api/sites", None),
+    "workshops": ("GET", "/api/workshops", None),
+}
+
 
 def rows(running: BenchStack, folder: Path) -> list[Result]:
     """One row for each API function and measure; `folder` takes the staged copies."""
@@ -74,54 +116,14 @@ def requests_to_measure(running: BenchStack, folder: Path, token: str) -> list[t
     claims = authorizer_claims(running, token)
     administrator = create_administrator(running.child.base_url, running.child)
     admin_claims = authorizer_claims(running, administrator.http.headers["authorization"].removeprefix("Bearer "))
-    account = {"email": "bench1@example.com", "password": stack.PASSWORD}
-    requests: dict[str, tuple[str, str, Any]] = {
-        "auth": ("GET", "/.well-known/jwks.json", None),
-        "auth, log in": ("POST", LOG_IN_PATH, account),
-        "account": ("GET", "/api/auth/me", None),
-        "factors": ("GET", "/api/auth/mfa", None),
-        "oauth": ("GET", "/api/auth/oauth", None),
-        "mailbox": ("POST", "/api/auth/forgot-password", {"email": f"nobody-{PROCESS}@example.com"}),
-        "analytics": ("GET", "/api/analytics/usage", None),
-        "charts": ("GET", "/api/analytics/charts/cost.svg", None),
-        "audit": ("GET", "/api/users/me/security-log", None),
-        "exports": ("GET", "/api/analytics/exports", None),
-        "workspaces": ("GET", "/api/workspaces", None),
-        "billing": ("GET", "/api/billing/subscription", None),
-        "library, characters": ("GET", "/api/characters", None),
-        "credits": ("GET", "/api/credits", None),
-        "generations": ("POST", "/api/generate", SMALL_IMAGE),
-        "library": ("GET", "/api/assets", None),
-        "projects": ("GET", "/api/projects", None),
-        "providers": ("GET", "/api/models", None),
-        "status": ("GET", "/healthz", None),
-        "library, templates": ("GET", "/api/templates", None),
-        "account, tokens": ("GET", "/api/tokens", None),
-        "uploads": ("POST", "/api/assets/uploads", {"name": "a.png", "content_type": "image/png", "size": 10}),
-        "admin_backups": ("GET", "/api/admin/backups", None),
-        "admin_generations": ("GET", f"/api/admin/generations/{NO_GENERATION}", None),
-        "admin_health": ("GET", "/api/admin/health", None),
-        "admin_money": ("GET", "/api/admin/adjustments", None),
-        "admin_operations": ("GET", "/api/admin/providers", None),
-        "admin_people": ("GET", "/api/admin/users", None),
-        "articles": ("GET", "/api/articles", None),
-        "deployments": ("GET", "/api/deployments", None),
-        "home": ("GET", "/api/home", None),
-        "livestreams": ("GET", "/api/livestreams", None),
-        "page_writing": ("GET", f"/api/sites/sit_{NOTHING}/writings/{NO_GENERATION}", None),
-        "realtime": ("GET", "/api/events?channel=workspace", None),
-        "showcase": ("GET", "/api/showcase", None),
-        "sites": ("GET", "/api/sites", None),
-        "workshops": ("GET", "/api/workshops", None),
-    }
 
     served = {path.parent.name for path in (ROOT / "functions/api").glob("*/app.py")}
-    covered = {name.partition(",")[0] for name in requests}
+    covered = {name.partition(",")[0] for name in FIRST_REQUESTS}
     assert served == covered, f"an API function without a first request: {served ^ covered}"
 
     deployed = running.functions()
     found: list[tuple[str, Path, Path, dict[str, str]]] = []
-    for name, (method, path, body) in requests.items():
+    for name, (method, path, body) in FIRST_REQUESTS.items():
         function = name.partition(",")[0]
         logical_id = f"Api{function.title().replace('_', '')}Function"
         configuration = deployed[running.child.resource(logical_id)]
@@ -137,7 +139,7 @@ def requests_to_measure(running: BenchStack, folder: Path, token: str) -> list[t
     }
     for name, (method, path, body) in {
         "typical": ("GET", "/api/credits", None),
-        LOG_IN: ("POST", LOG_IN_PATH, account),
+        LOG_IN: ("POST", LOG_IN_PATH, ACCOUNT),
     }.items():
         request = write_json(folder / f"{name}.json", event(method, path, body, claims))
         found.append((name, Path(__file__).parent / "typical", request, table))
