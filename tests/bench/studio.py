@@ -23,7 +23,7 @@ ROW = 19
 COLD_RATIO_MAX = 0.5
 OWN_MILLISECONDS_MAX = 15.0
 FIRST_LOAD_BYTES_MAX = 60_000
-PAGES = ("/create", "/library", "/projects", "/credits", "/providers")
+PAGES = ("/home", "/create", "/library", "/projects", "/credits", "/providers")
 REQUESTS = 30
 LOADED = re.compile(r'(?:src|href)="/(static/[^"]+)"')
 

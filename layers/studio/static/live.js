@@ -1,11 +1,13 @@
 // What happens is told by one connection, so that a page need not ask again and again. A page that shows a generation
-// under way is connected as long as it is; any other page when somebody has looked at it for a while, for the bell.
+// under way is connected as long as it is; any other page when somebody has looked at it for a while, for the bell and
+// for a list of generations.
 // Without a connection the page asks, as it did before.
 
 const SOON_MS = 1500, LATER_MS = 30000, PING_MS = 240000;
 let socket = null, pings = 0, isLive = false, askAgain = false;
 
 const look = () => document.querySelector("[data-live]");
+const list = () => document.querySelector("[data-live-list]");
 
 // The page's own question is the one way to bring it up to date; while we are connected, it is asked when something has
 // happened. One that is under way is not cut: the next one follows it.
@@ -21,7 +23,11 @@ function ask() {
 }
 document.addEventListener("htmx:finally:request", () => askAgain && setTimeout(ask));
 
+// A list shows states, but no progress.
+const changesList = message => message.type === "subscribed" || (message.type.startsWith("generation.") && message.type !== "generation.progress");
+
 function hear(message) {
+  if (message.channel === list()?.dataset.liveList && changesList(message)) list().dispatchEvent(new CustomEvent("changed"));
   if (message.channel === "notifications") {
     if (message.type.includes(".")) htmx.ajax("GET", "/parts/notifications/count", { target: "[data-unread]", swap: "innerHTML" });
   } else if (message.type === "subscribed" || message.channel === look()?.dataset.live) {
@@ -37,7 +43,7 @@ async function connect() {
   if (!found || socket) return;
   const opened = socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}/ws?ticket=${encodeURIComponent(found.ticket)}`);
   opened.addEventListener("open", () => {
-    for (const channel of ["notifications", look()?.dataset.live]) if (channel) opened.send(JSON.stringify({ action: "subscribe", channel }));
+    for (const channel of ["notifications", look()?.dataset.live, list()?.dataset.liveList]) if (channel) opened.send(JSON.stringify({ action: "subscribe", channel }));
     pings = setInterval(() => opened.send('{"action": "ping"}'), PING_MS);
   });
   opened.addEventListener("message", event => hear(JSON.parse(event.data)));
@@ -51,7 +57,7 @@ async function connect() {
   });
 }
 
-setTimeout(() => look() && connect(), SOON_MS);
+setTimeout(() => (look() || list()?.hasAttribute("data-open")) && connect(), SOON_MS);
 setTimeout(connect, LATER_MS);
 // A page that is kept for the back button has no connection.
 addEventListener("pagehide", () => socket?.readyState === WebSocket.OPEN && socket.close());

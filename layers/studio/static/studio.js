@@ -25,6 +25,9 @@ document.addEventListener("keydown", event => {
   }
 });
 
+// ---- the row of rooms: where it does not fit, it begins where the person is ------------------------------------------
+document.querySelector(".rooms [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 // ---- times in the viewer's own zone ---------------------------------------------------------------------------------
 const moment = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
 function showTimes(root) {

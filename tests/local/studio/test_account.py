@@ -110,7 +110,7 @@ def test_a_link_on_another_site_arrives_signed_in(
     context.route("https://elsewhere.example/", lambda route: route.fulfill(body=link, content_type="text/html"))
     page.goto("https://elsewhere.example/")
     page.get_by_role("link").click()
-    expect(page.get_by_role("navigation")).to_be_visible()
+    expect(page.get_by_role("navigation", name="Rooms")).to_be_visible()
     assert page.url.endswith("/projects?archived=1")
 
 

@@ -30,7 +30,7 @@ def editor(page: Page, stack: Stack) -> AccountClient:
     page.get_by_label("E-mail address").fill(account.email)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in", exact=True).click()
-    page.wait_for_url("**/create")
+    page.wait_for_url("**/home")
     page.goto("/team")
     page.get_by_role("button", name=f"Work in {name}").click()
     page.wait_for_url("**/create")

@@ -49,7 +49,7 @@ def furnished(browser: Browser, stack: Stack) -> Iterator[Furnished]:
     page.get_by_label("E-mail address").fill(account.email)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in", exact=True).click()
-    page.wait_for_url("**/create")
+    page.wait_for_url("**/home")
     page.close()
     yield Furnished(context, ids)
     context.close()

@@ -92,3 +92,31 @@ def test_the_bell_of_a_page_that_stays_open_counts_what_comes(
     invite(owner, organization, email)
     expect(bell.locator("[data-unread]")).to_contain_text("1", timeout=TOLD_MS)
     assert page.url.endswith("/library")
+
+
+def test_the_list_beside_a_result_follows_other_generations_without_a_reload(
+    page: Page, sign_up: Callable[[], str]
+) -> None:
+    sign_up()
+    order_slowly(page, "a slow river")
+    first = page.url
+    # Another tab orders a second one, and the first tab shows it and what becomes of it.
+    other = page.context.new_page()
+    other.goto("/create")
+    order_slowly(other, "a slow cloud")
+    beside = page.get_by_role("complementary").get_by_role("link", name="a slow cloud")
+    expect(beside).to_be_visible(timeout=TOLD_MS)
+    other.get_by_role("button", name="Cancel").click()
+    expect(beside).to_contain_text("Cancelled", timeout=TOLD_MS)
+    assert page.url == first
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator(".status")).to_contain_text("Cancelled", timeout=TOLD_MS)
+
+
+def order_slowly(page: Page, prompt: str) -> None:
+    """Orders an image that does not end by itself within a test."""
+    page.get_by_label("Model", exact=True).select_option("replicate/sdxl")
+    page.locator("#f-prompt").fill(f"{prompt} [[run:slow=600]]")
+    expect(page.locator("#quote .price")).to_contain_text("credit")
+    page.get_by_role("button", name="Create", exact=True).click()
+    page.wait_for_url("**/generations/*")

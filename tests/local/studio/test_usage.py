@@ -16,7 +16,7 @@ def test_a_month_shows_what_was_made_by_model_project_and_member(
     page: Page, sign_up: Callable[[], str], context: BrowserContext, stack: Stack
 ) -> None:
     sign_up()
-    page.goto("/create")
+    page.locator("summary", has_text="Manage").click()
     page.get_by_role("link", name="Usage", exact=True).click()
     expect(page.get_by_text("Nothing was made in this month")).to_be_visible()
     _, price = make_image(context, stack)

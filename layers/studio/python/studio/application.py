@@ -57,7 +57,7 @@ from studio.visit import Visit
 
 def _home(visit: Visit) -> Response:
     """The first page of a person who is signed in."""
-    return visit.go("/create")
+    return visit.go("/home")
 
 
 def _not_found(visit: Visit) -> Response:

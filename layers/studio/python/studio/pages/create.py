@@ -70,7 +70,9 @@ def show(visit: Visit) -> Response:
         fields = [("kind", "image"), ("character_id", f"{source} {found['name']}")]
         return _form(visit, ImmutableMultiDict(fields), source=source)
     names = ("kind", "pipeline", "model", "prompt", "project_id")
-    return _form(visit, ImmutableMultiDict([(name, query[name]) for name in names if name in query]), lists=True)
+    fields = ImmutableMultiDict([(name, query[name]) for name in names if name in query])
+    # A prompt that comes along has a draft of its own: what was written here before does not take its place.
+    return _form(visit, fields, lists=True, source=digest({"prompt": query["prompt"]}) if "prompt" in query else "")
 
 
 def _kind(name: str) -> str:

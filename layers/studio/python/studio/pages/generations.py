@@ -38,10 +38,20 @@ def show(visit: Visit) -> Response:
     found, earlier = visit.api.get_together((path, {}), ("/api/generations", {"limit": EARLIER_MAX + 1}))
     generation = found["generation"]
     explanation = None if generation["status"] in OPEN or generation["parent_id"] else visit.get(why)
-    others = [each for each in earlier["items"] if each["id"] != generation_id][:EARLIER_MAX]
+    others = _others(earlier, generation_id)
     return visit.page(
         "generation.html", earlier=others, is_live=False, **_values(generation, explanation, looks, PAUSE_SECONDS)
     )
+
+
+def show_earlier(visit: Visit) -> Response:
+    """The other generations, for htmx, when something has happened to one of them."""
+    found = visit.get("/api/generations", limit=EARLIER_MAX + 1)
+    return visit.page("generation_earlier.html", earlier=_others(found, visit.request.path_params["generation_id"]))
+
+
+def _others(found: Json, generation_id: str) -> list[Json]:
+    return [each for each in found["items"] if each["id"] != generation_id][:EARLIER_MAX]
 
 
 def pause_after(waited_seconds: float, wait: int) -> float:
@@ -82,6 +92,7 @@ def retry(visit: Visit) -> Response:
 
 routes = [
     route("/generations/{generation_id}", show),
+    route("/parts/generations/{generation_id}/earlier", show_earlier),
     route("/generations/{generation_id}/cancel", cancel, "POST"),
     route("/generations/{generation_id}/retry", retry, "POST"),
 ]
