@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from functools import cache
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import Any
 import pytest
 
 from infra.local.templates import read_template
+from tests.emulator_thread import emulator_at
 
 ROOT = Path(__file__).parent.parent
 TABLE_PROPERTIES = {"AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema"}
@@ -63,14 +66,22 @@ def table_definitions() -> dict[str, dict[str, Any]]:
     }
 
 
-def create_tables(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> Tables:
-    """Create the tables with any DynamoDB client and set their names in the environment."""
+def create_tables(dynamodb: Any, monkeypatch: pytest.MonkeyPatch, only: Sequence[str] = ()) -> Tables:
+    """Create the tables with any DynamoDB client and set their names in the environment. only: the contexts whose
+    tables are needed, where a call is dear."""
     suffix = uuid.uuid4().hex[:12]
     names = Tables(*(f"{context}-{suffix}" for context in Tables.__dataclass_fields__))
 
+    emulator = emulator_at(dynamodb.meta.endpoint_url)
     for context, name in zip(Tables.__dataclass_fields__, astuple(names), strict=True):
-        dynamodb.create_table(TableName=name, **table_definitions()[context])
         monkeypatch.setenv(f"ATELIER_TABLE_{context.upper()}", name)
+        definition = {"TableName": name, **table_definitions()[context]}
+        if only and context not in only:
+            continue
+        if emulator:
+            emulator.call_dynamodb("CreateTable", json.dumps(definition).encode())
+        else:
+            dynamodb.create_table(**definition)
     clear_wiring_caches(clients=False)
     return names
 

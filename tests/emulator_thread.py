@@ -26,6 +26,12 @@ from urllib3.response import HTTPResponse
 START_SECONDS_MAX = 120
 STOP_SECONDS_MAX = 10
 Message = dict[str, Any]
+# The emulator reads the account and the region from a signature, and does not verify it.
+UNSIGNED = {
+    "Content-Type": "application/x-amz-json-1.0",
+    "Authorization": "AWS4-HMAC-SHA256 Credential=test/20261130/us-east-1/dynamodb/aws4_request, "
+    "SignedHeaders=host, Signature=none",
+}
 # Status, headers and body of a response.
 HttpParts = tuple[int, dict[str, str], bytes]
 
@@ -64,6 +70,15 @@ class EmulatorThread:
             status, headers, content = asyncio.run_coroutine_threadsafe(responding, self._loop).result()
         raw = HTTPResponse(BytesIO(content), headers, status, preload_content=False, request_method=request.method)
         return AWSResponse(request.url, status, headers, raw)
+
+    def call_dynamodb(self, operation: str, body: bytes) -> None:
+        """Execute an operation, whose request in JSON is given, without the SDK: its checks, signature and parsing are
+        four fifths of the processor time of a small call. Raises RuntimeError when it is refused."""
+        headers = {**UNSIGNED, "X-Amz-Target": f"DynamoDB_20120810.{operation}"}
+        request = AWSPreparedRequest("POST", f"{self.url}/", headers, body, stream_output=False)
+        status, _, content = self._answer_at_once(self._respond(self._scope(request), body))
+        if status != 200:
+            raise RuntimeError(f"{operation} was refused: {content.decode()}")
 
     def _answer_at_once(self, responding: Coroutine[Any, Any, HttpParts]) -> HttpParts:
         """Execute a request to DynamoDB in the caller's thread, one at a time. ministack's DynamoDB never waits. Fifty
@@ -134,6 +149,15 @@ class EmulatorThread:
             runner.run(serve(application, config, shutdown_trigger=self._stop.wait))
 
 
+# The emulators that run in threads of this process, by their URL.
+_running: dict[str, EmulatorThread] = {}
+
+
+def emulator_at(url: str) -> EmulatorThread | None:
+    """The emulator with this URL, if it runs in a thread of this process."""
+    return _running.get(url)
+
+
 @contextmanager
 def emulator_thread() -> Iterator[str]:
     """The URL of an emulator that runs until the block ends."""
@@ -150,9 +174,11 @@ def emulator_thread() -> Iterator[str]:
     # The garbage collector leaves out what has been imported, which is much.
     gc.freeze()
     try:
+        _running[emulator.url] = emulator
         with _sent_without_http(emulator):
             yield emulator.url
     finally:
+        del _running[emulator.url]
         emulator.stop()
 
 

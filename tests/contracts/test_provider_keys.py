@@ -59,8 +59,8 @@ def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
     else:
         with mock_aws():
             clear_wiring_caches()
-            made = create_tables(botocore.session.get_session().create_client("dynamodb"), monkeypatch)
-            bind(made)
+            dynamodb = botocore.session.get_session().create_client("dynamodb")
+            bind(create_tables(dynamodb, monkeypatch, only=("providers", "audit")))
             yield DynamoProviderKeys()
         clear_wiring_caches()
 
