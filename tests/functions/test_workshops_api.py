@@ -20,7 +20,7 @@ from atelier.library.model import Asset
 from atelier.notifications.model import NotificationKind
 from atelier.notifications.notify import notify_of_events
 from atelier.notifications.ports import NotificationView
-from atelier.wiring import ledger, notifications, workshops
+from atelier.wiring import feeds, ledger, notifications, workshops
 from atelier.wiring.library import assets
 from atelier.workshops.advance import advance
 from atelier.workshops.end_workshops import end_workshops
@@ -258,6 +258,34 @@ def test_an_attendee_of_another_workspace_is_reminded_once_in_their_own_zone(app
     assert "2027-03-01 18:00 (Asia/Tokyo)" in got.body
     assert got.action is not None
     assert got.action.url == f"/workshops/{workshop_id}"
+
+
+def test_moves_offers_and_cancellations_are_notified_once_each(app: ModuleType) -> None:
+    ada, bob, cem = educator("ada"), attendee("bob"), attendee("cem")
+    workshop_id = scheduled(app, ada, capacity=1)
+    one = f"{PATH}/{workshop_id}"
+    for person in (bob, cem):
+        success_data(call(app, person, f"POST {one}/enrol"))
+    start = system_clock() + timedelta(days=20)
+    moved = {"starts_at": rfc3339(start), "ends_at": rfc3339(start + timedelta(hours=1))}
+    success_data(call(app, ada, f"PUT {one}", moved))
+    success_data(call(app, bob, f"POST {one}/withdraw"))
+    success_data(call(app, ada, f"POST {one}/cancel"))
+    events = [each.event for each in feeds.feeds().after(ada.workspace_id, 0, system_clock()).entries]
+    for _ in range(2):
+        notify_of_events(ada.workspace_id, events, notifications.notify_deps(), system_clock())
+    got = {
+        person.user_id: sorted(
+            each.kind.value
+            for each in notifications.store().page(person.user_id, NotificationView.CURRENT, None, 10).notifications
+        )
+        for person in (ada, bob, cem)
+    }
+    assert got == {
+        ada.user_id: [],
+        bob.user_id: ["workshop_moved"],
+        cem.user_id: ["workshop_cancelled", "workshop_moved", "workshop_offer"],
+    }
 
 
 def test_the_schedule_does_what_a_dead_process_left(app: ModuleType) -> None:

@@ -8,11 +8,12 @@ from datetime import timedelta
 import pytest
 
 from atelier.clock import rfc3339
-from atelier.errors import Conflict, Forbidden, InsufficientCredits, NotFound
+from atelier.errors import Conflict, Forbidden, InsufficientCredits, NotFound, Unavailable
+from atelier.events.catalogue import Event
 from atelier.events.workshop_events import EnrolmentChange
 from atelier.workshops.enrol import Attendee, enrol
-from atelier.workshops.manage import change_workshop
-from atelier.workshops.model import EnrolmentState, WorkshopStatus
+from atelier.workshops.manage import WorkshopFields, change_workshop
+from atelier.workshops.model import EnrolmentState, Workshop, WorkshopStatus
 from tests.conftest import Tables
 from tests.integration.workshop_world import WorkshopWorld
 from tests.integration.world import run_concurrently
@@ -199,6 +200,69 @@ def test_a_moved_start_moves_the_reminders_and_a_cancellation_ends_them(world: W
     assert (cancelled.due_at, cancelled.sequence) == (None, moved.sequence + 1)
     world.time_passes(3 * DAY)
     assert len(reminders(world)) == 2
+
+
+def told_of_moves(world: WorkshopWorld) -> list[tuple[str, str]]:
+    """Who was told of other times: the person, and the start that was told."""
+    events = [each for each in world.bus.events.values() if isinstance(each, EnrolmentChange)]
+    return sorted((each.user_id[4:], each.starts_at) for each in events if each.change == "moved")
+
+
+def move(world: WorkshopWorld, workshop: Workshop, fields: WorkshopFields) -> Workshop:
+    world.now += timedelta(seconds=1)
+    return change_workshop(world.educator, workshop.id, lambda _: fields, deps=world.deps, now=world.now)
+
+
+def test_everybody_is_told_of_other_times_once_for_each_move(world: WorkshopWorld) -> None:
+    workshop = world.scheduled(capacity=2)
+    for name in ("A", "B", "C", "D"):
+        world.enrol(workshop, name)
+    world.withdraw(workshop, "A")
+    later = replace(world.fields(starts_in=9 * DAY), capacity=2)
+    moved = move(world, workshop, later)
+    world.time_passes(HOUR)
+    everybody = [(name, rfc3339(moved.starts_at)) for name in ("B", "C", "D")]
+    assert told_of_moves(world) == everybody
+    # Who comes later knows it; other changes move nothing; and back is another move.
+    world.enrol(workshop, "F")
+    move(world, workshop, replace(later, title="Shadow"))
+    assert told_of_moves(world) == everybody
+    back = move(world, workshop, replace(later, starts_at=workshop.starts_at, ends_at=workshop.ends_at))
+    world.time_passes(HOUR)
+    again = [(name, rfc3339(back.starts_at)) for name in ("B", "C", "D", "F")]
+    assert told_of_moves(world) == sorted([*everybody, *again])
+    assert world.store.find(workshop.id).moved_at is None
+    world.assert_sound(workshop)
+
+
+def test_a_second_move_while_people_are_told_of_the_first_is_told_too(world: WorkshopWorld) -> None:
+    workshop = world.scheduled(starts_in=2 * DAY)
+    world.enrol(workshop, "A")
+    first, second = (replace(world.fields(starts_in=hours * HOUR), capacity=2) for hours in (20, 23))
+    real, bus = world.deps, world.bus
+
+    class Refuses:
+        def publish(self, event: Event) -> None:
+            raise Unavailable("no bus")
+
+    class MovesMeanwhile:
+        """The bus; while it takes the first event of a move, the educator moves the workshop once more, and whoever
+        serves that request cannot tell it."""
+
+        def publish(self, event: Event) -> None:
+            bus.publish(event)
+            if event.type == "workshop.moved" and world.store.find(workshop.id).starts_at == first.starts_at:
+                refusing = replace(real, advancing=replace(real.advancing, publisher=Refuses))
+                at = world.now + timedelta(minutes=1)
+                change_workshop(world.educator, workshop.id, lambda _: second, deps=refusing, now=at)
+
+    world.deps = replace(real, advancing=replace(real.advancing, publisher=MovesMeanwhile))
+    move(world, workshop, first)
+    world.time_passes(timedelta(minutes=2))
+    starts = sorted(rfc3339(each.starts_at) for each in (first, second))
+    assert [start for _, start in told_of_moves(world)] == starts
+    assert (rfc3339(second.starts_at), 24) in reminders(world)
+    assert world.store.find(workshop.id).moved_at is None
 
 
 def test_who_waits_at_the_start_has_no_place_any_more(world: WorkshopWorld) -> None:

@@ -84,6 +84,7 @@ def test_only_a_generation_that_failed_after_a_long_wait_notifies() -> None:
         ],
         ("workshop.reminder", WORKSHOP, KIND.WORKSHOP_REMINDER, "/workshops/wks_1"),
         ("workshop.offered", WORKSHOP, KIND.WORKSHOP_OFFER, "/workshops/wks_1"),
+        ("workshop.moved", WORKSHOP, KIND.WORKSHOP_MOVED, "/workshops/wks_1"),
         ("workshop.refunded", WORKSHOP, KIND.WORKSHOP_CANCELLED, "/workshops/wks_1"),
         (
             "livestream.open",

@@ -42,14 +42,15 @@ class WorkshopChange:
 @dataclass(frozen=True, slots=True)
 class EnrolmentChange:
     """Somebody enrolled in a workshop, waits for a place, is offered one, withdrew or did not confirm in time; or the
-    workshop was cancelled, and the fee given back (`workshop.refunded`). `workshop.reminder` is published for each
-    attendee before the start."""
+    workshop was cancelled, and the fee given back (`workshop.refunded`). `workshop.moved` is published for everybody
+    who is enrolled or waits when the workshop gets other times, `workshop.reminder` for each attendee before the
+    start."""
 
     source: ClassVar[str] = "atelier.workshops"
     version: ClassVar[int] = 1
     types: ClassVar[tuple[str, ...]] = tuple(
         f"workshop.{change}"
-        for change in ("enrolled", "waiting", "offered", "withdrawn", "lapsed", "refunded", "reminder")
+        for change in ("enrolled", "waiting", "offered", "withdrawn", "lapsed", "refunded", "moved", "reminder")
     )
 
     workspace_id: Workspace
@@ -69,6 +70,7 @@ class EnrolmentChange:
     @property
     def id(self) -> str:
         once = f"#{self.starts_at}#{self.hours}" if self.hours else ""
+        once = f"#{self.changed_at}" if self.change == "moved" else once
         return f"{self.enrolment_id}#{self.change}{once}"
 
     @property

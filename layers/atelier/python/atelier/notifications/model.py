@@ -37,6 +37,7 @@ class NotificationKind(StrEnum):
     DEPLOYMENT_ENDED = "deployment_ended"
     WORKSHOP_REMINDER = "workshop_reminder"
     WORKSHOP_OFFER = "workshop_offer"
+    WORKSHOP_MOVED = "workshop_moved"
     WORKSHOP_CANCELLED = "workshop_cancelled"
     LIVESTREAM_OPEN = "livestream_open"
     LISTING_APPROVED = "listing_approved"

@@ -17,6 +17,7 @@ from atelier.telemetry import logger
 from atelier.workshops.deps import AdvanceDeps
 from atelier.workshops.fees import end_fee
 from atelier.workshops.model import (
+    OPEN,
     WITH_PLACE,
     Enrolment,
     EnrolmentState,
@@ -91,16 +92,21 @@ def _step(workshop: Workshop, deps: AdvanceDeps, now: datetime) -> Workshop:
     elif workshop.is_open(now):
         _let_offers_lapse(workshop, deps, now)
         _offer_places(workshop, deps, now)
+        _tell_move(workshop, deps)
         hours = workshop.due_reminder(now)
         if hours is not None:
             _remind(workshop, hours, deps, now)
 
     # What was done above is in the outbox. The version is read before it: what comes later keeps the workshop due.
-    workshop = deps.store.find(workshop.id)
+    told, workshop = workshop, deps.store.find(workshop.id)
     _publish_outbox(workshop, deps)
     ends = [offer.offer_ends_at for offer in deps.store.offers(workshop, 1) if offer.offer_ends_at]
-    due_at = replace(workshop, reminded=hours or workshop.reminded).next_due_at(ends)
-    deps.store.set_due(workshop, due_at, reminded=hours, settled_at=settled_at)
+    # What people were told counts for the times of then: it may have been moved once more meanwhile.
+    is_told = told.moved_at == workshop.moved_at
+    hours = hours if is_told else None
+    after = replace(workshop, reminded=hours or workshop.reminded, moved_at=None if is_told else workshop.moved_at)
+    due_at = after.next_due_at(ends)
+    deps.store.set_due(workshop, due_at, reminded=hours, settled_at=settled_at, is_move_told=is_told)
     return deps.store.find(workshop.id)
 
 
@@ -146,6 +152,14 @@ def _remind(workshop: Workshop, hours: int, deps: AdvanceDeps, now: datetime) ->
     for enrolment in _enrolments(workshop, deps):
         if enrolment.state is State.ENROLLED:
             deps.publisher().publish(enrolment_event(workshop, replace(enrolment, updated_at=now), "reminder", hours))
+
+
+def _tell_move(workshop: Workshop, deps: AdvanceDeps) -> None:
+    """Publish that a workshop has other times, for everybody who enrolled before. An event has one id for each move."""
+    moved_at = workshop.moved_at
+    for enrolment in _enrolments(workshop, deps) if moved_at is not None else ():
+        if enrolment.state in OPEN and enrolment.created_at <= moved_at:
+            deps.publisher().publish(enrolment_event(workshop, replace(enrolment, updated_at=moved_at), "moved"))
 
 
 def _settle(workshop: Workshop, deps: AdvanceDeps, now: datetime) -> None:

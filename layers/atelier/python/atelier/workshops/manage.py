@@ -114,7 +114,7 @@ def change_workshop(
         if fields.capacity < before.places_taken:
             raise Conflict(f"{before.places_taken} places are taken.", places_taken=before.places_taken)
         changed = replace(before, **{name: getattr(fields, name) for name in fields.__dataclass_fields__})
-        return as_moved(replace(changed, sequence=before.sequence + 1), before)
+        return as_moved(replace(changed, sequence=before.sequence + 1), before, now)
 
     return _change(educator, workshop_id, "changed", after, deps, now)
 

@@ -93,6 +93,7 @@ class Workshop:
     places_taken, waiting_count: how many enrolments have a place, and how many wait. version: counts all writes;
     sequence: counts those that change a calendar (RFC 5545). started_at: since when nobody enrols or withdraws.
     reminded: for which reminder of this start the attendees have been told, as its number of hours; None = none.
+    moved_at: when it got other times of which people have not been told yet.
     settled_at: every fee was paid, or given back. due_at: when `advance.py` has to look at it."""
 
     id: str
@@ -119,6 +120,7 @@ class Workshop:
     reminded: int | None = None
     settled_at: datetime | None = None
     due_at: datetime | None = None
+    moved_at: datetime | None = None
 
     def is_open(self, now: datetime) -> bool:
         """Whether people may enrol and withdraw."""
@@ -152,7 +154,8 @@ class Workshop:
         reminders = [
             self.starts_at - lead for lead in REMINDERS if self.reminded is None or _hours(lead) < self.reminded
         ]
-        return min([*reminders, *offers_end, self.starts_at])
+        untold = [self.moved_at] if self.moved_at is not None else []
+        return min([*untold, *reminders, *offers_end, self.starts_at])
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,11 +229,12 @@ def offer_ends_at(workshop: Workshop, now: datetime) -> datetime:
     return min(now + OFFER_LIFETIME, workshop.starts_at)
 
 
-def as_moved(workshop: Workshop, before: Workshop) -> Workshop:
-    """The workshop after a change of its times: its attendees are reminded anew."""
+def as_moved(workshop: Workshop, before: Workshop, now: datetime) -> Workshop:
+    """The workshop after a change of its times: its attendees are told, and reminded anew. Nobody attends a draft."""
     if (workshop.starts_at, workshop.ends_at) == (before.starts_at, before.ends_at):
         return workshop
-    return replace(workshop, reminded=None)
+    is_known = before.status is not WorkshopStatus.DRAFT
+    return replace(workshop, reminded=None, moved_at=now if is_known else None)
 
 
 def _hours(lead: timedelta) -> int:

@@ -79,6 +79,7 @@ class WorkshopItem(Item):
     sequence = NumberAttribute(default=0)
     started_at = UnicodeAttribute(null=True)
     reminded = NumberAttribute(null=True)
+    moved_at = UnicodeAttribute(null=True)
     settled_at = UnicodeAttribute(null=True)
     due_of = UnicodeAttribute(null=True)
     due_at = UnicodeAttribute(null=True)
@@ -182,6 +183,7 @@ def workshop_item(workshop: Workshop) -> WorkshopItem:
         sequence=workshop.sequence,
         started_at=time_text(workshop.started_at),
         reminded=workshop.reminded,
+        moved_at=time_text(workshop.moved_at),
         settled_at=time_text(workshop.settled_at),
         due_of=DUE_OF if workshop.due_at else None,
         due_at=time_text(workshop.due_at),
@@ -216,6 +218,7 @@ def workshop_of(item: WorkshopItem) -> Workshop:
         int(item.reminded) if item.reminded else None,
         _time(item.settled_at),
         _time(item.due_at),
+        _time(item.moved_at),
     )
 
 

@@ -126,6 +126,7 @@ class DynamoWorkshops:
             item.material_ids.set(list(after.material_ids)) if after.material_ids else item.material_ids.remove(),
             item.sequence.set(after.sequence),
             item.reminded.remove() if after.reminded is None else item.reminded.set(after.reminded),
+            item.moved_at.remove() if after.moved_at is None else item.moved_at.set(rfc3339(after.moved_at)),
             listed,
             *_due_actions(after.due_at),
             item.version.add(1),
@@ -281,12 +282,14 @@ class DynamoWorkshops:
         started_at: datetime | None = None,
         reminded: int | None = None,
         settled_at: datetime | None = None,
+        is_move_told: bool = False,
     ) -> bool:
         item = WorkshopItem
         actions = [*_due_actions(due_at), item.version.add(1)]
         actions += [item.started_at.set(rfc3339(started_at))] if started_at else []
         actions += [item.reminded.set(reminded)] if reminded else []
         actions += [item.settled_at.set(rfc3339(settled_at))] if settled_at else []
+        actions += [item.moved_at.remove()] if is_move_told else []
         unchanged = item.version == workshop.version
         return conditional(lambda: _bare(workshop).update(actions, condition=unchanged), CONFLICT_CODES)
 
