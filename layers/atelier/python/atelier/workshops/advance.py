@@ -98,15 +98,15 @@ def _step(workshop: Workshop, deps: AdvanceDeps, now: datetime) -> Workshop:
             _remind(workshop, hours, deps, now)
 
     # What was done above is in the outbox. The version is read before it: what comes later keeps the workshop due.
-    told, workshop = workshop, deps.store.find(workshop.id)
+    seen, workshop = workshop, deps.store.find(workshop.id)
     _publish_outbox(workshop, deps)
     ends = [offer.offer_ends_at for offer in deps.store.offers(workshop, 1) if offer.offer_ends_at]
-    # What people were told counts for the times of then: it may have been moved once more meanwhile.
-    is_told = told.moved_at == workshop.moved_at
-    hours = hours if is_told else None
-    after = replace(workshop, reminded=hours or workshop.reminded, moved_at=None if is_told else workshop.moved_at)
+    # What was announced counts for the times of then: it may have been moved once more meanwhile.
+    is_announced = seen.moved_at == workshop.moved_at
+    hours = hours if is_announced else None
+    after = replace(workshop, reminded=hours or workshop.reminded, moved_at=None if is_announced else workshop.moved_at)
     due_at = after.next_due_at(ends)
-    deps.store.set_due(workshop, due_at, reminded=hours, settled_at=settled_at, is_move_told=is_told)
+    deps.store.set_due(workshop, due_at, reminded=hours, settled_at=settled_at, is_move_announced=is_announced)
     return deps.store.find(workshop.id)
 
 
@@ -157,7 +157,9 @@ def _remind(workshop: Workshop, hours: int, deps: AdvanceDeps, now: datetime) ->
 def _tell_move(workshop: Workshop, deps: AdvanceDeps) -> None:
     """Publish that a workshop has other times, for everybody who enrolled before. An event has one id for each move."""
     moved_at = workshop.moved_at
-    for enrolment in _enrolments(workshop, deps) if moved_at is not None else ():
+    if moved_at is None:
+        return
+    for enrolment in _enrolments(workshop, deps):
         if enrolment.state in OPEN and enrolment.created_at <= moved_at:
             deps.publisher().publish(enrolment_event(workshop, replace(enrolment, updated_at=moved_at), "moved"))
 

@@ -119,7 +119,7 @@ class WorkshopStore(Protocol):
         started_at: datetime | None = None,
         reminded: int | None = None,
         settled_at: datetime | None = None,
-        is_move_told: bool = False,
+        is_move_announced: bool = False,
     ) -> bool:
         """Set when the workshop is due next, and the marks that are given; False, and no change, when anything was
         written to it since it was read."""

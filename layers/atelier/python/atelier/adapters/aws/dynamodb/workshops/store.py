@@ -282,14 +282,14 @@ class DynamoWorkshops:
         started_at: datetime | None = None,
         reminded: int | None = None,
         settled_at: datetime | None = None,
-        is_move_told: bool = False,
+        is_move_announced: bool = False,
     ) -> bool:
         item = WorkshopItem
         actions = [*_due_actions(due_at), item.version.add(1)]
         actions += [item.started_at.set(rfc3339(started_at))] if started_at else []
         actions += [item.reminded.set(reminded)] if reminded else []
         actions += [item.settled_at.set(rfc3339(settled_at))] if settled_at else []
-        actions += [item.moved_at.remove()] if is_move_told else []
+        actions += [item.moved_at.remove()] if is_move_announced else []
         unchanged = item.version == workshop.version
         return conditional(lambda: _bare(workshop).update(actions, condition=unchanged), CONFLICT_CODES)
 
