@@ -234,6 +234,54 @@ def test_an_unpublished_article_is_not_published_by_its_schedule(app: ModuleType
     assert listed(app) == []
 
 
+def test_a_deleted_draft_leaves_nothing_and_its_slug_is_free(app: ModuleType, cloud: AwsResources) -> None:
+    desk = Desk(app)
+    english = desk.made(slug="light")
+    draft = desk.made(slug="licht", locale="de", translation_of=english["id"])
+    one, change = f"{PATH}/{draft['id']}", {"base_version": 1, "fields": {"title": "T", "slug": "lampe"}}
+    success_data(desk.call(f"PUT {one}", change))
+    assert error_of(desk.call(f"DELETE {one}", by=desk.eve)) == (403, "FORBIDDEN")
+    assert error_of(call(app, desk.eve, f"DELETE {one}")) == (404, "NOT_FOUND")
+    assert desk.call(f"DELETE {one}")["statusCode"] == 204
+    for request in (f"GET {DESK}/{draft['id']}", f"GET {DESK}/{draft['id']}/versions", f"DELETE {one}"):
+        assert error_of(desk.call(request)) == (404, "NOT_FOUND")
+    assert error_of(visit(app, one)) == (404, "NOT_FOUND")
+    assert [each["id"] for each in success_data(desk.call(f"GET {DESK}"))["items"]] == [english["id"]]
+    assert draft["id"] not in json.dumps(cloud.items(cloud.tables.community))
+    again = desk.made(slug="licht", locale="de", translation_of=english["id"])
+    assert desk.made(slug="lampe", locale="de")["slug"] == "lampe"
+    assert success_data(desk.call(f"POST {PATH}/{again['id']}/publish"))["article"]["status"] == "published"
+
+
+def test_a_deleted_article_is_gone_by_each_address_and_out_of_lists_and_feeds(
+    app: ModuleType, cloud: AwsResources
+) -> None:
+    desk = Desk(app)
+    lamp = desk.picture()
+    made = desk.published(slug="old", body=f"![A lamp](asset:{lamp})")
+    success_data(desk.call(f"PUT {PATH}/{made['id']}", {"base_version": 1, "fields": {"title": "T", "slug": "new"}}))
+    success_data(desk.call(f"POST {PATH}/{made['id']}/publish"))
+    token = success_data(desk.call(f"POST {PATH}/{made['id']}/preview", {}))["token"]
+    paths = (PATH, "/feed.xml", "/feed.atom", "/feed.json")
+    tags = [visit(app, path)["headers"]["ETag"] for path in paths]
+    assert desk.call(f"DELETE {PATH}/{made['id']}")["statusCode"] == 204
+    for path in (made["id"], "old?locale=en", "new"):
+        assert error_of(visit(app, f"{PATH}/{path}")) == (410, "GONE")
+    for path in (f"files/{lamp}", f"previews/{token}"):
+        assert error_of(visit(app, f"{PATH}/{path}")) == (404, "NOT_FOUND")
+    assert error_of(desk.call(f"POST {PATH}/{made['id']}/publish")) == (404, "NOT_FOUND")
+    for path, tag in zip(paths, tags, strict=True):
+        answer = visit(app, path, **{"if-none-match": tag})
+        assert answer["statusCode"] == 200
+        assert made["id"] not in json.dumps(answer)
+    assert listed(app) == []
+    # Nothing of what was written stays, and nobody else gets an address that the public has seen.
+    assert not [item for item in cloud.items(cloud.tables.community) if "article-version#" in item["sk"]["S"]]
+    assert error_of(desk.call(f"POST {PATH}", {"fields": {"title": "T", "slug": "old"}}))[0] == 422
+    told = [item for item in cloud.items(cloud.tables.audit) if item.get("action", {}).get("S") == "article.deleted"]
+    assert len(told) == 1
+
+
 def test_translations_know_one_another(app: ModuleType) -> None:
     desk = Desk(app)
     english = desk.published(slug="light")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,13 +14,14 @@ from atelier.adapters.aws.dynamodb import audit_log
 from atelier.adapters.aws.dynamodb.articles.store import DynamoArticles
 from atelier.adapters.aws.dynamodb.audit_log import AuditEventItem
 from atelier.adapters.aws.dynamodb.idempotency import DynamoIdempotencyKeys
+from atelier.articles.delete_article import delete_article
 from atelier.articles.deps import ArticleDeps
 from atelier.articles.model import Article, ArticleContent, ArticleKind, EditorialSettings
 from atelier.articles.ports import ShownFilter
 from atelier.articles.publish_article import publish_article, publish_due, schedule_article, unpublish_article
 from atelier.articles.save_article import NewArticle, SavedArticle, Writer, create_article, save_article
 from atelier.audit_log.model import Origin
-from atelier.errors import ValidationFailed, VersionConflict
+from atelier.errors import Conflict, NotFound, ValidationFailed, VersionConflict
 from atelier.ids import new_id
 from tests.conftest import Tables
 from tests.integration.world import NOON, run_concurrently
@@ -163,3 +165,80 @@ def test_an_earlier_version_whose_slug_was_taken_since_is_not_published(desk: De
     with pytest.raises(ValidationFailed):
         desk.published(article, 1)
     assert desk.published(article).published_version == 2
+
+
+class DiesAtWrite:
+    """The real store; the process dies at one of the writes, counted from 1, before or after it. 0 = it lives."""
+
+    def __init__(self, store: DynamoArticles, number: int, *, after: bool) -> None:
+        self._store, self._number, self._after, self.seen = store, number, after, 0
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._store, name)
+        return partial(self._write, method) if name in ("delete", "drop_version", "end_deletion") else method
+
+    def _write(self, method: Any, *args: Any) -> None:
+        self.seen += 1
+        if self.seen != self._number:
+            method(*args)
+            return
+        if self._after:
+            method(*args)
+        raise ProcessDied
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("was_public", [False, True], ids=["draft", "public"])
+def test_a_deletion_that_dies_at_any_write_is_ended_by_the_schedule(desk: Desk, was_public: bool, after: bool) -> None:
+    writes = 1 + 3 + 1
+    for number in range(1, writes + 1):
+        slug = f"slug-{number}"
+        article = desk.made(slug).article
+        for base in (1, 2):
+            desk.saved(article, f"T{base}", f"{slug}-{base}", base)
+        if was_public:
+            desk.published(article)
+        dying = DiesAtWrite(desk.store, number, after=after)
+        with pytest.raises(ProcessDied):
+            delete_article(desk.id, article.id, Origin("usr_a"), deps=replace(desk.deps, store=dying), now=NOON)
+        if number == 1 and not after:
+            assert desk.store.get(desk.id, article.id).deleted_at is None
+            delete_article(desk.id, article.id, Origin("usr_a"), deps=desk.deps, now=NOON)
+        for _ in range(2):
+            publish_due(None, deps=desk.deps, clock=lambda: NOON)
+        assert not desk.store.versions(desk.id, article.id, None, 9).versions
+        assert not desk.store.due(NOON, 9)
+        claims = [desk.store.claim(desk.id, "atelier", "en", each) for each in (slug, f"{slug}-1", f"{slug}-2")]
+        assert [each is not None for each in claims] == [False, False, was_public]
+        if was_public:
+            assert desk.store.get(desk.id, article.id).scheduled_at is None
+        else:
+            with pytest.raises(NotFound):
+                desk.store.get(desk.id, article.id)
+    assert desk.told()["article.deleted"] == writes
+    assert desk.shown() == []
+
+
+def test_deleting_saving_and_publishing_at_once_leaves_nothing(desk: Desk) -> None:
+    article = desk.published(desk.made("light").article)
+
+    def act(number: int) -> bool:
+        try:
+            if number % 3 == 0:
+                delete_article(desk.id, article.id, Origin("usr_a"), deps=desk.deps, now=NOON)
+            elif number % 3 == 1:
+                desk.saved(article, f"T{number}", f"light-{number}")
+            else:
+                desk.published(article)
+        except NotFound:
+            return False
+        except (VersionConflict, Conflict):
+            return True
+        return True
+
+    run_concurrently(6, act)
+    delete_due = partial(publish_due, None, deps=desk.deps, clock=lambda: NOON)
+    assert [delete_due() for _ in range(2)] == [0, 0]
+    assert desk.shown() == []
+    assert not desk.store.versions(desk.id, article.id, None, 9).versions
+    assert desk.told()["article.deleted"] == 1

@@ -5,7 +5,15 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from atelier.articles import change_settings, present, preview, publish_article, receive_webhook, save_article
+from atelier.articles import (
+    change_settings,
+    delete_article,
+    present,
+    preview,
+    publish_article,
+    receive_webhook,
+    save_article,
+)
 from atelier.articles.model import Article
 from atelier.articles.save_article import Writer
 from atelier.articles.schemas import (
@@ -67,6 +75,14 @@ def put_article(request: Request[SaveArticleRequest]) -> Response:
         id, body.base_version, body.content, writer, body.note, deps=articles.deps(), now=request.now
     )
     return Response(draft_envelope(saved))
+
+
+@api.route("DELETE", ONE, permission="articles.publish", statuses=(204,), errors=(403, 404, 503))
+def remove_article(request: Request[Empty]) -> Response:
+    """Delete the article for good, with its versions; what the public has seen is answered with 410 from then on."""
+    workspace_id, deps = request.caller.workspace_id, articles.deps()
+    delete_article.delete_article(workspace_id, _id(request), request.origin, deps=deps, now=request.now)
+    return Response(status=204)
 
 
 @edits("POST", f"{ONE}/versions/<version>/restore", body=RestoreArticleRequest, answer=DraftEnvelope)

@@ -90,6 +90,12 @@ def test_an_article_is_written_previewed_published_and_read_by_everybody(
     tag = httpx.head(f"{stack.base_url}/api/articles").headers["etag"]
     assert httpx.get(f"{stack.base_url}/api/articles", headers={"if-none-match": tag}).status_code == 304
 
+    page.get_by_text("Delete it …").click()
+    page.get_by_role("button", name="Delete it for good").click()
+    page.wait_for_url("**/editorial")
+    gone = httpx.get(f"{stack.base_url}/articles/en/{slug}-new")
+    assert (gone.status_code, "This was deleted." in gone.text) == (410, True)
+
 
 def test_what_two_editors_type_at_once_is_kept(page: Page, editor: AccountClient, stack: Stack) -> None:
     fields = {"title": "Shadow", "slug": f"shadow-{uuid.uuid4().hex[:8]}"}

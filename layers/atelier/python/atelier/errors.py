@@ -128,6 +128,15 @@ class NotFound(AtelierError):
         super().__init__(message)
 
 
+class Gone(AtelierError):
+    """The resource was public, and was deleted for good: whoever keeps its address may forget it."""
+
+    code, status = "GONE", 410
+
+    def __init__(self, message: str = "This was deleted.") -> None:
+        super().__init__(message)
+
+
 class MethodNotAllowed(AtelierError):
     code, status = "METHOD_NOT_ALLOWED", 405
 

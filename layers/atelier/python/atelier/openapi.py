@@ -33,6 +33,7 @@ STATUS_DESCRIPTIONS = {
     "STEP_UP_REQUIRED (`details.factor`).",
     404: "NOT_FOUND; also for what belongs to another workspace.",
     409: "CONFLICT, VERSION_CONFLICT, QUOTE_EXPIRED or IDEMPOTENCY_IN_FLIGHT.",
+    410: "GONE: it was public, and was deleted for good.",
     413: "PAYLOAD_TOO_LARGE.",
     415: "UNSUPPORTED_MEDIA_TYPE.",
     422: "VALIDATION_FAILED with `details.fields`, or IDEMPOTENCY_MISMATCH.",

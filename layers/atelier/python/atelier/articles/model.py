@@ -119,7 +119,8 @@ class Article:
     """The head of an article. version: its newest one; revision: counts all writes. group_id: what its translations
     have in common, the id of the first of them. slug, title: of the newest version. shown_slugs: every slug under which
     the public has seen it, the present one last. review_of: the version that waits for a review, or was approved.
-    scheduled_version: what is published at scheduled_at."""
+    scheduled_version: what is published at scheduled_at. deleted_at: since when nobody
+    reads it; what it leaves is removed at scheduled_at, and an article that the public has seen keeps its head."""
 
     id: str
     workspace_id: str
@@ -143,6 +144,7 @@ class Article:
     scheduled_version: int | None = None
     # What the source says of the version that was mirrored.
     source_revision: str | None = None
+    deleted_at: datetime | None = None
 
     @property
     def status(self) -> ArticleStatus:

@@ -93,8 +93,22 @@ class ArticleStore(Protocol):
         """Show an article to the public no more. Raises StaleArticle."""
         ...
 
+    def delete(self, before: Article, after: Article, files: Sequence[str], events: Sequence[AuditEvent]) -> None:
+        """Mark an article as deleted: nobody sees it, nothing shows its files, and its locale is free among the
+        translations. Raises StaleArticle."""
+        ...
+
+    def drop_version(self, article: Article, version: ArticleVersion) -> None:
+        """Remove a version of a deleted article, and its slug unless the public has seen it. Safe to repeat."""
+        ...
+
+    def end_deletion(self, before: Article) -> None:
+        """Note that a deleted article has no versions any more; of one that the public never saw, nothing stays. Raises
+        StaleArticle."""
+        ...
+
     def get(self, workspace_id: str, article_id: str) -> Article:
-        """The head (consistent read). Raises NotFound."""
+        """The head, also of a deleted one (consistent read). Raises NotFound."""
         ...
 
     def heads(self, workspace_id: str, article_ids: Sequence[str]) -> Mapping[str, Article]:
@@ -145,5 +159,6 @@ class ArticleStore(Protocol):
         ...
 
     def due(self, now: datetime, limit: int) -> Sequence[tuple[str, str]]:
-        """(workspace, article) whose scheduled publication is due, the longest overdue first."""
+        """(workspace, article) whose scheduled publication is due, or what they left after their deletion, the longest
+        overdue first."""
         ...

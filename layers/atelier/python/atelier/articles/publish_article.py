@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from atelier.articles.delete_article import remove_leftovers
 from atelier.articles.deps import ArticleDeps
 from atelier.articles.model import Article, ArticleSlugTaken, ArticleVersion, StaleArticle, shown_article
 from atelier.articles.save_article import BUSY, TRIES_MAX, own_article, require_editorial, slug_taken
@@ -19,6 +20,8 @@ from atelier.telemetry import logger
 # How far ahead a publication may be scheduled.
 AHEAD_MAX = timedelta(days=730)
 DUE_TOGETHER = 25
+# How many versions of one deleted article a run of the schedule removes.
+VERSIONS_OF_A_RUN = 500
 TIME_MARGIN_MILLISECONDS = 10_000
 
 
@@ -135,10 +138,14 @@ def publish_due(context: TimeLeft | None, *, deps: ArticleDeps, clock: Callable[
 
 
 def publish_scheduled(workspace_id: str, article_id: str, *, deps: ArticleDeps, now: datetime) -> bool:
-    """Publish the version of an article whose time has come; False when none is due (any more)."""
+    """Publish the version of an article whose time has come; False when none is due (any more). Of a deleted article
+    versions are removed instead."""
 
     def attempt() -> bool:
         before = deps.store.get(workspace_id, article_id)
+        if before.deleted_at is not None:
+            remove_leftovers(before, VERSIONS_OF_A_RUN, deps=deps)
+            return False
         at, number = before.scheduled_at, before.scheduled_version
         if at is None or number is None or at > now:
             return False

@@ -17,7 +17,7 @@ from atelier.articles.model import (
 )
 from atelier.articles.ports import ShownFilter, ShownPage
 from atelier.dataclass import dataclass
-from atelier.errors import NotFound
+from atelier.errors import Gone, NotFound
 from atelier.ids import is_id
 
 FEED_ENTRIES_MAX = 20
@@ -50,7 +50,7 @@ def list_shown(matching: ShownFilter, cursor: str | None, limit: int, *, deps: A
 
 
 def read_shown(name: str, locale: str | None, *, deps: ArticleDeps) -> PublicArticle | MovedArticle:
-    """A published article by its id or its slug in a locale. Raises NotFound."""
+    """A published article by its id or its slug in a locale. Raises NotFound, Gone for a deleted one."""
     settings = deps.store.settings()
     if settings.workspace_id is None:
         raise NotFound
@@ -69,6 +69,8 @@ def read_shown(name: str, locale: str | None, *, deps: ArticleDeps) -> PublicArt
 def read_preview(workspace_id: str, article_id: str, number: int, *, deps: ArticleDeps, now: datetime) -> PublicArticle:
     """An article as the public would see this version. Raises NotFound."""
     article = deps.store.get(workspace_id, article_id)
+    if article.deleted_at is not None:
+        raise NotFound
     version = deps.store.version(workspace_id, article_id, number)
     content = version.content
     shown = ShownArticle(
@@ -117,9 +119,13 @@ def shown_file(asset_id: str, *, deps: ArticleDeps) -> str:
 def _one(settings: EditorialSettings, article_id: str, deps: ArticleDeps) -> ShownArticle:
     assert settings.workspace_id is not None, "the public reads the articles of a workspace"
     shown = deps.store.shown(settings.workspace_id, [article_id]).get(article_id)
-    if shown is None or shown.source != settings.source:
-        raise NotFound
-    return shown
+    if shown is not None and shown.source == settings.source:
+        return shown
+    head = deps.store.heads(settings.workspace_id, [article_id]).get(article_id)
+    was_public = head is not None and head.source == settings.source and bool(head.shown_slugs)
+    if head is not None and head.deleted_at is not None and was_public:
+        raise Gone
+    raise NotFound
 
 
 def _with_content(shown: ShownArticle, workspace_id: str, deps: ArticleDeps) -> PublicArticle:

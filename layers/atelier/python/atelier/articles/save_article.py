@@ -169,7 +169,7 @@ def read_article(workspace_id: str, article_id: str, deps: ArticleDeps) -> Saved
 def own_article(workspace_id: str, article_id: str, deps: ArticleDeps) -> Article:
     """An article that is written here. Raises NotFound."""
     article = deps.store.get(workspace_id, article_id)
-    if article.source != OWN:
+    if article.source != OWN or article.deleted_at is not None:
         raise NotFound
     return article
 

@@ -65,9 +65,10 @@ def declare_public_articles(
         """List published articles, the newest first."""
         return tagged(request, present.list_public(request.query, deps=deps()), PUBLIC)
 
-    @read(ONE, query=LocaleQuery, answer=ArticleEnvelope, statuses=(200, 301, 304), errors=(404,))
+    @read(ONE, query=LocaleQuery, answer=ArticleEnvelope, statuses=(200, 301, 304), errors=(404, 410))
     def get_article(request: Request[Empty]) -> Response:
-        """Get a published article by its id or its slug; an earlier slug is answered with 301 and the place."""
+        """Get a published article by its id or its slug; an earlier slug is answered with 301 and the place,
+        a deleted article with 410."""
         found = read_articles.read_shown(request.path["article_id"], request.query.locale, deps=deps())
         return show_article(request, found, deps())
 

@@ -91,6 +91,17 @@ def act(visit: Visit) -> Response:
     return visit.go(f"/editorial/{visit.part('article_id')}")
 
 
+def remove(visit: Visit) -> Response:
+    """Deletes an article for good."""
+    try:
+        visit.api.call("DELETE", _path(visit, ARTICLES))
+    except ApiError as error:
+        if error.status not in SHOWN:
+            raise
+        return _article_page(visit, error=error)
+    return visit.go("/editorial")
+
+
 def preview(visit: Visit) -> Response:
     """Leads to a signed address that shows the newest version."""
     made = visit.api.call("POST", f"{_path(visit, ARTICLES)}/preview", {}).data
@@ -229,6 +240,7 @@ routes = [
     route("/editorial/{article_id}", show),
     route("/editorial/{article_id}", save, "POST"),
     route("/editorial/{article_id}/do/{action}", act, "POST"),
+    route("/editorial/{article_id}/delete", remove, "POST"),
     route("/editorial/{article_id}/preview", preview, "POST"),
     route("/editorial/{article_id}/versions", show_versions),
     route("/editorial/{article_id}/versions/{version}/restore", restore, "POST"),

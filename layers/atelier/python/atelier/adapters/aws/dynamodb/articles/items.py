@@ -8,7 +8,7 @@
     pk wsp_…  sk translation#art_…#<locale>                  the article of a group in a locale
     pk wsp_…  sk shown-file#ast_…#art_…                      a published article shows an asset
 
-An article that will be published at a time is in the index `due`.
+An article that will be published at a time is in the index `due`, and a deleted one while it leaves something.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class EditorialSettingsItem(Item):
 
 
 class ArticleItem(Item):
-    """The head of an article. due_of, due_at: there while it is scheduled."""
+    """The head of an article. due_of, due_at: there while it is scheduled, or leaves something after its deletion."""
 
     kind = UnicodeAttribute()
     locale = UnicodeAttribute()
@@ -78,6 +78,7 @@ class ArticleItem(Item):
     approved_by = UnicodeAttribute(null=True)
     scheduled_version = NumberAttribute(null=True)
     source_revision = UnicodeAttribute(null=True)
+    deleted_at = UnicodeAttribute(null=True)
     due_of = UnicodeAttribute(null=True)
     due_at = UnicodeAttribute(null=True)
     due = _ArticlesDue()
@@ -196,6 +197,7 @@ def article_item(article: Article) -> ArticleItem:
         approved_by=article.approved_by,
         scheduled_version=article.scheduled_version,
         source_revision=article.source_revision,
+        deleted_at=_text(article.deleted_at),
         due_of=DUE_OF if article.scheduled_at else None,
         due_at=_text(article.scheduled_at),
     )
@@ -225,6 +227,7 @@ def article_of(item: ArticleItem) -> Article:
         _time(item.due_at),
         _number(item.scheduled_version),
         item.source_revision,
+        _time(item.deleted_at),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from atelier.adapters.aws.dynamodb import (
     ItemAddress,
     Transaction,
     batch_read,
+    conditional,
     newest_page,
     write_transaction,
 )
@@ -102,8 +104,7 @@ class DynamoArticles:
             write.save(article_item(article), ArticleItem.pk.does_not_exist(), part="new")
             write.save(version_item(article.workspace_id, version))
             _claim_slug(write, article, article.slug)
-            key = f"{TRANSLATION}{article.group_id}#{article.locale}"
-            claim = TranslationItem(article.workspace_id, key, article_id=article.id)
+            claim = TranslationItem(article.workspace_id, _translation_key(article), article_id=article.id)
             write.save(claim, TranslationItem.pk.does_not_exist(), part="translation")
 
         _write(fill)
@@ -159,6 +160,36 @@ class DynamoArticles:
 
         _write(fill)
 
+    def delete(self, before: Article, after: Article, files: Sequence[str], events: Sequence[AuditEvent]) -> None:
+        def fill(write: Transaction) -> None:
+            _put_head(write, before, after)
+            if before.published_version is not None:
+                write.delete(ShownArticleItem(before.workspace_id, _shown_key_of(before)))
+            for asset_id in files:
+                write.delete(_file_item(before, asset_id))
+            write.delete(TranslationItem(before.workspace_id, _translation_key(before)))
+            save_events(write, events)
+
+        _write(fill)
+
+    def drop_version(self, article: Article, version: ArticleVersion) -> None:
+        slug = version.content.slug
+        if slug not in article.shown_slugs:
+            # The slug goes first: only the version knows it.
+            ours = ArticleSlugItem.article_id == article.id
+            conditional(lambda: _slug_item(article, slug).delete(condition=ours))
+        ArticleVersionItem(article.workspace_id, version_key(article.id, version.number)).delete()
+
+    def end_deletion(self, before: Article) -> None:
+        def fill(write: Transaction) -> None:
+            if before.shown_slugs:
+                _put_head(write, before, replace(before, scheduled_at=None, revision=before.revision + 1))
+            else:
+                head = ArticleItem(before.workspace_id, ARTICLE + before.id)
+                write.delete(head, ArticleItem.revision == before.revision, part="article")
+
+        _write(fill)
+
     def get(self, workspace_id: str, article_id: str) -> Article:
         try:
             return article_of(ArticleItem.get(workspace_id, ARTICLE + article_id, consistent_read=True))
@@ -206,7 +237,7 @@ class DynamoArticles:
             ArticleItem,
             workspace_id,
             (ARTICLE, ARTICLE + "~"),
-            matching=ArticleItem.source == OWN,
+            matching=(ArticleItem.source == OWN) & ArticleItem.deleted_at.does_not_exist(),
             after=after_key,
             limit=limit,
             mostly_matching=status is None,
@@ -295,6 +326,10 @@ def _slug_item(article: Article, slug: str) -> ArticleSlugItem:
 
 def _file_item(article: Article, asset_id: str) -> ShownFileItem:
     return ShownFileItem(article.workspace_id, f"{SHOWN_FILE}{asset_id}#{article.id}")
+
+
+def _translation_key(article: Article) -> str:
+    return f"{TRANSLATION}{article.group_id}#{article.locale}"
 
 
 def _shown_key_of(article: Article) -> str:
