@@ -19,7 +19,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSPreparedRequest, AWSRequest, AWSResponse
 from botocore.httpsession import URLLib3Session
 from urllib3.response import HTTPResponse
 
@@ -184,15 +185,23 @@ def emulator_thread() -> Iterator[str]:
 
 @contextmanager
 def _sent_without_http(emulator: EmulatorThread) -> Iterator[None]:
-    """Within the block, what the SDK's transport would send to the emulator goes to it directly."""
-    send_by_http = URLLib3Session.send
+    """Within the block, what the SDK's transport would send to the emulator goes to it directly. A request to DynamoDB
+    gets a constant in place of a signature, which would be a fifth of a call's processor time."""
+    send_by_http, add_signature = URLLib3Session.send, SigV4Auth.add_auth
 
     def send(transport: URLLib3Session, request: AWSPreparedRequest) -> AWSResponse:
         is_for_emulator = request.url.startswith(f"{emulator.url}/")
         return emulator.answer(request) if is_for_emulator else send_by_http(transport, request)
 
+    def add_auth(signer: SigV4Auth, request: AWSRequest) -> None:
+        if signer._service_name == "dynamodb" and request.url.startswith(f"{emulator.url}/"):
+            request.headers["Authorization"] = UNSIGNED["Authorization"]
+        else:
+            add_signature(signer, request)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(URLLib3Session, "send", send)
+        patch.setattr(SigV4Auth, "add_auth", add_auth)
         yield
 
 

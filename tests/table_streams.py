@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+# How many records a call returns at most.
+PAGE = 1000
+
 
 class TableStream:
     """Follows the stream of a table from now on. The clients are the test's own."""
@@ -19,14 +22,14 @@ class TableStream:
         self._after: str = streams.get_shard_iterator(**start)["ShardIterator"]
 
     def new_records(self) -> list[dict[str, Any]]:
-        """The records since the last call, in order."""
+        """The records since the last call, in order. The emulator answers fewer than a whole page only at the end."""
         found: list[dict[str, Any]] = []
         while True:
-            answer = self._streams.get_records(ShardIterator=self._after)
+            answer = self._streams.get_records(ShardIterator=self._after, Limit=PAGE)
             self._after = answer["NextShardIterator"]
-            if not answer["Records"]:
-                return found
             found += map(_as_lambda_event, answer["Records"])
+            if len(answer["Records"]) < PAGE:
+                return found
 
 
 def _as_lambda_event(record: Any) -> dict[str, Any]:
