@@ -126,7 +126,8 @@ def get_video(request: Request[Empty]) -> Response:
 def get_content(request: Request[Empty]) -> Response:
     """A redirect to a video's file, or to its thumbnail."""
     found, variant = find_video(request), request.query.variant
-    return response(serve_videos.video_content(found, variant, media_urls.asset_urls, request.now))
+    urls, deleted = media_urls.asset_urls, openai_api.deleted_assets
+    return response(serve_videos.video_content(found, variant, urls, deleted, request.now))
 
 
 def images_response(request: Request[Any], path: str, body: images.ImageRequest) -> Response:

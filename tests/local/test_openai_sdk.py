@@ -174,6 +174,26 @@ def test_a_video_is_created_polled_and_downloaded(client: OpenAI) -> None:
             client.videos.retrieve("video_01M7XCN60QZZZZZZZZZZZZZZZZ")
 
 
+def test_the_file_of_a_video_is_served_from_the_archive_and_gone_when_deleted(
+    client: OpenAI, person: AccountClient
+) -> None:
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        film = client.videos.create(prompt="a short wave", model="local/film", seconds="4")
+        assert client.videos.poll(film.id, poll_interval_ms=500).status == "completed"
+        made = person.http.get(f"/api/generations/gen_{film.id.partition('_')[2]}").json()["data"]["generation"]
+        asset = f"/api/assets/{made['assets'][0]['id']}"
+        assert person.http.put(asset, json={"archived": True}).status_code == 200
+        assert b"ftyp" in client.videos.download_content(film.id).content[:32]
+        assert person.http.delete(asset).status_code in (200, 204)
+        for variant in ("video", "thumbnail"):
+            with pytest.raises(openai.NotFoundError) as gone:
+                client.videos.download_content(film.id, variant=variant)
+            assert gone.value.code == "video_deleted"
+            assert "deleted from the library" in gone.value.message
+        # What was made and what it cost is still told.
+        assert client.videos.retrieve(film.id).status == "completed"
+
+
 def test_refusals_raise_the_sdks_own_exceptions(client: OpenAI, stack: Stack, person: AccountClient) -> None:
     hello: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user", "content": "hello"}]
     stranger = OpenAI(base_url=f"{stack.base_url}/v1", api_key="atl_wrong", max_retries=0)

@@ -43,10 +43,16 @@ def video_content(
     generation: Generation,
     variant: str,
     asset_urls: Callable[[str, str, str, datetime], tuple[str, str]],
+    deleted_assets: Callable[[str, list[str]], frozenset[str]],
     now: datetime,
 ) -> Body:
-    """A redirect to a video's file, or to its thumbnail. Raises VideoNotReady, NotFound."""
+    """A redirect to a video's file, or to its thumbnail. An archived file is still served. Raises VideoNotReady,
+    VideoDeleted, NotFound.
+
+    deleted_assets(workspace_id, asset_ids): those of these assets that were deleted."""
     file = videos.video_file(generation)
+    if deleted_assets(generation.workspace_id, [file.id]):
+        raise videos.VideoDeleted("The file of this video was deleted from the library.", generation_id=generation.id)
     path, thumbnail_path = asset_urls(generation.workspace_id, file.sha256, file.format, now)
     if variant != "video" and not file.has_thumbnail:
         raise NotFound("This video has no thumbnail.")

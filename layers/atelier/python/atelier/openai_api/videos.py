@@ -35,6 +35,12 @@ class VideoNotReady(AtelierError):
     code, status = "VIDEO_NOT_READY", 400
 
 
+class VideoDeleted(AtelierError):
+    """The file was requested after it was deleted from the library."""
+
+    code, status = "VIDEO_DELETED", 404
+
+
 class Reference(BaseModel):
     """The first frame of a video, as the URL of an image."""
 

@@ -14,7 +14,7 @@ from atelier.generations.ports import GenerationStore
 from atelier.identity.rate_limit import SparseLimiter
 from atelier.openai_api.deps import ServeDeps
 from atelier.settings import Deployment, MediaBucket, RequestsTable
-from atelier.wiring import auth, generation_requests, generations, media_urls, waiting
+from atelier.wiring import auth, generation_requests, generations, library, media_urls, waiting
 from atelier.wiring.models import list_models
 from atelier.wiring.sunsets import routing_catalogue
 
@@ -66,6 +66,11 @@ def catalogue_data(now: datetime) -> CatalogueData:
 def store() -> GenerationStore:
     """The generations of this deployment."""
     return generations.store()
+
+
+def deleted_assets(workspace_id: str, asset_ids: list[str]) -> frozenset[str]:
+    """Those of these assets that were deleted from the library."""
+    return library.assets().deleted(workspace_id, asset_ids)
 
 
 def _images() -> ImageAssets:
