@@ -1,16 +1,13 @@
 // What pages do better with a script. Without it they are read and their forms are sent all the same.
 
-// ---- colours --------------------------------------------------------------------------------------------------------
+// ---- colours: at once, and in the cookie from which the next pages have them -------------------------------------------
 document.addEventListener("click", event => {
   const choice = event.target.closest("[data-theme-choice]")?.dataset.themeChoice;
   if (!choice) return;
-  if (choice === "auto") {
-    localStorage.removeItem("theme");
-    delete document.documentElement.dataset.theme;
-  } else {
-    localStorage.setItem("theme", choice);
-    document.documentElement.dataset.theme = choice;
-  }
+  event.preventDefault();
+  document.cookie = `studio-theme=${choice}; Path=/; Max-Age=34560000; Secure; SameSite=Lax`;
+  if (choice === "auto") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = choice;
 });
 
 // ---- menus: close on Escape and on a click elsewhere ----------------------------------------------------------------

@@ -69,7 +69,6 @@ function prepareForm(form) {
     for (const file of [...files]) await send(file);
   }
 
-  form.hidden = false;
   input.addEventListener("change", async () => {
     await sendAll(input.files);
     input.value = "";

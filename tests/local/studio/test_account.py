@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.local.client import PASSWORD
-from tests.local.conftest import Stack
+from tests.local.conftest import BROWSER_SECONDS_MAX, Stack
 
 
 def test_a_visitor_signs_up_out_and_in_again(page: Page, sign_up: Callable[[], str]) -> None:
@@ -48,6 +50,24 @@ def test_the_language_is_the_browsers_until_one_is_chosen(page: Page) -> None:
     page.get_by_role("button", name="Deutsch").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Mit KI gestalten und wissen, was es kostet")
     expect(page.locator("html")).to_have_attribute("lang", "de")
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_the_chosen_colours_are_in_the_next_page_as_it_is_sent(browser: Browser, stack: Stack, scripts: bool) -> None:
+    context = browser.new_context(base_url=stack.base_url, java_script_enabled=scripts, locale="en-GB")
+    context.set_default_timeout(BROWSER_SECONDS_MAX * 1000)
+    page = context.new_page()
+    page.goto("/welcome")
+    for name, theme in (("Dark", "dark"), ("Light", "light"), ("Automatic", None)):
+        page.get_by_label("Account").click()
+        page.get_by_role("button", name=name).click()
+        expect(page.locator(f'html[data-theme="{theme}"]' if theme else "html:not([data-theme])")).to_have_count(1)
+        answer = page.goto("/welcome")
+        assert answer is not None
+        sent = re.search(r'<html [^>]*?(?: data-theme="(\w+)")?>', answer.text())
+        assert sent
+        assert sent[1] == theme
+    context.close()
 
 
 def test_a_form_of_another_origin_changes_nothing(

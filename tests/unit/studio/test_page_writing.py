@@ -33,7 +33,7 @@ class VisitOfPage:
     """What the frame of a page asks of a visit."""
 
     path = target = "/sites/sit_1/write"
-    is_partial = False
+    is_partial, theme = False, ""
 
 
 def form(**values: Any) -> str:

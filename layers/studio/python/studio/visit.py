@@ -18,6 +18,8 @@ from studio.session import Session
 from studio.strings import Translator, chosen_language
 
 LANGUAGE_COOKIE = "studio-language"
+# The page's script changes this one too, so that a choice of colours is seen at once.
+THEME_COOKIE = "studio-theme"
 # The hidden field with the key under which the API takes a form once.
 KEY_FIELD = "form_key"
 FIELDS_MAX = 500
@@ -39,6 +41,9 @@ class Visit:
         self.t = Translator(
             chosen_language(request.cookies.get(LANGUAGE_COOKIE, ""), request.headers.get("accept-language", ""))
         )
+        theme = request.cookies.get(THEME_COOKIE, "")
+        # Empty = the colours of the person's system.
+        self.theme = theme if theme in ("light", "dark") else ""
         self._form_token, new_cookie = csrf.token_of(request.cookies)
         # A part of a page brings no new token: it may arrive after the next page, whose form carries that page's token.
         # Where the page's picture comes from, when that is another origin.

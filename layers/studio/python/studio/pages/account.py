@@ -10,9 +10,10 @@ from studio.external_logins import offered_providers
 from studio.paths import own_path
 from studio.sign_in_steps import entered, kept_fields, next_step
 from studio.strings import LANGUAGES
-from studio.visit import LANGUAGE_COOKIE, Visit
+from studio.visit import LANGUAGE_COOKIE, THEME_COOKIE, Visit
 
-LANGUAGE_SECONDS = 400 * 86400
+CHOICE_SECONDS = 400 * 86400
+THEMES = ("auto", "light", "dark")
 # Refusals that the form itself shows, beside what was written.
 SHOWN_IN_FORM = (400, 401, 403, 409, 422, 429)
 
@@ -73,8 +74,16 @@ def choose_language(visit: Visit) -> Response:
     language = str(visit.form.get("language", ""))
     if language in LANGUAGES:
         visit.set_cookies.append(
-            f"{LANGUAGE_COOKIE}={language}; Path=/; Max-Age={LANGUAGE_SECONDS}; Secure; HttpOnly; SameSite=Lax"
+            f"{LANGUAGE_COOKIE}={language}; Path=/; Max-Age={CHOICE_SECONDS}; Secure; HttpOnly; SameSite=Lax"
         )
+    return visit.go(own_path(str(visit.form.get("next", "/"))))
+
+
+def choose_theme(visit: Visit) -> Response:
+    """Keeps the colours that the person chose, in a cookie; a script does it without a request."""
+    theme = str(visit.form.get("theme", ""))
+    if theme in THEMES:
+        visit.set_cookies.append(f"{THEME_COOKIE}={theme}; Path=/; Max-Age={CHOICE_SECONDS}; Secure; SameSite=Lax")
     return visit.go(own_path(str(visit.form.get("next", "/"))))
 
 
@@ -85,5 +94,6 @@ routes = [
     route("/sign-up", show_sign_up, public=True),
     route("/sign-up", sign_up, "POST", public=True),
     route("/sign-out", sign_out, "POST", public=True),
+    route("/theme", choose_theme, "POST", public=True),
     route("/language", choose_language, "POST", public=True),
 ]
