@@ -3,25 +3,20 @@ whose import would take most of the receiving function's cold start."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
 from atelier.dataclass import dataclass
-from atelier.errors import BadRequest, Unavailable
+from atelier.errors import BadRequest
 from atelier.inbox.receive import VerifiedWebhook
+from atelier.inbox.verify_header import json_object, verify_header
 from atelier.telemetry import logger, put_count
 
 SOURCE = "stripe"
 # The version that Stripe's SDK in layers/dependencies/stripe pins; tests/unit/billing compares them.
 API_VERSION = "2026-10-28.endive"
-TOLERANCE_SECONDS = 300
-# Stripe sends two signatures while a secret is replaced. Further ones are not looked at.
-SIGNATURES_MAX = 10
 _ID = re.compile(r"[A-Za-z0-9_]{1,255}")
 _TYPE = re.compile(r"[a-z0-9_.]{1,100}")
 
@@ -58,52 +53,21 @@ def verify_event(headers: Mapping[str, str], body: bytes, now: datetime, *, acce
     `ignored`, and nothing acts on it. An event of another API version is accepted, because handlers read only ids from
     an event and read the object itself from Stripe. Raises BadRequest, and Unavailable while no secret is configured:
     Stripe then sends it again."""
-    sent_at, signatures = _parse_header(headers.get("stripe-signature", ""))
-    if abs(now.timestamp() - sent_at) > TOLERANCE_SECONDS:
-        raise BadRequest("The timestamp of the signature is too far from now.")
-    known = access(False)
-    if not _is_signed(known.secrets, sent_at, signatures, body):
-        # The secret may have been replaced a moment ago.
-        known = access(True)
-        if not known.secrets:
-            raise Unavailable("No signing secret of Stripe is configured.")
-        if not _is_signed(known.secrets, sent_at, signatures, body):
-            raise BadRequest("No signature is right.")
+    known: WebhookAccess | None = None
+
+    def secrets(fresh: bool) -> Sequence[str]:
+        nonlocal known
+        known = access(fresh)
+        return known.secrets
+
+    signature = headers.get("stripe-signature", "")
+    verify_header(signature, body, now, secrets=secrets, header_name="Stripe-Signature", sender="Stripe")
+    assert known is not None, "what was verified was verified with a secret"
     return _webhook(_parse_event(body), known, headers)
 
 
-def _parse_header(header: str) -> tuple[int, list[bytes]]:
-    """The timestamp (Unix seconds) and the signatures of scheme v1 in `t=1700000000,v1=5257…,v1=…`."""
-    sent_at, signatures = "", list[bytes]()
-    for part in header.split(",")[: 4 * SIGNATURES_MAX]:
-        name, _, value = part.strip().partition("=")
-        if name == "t":
-            sent_at = value
-        elif name == "v1":
-            signatures.append(value.encode(errors="replace"))
-    if not (sent_at.isascii() and sent_at.isdigit() and len(sent_at) < 12 and signatures):
-        raise BadRequest("The header Stripe-Signature is missing or has no timestamp or no signature.")
-    return int(sent_at), signatures[:SIGNATURES_MAX]
-
-
-def _is_signed(secrets: Sequence[str], sent_at: int, signatures: Sequence[bytes], body: bytes) -> bool:
-    # Stripe uses the text of the secret as the key, with its prefix. An empty one never signs: anybody could use it.
-    expected = [_signature(secret, sent_at, body) for secret in secrets if secret]
-    return any(hmac.compare_digest(one, other) for one in expected for other in signatures)
-
-
-def _signature(secret: str, sent_at: int, body: bytes) -> bytes:
-    return hmac.new(secret.encode(), f"{sent_at}.".encode() + body, hashlib.sha256).hexdigest().encode()
-
-
 def _parse_event(body: bytes) -> dict[str, Any]:
-    try:
-        event: Any = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise BadRequest("The body is no JSON.") from error
-    if not isinstance(event, dict):
-        raise BadRequest("The body is no event.")
-    found = cast("dict[str, Any]", event)
+    found = json_object(body)
     # A "thin" event of Stripe's second API has no object in it; this endpoint does not subscribe to any.
     if (
         found.get("object") != "event"

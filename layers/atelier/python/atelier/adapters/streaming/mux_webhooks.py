@@ -3,25 +3,20 @@ which livestream to look at."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast
 
-from atelier.errors import BadRequest, Unavailable
+from atelier.errors import BadRequest
 from atelier.ids import is_id
 from atelier.inbox.receive import VerifiedWebhook
+from atelier.inbox.verify_header import ReadSecrets, json_object, verify_header
 
-TOLERANCE_SECONDS = 300
-SIGNATURES_MAX = 10
 HEADER = "mux-signature"
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _TYPE = re.compile(r"[a-z0-9_.]{1,100}")
-# (fresh) -> the secrets, two while one replaces the other; `fresh` reads them anew.
-ReadSecrets = Callable[[bool], Sequence[str]]
 
 
 def secrets_of(entry: Mapping[str, Any]) -> list[str]:
@@ -34,16 +29,8 @@ def verify_webhook(headers: Mapping[str, str], body: bytes, now: datetime, *, se
     """The webhook with this body, if Mux has signed it within five minutes of `now`. Header names are lower-case. The
     address has the livestream, or nothing for an event about what is not ours. Raises BadRequest, Unavailable while no
     secret is configured."""
-    sent_at, signatures = _parse_header(headers.get(HEADER, ""))
-    if abs(now.timestamp() - sent_at) > TOLERANCE_SECONDS:
-        raise BadRequest("The timestamp of the signature is too far from now.")
-    if not _is_signed(secrets(False), sent_at, signatures, body):
-        # The secret may have been replaced a moment ago.
-        known = secrets(True)
-        if not known:
-            raise Unavailable("No signing secret of the streaming service is configured.")
-        if not _is_signed(known, sent_at, signatures, body):
-            raise BadRequest("No signature is right.")
+    signature = headers.get(HEADER, "")
+    verify_header(signature, body, now, secrets=secrets, header_name="Mux-Signature", sender="the streaming service")
     event = _parse_event(body)
     passthrough = str(event["data"].get("passthrough") or "")
     livestream_id = passthrough.rpartition("/")[2]
@@ -60,34 +47,8 @@ def _without_secrets(event: Mapping[str, Any]) -> bytes:
     return json.dumps({**kept, "data": data}).encode()
 
 
-def _parse_header(header: str) -> tuple[int, list[bytes]]:
-    """The timestamp (Unix seconds) and the signatures of scheme v1 in `t=1700000000,v1=5257…`."""
-    sent_at, signatures = "", list[bytes]()
-    for part in header.split(",")[: 4 * SIGNATURES_MAX]:
-        name, _, value = part.strip().partition("=")
-        if name == "t":
-            sent_at = value
-        elif name == "v1":
-            signatures.append(value.encode(errors="replace"))
-    if not (sent_at.isascii() and sent_at.isdigit() and len(sent_at) < 12 and signatures):
-        raise BadRequest("The header Mux-Signature is missing or has no timestamp or no signature.")
-    return int(sent_at), signatures[:SIGNATURES_MAX]
-
-
-def _is_signed(secrets: Sequence[str], sent_at: int, signatures: Sequence[bytes], body: bytes) -> bool:
-    signed = f"{sent_at}.".encode() + body
-    expected = [hmac.new(each.encode(), signed, hashlib.sha256).hexdigest().encode() for each in secrets if each]
-    return any(hmac.compare_digest(one, other) for one in expected for other in signatures)
-
-
 def _parse_event(body: bytes) -> dict[str, Any]:
-    try:
-        event: Any = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise BadRequest("The body is no JSON.") from error
-    if not isinstance(event, dict):
-        raise BadRequest("The body is no event.")
-    found = cast("dict[str, Any]", event)
+    found = json_object(body)
     has_name = _matches(_ID, found.get("id")) and _matches(_TYPE, found.get("type"))
     if not has_name or not isinstance(found.get("data"), dict):
         raise BadRequest("The body is no event.")
