@@ -10,7 +10,11 @@ import pytest
 
 from atelier.adapters.aws.clients import client
 from atelier.adapters.aws.dynamodb.identity.items import PROFILE, UserItem
+from atelier.adapters.aws.dynamodb.library import AssetItem
+from atelier.adapters.aws.dynamodb.livestreams.items import LIVESTREAM, LivestreamItem
 from atelier.clock import rfc3339, system_clock
+from atelier.ids import new_id
+from atelier.library.model import Asset
 from atelier.notifications.model import NotificationKind
 from atelier.notifications.notify import notify_of_events
 from atelier.notifications.ports import NotificationView
@@ -86,6 +90,32 @@ def test_a_livestream_from_its_announcement_to_its_recording(app: ModuleType, cl
     assert f"{asset.sha256}.mp4?Expires=" in recording["url"]
     assert not success_data(call(app, bob, f"GET {PATH}?scope=public"))["items"]
     assert error_of(call(app, ada, f"POST {PATH}/{livestream_id}/start")) == (409, "CONFLICT")
+
+
+def test_the_lineage_of_a_recording_names_its_livestream_also_when_both_are_gone(app: ModuleType) -> None:
+    ada, library = create_person("ada"), load_function("api/library")
+    livestream_id = announced(app, ada)
+    success_data(call(app, ada, f"POST {PATH}/{livestream_id}/start"))
+    [recording] = success_data(call(app, ada, f"POST {PATH}/{livestream_id}/end"))["livestream"]["recording_asset_ids"]
+    at, of = system_clock(), (ada.workspace_id, ada.user_id)
+    clip = Asset(new_id("ast", at), *of, "video", "Clip", "mp4", "0" * 64, 5, 64, 64, None, at)
+    assets().record_upload(clip)
+    AssetItem(ada.workspace_id, clip.id).update([AssetItem.made_from.set([recording])])
+
+    def lineage(asset_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = success_data(call(library, ada, f"GET /api/assets/{asset_id}/lineage"))
+        return found
+
+    for asset_id in (recording, clip.id):
+        [origin] = lineage(asset_id)["recorded_from"]
+        assert (origin["livestream_id"], origin["title"]) == (livestream_id, "A lake at dawn")
+        assert origin["live_at"]
+    assert lineage(recording)["steps"][0]["livestream_id"] == livestream_id
+    assert call(library, ada, f"DELETE /api/assets/{recording}")["statusCode"] == 204
+    assert lineage(clip.id)["recorded_from"] == [origin]
+    LivestreamItem(ada.workspace_id, LIVESTREAM + livestream_id).delete()
+    gone = {"livestream_id": livestream_id, "title": None, "live_at": None}
+    assert lineage(clip.id)["recorded_from"] == [gone]
 
 
 def test_the_stream_key_is_for_the_host_alone(app: ModuleType) -> None:

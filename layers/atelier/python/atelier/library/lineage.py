@@ -10,7 +10,14 @@ from atelier.dataclass import dataclass
 from atelier.library.model import Asset, DeletedAsset
 from atelier.library.ports import Assets, StepFacts
 from atelier.library.present import AssetUrls, present_asset
-from atelier.library.schemas import BoughtFromView, LineageQuery, LineageStepView, LineageView, OriginView
+from atelier.library.schemas import (
+    BoughtFromView,
+    LineageQuery,
+    LineageStepView,
+    LineageView,
+    OriginView,
+    RecordedFromView,
+)
 
 ORIGINS_MAX = 100
 # Each step is one read.
@@ -64,6 +71,7 @@ def read_lineage(
         steps=steps,
         credits=sum(each.credits or 0 for each in {each.generation_id: each for each in steps}.values()),
         bought_from=bought_from,
+        recorded_from=_recorded_from(workspace_id, (asset, *origins.assets), facts),
         origins=[_origin_view(each, now, urls) for each in origins.assets],
         origins_complete=origins.is_complete,
         items=[present_asset(each, now, urls=urls) for each in page.assets],
@@ -88,6 +96,7 @@ def _steps(
             generation_id=each.generation_id,
             credits=credits.get(each.generation_id) if each.generation_id else None,
             listing_id=each.listing_id,
+            livestream_id=each.livestream_id,
             at=each.created_at,
         )
         for each in kept
@@ -103,6 +112,23 @@ def _steps(
         for each in bought
     ]
     return steps, listings
+
+
+def _recorded_from(
+    workspace_id: str, assets: Sequence[Asset | DeletedAsset], facts: StepFacts
+) -> list[RecordedFromView]:
+    """The livestreams of which these assets are recordings, also of deleted ones. A livestream that is gone keeps its
+    place, without its title."""
+    ids = list(dict.fromkeys(each.livestream_id for each in assets if each.livestream_id))
+    found = facts.recorded_from(workspace_id, ids)
+    return [
+        RecordedFromView(
+            livestream_id=id,
+            title=found[id].title if id in found else None,
+            live_at=found[id].live_at if id in found else None,
+        )
+        for id in ids
+    ]
 
 
 def _origin_view(origin: Asset | DeletedAsset, now: datetime, urls: AssetUrls) -> OriginView:

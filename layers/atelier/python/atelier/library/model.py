@@ -57,3 +57,4 @@ class DeletedAsset:
     made_from: tuple[str, ...] = ()
     is_file_pending: bool = False
     listing_id: str | None = None
+    livestream_id: str | None = None

@@ -113,6 +113,15 @@ class BoughtFrom:
     distance: int
 
 
+@dataclass(frozen=True, slots=True)
+class RecordedFrom:
+    """A livestream in an asset's lineage. live_at: when the picture came."""
+
+    livestream_id: str
+    title: str
+    live_at: datetime | None
+
+
 class StepFacts(Protocol):
     """What is known of the steps of a lineage beyond the library."""
 
@@ -122,6 +131,10 @@ class StepFacts(Protocol):
 
     def bought_from(self, listing_ids: Iterable[str]) -> Sequence[BoughtFrom]:
         """These listings and what they were made from, the nearest first, each once; without those that are gone."""
+        ...
+
+    def recorded_from(self, workspace_id: str, livestream_ids: Iterable[str]) -> Mapping[str, RecordedFrom]:
+        """Those of these livestreams that the workspace has, by id."""
         ...
 
     def names(self, user_ids: Sequence[str]) -> Mapping[str, str]:

@@ -73,7 +73,7 @@ class OriginView(BaseModel):
 
 class LineageStepView(BaseModel):
     """Who made an asset, and what that cost. credits: null = it was not made by a generation. listing_id: of one that
-    was bought."""
+    was bought; livestream_id: of a recording."""
 
     asset_id: str
     user_id: str
@@ -81,7 +81,16 @@ class LineageStepView(BaseModel):
     generation_id: str | None
     credits: int | None
     listing_id: str | None
+    livestream_id: str | None
     at: datetime
+
+
+class RecordedFromView(BaseModel):
+    """A livestream of the workspace whose recording is in the lineage."""
+
+    livestream_id: str
+    title: str | None = Field(description="null = the livestream is not there any more.")
+    live_at: datetime | None = Field(description="When the picture came; null = that is not known.")
 
 
 class BoughtFromView(BaseModel):
@@ -100,6 +109,7 @@ class LineageView(BaseModel):
     steps: list[LineageStepView] = Field(description="The asset and those of its origins that are not deleted.")
     credits: int = Field(description="What all steps in this workspace cost together.")
     bought_from: list[BoughtFromView] = Field(description="The listings in it, the nearest first.")
+    recorded_from: list[RecordedFromView] = Field(description="The livestreams in it, the nearest first.")
     origins: list[OriginView] = Field(description="What it was made of, also through others, the nearest first.")
     origins_complete: bool = Field(description="False = there are more origins, further away.")
     items: list[AssetView] = Field(description="What was made from it, newest first.")

@@ -402,6 +402,7 @@ def _deleted_asset(item: AssetItem) -> DeletedAsset:
         tuple(item.made_from or ()),
         bool(item.file_pending),
         item.listing_id,
+        item.livestream_id,
     )
 
 

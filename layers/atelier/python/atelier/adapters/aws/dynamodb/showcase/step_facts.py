@@ -1,4 +1,4 @@
-"""StepFacts on DynamoDB: generations, listings and names."""
+"""StepFacts on DynamoDB: generations, listings, livestreams and names."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import TypeVar, cast
 
 from atelier.adapters.aws.dynamodb import ItemAddress, batch_read
 from atelier.adapters.aws.dynamodb.generations.items import GenerationItem
+from atelier.adapters.aws.dynamodb.livestreams.items import LIVESTREAM, LivestreamItem, livestream_of
 from atelier.adapters.aws.dynamodb.showcase.listings import DynamoListings
 from atelier.adapters.aws.dynamodb.workshops.people import DynamoWorkshopPeople
-from atelier.library.ports import BoughtFrom
+from atelier.library.ports import BoughtFrom, RecordedFrom
 
 READ_TOGETHER = 100
 PartT = TypeVar("PartT")
@@ -20,6 +21,7 @@ class DynamoStepFacts:
 
     def __init__(self, community_table: str, generations_table: str, identity_table: str) -> None:
         GenerationItem.bind(generations_table)
+        LivestreamItem.bind(community_table)
         self._listings = DynamoListings(community_table)
         self._people = DynamoWorkshopPeople(identity_table)
 
@@ -40,6 +42,12 @@ class DynamoStepFacts:
         everything = [*near, *self._listings.find_all(further)]
         found = [BoughtFrom(each.id, each.title, each.user_id, distances[each.id]) for each in everything]
         return sorted(found, key=lambda each: each.distance)
+
+    def recorded_from(self, workspace_id: str, livestream_ids: Iterable[str]) -> Mapping[str, RecordedFrom]:
+        addresses: list[ItemAddress] = [(LivestreamItem, workspace_id, LIVESTREAM + id) for id in livestream_ids]
+        items = [item for part in _parts(addresses) for item in batch_read(part).values()]
+        found = (livestream_of(cast("LivestreamItem", item)) for item in items)
+        return {each.id: RecordedFrom(each.id, each.title, each.live_at) for each in found}
 
     def names(self, user_ids: Sequence[str]) -> Mapping[str, str]:
         distinct = list(dict.fromkeys(user_ids))
