@@ -70,6 +70,19 @@ def test_a_worker_ends_when_its_input_is_closed(worker: Worker) -> None:
     worker.terminate()
 
 
+@pytest.mark.parametrize(
+    ("last", "printed"), [("", ""), ("raise ValueError('why')", "ValueError: why"), ("sys.exit()", "")]
+)
+def test_a_worker_ends_without_tidying_up_but_says_all(zygote: Zygote, tmp_path: Path, last: str, printed: str) -> None:
+    """Freeing all that is imported would take each worker of a stack that stops a tenth of a second or more."""
+    script = tmp_path / "_worker.py"
+    script.write_text(f"import atexit, sys\natexit.register(print, 'tidied up')\nprint('said')\n{last}\n")
+    worker = zygote.fork_worker(str(script), str(tmp_path), {})
+    worker.wait(SECONDS_MAX)
+    assert worker.stdout.read() == "said\n"
+    assert printed in worker.stderr.read()
+
+
 def test_two_workers_are_separate_processes(zygote: Zygote, tmp_path: Path) -> None:
     script = tmp_path / "_worker.py"
     script.write_text("import os, sys\nprint(os.getpid(), flush=True)\nsys.stdin.read()\n")
