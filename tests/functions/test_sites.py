@@ -171,8 +171,11 @@ def test_a_part_in_use_stays_and_says_where(app: ModuleType, ada: Person) -> Non
     one = f"/api/components/{part['id']}"
     [use] = success_data(call(app, ada, f"GET {one}/uses"))["items"]
     assert (use["page_id"], use["in_draft"], use["is_published"]) == (page["id"], True, False)
+    assert (use["site_name"], use["page_title"], use["page_path"]) == ("Atlas", "Home", "/")
     refused = refusal(call(app, ada, f"DELETE {one}"), 409, "CONFLICT")
-    assert refused["details"]["uses"] == [{"site_id": page["site_id"], "page_id": page["id"]}]
+    assert refused["details"]["uses"] == [
+        {"site_id": page["site_id"], "page_id": page["id"], "page_title": "Home", "page_path": "/"}
+    ]
 
     call(app, ada, f"POST {path_of(page, '/publish')}", {})
     assert save(app, ada, page, blocks=[])["statusCode"] == 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +18,7 @@ from atelier.sites.check_page import asset_errors, assets_in
 from atelier.sites.deps import SiteDeps
 from atelier.sites.encode import parameters_facts
 from atelier.sites.merge import MergeConflict, merge_parts
-from atelier.sites.model import Part, PartKind, PartParameter, PartUse, PartVersion
+from atelier.sites.model import NamedUse, Part, PartKind, PartParameter, PartUse, PartVersion
 from atelier.sites.ports import PartExists, PartInUse, StalePart
 from atelier.sites.rules import Removal, SanitizeRules
 from atelier.sites.sanitize import clean_html
@@ -116,10 +117,21 @@ def restore_part_version(part_id: str, edit: PartEdit, *, deps: SiteDeps, now: d
     return save_part(part_id, replace(edit, base_version=base_version), deps=deps, now=now)
 
 
-def list_uses(workspace_id: str, part_id: str, *, deps: SiteDeps) -> list[PartUse]:
-    """The pages that use a part. Raises NotFound."""
+def list_uses(workspace_id: str, part_id: str, *, deps: SiteDeps) -> list[NamedUse]:
+    """The pages that use a part, by site and path. Raises NotFound."""
     deps.parts.get(workspace_id, part_id)
-    return list(deps.parts.uses(workspace_id, part_id))
+    return name_uses(workspace_id, deps.parts.uses(workspace_id, part_id), deps)
+
+
+def name_uses(workspace_id: str, uses: Sequence[PartUse], deps: SiteDeps) -> list[NamedUse]:
+    """Uses with the names of their pages, sorted by site and path. A page that is being removed has none."""
+    sites = deps.sites.names(workspace_id, (use.site_id for use in uses))
+    heads = deps.pages.heads_of(workspace_id, ((use.site_id, use.page_id) for use in uses))
+    named = list[NamedUse]()
+    for use in uses:
+        head = heads.get(use.page_id)
+        named.append(NamedUse(use, sites.get(use.site_id), head.title if head else None, head.path if head else None))
+    return sorted(named, key=lambda each: (each.site_name or "", each.use.site_id, each.page_path or ""))
 
 
 def remove_part(workspace_id: str, part_id: str, origin: Origin, *, deps: SiteDeps, now: datetime) -> None:
@@ -134,7 +146,15 @@ def remove_part(workspace_id: str, part_id: str, origin: Origin, *, deps: SiteDe
         retrying(attempt, on=StalePart, busy=BUSY, tries_max=TRIES_MAX)
     except PartInUse:
         uses = deps.parts.uses(workspace_id, part_id)[:USES_NAMED]
-        named = [{"site_id": use.site_id, "page_id": use.page_id} for use in uses]
+        named = [
+            {
+                "site_id": each.use.site_id,
+                "page_id": each.use.page_id,
+                "page_title": each.page_title,
+                "page_path": each.page_path,
+            }
+            for each in name_uses(workspace_id, uses, deps)
+        ]
         raise Conflict("Pages use this. Remove it there first.", uses=named) from None
 
 

@@ -190,6 +190,16 @@ class PartUse:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedUse:
+    """A use with the names that people know; None = the site or the page is not there any more."""
+
+    use: PartUse
+    site_name: str | None
+    page_title: str | None
+    page_path: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Comment:
     """What somebody says about a page. block_id: the block that it is about; None = the page. page_version: what the
     author saw. reply_to: the first comment of the thread; None = it is the first one, which alone can be resolved.

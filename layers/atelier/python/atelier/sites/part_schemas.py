@@ -12,7 +12,7 @@ from pydantic import Field
 from atelier import cursors
 from atelier.lazy_model import LazyModel
 from atelier.sites.manage_parts import PartEdit, SavedPart
-from atelier.sites.model import Part, PartKind, PartParameter, PartUse, PartVersion
+from atelier.sites.model import NamedUse, Part, PartKind, PartParameter, PartVersion
 from atelier.sites.ports import PartPage, PartVersionPage
 from atelier.sites.schemas import STRICT, Code, Line, Name, RemovalView, Version, removal_views
 from atelier.sites.version_schemas import NamesOf
@@ -122,10 +122,14 @@ class PartVersionList(LazyModel):
 
 
 class PartUseView(LazyModel):
-    """A page that uses it: in its newest version (`in_draft`), in its published one, or in both."""
+    """A page that uses it: in its newest version (`in_draft`), in its published one, or in both. Title and path are of
+    the newest version."""
 
     site_id: str
+    site_name: str | None = Field(description="null = the site is being removed.")
     page_id: str
+    page_title: str | None = Field(description="null = the page is being removed.")
+    page_path: str | None
     in_draft: bool
     is_published: bool
 
@@ -184,9 +188,17 @@ def part_version_list(page: PartVersionPage, names_of: NamesOf) -> PartVersionLi
     return PartVersionList(items=items, next_cursor=cursors.encode(next_key))
 
 
-def use_list(uses: list[PartUse]) -> PartUseList:
+def use_list(uses: list[NamedUse]) -> PartUseList:
     views = [
-        PartUseView(site_id=use.site_id, page_id=use.page_id, in_draft=use.in_draft, is_published=use.is_published)
-        for use in uses
+        PartUseView(
+            site_id=each.use.site_id,
+            site_name=each.site_name,
+            page_id=each.use.page_id,
+            page_title=each.page_title,
+            page_path=each.page_path,
+            in_draft=each.use.in_draft,
+            is_published=each.use.is_published,
+        )
+        for each in uses
     ]
     return PartUseList(items=views)

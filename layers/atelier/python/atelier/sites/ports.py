@@ -145,6 +145,10 @@ class Sites(Protocol):
 
     def list(self, workspace_id: str, after_id: str | None, limit: int) -> SitePage: ...
 
+    def names(self, workspace_id: str, site_ids: Iterable[str]) -> Mapping[str, str]:
+        """The names of those of these sites that exist."""
+        ...
+
     def replace(self, before: Site, after: Site, events: Sequence[AuditEvent]) -> None:
         """Store a changed site, and free the slug and domain that it had. Raises StaleSite, SiteSlugTaken,
         DomainTaken."""
@@ -180,6 +184,10 @@ class Pages(Protocol):
         ...
 
     def heads(self, workspace_id: str, site_id: str, after_id: str | None, limit: int) -> HeadPage: ...
+
+    def heads_of(self, workspace_id: str, pages: Iterable[tuple[str, str]]) -> Mapping[str, PageHead]:
+        """Those of these pages that exist, by id. pages: (site id, page id)."""
+        ...
 
     def all_heads(self, workspace_id: str, site_id: str) -> Sequence[PageHead]:
         """All pages of a site, by consistent reads."""

@@ -6,6 +6,8 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
+from studio.api_client import Json
+from studio.article_images import link_foreign_images
 from studio.endpoints import route
 from studio.visit import Visit
 
@@ -26,15 +28,20 @@ def show(visit: Visit) -> Response:
     if answer.status == 301:
         slug = answer.headers["location"].rpartition("/")[2].partition("?")[0]
         return Response(status_code=301, headers={"Location": f"/articles/{quote(locale, safe='')}/{slug}"})
-    return visit.page("article.html", article=answer.data["article"], is_preview=False)
+    return _page(visit, answer.data["article"], is_preview=False)
 
 
 def show_preview(visit: Visit) -> Response:
     """One version of an article, by a signed address."""
     article = visit.get(f"{ARTICLES}/previews/{visit.part('token')}")["article"]
-    response = visit.page("article.html", article=article, is_preview=True)
+    response = _page(visit, article, is_preview=True)
     response.headers["X-Robots-Tag"] = "noindex, nofollow"
     return response
+
+
+def _page(visit: Visit, article: Json, *, is_preview: bool) -> Response:
+    html = link_foreign_images(article["html"], article["url"], visit.t("articles.image"))
+    return visit.page("article.html", article={**article, "html": html}, is_preview=is_preview)
 
 
 routes = [

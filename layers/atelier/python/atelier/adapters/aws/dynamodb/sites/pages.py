@@ -12,6 +12,7 @@ from pynamodb.exceptions import DoesNotExist
 from atelier.adapters.aws.dynamodb import (
     ConditionsFailed,
     Item,
+    ItemAddress,
     Transaction,
     batch_read,
     newest_page,
@@ -99,6 +100,13 @@ class DynamoPages:
         bounds = (f"{prefix}pag_", f"{prefix}pag_~")
         items, next_key = newest_page(PageItem, workspace_id, bounds, matching=None, after=after, limit=limit)
         return HeadPage(tuple(map(head_of, items)), next_key.removeprefix(prefix) if next_key else None)
+
+    def heads_of(self, workspace_id: str, pages: Iterable[tuple[str, str]]) -> Mapping[str, PageHead]:
+        wanted: list[ItemAddress] = [(PageItem, workspace_id, page_key(*each)) for each in dict.fromkeys(pages)]
+        starts = range(0, len(wanted), READ_TOGETHER)
+        found = [item for at in starts for item in batch_read(wanted[at : at + READ_TOGETHER]).values()]
+        heads = (head_of(cast("PageItem", item)) for item in found)
+        return {head.id: head for head in heads}
 
     def all_heads(self, workspace_id: str, site_id: str) -> Sequence[PageHead]:
         found = PageItem.query(workspace_id, PageItem.sk.startswith(page_key(site_id, "")), consistent_read=True)

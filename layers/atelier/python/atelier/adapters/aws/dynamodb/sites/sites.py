@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
 
 from pynamodb.exceptions import DoesNotExist
 
-from atelier.adapters.aws.dynamodb import ConditionsFailed, Transaction, newest_page, write_transaction
+from atelier.adapters.aws.dynamodb import (
+    ConditionsFailed,
+    ItemAddress,
+    Transaction,
+    batch_read,
+    newest_page,
+    write_transaction,
+)
 from atelier.adapters.aws.dynamodb.audit_log import save_events
 from atelier.adapters.aws.dynamodb.sites.items import (
     CLAIM,
@@ -21,7 +29,7 @@ from atelier.adapters.aws.dynamodb.sites.items import (
     site_item,
     site_of,
 )
-from atelier.adapters.aws.dynamodb.sites.pages import DynamoPages
+from atelier.adapters.aws.dynamodb.sites.pages import READ_TOGETHER, DynamoPages
 from atelier.adapters.aws.dynamodb.usage import SITES, USAGE_PART, UsageItem, complete_usage, put_usage, read_usage
 from atelier.audit_log.model import AuditEvent
 from atelier.errors import NotFound
@@ -70,6 +78,12 @@ class DynamoSites:
             return site_of(SiteItem.get(workspace_id, SITE + site_id, consistent_read=True))
         except DoesNotExist as error:
             raise NotFound from error
+
+    def names(self, workspace_id: str, site_ids: Iterable[str]) -> Mapping[str, str]:
+        wanted: list[ItemAddress] = [(SiteItem, workspace_id, SITE + id) for id in dict.fromkeys(site_ids)]
+        starts = range(0, len(wanted), READ_TOGETHER)
+        found = [item for at in starts for item in batch_read(wanted[at : at + READ_TOGETHER]).values()]
+        return {item.sk.removeprefix(SITE): cast("SiteItem", item).name for item in found}
 
     def list(self, workspace_id: str, after_id: str | None, limit: int) -> SitePage:
         after = SITE + after_id if after_id else None
