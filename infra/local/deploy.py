@@ -83,7 +83,7 @@ def deploy(root: Path, folder: Path, aws: Aws, parameters: Mapping[str, str]) ->
     stacks = _translated_template(root, folder)
     built = artifacts.collect(root, _code_folders(stacks.product), folder / UNPACKED_FOLDER)
     _upload(aws, built)
-    ready = translate.with_artifacts(stacks.product, {artifact.folder: artifact.key for artifact in built})
+    ready = translate.with_artifacts(stacks.product, {artifact.folder: artifact.key for artifact in built}, root)
     declared = stacks.product.get("Parameters", {})
     unknown = sorted(set(parameters) - set(declared))
     if unknown:

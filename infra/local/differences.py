@@ -93,7 +93,8 @@ DIFFERENCES = (
         "dependencies_come_from_the_emulators_environment",
         "Layers bring packages built for arm64.",
         "Functions run in the emulator's own interpreter, on this machine's processor.",
-        "infra/local/translate.py leaves the dependency layers out; our own layers are deployed.",
+        "infra/local/translate.py leaves the dependency layers out, and a worker imports no package of a layer that "
+        "its function does not have (layer_packages.py); our own layers are deployed.",
     ),
     Difference(
         "deletion_policies_are_removed_from_the_local_template",

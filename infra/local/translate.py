@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from infra.local.flatten import flatten
+from infra.local.layer_packages import absent_packages
 from infra.local.templates import Template, read_template
+from infra.local.zygote import ABSENT_PACKAGES
 
 Json = Any
 
@@ -52,10 +54,11 @@ def translate(root: Path, artifact_bucket: str) -> Template:
     return template
 
 
-def with_artifacts(template: Template, keys: Mapping[str, str]) -> Template:
-    """The template with each code folder replaced by the S3 key of its archive.
+def with_artifacts(template: Template, keys: Mapping[str, str], root: Path) -> Template:
+    """The template with each code folder replaced by the S3 key of its archive. root: the repository.
 
-    A layer whose folder has no key (dependencies) is left out: its packages come with the emulator's environment."""
+    A layer whose folder has no key (dependencies) is left out: its packages come with the emulator's environment. A
+    function gets a variable with the packages of layers that it does not have; its workers do without them."""
     template = copy.deepcopy(template)
     resources = template["Resources"]
     left_out: set[str] = set()
@@ -68,9 +71,12 @@ def with_artifacts(template: Template, keys: Mapping[str, str]) -> Template:
     for name in left_out:
         del resources[name]
     for resource in resources.values():
-        layers = resource.get("Properties", {}).get("Layers")
-        if layers:
-            resource["Properties"]["Layers"] = [layer for layer in layers if layer["Ref"] not in left_out]
+        if resource["Type"] == "AWS::Lambda::Function":
+            properties = resource["Properties"]
+            layers = [layer["Ref"] for layer in properties.get("Layers", [])]
+            variables = properties.setdefault("Environment", {}).setdefault("Variables", {})
+            variables[ABSENT_PACKAGES] = ",".join(absent_packages(root, layers))
+            properties["Layers"] = [{"Ref": layer} for layer in layers if layer not in left_out]
     return template
 
 

@@ -49,6 +49,8 @@ LIBRARIES = (
 # The services whose SDK descriptions are read ahead; reading them takes half of a first request's time.
 SERVICES = ("dynamodb", "events", "s3", "secretsmanager", "sqs", "stepfunctions")
 MESSAGE_BYTES_MAX = 1024 * 1024
+# The variable with a function's absent packages, comma separated; see layer_packages.py.
+ABSENT_PACKAGES = "LOCAL_ABSENT_PACKAGES"
 
 
 def main() -> None:
@@ -134,6 +136,26 @@ def _become_worker(request: dict[str, Any], descriptors: list[int]) -> None:
     os.chdir(request["folder"])
     sys.argv = [request["path"]]
     sys.path.insert(0, os.path.dirname(request["path"]))
+    _do_without(frozenset(os.environ.get(ABSENT_PACKAGES, "").split(",")) - {""})
+
+
+def _do_without(packages: frozenset[str]) -> None:
+    """Let imports of these packages fail, as on Lambda, where the function has no layer with them."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in packages]:
+        del sys.modules[name]
+    sys.meta_path.insert(0, AbsentPackages(packages))
+
+
+class AbsentPackages:
+    """An import finder that finds no module of some packages, and none after it does."""
+
+    def __init__(self, packages: frozenset[str]) -> None:
+        self._packages = packages
+
+    def find_spec(self, name: str, *_: object) -> None:
+        """Raises ModuleNotFoundError for a module of these packages; leaves all others to the next finder."""
+        if name.partition(".")[0] in self._packages:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
 def _run_script(code: CodeType, path: str) -> NoReturn:

@@ -88,10 +88,12 @@ FIRST_REQUESTS: dict[str, tuple[str, str, Any]] = {
 def rows(running: BenchStack, folder: Path) -> list[Result]:
     """One row for each API function and measure; `folder` takes the staged copies."""
     token = running.sign_up()
+    administrator = create_administrator(running.child.base_url, running.child)
+    admin_token = administrator.http.headers["authorization"].removeprefix("Bearer ")
     # Without this, the generations that the requests submit would run during the measurement.
     running.pause_streams()
     sides = {"bare": ([*ISOLATED, str(FIRST_REQUEST), "-", "-", ""], dict[str, str]())}
-    for name, source, request, environment in requests_to_measure(running, folder, token):
+    for name, source, request, environment in requests_to_measure(running, folder, token, admin_token):
         app = stage_function(folder, name, source)
         path = reference_path(folder) if name.startswith("typical") else function_path(folder, source)
         sides[name] = ([*ISOLATED, str(FIRST_REQUEST), str(app), str(request), path], environment)
@@ -111,11 +113,12 @@ def rows(running: BenchStack, folder: Path) -> list[Result]:
     ]
 
 
-def requests_to_measure(running: BenchStack, folder: Path, token: str) -> list[tuple[str, Path, Path, dict[str, str]]]:
+def requests_to_measure(
+    running: BenchStack, folder: Path, token: str, admin_token: str
+) -> list[tuple[str, Path, Path, dict[str, str]]]:
     """(name, source folder, event file, environment) of the API functions and the typical one."""
     claims = authorizer_claims(running, token)
-    administrator = create_administrator(running.child.base_url, running.child)
-    admin_claims = authorizer_claims(running, administrator.http.headers["authorization"].removeprefix("Bearer "))
+    admin_claims = authorizer_claims(running, admin_token)
 
     served = {path.parent.name for path in (ROOT / "functions/api").glob("*/app.py")}
     covered = {name.partition(",")[0] for name in FIRST_REQUESTS}

@@ -7,13 +7,13 @@ run isolated (ISOLATED), with links to what their layers pin, or to what a refer
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from infra.local.layer_packages import FOLDER, PIN, folder_of
 from infra.local.templates import read_template
 from tests.bench.measure import ROOT
 
@@ -35,17 +35,16 @@ def reference_site(folder: Path, name: str, imported: Iterable[str]) -> Path:
 def layers_of(source: Path) -> tuple[str, ...]:
     """The folders of layers/dependencies that a function has, by its layers in the template."""
     template = read_template(ROOT / "template.yaml")
-    common = template["Globals"]["Function"]["Layers"]
-    functions = (each["Properties"] for each in template["Resources"].values() if each["Type"].endswith("::Function"))
-    [function] = [each for each in functions if each["CodeUri"] == source.relative_to(ROOT).as_posix()]
-    names = (str(layer["Ref"]).removesuffix("Layer").lower() for layer in common + function.get("Layers", []))
-    return tuple(name for name in names if (ROOT / "layers/dependencies" / name).is_dir())
+    resources = (each for each in template["Resources"].values() if each["Type"].endswith("::Function"))
+    [function] = [each for each in resources if each["Properties"]["CodeUri"] == source.relative_to(ROOT).as_posix()]
+    common = [] if "Layers" in function.get("IgnoreGlobals", []) else template["Globals"]["Function"]["Layers"]
+    names = (folder_of(str(layer["Ref"])) for layer in common + function["Properties"].get("Layers", []))
+    return tuple(dict.fromkeys(name for name in names if (ROOT / FOLDER / name).is_dir()))
 
 
 def pinned(layer: str) -> list[str]:
     """The distributions that a layer pins."""
-    text = (ROOT / "layers/dependencies" / layer / "requirements.txt").read_text()
-    return re.findall(r"^([\w.-]+)==", text, re.MULTILINE)
+    return PIN.findall((ROOT / FOLDER / layer / "requirements.txt").read_text())
 
 
 def needed(names: Iterable[str]) -> set[str]:

@@ -25,6 +25,7 @@ from infra.local import saved_state, translate
 from infra.local.deploy import Aws
 from infra.local.differences import DIFFERENCES
 from infra.local.emulator import Emulator, missing_packages
+from infra.local.zygote import ABSENT_PACKAGES
 
 ROOT = Path(__file__).parents[2]
 WAIT_SECONDS_MAX = 20.0
@@ -213,9 +214,19 @@ def test_dependencies_come_from_the_emulators_environment(aws: Aws) -> None:
     assert prefix == sys.prefix
     assert module.startswith(prefix)
     folders = {name: name for name in code_folders(local_template()) if "dependencies" not in name}
-    ready = translate.with_artifacts(local_template(), folders)
+    ready = translate.with_artifacts(local_template(), folders, ROOT)
     layers = [r for r in ready["Resources"].values() if r["Type"] == "AWS::Lambda::LayerVersion"]
     assert {layer["Properties"]["LayerName"] for layer in layers} == {"AtelierLayer", "StudioLayer"}
+    absent = {
+        name: set(r["Properties"]["Environment"]["Variables"][ABSENT_PACKAGES].split(","))
+        for name, r in ready["Resources"].items()
+        if r["Type"] == "AWS::Lambda::Function"
+    }
+    assert {"PIL", "httpx", "jinja2", "markdown_it", "stripe"} <= absent["ApiCreditsFunction"]
+    assert not {"botocore", "pydantic", "urllib3"} & absent["ApiCreditsFunction"]
+    assert "stripe" not in absent["ApiBillingFunction"]
+    assert {"botocore", "pydantic"} <= absent["StudioFunction"]
+    assert not {"jinja2", "starlette"} & absent["StudioFunction"]
 
 
 def test_deletion_policies_are_removed_from_the_local_template() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from infra.local.worker_pool import Worker, Zygote
+from infra.local.zygote import ABSENT_PACKAGES
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="not run: workers are forked on Linux")
 SECONDS_MAX = 60.0
@@ -81,6 +82,29 @@ def test_a_worker_ends_without_tidying_up_but_says_all(zygote: Zygote, tmp_path:
     worker.wait(SECONDS_MAX)
     assert worker.stdout.read() == "said\n"
     assert printed in worker.stderr.read()
+
+
+def test_a_worker_imports_no_package_that_its_function_has_no_layer_for(zygote: Zygote, tmp_path: Path) -> None:
+    script = tmp_path / "_worker.py"
+    script.write_text(
+        "import importlib, json\n"
+        "found = {}\n"
+        "for name in ('PIL', 'PIL.Image', 'starlette', 'pydantic'):\n"
+        "    try:\n"
+        "        found[name] = importlib.import_module(name).__name__\n"
+        "    except ModuleNotFoundError as error:\n"
+        "        found[name] = str(error)\n"
+        "print(json.dumps(found), flush=True)\n"
+    )
+    worker = zygote.fork_worker(str(script), str(tmp_path), {ABSENT_PACKAGES: "PIL,starlette"})
+    # Pillow was imported before the fork, Starlette was not.
+    assert json.loads(worker.stdout.readline()) == {
+        "PIL": "No module named 'PIL'",
+        "PIL.Image": "No module named 'PIL'",
+        "starlette": "No module named 'starlette'",
+        "pydantic": "pydantic",
+    }
+    worker.kill()
 
 
 def test_two_workers_are_separate_processes(zygote: Zygote, tmp_path: Path) -> None:

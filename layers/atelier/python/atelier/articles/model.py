@@ -231,3 +231,8 @@ def slug_of(title: str) -> str:
     """A slug made of a title; empty when the title has no Latin letter and no digit."""
     plain = normalize("NFKD", title.replace("ß", "ss")).encode("ascii", "ignore").decode().lower()
     return _OTHER.sub("-", plain).strip("-")[:SLUG_CHARACTERS_MAX].strip("-")
+
+
+def article_url(shown: ShownArticle, base_url: str) -> str:
+    """The page of an article."""
+    return f"{base_url}/articles/{shown.locale}/{shown.slug}"

@@ -8,11 +8,10 @@ from datetime import datetime
 from pydantic import ConfigDict, Field
 
 from atelier.articles.deps import ArticleDeps
-from atelier.articles.model import ArticleKind, PublicArticle, ShownArticle
+from atelier.articles.model import ArticleKind, PublicArticle, ShownArticle, article_url
 from atelier.articles.ports import ShownPage
 from atelier.articles.render_body import render_body
 from atelier.articles.schemas import Cursor, Locale, Tag
-from atelier.articles.write_feeds import article_url
 from atelier.cursors import encode
 from atelier.lazy_model import LazyModel
 

@@ -11,7 +11,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, SubElement, register_namespace, tostring  # nosec B405 - writes alone
 
 from atelier.articles.deps import ArticleDeps
-from atelier.articles.model import EditorialSettings, ShownArticle
+from atelier.articles.model import EditorialSettings, ShownArticle, article_url
 from atelier.articles.read_articles import ArticleEntry
 from atelier.articles.render_body import render_body
 from atelier.clock import rfc3339
@@ -67,11 +67,6 @@ class Feed:
         if entry.content is None:
             return None
         return render_body(entry.content, self.deps.base_url, self.deps.file_url)[0]
-
-
-def article_url(shown: ShownArticle, base_url: str) -> str:
-    """The page of an article."""
-    return f"{base_url}/articles/{shown.locale}/{shown.slug}"
 
 
 def write_rss(feed: Feed) -> bytes:

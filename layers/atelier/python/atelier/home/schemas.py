@@ -6,8 +6,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from atelier.articles.model import ShownArticle
-from atelier.articles.write_feeds import article_url
+from atelier.articles.model import ShownArticle, article_url
 from atelier.deployments.model import SiteDeployment
 from atelier.home.model import Home, RecentGeneration
 from atelier.lazy_model import LazyModel

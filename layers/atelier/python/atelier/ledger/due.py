@@ -4,9 +4,9 @@ The index is split into shards, so that many functions can work on it in paralle
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from secrets import SystemRandom
 
 from atelier.clock import TimeLeft
 from atelier.dataclass import dataclass
@@ -73,7 +73,7 @@ def workspaces_due_for_sweep(
 ) -> Iterator[str]:
     """The ids of workspaces, over all shards, with an open hold whose deadline may have passed."""
     # The shards come in random order, so that one slow wallet does not always delay the same others.
-    for shard in random.sample(range(shards), shards):  # nosec B311 - a random order, not a secret
+    for shard in SystemRandom().sample(range(shards), shards):
         for due in _due_wallets(
             lambda after, shard=shard: wallets.wallets_due_for_sweep(shard, now, after, PAGE_SIZE), None
         ):
@@ -85,12 +85,12 @@ def workspaces_due_for_sweep(
 def workspaces_at_random(*, wallets: WalletStore, shards: int, number: int, now: datetime) -> list[str]:
     """Some workspaces that have used their credits lately, in random order."""
     found: list[str] = []
-    for shard in random.sample(range(shards), shards):  # nosec B311 - a sample, not a secret
+    for shard in SystemRandom().sample(range(shards), shards):
         if len(found) >= number:
             break
         # A wallet in use is reset each day.
         found += [due.workspace_id for due in wallets.wallets_due_for_reset(shard, now + RESET_AHEAD, None, PAGE_SIZE)]
-    return random.sample(found, min(number, len(found)))  # nosec B311
+    return SystemRandom().sample(found, min(number, len(found)))
 
 
 def _due_wallets(page_after: Callable[[str | None], list[DueWallet]], position: str | None) -> Iterator[DueWallet]:

@@ -6,10 +6,10 @@ least once, with the same id each time, and marked as delivered once."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from secrets import SystemRandom
 from typing import Any
 
 from atelier.audit_log.model import AuditEvent, Origin, audit_event
@@ -109,7 +109,7 @@ def publish_notice(notice: DisabledNotice, deps: DeliverDeps) -> None:
 
 def jitter() -> float:
     """A random number in [0, 1)."""
-    return random.random()  # nosec B311 - jitter, not a secret
+    return SystemRandom().random()
 
 
 def _target(delivery: WebhookDelivery, deps: DeliverDeps) -> Target | None:

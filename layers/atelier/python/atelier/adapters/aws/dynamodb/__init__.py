@@ -6,11 +6,11 @@ PynamoDB creates a client for each model, and a cold start would pay for each. H
 from __future__ import annotations
 
 import json
-import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import chain, islice
+from secrets import SystemRandom
 from typing import Any, Self, TypeVar, cast
 
 from botocore.session import Session
@@ -268,7 +268,7 @@ def write_transaction(add_writes: Callable[[Transaction], None], *, busy: str, t
 
 def pause_with_jitter(tries: int) -> None:
     """Sleep a random time up to 10 ms · 2^tries, at most 0.3 s (full jitter), so that parallel writers spread out."""
-    time.sleep(random.uniform(0, min(0.01 * 2**tries, 0.3)))  # nosec B311 - jitter, not a secret
+    time.sleep(SystemRandom().uniform(0, min(0.01 * 2**tries, 0.3)))
 
 
 def newest_page(

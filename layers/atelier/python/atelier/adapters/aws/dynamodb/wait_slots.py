@@ -8,8 +8,8 @@ the lease ends by itself. Nothing is written for requests that do not wait.
 
 from __future__ import annotations
 
-import random
 from datetime import datetime, timedelta
+from secrets import SystemRandom
 from typing import Any, cast
 
 from pynamodb.attributes import MapAttribute, NumberAttribute
@@ -48,7 +48,7 @@ class DynamoWaitSlots:
                 if not free:
                     return None
                 # A random slot, so that parallel requests do not all try to take the same one.
-                slot = random.choice(free)  # nosec B311 - no secret
+                slot = SystemRandom().choice(free)
                 if _take_lease(subject, slot, until, now, first=not leases):
                     return slot
         except PynamoDBException as error:
