@@ -5,6 +5,7 @@ These tests need a Chromium (`.ci/chromium` installs Debian's); without one they
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Iterator
 
@@ -15,6 +16,8 @@ from tests.local.client import PASSWORD
 from tests.local.conftest import BROWSER_SECONDS_MAX, Stack
 
 # Phones and desktops of the pages' range; tests that say nothing get the desktop.
+# What a test lets a page do that its policy refuses, so that it is reported.
+DELIBERATE = "https://deliberate.example/"
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
@@ -39,6 +42,22 @@ def context(browser: Browser, stack: Stack) -> Iterator[BrowserContext]:
     yield context
     context.close()
     assert faults == []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_reported_violation(stack: Stack) -> Iterator[None]:
+    """At the end of each file no browser has reported that a page broke its Content-Security-Policy."""
+    started = int(time.time() * 1000)
+    yield
+    assert [each for each in reported_violations(stack, started) if DELIBERATE not in each] == []
+
+
+def reported_violations(stack: Stack, since: int) -> list[str]:
+    """Studio's log lines about reports of browsers. since: milliseconds of the epoch."""
+    pages = stack.running.aws().client("logs").get_paginator("filter_log_events")
+    found = pages.paginate(logGroupName=stack.running.resource("Logs"), startTime=since)
+    lines = [str(event["message"]) for page in found for event in page["events"]]
+    return [line for line in lines if "content security policy" in line]
 
 
 @pytest.fixture

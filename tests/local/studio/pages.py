@@ -124,6 +124,7 @@ PAGES: Mapping[str, str] = {
     "workshops_own": "/workshops?scope=workspace",
     "workshop_new": "/workshops/new",
     "workshop": "/workshops/{workshop}",
+    "workshop_yours": "/workshops/{workshop}/yours?attended=1",
     "workshop_edit": "/workshops/{workshop}/edit",
     "workshop_attendees": "/workshops/{workshop}/attendees",
     "history": "/history",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import uuid
 from collections.abc import Callable
 
@@ -11,6 +12,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.local.client import PASSWORD
 from tests.local.conftest import BROWSER_SECONDS_MAX, Stack
+from tests.local.studio.conftest import DELIBERATE, reported_violations
+from tests.polling import wait_until
 
 
 def test_a_visitor_signs_up_out_and_in_again(page: Page, sign_up: Callable[[], str]) -> None:
@@ -132,6 +135,17 @@ def test_a_link_on_another_site_arrives_signed_in(
     page.get_by_role("link").click()
     expect(page.get_by_role("navigation", name="Rooms")).to_be_visible()
     assert page.url.endswith("/projects?archived=1")
+
+
+def test_what_a_page_may_not_do_is_refused_and_reported(browser: Browser, stack: Stack) -> None:
+    """Without this, the silence of all other tests would say nothing."""
+    started = int(time.time() * 1000)
+    context = browser.new_context(base_url=stack.base_url, locale="en-GB")
+    page = context.new_page()
+    page.goto("/welcome")
+    page.evaluate(f"document.body.append(Object.assign(new Image(), {{ src: '{DELIBERATE}a.png' }}))")
+    assert wait_until(lambda: reported_violations(stack, started), 60)
+    context.close()
 
 
 def test_pages_work_without_a_script(browser: Browser, stack: Stack) -> None:

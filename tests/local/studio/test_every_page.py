@@ -1,4 +1,5 @@
-"""What holds for every page of Studio: accessible, nothing wider than the window, few calls of the API, light to load.
+"""What holds for every page of Studio: accessible, nothing wider than the window, mirrored too, few calls of the API,
+light to load.
 
 `ATELIER_SCREENSHOTS=<folder>` also keeps a picture of each page, in light and dark, for a phone and a desktop."""
 
@@ -24,6 +25,8 @@ from tests.local.studio.pages import PAGES, STATUSES
 CALLS_MAX = 3
 FIRST_LOAD_BYTES_MAX = 60_000
 NARROWEST, DESKTOP, WIDEST = 360, 1280, 2560
+# Mirrored, as a language has it that is read from right to left.
+MIRRORED = "document.documentElement.dir = 'rtl'"
 SHOWN: Mapping[Literal["light", "dark"], tuple[int, ...]] = {"light": (DESKTOP, NARROWEST), "dark": (WIDEST, DESKTOP)}
 # The renderer of the API's document is other people's page: its inside is not ours to mend.
 OTHERS_INSIDE = {"docs": "#swagger-ui"}
@@ -42,6 +45,7 @@ class Furnished:
 def furnished(browser: Browser, stack: Stack) -> Iterator[Furnished]:
     account = AccountClient(stack.base_url)
     ids = _furnish(account)
+    assert account.http.put("/api/users/me", json={"name": MARKER[:40]}).status_code == 200
     context = browser.new_context(base_url=stack.base_url, locale="en-GB", reduced_motion="reduce")
     context.set_default_timeout(60_000)
     page = context.new_page()
@@ -198,6 +202,10 @@ def check_page(page: Page, name: str, path: str, status: int = 200) -> None:
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"wider than {width} px"
             _keep_picture(page, f"{name}-{scheme}-{width}")
         page.set_viewport_size({"width": DESKTOP, "height": 900})
+    page.evaluate(MIRRORED)
+    for width in (DESKTOP, NARROWEST):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"mirrored, wider than {width} px"
 
 
 @pytest.mark.parametrize("name", ["welcome", "create", "library"])

@@ -9,15 +9,18 @@ from pathlib import Path
 from icalendar import Calendar
 from playwright.sync_api import Page, expect
 
+from tests.local.administrator import create_administrator
 from tests.local.client import AccountClient
 from tests.local.conftest import Stack
+from tests.local.studio.test_every_page import MARKER, check_page
 from tests.local.studio.test_security import sign_in_by_password
 from tests.local.teams import subscribe
+from tests.local.test_showcase import image, offered
+from tests.polling import wait_until
 
 
-def public_workshop(stack: Stack, title: str) -> str:
-    """A scheduled workshop of somebody else, which everybody sees."""
-    educator = AccountClient(stack.base_url)
+def public_workshop(educator: AccountClient, title: str, price: int = 5) -> str:
+    """A scheduled workshop of an educator, which everybody sees."""
     assert educator.http.put("/api/users/me", json={"persona": "educator"}).status_code == 200
     start = datetime.now(UTC).replace(microsecond=0) + timedelta(days=7)
     body = {
@@ -26,7 +29,7 @@ def public_workshop(stack: Stack, title: str) -> str:
         "ends_at": (start + timedelta(hours=2)).isoformat(),
         "time_zone": "Europe/Berlin",
         "capacity": 2,
-        "price_credits": 5,
+        "price_credits": price,
         "visibility": "public",
     }
     workshop_id: str = educator.http.post("/api/workshops", json=body).json()["data"]["workshop"]["id"]
@@ -35,7 +38,7 @@ def public_workshop(stack: Stack, title: str) -> str:
 
 
 def test_a_person_enrols_takes_the_calendar_file_and_withdraws(page: Page, stack: Stack, tmp_path: Path) -> None:
-    workshop_id = public_workshop(stack, "Light <b>in</b> film")
+    workshop_id = public_workshop(AccountClient(stack.base_url), "Light <b>in</b> film")
     # Daily credits pay no educator.
     person = AccountClient(stack.base_url)
     subscribe(stack, person, person.workspace_id)
@@ -85,8 +88,52 @@ def test_an_educator_gives_a_series_and_sees_who_comes(page: Page, sign_up: Call
     expect(page.get_by_text("scheduled", exact=True)).to_be_visible()
     workshop_id = page.url.rpartition("/")[2]
     attendee = AccountClient(stack.base_url)
+    assert attendee.http.put("/api/users/me", json={"name": MARKER[:40]}).status_code == 200
     assert attendee.http.post(f"/api/workshops/{workshop_id}/enrol").status_code == 201
     page.get_by_role("link", name="Attendees").click()
     expect(page.get_by_text("1 of 10 places taken")).to_be_visible()
+    expect(page.get_by_text(MARKER[:40])).to_be_visible()
+    check_page(page, "workshop_attendees_named", f"/workshops/{workshop_id}/attendees")
     page.goto("/workshops?scope=workspace")
     expect(page.get_by_role("link", name="Drawing")).to_have_count(3)
+
+
+def test_somebody_who_attended_shows_a_work_and_takes_it_off(page: Page, stack: Stack) -> None:
+    root = create_administrator(stack.base_url, stack.running)
+    educator, person = AccountClient(stack.base_url), AccountClient(stack.base_url)
+    workshop_id = public_workshop(educator, "Light in film", price=0)
+    assert person.http.post(f"/api/workshops/{workshop_id}/enrol").status_code == 201
+    listing_id = offered(person, root, image(person), 0, MARKER)
+    attend(educator, person, workshop_id)
+
+    sign_in_by_password(page, person.email)
+    page.wait_for_url("**/security")
+    page.goto(f"/workshops/{workshop_id}")
+    page.get_by_label("A published work of yours").select_option(listing_id)
+    page.get_by_role("button", name="Show it here").click()
+    works = page.get_by_role("region", name="Works of participants")
+    expect(works.get_by_role("link", name=MARKER)).to_have_attribute("href", f"/showcase/{listing_id}")
+    check_page(page, "workshop_attended", f"/workshops/{workshop_id}")
+    # Without a script the same is a page.
+    check_page(page, "workshop_yours_attended", f"/workshops/{workshop_id}/yours?attended=1")
+    page.get_by_role("button", name="Take off").click()
+    page.wait_for_url(f"**/workshops/{workshop_id}")
+    expect(page.get_by_label("A published work of yours")).to_be_visible()
+    expect(works).to_have_count(0)
+
+
+def attend(educator: AccountClient, person: AccountClient, workshop_id: str) -> None:
+    """The workshop is moved so that it begins in a moment; then the educator notes that the person came."""
+    path, user_id = f"/api/workshops/{workshop_id}", person.get("/api/users/me").json()["data"]["id"]
+
+    def is_moved() -> bool:
+        start = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=12)
+        times = {"starts_at": start.isoformat(), "ends_at": (start + timedelta(hours=1)).isoformat()}
+        return educator.http.put(path, json=times).status_code == 200
+
+    def is_noted() -> bool:
+        noted = educator.http.put(f"{path}/attendees/{user_id}", json={"attended": True})
+        return noted.status_code == 200
+
+    assert wait_until(is_moved, 60)
+    assert wait_until(is_noted, 120)

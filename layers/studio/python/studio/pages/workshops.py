@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from starlette.responses import Response
@@ -157,6 +157,26 @@ def _path(visit: Visit) -> str:
     return f"{WORKSHOPS}/{visit.part('workshop_id')}"
 
 
+def show_yours(visit: Visit) -> Response:
+    """What a workshop has for those who are in it, a part of its page and a page of its own. Query: `materials`, there
+    are some; `attended`, the person may show works."""
+    requests: list[tuple[str, dict[str, Any]]] = []
+    if visit.query.get("materials"):
+        requests.append((f"{_path(visit)}/materials", {}))
+    if visit.query.get("attended"):
+        requests += [("/api/listings", {}), (f"{_path(visit)}/works", {})]
+    found = dict(zip((path for path, _ in requests), visit.api.get_together(*requests), strict=True))
+    works = {each["listing_id"] for each in found.get(f"{_path(visit)}/works", {"items": []})["items"]}
+    own = found.get("/api/listings", {"items": []})["items"]
+    return visit.page(
+        "workshop_yours_body.html" if visit.is_partial else "workshop_yours.html",
+        workshop_id=visit.request.path_params["workshop_id"],
+        materials=found.get(f"{_path(visit)}/materials", {"items": []})["items"],
+        shown=[each for each in own if each["id"] in works],
+        unshown=[each for each in own if each["status"] == "visible" and each["id"] not in works],
+    )
+
+
 def _page(visit: Visit, *, error: ApiError | None = None) -> Response:
     workshop, reviews, works = visit.api.get_together(
         (_path(visit), {}), (f"{_path(visit)}/reviews", {}), (f"{_path(visit)}/works", {})
@@ -164,11 +184,12 @@ def _page(visit: Visit, *, error: ApiError | None = None) -> Response:
     found: Json = workshop["workshop"]
     mine = found["enrolment"]
     is_admitted = found["can_manage"] or (mine is not None and mine["state"] in ("enrolled", "attended"))
-    has_materials = is_admitted and bool(found["material_ids"])
-    materials: list[Json] = visit.get(f"{_path(visit)}/materials")["items"] if has_materials else []
-    has_attended = mine is not None and mine["state"] == "attended"
-    own: list[Json] = visit.get("/api/listings")["items"] if has_attended else []
-    shown = {each["listing_id"] for each in works["items"]}
+    # A page makes few calls, so what only some people see is a part of its own.
+    facts = {
+        "materials": "1" if is_admitted and found["material_ids"] else "",
+        "attended": "1" if mine is not None and mine["state"] == "attended" else "",
+    }
+    given = urlencode({name: value for name, value in facts.items() if value})
     return visit.page(
         "workshop.html",
         status=error.status if error else 200,
@@ -176,9 +197,7 @@ def _page(visit: Visit, *, error: ApiError | None = None) -> Response:
         mine=mine,
         reviews=reviews["items"],
         works=works["items"],
-        own_ids={each["id"] for each in own},
-        unshown=[each for each in own if each["status"] == "visible" and each["id"] not in shown],
-        materials=materials,
+        yours=f"/workshops/{visit.part('workshop_id')}/yours?{given}" if given else "",
         local=_shown(found),
         error=error,
         stars=STARS,
@@ -258,6 +277,7 @@ routes = [
     route("/workshops", create, "POST"),
     route("/workshops/new", show_new),
     route("/workshops/{workshop_id}", show),
+    route("/workshops/{workshop_id}/yours", show_yours),
     route("/workshops/{workshop_id}/edit", show_edit),
     route("/workshops/{workshop_id}/edit", change, "POST"),
     route("/workshops/{workshop_id}/calendar.ics", calendar_file),
