@@ -119,8 +119,8 @@ restore: $(run_ready) ## restore: FROM=folder [DATA=.local], a new one; or STACK
 		$(if $(KNOWN),--known "$(KNOWN)") $(if $(ERASURES),--erasures $(ERASURES)) $(if $(ONLY),--only $(ONLY)) $(if $(TO),--to "$(TO)") \
 		$(if $(APPLY),--apply) $(ARGS),-m infra.local.backup restore --data $(DATA) --from $(FROM))
 
-bench: $(test_ready) ## measure against references in the same run: a table, and .bench/results.json [ROWS=1,2,…]
-	@.venv/bin/python -m tests.bench $(if $(ROWS),--rows $(ROWS))
+bench: $(test_ready) ## measure against references in the same run: a table, and .bench/results.json [ROWS=1,2,…], or beside an older commit [BESIDE=450f53c RUNS=3]
+	@.venv/bin/python -m $(if $(BESIDE),tests.bench.beside $(BESIDE) --runs $(or $(RUNS),3),tests.bench) $(if $(ROWS),--rows $(ROWS))
 
 scale: $(test_ready) ## compute and simulate which limit of AWS gives way first at 1, 100 and 5,000 generations a second
 	@PYTHONPATH=layers/atelier/python .venv/bin/python -m tests.bench.scale
@@ -129,8 +129,9 @@ scale: $(test_ready) ## compute and simulate which limit of AWS gives way first 
 
 # The checks run beside the tests, which leave a part of two processors unused. `make check` alone is the quick way to them.
 test: $(test_ready) $(tools_ready) $(judges_ready) $(clients_ready) programs ## everything that CI runs [ARGS=pytest's arguments]
-	@$(MAKE) --no-print-directory check & checks=$$!; \
-	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS); tests=$$?; \
+	@$(MAKE) --no-print-directory check & checks=$$!; failed=$$(mktemp); \
+	FAILED_TESTS=$$failed .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS); tests=$$?; \
+	if [ $$tests = 1 ]; then .venv/bin/python -m tests.second_try $$failed; tests=$$?; fi; rm -f $$failed; \
 	wait $$checks || { echo "a check has failed: run make check"; exit 1; }; exit $$tests
 
 together := --no-print-directory -j 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
