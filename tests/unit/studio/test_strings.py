@@ -76,6 +76,15 @@ def test_a_template_has_no_text_of_its_own(path: Path) -> None:
     assert visible_words(SOURCES[path]) - SAME_EVERYWHERE == set()
 
 
+@pytest.mark.parametrize("path", [path for path in SOURCES if path.suffix == ".html"], ids=lambda path: path.name)
+def test_no_page_waits_for_a_script(path: Path) -> None:
+    """A script that is neither deferred nor a module costs a phone a round trip before anything is seen."""
+    waited_for = [
+        tag for tag in re.findall(r"<script [^>]*src=[^>]*>", SOURCES[path]) if not re.search(r"\bdefer\b|module", tag)
+    ]
+    assert waited_for == []
+
+
 @pytest.mark.parametrize(
     ("cookie", "accepted", "language"),
     [
