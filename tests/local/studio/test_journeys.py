@@ -65,6 +65,8 @@ def test_a_page_at_200_percent_is_read_and_used(
     context.set_default_timeout(BROWSER_SECONDS_MAX * 1000)
     large = context.new_page()
     large.goto(path)
+    # What the page loads after itself takes the place of elements.
+    large.wait_for_load_state("networkidle")
     assert large.evaluate("document.documentElement.scrollWidth <= innerWidth")
     # Whatever the keyboard reaches is seen: nothing that stays in its place covers it.
     covered = large.evaluate(
