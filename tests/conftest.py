@@ -40,7 +40,7 @@ hypothesis.settings.load_profile("atelier")
 # which ends with the last of them. Numbers: seconds of processor time, measured on 2026-11-29.
 SLOW_FILES = (
     "crashes",  # 206 in four files
-    "local/test_openapi",  # 195
+    "local/test_openapi",  # some 300 in two files
     "studio/test_every_page",  # 84
     "local/test_hard_deaths",  # 60
     "studio/test_library",  # 54

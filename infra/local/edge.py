@@ -274,7 +274,8 @@ class Edge:
             return _error_response(413, "PAYLOAD_TOO_LARGE", f"The body is larger than {BODY_BYTES_MAX} bytes.")
 
         headers = CIMultiDict((k, v) for k, v in request.headers.items() if k.lower() not in _NOT_FORWARDED)
-        headers.setdefault("authorization", "none")
+        if not headers.get("authorization"):
+            headers["authorization"] = "none"
         viewer = request.remote or "127.0.0.1"
         headers["atelier-viewer-address"] = headers["x-forwarded-for"] = viewer
         headers["atelier-edge-key"] = origins.edge_key

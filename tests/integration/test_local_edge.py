@@ -179,7 +179,7 @@ def test_the_authorization_header_is_always_present_for_the_authorizer(world: Wo
     def authorization(**headers: str) -> str:
         return str(httpx.get(f"{world.base_url}/api/x", headers=headers).json()["headers"]["authorization"])
 
-    assert authorization() == "none"
+    assert authorization() == authorization(Authorization="") == "none"
     assert authorization(Authorization="Bearer abc") == "Bearer abc"
 
 

@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from infra.openapi import TARGET, render_document
-from tests.local.client import AccountClient
 from tests.local.conftest import Stack
-
-EXCLUDED = ",".join(
-    [
-        # A document cannot say which passwords are common, which cursors exist, or what a model's entry allows.
-        "positive_data_acceptance",
-        # CloudFront refuses TRACE itself, with 403. Our own 405 answers are tested in test_contract.py.
-        "unsupported_method",
-    ]
-)
+from tests.local.fuzzing import CONTENT_TAGS, ENDING_SESSIONS, find_violations, without_ending_sessions
 
 
 def test_the_openapi_document_matches_the_routes() -> None:
@@ -58,29 +47,9 @@ def test_a_parameter_that_may_be_left_out_keeps_its_description() -> None:
 
 
 def test_schemathesis_finds_no_violation(stack: Stack, tmp_path: Path) -> None:
-    person = AccountClient(stack.base_url)
-    run = subprocess.run(
-        [
-            str(Path(sys.executable).with_name("schemathesis")),
-            f"--config-file={Path(__file__).with_name('schemathesis.toml')}",
-            "run",
-            f"{stack.base_url}/api/openapi.json",
-            f"--header=Authorization: {person.http.headers['Authorization']}",
-            f"--exclude-checks={EXCLUDED}",
-            # It ends the session with which all others are tried; `tests/local/studio/test_security.py` calls it.
-            "--exclude-operation-id=delete_api_users_me",
-            "--max-examples=8",
-            "--request-timeout=30",
-            "--seed=1",
-            "--no-color",
-        ],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        # A bound for a machine that is busy with other work; alone it takes three minutes.
-        timeout=1500,
-        check=False,
-    )
-    # What failed stands before the warnings, which are long.
-    assert run.returncode == 0, run.stdout.partition("= FAILURES =")[2][:6000] or run.stdout[-6000:]
-    assert "Server error" not in run.stdout
+    """All operations but those of test_openapi_of_content.py."""
+    find_violations(stack, tmp_path, [*without_ending_sessions(), *(f"--exclude-tag={each}" for each in CONTENT_TAGS)])
+
+
+def test_schemathesis_finds_no_violation_where_a_session_ends(stack: Stack, tmp_path: Path) -> None:
+    find_violations(stack, tmp_path, [f"--include-operation-id={each}" for each in ENDING_SESSIONS])

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
+from atelier.errors import ValidationFailed
 from atelier.http.api import Api
-from atelier.http.request import Request
+from atelier.http.request import Request, validate_query
 from atelier.http.response import Response
 
 
@@ -84,3 +86,49 @@ def test_a_refusal_names_at_most_50_fields_by_short_paths() -> None:
 def test_a_refused_field_shows_only_the_validators_message() -> None:
     refused = json.loads(answer_to('{"named": "fish"}')["body"])
     assert refused["details"]["fields"] == [{"path": "named", "message": "a fish is not taken"}]
+
+
+class Typed(BaseModel):
+    count: int = 0
+    share: float = 0
+    is_on: bool = False
+    at: AwareDatetime | None = None
+    day: date | None = None
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("count", "false"),
+        ("share", "true"),
+        ("is_on", "0"),
+        ("is_on", "1.0"),
+        ("at", "0"),
+        ("at", "false"),
+        ("at", "1700000000.5"),
+        ("day", "0"),
+        ("day", "false"),
+    ],
+)
+def test_booleans_numbers_and_times_are_not_taken_for_each_other(field: str, value: str) -> None:
+    refused = answer_to(f'{{"{field}": {value}}}', body=Typed)
+    assert refused["statusCode"] == 422
+    assert [each["path"] for each in json.loads(refused["body"])["details"]["fields"]] == [field]
+
+
+def test_a_number_without_a_fraction_and_a_number_in_text_are_taken_as_before() -> None:
+    said = {"count": 2.0, "share": 1, "is_on": True, "at": "2026-11-30T10:00:00Z", "day": "2026-11-30"}
+    assert answer_to(json.dumps(said), body=Typed)["statusCode"] == 200
+    assert answer_to('{"count": "2"}', body=Typed)["statusCode"] == 200
+
+
+@pytest.mark.parametrize("sent", ["0", "0.5", "1700000000", "1e9", "-1"])
+@pytest.mark.parametrize("name", ["from", "day"])
+def test_a_number_in_a_query_is_no_time(name: str, sent: str) -> None:
+    class Times(BaseModel):
+        begin: AwareDatetime | None = Field(default=None, alias="from")
+        day: date | None = None
+
+    with pytest.raises(ValidationFailed):
+        validate_query(Times, {name: sent})
+    assert validate_query(Times, {"from": "2026-11-30T10:00:00Z", "day": "2026-11-30"}).day == date(2026, 11, 30)

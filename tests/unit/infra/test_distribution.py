@@ -76,8 +76,9 @@ def test_cloudfront_adds_the_viewer_address_only_to_api_requests() -> None:
         {"method": "OPTIONS", "uri": "/api/x", "headers": {"origin": "https://app.example.com"}},
         {"method": "GET", "uri": "/v1/models/local%2Fcanvas", "headers": {"authorization": "Bearer a"}},
         {"method": "GET", "uri": "/media/a.png", "headers": {"origin": "https://app.example.com"}},
+        {"method": "GET", "uri": "/api/x", "headers": {"authorization": ""}},
     ]
-    api, model, media = run(FRONTENDS, requests)
+    api, model, media, empty = run(FRONTENDS, requests)
     known = {"atelier-viewer-address": "192.0.2.1"}
     assert plain(api["headers"]) == {"origin": "https://app.example.com", "authorization": "none", **known}
     assert (model["uri"], plain(model["headers"])) == (
@@ -85,6 +86,7 @@ def test_cloudfront_adds_the_viewer_address_only_to_api_requests() -> None:
         {"authorization": "Bearer a", **known},
     )
     assert plain(media["headers"]) == {"origin": "https://app.example.com"}
+    assert plain(empty["headers"]) == {"authorization": "none", **known}
 
 
 def test_every_path_allows_the_same_headers_to_the_frontends() -> None:

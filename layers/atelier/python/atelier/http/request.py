@@ -10,7 +10,7 @@ import re
 import sys
 import zlib
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from atelier.audit_log.model import USER_AGENT_CHARACTERS_MAX, Origin
@@ -30,11 +30,15 @@ from atelier.settings import EdgeKey
 # A third of the cold start of a function without models is pydantic's import, so a request imports it only to parse a
 # body or a query.
 if TYPE_CHECKING:
-    from pydantic import BaseModel
+    from pydantic import BaseModel, ValidationError
 
     from atelier.caller import Caller
 
 IDEMPOTENCY_KEY_PATTERN = r"[!-~](?:[ -~]{0,253}[!-~])?"
+# Pydantic's types of errors of a field that a boolean does not fit, and of one that a number does not fit.
+NO_BOOLEAN_TYPES = frozenset({"int_type", "float_type", "decimal_type", "datetime_type", "date_type"})
+NO_NUMBER_TYPES = frozenset({"bool_type", "datetime_type", "date_type"})
+NUMBER = re.compile(r"[+-]?[\d.]+(?:[eE][+-]?\d+)?")
 BodyT = TypeVar("BodyT")
 ModelT = TypeVar("ModelT", bound="BaseModel | Empty")
 Event = dict[str, Any]
@@ -191,9 +195,26 @@ def parse_body(model: type[ModelT], raw: bytes, headers: Mapping[str, str]) -> M
     text = raw or b"{}"
     _check_json(text)
     try:
+        return model.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        if _confuses_types(error):
+            raise ValidationFailed.of_model(error) from error
+    try:
         return model.model_validate_json(text)
     except ValidationError as error:
         raise ValidationFailed.of_model(error) from error
+
+
+def _confuses_types(error: ValidationError) -> bool:
+    """Whether a strict reading has found a boolean for a number, or a number for a boolean or a time. Pydantic would
+    take these, and a budget of `false` would be one of zero."""
+    found = error.errors(include_url=False, include_context=False)
+    return any(
+        each["type"] in NO_BOOLEAN_TYPES
+        if isinstance(each["input"], bool)
+        else isinstance(each["input"], int | float) and each["type"] in NO_NUMBER_TYPES
+        for each in found
+    )
 
 
 def _check_json(text: bytes) -> None:
@@ -230,6 +251,12 @@ def validate_query(model: type[ModelT], values: Mapping[str, Any]) -> ModelT:
     from pydantic import ValidationError
 
     try:
-        return model.model_validate(values)
+        query = model.model_validate(values)
     except ValidationError as error:
         raise ValidationFailed.of_model(error, "query") from error
+    for name, field in model.model_fields.items():
+        sent = values.get(field.alias or name)
+        # Pydantic would take a number for seconds since 1970.
+        if isinstance(sent, str) and isinstance(getattr(query, name), date) and NUMBER.fullmatch(sent):
+            raise ValidationFailed([{"path": f"query.{field.alias or name}", "message": "A number is no time."}])
+    return query
