@@ -9,19 +9,24 @@ from functools import partial
 
 import pytest
 
+from atelier.adapters.aws.dynamodb.billing.adjustments import DynamoWalletFreezer
+from atelier.adapters.aws.dynamodb.documents import DocumentItem
 from atelier.audit_log.model import Origin
+from atelier.clock import rfc3339
 from atelier.errors import Conflict, Forbidden, InsufficientCredits, NotFound, ValidationFailed
-from atelier.ledger.model import GrantSource
+from atelier.ids import new_id
+from atelier.ledger.model import GrantSource, WalletFrozen
 from atelier.ledger.post import adjust, grant
 from atelier.showcase.buy import Acquirer, buy
 from atelier.showcase.model import Disclosure, PurchaseState
 from atelier.showcase.publish import Creator, remove
 from tests.conftest import Tables
 from tests.integration.showcase_world import ShowcaseWorld
-from tests.integration.world import run_concurrently
+from tests.integration.world import NOON, run_concurrently
 
 State = PurchaseState
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+AT = rfc3339(NOON)
 
 
 def call_one(steps: Sequence[Callable[[], object]], place: int) -> object:
@@ -284,3 +289,48 @@ def test_what_was_bought_is_not_published_again(world: ShowcaseWorld) -> None:
         world.publish("Bob", world.asset("Bob", made_from=[bobs]).id)
     with pytest.raises(ValidationFailed):
         world.publish("Cem", bobs)
+
+
+def test_a_bought_template_is_published_only_changed_and_pays_its_creator(world: ShowcaseWorld) -> None:
+    ada, bob = world.creator("Ada"), world.buyer("Bob")
+    template = new_id("tpl", world.now)
+    fields = {"name": "Dusk", "kind": "image", "prompt": "a {{thing}} at dusk"}
+    DocumentItem(ada.workspace_id, template, user_id="usr_Ada", says=fields, created_at=AT, updated_at=AT).save()
+    listing = world.approve(world.publish("Ada", template, 100))
+    world.buy(listing, "Bob")
+    copy = world.collect(listing, "Bob").id
+    with pytest.raises(Conflict, match="bought this"):
+        world.publish("Bob", copy)
+    DocumentItem(bob.workspace_id, copy).update([DocumentItem.says.set({**fields, "prompt": "a {{thing}} at noon"})])
+    remix = world.approve(world.publish("Bob", copy, 200))
+    assert [each.listing_id for each in remix.ancestors] == [listing.id]
+    world.buy(remix, "Cem")
+    assert (world.earned("Ada"), world.earned("Bob")) == (90 + 20, 160)
+    world.assert_sound()
+
+
+def test_a_bought_template_with_a_strict_licence_is_not_published_changed_either(world: ShowcaseWorld) -> None:
+    ada, bob = world.creator("Ada"), world.buyer("Bob")
+    template = new_id("tpl", world.now)
+    fields = {"name": "Dusk", "kind": "image", "prompt": "dusk"}
+    DocumentItem(ada.workspace_id, template, user_id="usr_Ada", says=fields, created_at=AT, updated_at=AT).save()
+    listing = world.approve(world.publish("Ada", template, 0, licence="personal"))
+    world.buy(listing, "Bob")
+    copy = world.collect(listing, "Bob").id
+    DocumentItem(bob.workspace_id, copy).update([DocumentItem.says.set({**fields, "prompt": "noon"})])
+    with pytest.raises(Conflict, match="licence"):
+        world.publish("Bob", copy)
+
+
+def test_a_frozen_wallet_buys_nothing_and_still_earns_and_gives_back(world: ShowcaseWorld) -> None:
+    first, second = world.offered("Ada"), world.offered("Ada")
+    world.buy(first, "Bob")
+    freeze = DynamoWalletFreezer().freeze
+    for name in ("Ada", "Bob"):
+        freeze(world.world(name).workspace_id, world.now, events=())
+    with pytest.raises(WalletFrozen):
+        world.buy(second, "Bob")
+    world.buy(second, "Cem")
+    world.refund(first, "Bob")
+    assert (world.earned("Ada"), world.bought_left("Bob")) == (90, 1000)
+    world.assert_sound()

@@ -7,11 +7,13 @@ from datetime import timedelta
 
 import pytest
 
+from atelier.adapters.aws.dynamodb.billing.adjustments import DynamoWalletFreezer
 from atelier.clock import rfc3339
 from atelier.errors import Conflict, Forbidden, InsufficientCredits, NotFound, Unavailable
 from atelier.events.catalogue import Event
 from atelier.events.workshop_events import EnrolmentChange
-from atelier.workshops.enrol import Attendee, enrol
+from atelier.ledger.model import WalletFrozen
+from atelier.workshops.enrol import Attendee, confirm, enrol
 from atelier.workshops.manage import WorkshopFields, change_workshop
 from atelier.workshops.model import EnrolmentState, Workshop, WorkshopStatus
 from tests.conftest import Tables
@@ -146,6 +148,43 @@ def test_who_cannot_pay_gets_no_place(world: WorkshopWorld) -> None:
         world.enrol(workshop, "A", credits=0)
     assert not world.enrolments(workshop)
     assert world.store.find(workshop.id).places_taken == 0
+
+
+def test_a_price_that_changes_between_the_page_and_the_click_is_not_paid(world: WorkshopWorld) -> None:
+    workshop = world.scheduled(capacity=1, price=10)
+    seen = replace(world.attendee("A"), seen_price=10)
+    move(world, workshop, replace(world.fields(capacity=1, price=90), starts_at=workshop.starts_at))
+    with pytest.raises(Conflict, match="it is 90 credits") as refused:
+        enrol(workshop.id, seen, deps=world.deps, now=world.now)
+    assert refused.value.facts == {"price_credits": 90, "reason": "price"}
+    assert world.worlds["A"].wallet().held == 0
+    enrol(workshop.id, replace(seen, seen_price=90), deps=world.deps, now=world.now)
+    # Repeated with what was seen before, the enrolment that there is stays.
+    assert enrol(workshop.id, seen, deps=world.deps, now=world.now).replayed
+    world.enrol(workshop, "B")
+    world.withdraw(workshop, "A")
+    with pytest.raises(Conflict, match="it is 90 credits"):
+        confirm(workshop.id, replace(world.attendee("B"), seen_price=10), deps=world.deps, now=world.now)
+    assert confirm(workshop.id, replace(world.attendee("B"), seen_price=90), deps=world.deps, now=world.now)
+    world.assert_sound(workshop)
+
+
+@pytest.mark.parametrize("frozen", ["payer", "educator"])
+def test_a_frozen_wallet_takes_no_place_and_stops_no_settlement(world: WorkshopWorld, frozen: str) -> None:
+    workshop = world.scheduled(capacity=3, price=10)
+    world.enrol(workshop, "A")
+    world.enrol(workshop, "B")
+    freeze = DynamoWalletFreezer().freeze
+    freeze((world.worlds["A"] if frozen == "payer" else world.home).workspace_id, world.now, events=())
+    if frozen == "payer":
+        other = world.scheduled(capacity=3, price=10)
+        with pytest.raises(WalletFrozen):
+            world.enrol(other, "A")
+    world.withdraw(workshop, "B")
+    world.time_passes(8 * DAY)
+    assert world.earned() == 10
+    assert world.store.find(workshop.id).settled_at is not None
+    world.assert_sound(workshop)
 
 
 def test_who_must_not_spend_and_the_educator_do_not_enrol(world: WorkshopWorld) -> None:

@@ -20,6 +20,7 @@ from atelier.workshops.schemas import (
     CreateWorkshopRequest,
     MaterialList,
     PeopleQuery,
+    PlaceRequest,
     ReviewEnvelope,
     ReviewList,
     ReviewRequest,
@@ -96,18 +97,18 @@ def cancel_workshop(request: Request[Empty]) -> Response:
     return Response(present.envelope(after))
 
 
-@attends(f"{ONE}/enrol", statuses=(201,))
-def enrol_in_workshop(request: Request[Empty]) -> Response:
+@attends(f"{ONE}/enrol", body=PlaceRequest, statuses=(201,))
+def enrol_in_workshop(request: Request[PlaceRequest]) -> Response:
     """Enrol: take a place, or one in the wait list. The workspace of the request pays the fee."""
-    attendee = present.attendee_of(request.caller, request.idempotency_key)
+    attendee = present.attendee_of(request.caller, request.idempotency_key, request.body.price_credits)
     done = enrol.enrol(_id(request), attendee, deps=workshops.deps(), now=request.now)
     return created(f"{PATH}/{done.workshop.id}", present.enrolled_envelope(done), replayed=done.replayed)
 
 
-@attends(f"{ONE}/confirm")
-def confirm_place(request: Request[Empty]) -> Response:
+@attends(f"{ONE}/confirm", body=PlaceRequest)
+def confirm_place(request: Request[PlaceRequest]) -> Response:
     """Take the place that is offered to you, within 24 hours."""
-    attendee = present.attendee_of(request.caller)
+    attendee = present.attendee_of(request.caller, seen_price=request.body.price_credits)
     done = enrol.confirm(_id(request), attendee, deps=workshops.deps(), now=request.now)
     return Response(present.enrolled_envelope(done))
 

@@ -250,7 +250,7 @@ def _deliver(purchase: Purchase, snapshot: Snapshot, deps: ShowcaseDeps) -> Coll
     if REFERENCES in fields:
         fields[REFERENCES] = [asset_ids[each] for each in fields[REFERENCES]]
     id = derived_id(prefix, at, purchase.id)
-    works.record_document(id, purchase.workspace_id, purchase.user_id, fields)
+    works.record_document(id, purchase.workspace_id, purchase.user_id, fields, purchase.listing_id)
     return Collected(purchase, id, ids)
 
 

@@ -195,8 +195,8 @@ class Works(Protocol):
         Of a deleted one what remains."""
         ...
 
-    def document(self, workspace_id: str, subject_id: str) -> dict[str, Any]:
-        """The fields of a character or a template. Raises NotFound."""
+    def document(self, workspace_id: str, subject_id: str) -> tuple[dict[str, Any], str | None]:
+        """The fields of a character or a template, and the listing that it was bought as. Raises NotFound."""
         ...
 
     def copy_file(self, source_id: str, target_id: str, sha256: str, format: str) -> None:
@@ -207,8 +207,10 @@ class Works(Protocol):
         """Store an asset, unless its id is taken already."""
         ...
 
-    def record_document(self, id: str, workspace_id: str, user_id: str, fields: dict[str, Any]) -> None:
-        """Store a character or a template, unless its id is taken already."""
+    def record_document(
+        self, id: str, workspace_id: str, user_id: str, fields: dict[str, Any], listing_id: str
+    ) -> None:
+        """Store a character or a template that was bought, unless its id is taken already."""
         ...
 
     def require_room(self, workspace_id: str, size_bytes: int) -> None:

@@ -65,8 +65,9 @@ def publish(
     """Publish a work of the creator's workspace, for the moderators first; and whether the same request did so before.
     Raises ValidationFailed, PromptRefused, Conflict, IdempotencyMismatch."""
     works = deps.works()
-    files, snapshot = _read_work(creator.workspace_id, fields, works)
-    bought = _bought_origins(files, works, deps)
+    files, snapshot, bought_as = _read_work(creator.workspace_id, fields, works)
+    _require_changed(snapshot, bought_as, deps)
+    bought = _bought_origins(files, bought_as, works, deps)
     _require_allowed(bought)
     deps.check()([("title", fields.title), ("description", fields.description), ("tags", " ".join(fields.tags))], now)
     listing_id = new_id("lst", now)
@@ -132,8 +133,9 @@ def listing_event(listing: Listing, what: str, origin: Origin, now: datetime, **
     return audit_event(listing.workspace_id, f"listing.{what}", origin, now, target=listing.id, **said)
 
 
-def _read_work(workspace_id: str, fields: ListingFields, works: Works) -> tuple[Sequence[Asset], Snapshot]:
-    """The assets of a work, and the copy that is published. Raises ValidationFailed when there is no such work."""
+def _read_work(workspace_id: str, fields: ListingFields, works: Works) -> tuple[Sequence[Asset], Snapshot, str | None]:
+    """The assets of a work, the copy that is published, and the listing that a character or a template was bought as.
+    Raises ValidationFailed when there is no such work, Conflict for a bought asset."""
     path = f"{fields.kind.value}_id"
     if fields.kind is WorkKind.ASSET:
         assets = works.assets(workspace_id, [fields.subject_id])
@@ -141,22 +143,40 @@ def _read_work(workspace_id: str, fields: ListingFields, works: Works) -> tuple[
             raise ValidationFailed([{"path": path, "message": "names what this workspace does not have"}])
         if assets[0].listing_id:
             raise Conflict("You have bought this. Publish what you make of it.", listing_id=assets[0].listing_id)
-        return assets, Snapshot(tuple(map(_snapshot_file, assets)))
+        return assets, Snapshot(tuple(map(_snapshot_file, assets))), None
     try:
-        document = works.document(workspace_id, fields.subject_id)
+        document, bought_as = works.document(workspace_id, fields.subject_id)
     except NotFound:
         raise ValidationFailed([{"path": path, "message": "names what this workspace does not have"}]) from None
     wanted = document.get(REFERENCES, [])
     assets = works.assets(workspace_id, wanted)
     if len(assets) != len(wanted):
         raise ValidationFailed([{"path": path, "message": "names a character of whose images some are deleted"}])
-    return assets, Snapshot(tuple(map(_snapshot_file, assets)), document)
+    return assets, Snapshot(tuple(map(_snapshot_file, assets)), document), bought_as
 
 
-def _bought_origins(assets: Sequence[Asset], works: Works, deps: ShowcaseDeps) -> Sequence[Listing]:
-    """The listings that were bought and are in what the assets were made of, the nearest first."""
+def _require_changed(snapshot: Snapshot, bought_as: str | None, deps: ShowcaseDeps) -> None:
+    """Raises Conflict for a character or a template that is as it was bought. The images of a bought character have ids
+    of their own, so they are not compared."""
+    if bought_as is None:
+        return
+    try:
+        bought = deps.listings.snapshot(bought_as).document
+    except NotFound:
+        return
+    said, was = ({**(each or {}), REFERENCES: None} for each in (snapshot.document, bought))
+    if said == was:
+        raise Conflict("You have bought this. Publish what you make of it.", listing_id=bought_as)
+
+
+def _bought_origins(
+    assets: Sequence[Asset], bought_as: str | None, works: Works, deps: ShowcaseDeps
+) -> Sequence[Listing]:
+    """The listings that were bought and are in a work, the nearest first: the one that it was bought as itself, and
+    those in what its assets were made of."""
     near = [asset for each in assets for asset in (each, *works.origins(each))]
-    return deps.listings.find_all([asset.listing_id for asset in near if asset.listing_id])
+    own = [bought_as] if bought_as else []
+    return deps.listings.find_all([*own, *(asset.listing_id for asset in near if asset.listing_id)])
 
 
 def _require_allowed(bought: Sequence[Listing]) -> None:

@@ -37,12 +37,13 @@ ResultT = TypeVar("ResultT")
 @dataclass(frozen=True, slots=True)
 class Attendee:
     """The verified caller who enrols. payer_id: the workspace that pays. may_spend: whether the caller may spend its
-    credits. request_key: the request's Idempotency-Key."""
+    credits. request_key: the request's Idempotency-Key. seen_price: what the caller has seen; None = whatever it is."""
 
     user_id: str
     payer_id: str
     may_spend: bool
     request_key: str | None = None
+    seen_price: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,8 @@ def visible_workshop(workshop_id: str, workspace_id: str, deps: WorkshopDeps) ->
 
 def enrol(workshop_id: str, attendee: Attendee, *, deps: WorkshopDeps, now: datetime) -> Enrolled:
     """Enrol somebody: with a place and its fee in escrow, or in the wait list. Whoever is enrolled already stays as
-    they are. Raises NotFound, Conflict, Forbidden, InsufficientCredits."""
+    they are. Raises NotFound, Conflict (with the present price, when another one was seen), Forbidden,
+    InsufficientCredits."""
 
     def attempt() -> Enrolled:
         workshop = visible_workshop(workshop_id, attendee.payer_id, deps)
@@ -75,6 +77,7 @@ def enrol(workshop_id: str, attendee: Attendee, *, deps: WorkshopDeps, now: date
         workshop.require_open(now)
         if attendee.user_id == workshop.educator_id:
             raise Conflict("An educator does not enrol in their own workshop.")
+        _require_seen_price(workshop, attendee)
         has_place = workshop.has_free_place()
         new = _new_enrolment(workshop, attendee, EnrolmentState.ENROLLED if has_place else EnrolmentState.WAITING, now)
         _require_payer(new, attendee)
@@ -101,6 +104,7 @@ def confirm(workshop_id: str, attendee: Attendee, *, deps: WorkshopDeps, now: da
         workshop.require_open(now)
         if before.state is not EnrolmentState.OFFERED or before.offer_ends_at is None or before.offer_ends_at <= now:
             raise Conflict("No place is offered to you.", state=before.state.value)
+        _require_seen_price(workshop, attendee)
         after = replace(
             before,
             state=EnrolmentState.ENROLLED,
@@ -181,6 +185,12 @@ def _new_enrolment(workshop: Workshop, attendee: Attendee, state: EnrolmentState
 def _require_payer(enrolment: Enrolment, attendee: Attendee) -> None:
     if enrolment.price_credits and not attendee.may_spend:
         raise Forbidden("Your role does not allow to spend this workspace's credits.")
+
+
+def _require_seen_price(workshop: Workshop, attendee: Attendee) -> None:
+    price = workshop.price_credits
+    if attendee.seen_price is not None and attendee.seen_price != price:
+        raise Conflict(f"The price has changed; it is {price} credits now.", price_credits=price, reason="price")
 
 
 def _retrying(attempt: Callable[[], ResultT], deps: WorkshopDeps) -> ResultT:

@@ -40,9 +40,9 @@ MaterialUrl = Callable[[Asset, datetime], str]
 FindAssets = Callable[[str, Iterable[str]], Iterable[Asset]]
 
 
-def attendee_of(caller: Caller, request_key: str | None = None) -> Attendee:
+def attendee_of(caller: Caller, request_key: str | None = None, seen_price: int | None = None) -> Attendee:
     """The caller as somebody who enrols."""
-    return Attendee(caller.user_id, caller.workspace_id, caller.has_permission(SPENDS), request_key)
+    return Attendee(caller.user_id, caller.workspace_id, caller.has_permission(SPENDS), request_key, seen_price)
 
 
 def envelope(workshop: Workshop, mine: Enrolment | None = None) -> WorkshopEnvelope:

@@ -142,6 +142,15 @@ class PeopleQuery(BaseModel):
     cursor: Cursor | None = None
 
 
+class PlaceRequest(BaseModel):
+    """Take a place, at the price that you have seen; when it is another one by now, the answer is a 409 that names
+    it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    price_credits: Price | None = None
+
+
 class AttendanceRequest(BaseModel):
     """Whether somebody who is enrolled has attended."""
 

@@ -18,6 +18,7 @@ WORKSHOPS = "/api/workshops"
 SCOPES = ("public", "enrolled", "workspace")
 # Refusals that a page itself shows: credits, roles and personas, what happened meanwhile, fields.
 SHOWN = (402, 403, 409, 422)
+PAID = ("enrol", "confirm")
 STARS = (5, 4, 3, 2, 1)
 EMPTY: Mapping[str, str] = {
     "title": "",
@@ -71,8 +72,11 @@ def act(visit: Visit) -> Response:
     """Enrols, confirms, withdraws; or schedules, completes, cancels."""
     action = visit.part("action")
     headers = {"Idempotency-Key": visit.form_key}
+    # What one agrees to is the price that the page has shown.
+    seen = str(visit.form.get("price_credits", ""))
+    body = {"price_credits": _number(seen)} if action in PAID and seen else None
     try:
-        visit.api.call("POST", f"{_path(visit)}/{action}", headers=headers)
+        visit.api.call("POST", f"{_path(visit)}/{action}", body, headers=headers)
     except ApiError as error:
         if error.status not in SHOWN:
             raise

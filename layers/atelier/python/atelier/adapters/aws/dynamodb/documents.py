@@ -40,6 +40,8 @@ class DocumentItem(Item):
     created_at = UnicodeAttribute()
     updated_at = UnicodeAttribute()
     uses = NumberAttribute(null=True)
+    # The listing of the showcase that it was bought as; a change of what it says keeps it.
+    listing_id = UnicodeAttribute(null=True)
 
 
 class DynamoDocuments(Generic[ResourceT]):

@@ -41,12 +41,12 @@ class LibraryWorks:
     def origins(self, asset: Asset) -> Sequence[Asset | DeletedAsset]:
         return read_origins(asset, assets=self._assets).assets
 
-    def document(self, workspace_id: str, subject_id: str) -> dict[str, Any]:
+    def document(self, workspace_id: str, subject_id: str) -> tuple[dict[str, Any], str | None]:
         try:
-            fields: dict[str, Any] = DocumentItem.get(workspace_id, subject_id, consistent_read=True).says
+            item = DocumentItem.get(workspace_id, subject_id, consistent_read=True)
         except DoesNotExist as error:
             raise NotFound from error
-        return fields
+        return item.says, item.listing_id
 
     def copy_file(self, source_id: str, target_id: str, sha256: str, format: str) -> None:
         self._files.copy(source_id, target_id, sha256, format)
@@ -58,9 +58,13 @@ class LibraryWorks:
             # Its owner has deleted it since.
             return
 
-    def record_document(self, id: str, workspace_id: str, user_id: str, fields: dict[str, Any]) -> None:
+    def record_document(
+        self, id: str, workspace_id: str, user_id: str, fields: dict[str, Any], listing_id: str
+    ) -> None:
         at = rfc3339(created_at(id))
-        item = DocumentItem(workspace_id, id, user_id=user_id, says=fields, created_at=at, updated_at=at)
+        item = DocumentItem(
+            workspace_id, id, user_id=user_id, says=fields, created_at=at, updated_at=at, listing_id=listing_id
+        )
         conditional(lambda: item.save(condition=DocumentItem.pk.does_not_exist()), CONFLICT_CODES)
 
     def require_room(self, workspace_id: str, size_bytes: int) -> None:
