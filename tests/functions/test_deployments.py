@@ -13,7 +13,10 @@ import pytest
 from atelier.adapters.aws.clients import client
 from atelier.adapters.aws.dynamodb.deployments.items import DEPLOYMENT, QUEUE
 from atelier.clock import system_clock
-from atelier.deployments.model import preview_label
+from atelier.deployments.model import SiteManifest, preview_label
+from atelier.deployments.render.files import ImageVariant, SiteAsset, digest
+from atelier.errors import NotFound
+from atelier.wiring import deployments
 from infra.simulators.site_hosts.netlify import NetlifySimulator
 from tests.dns_server import DnsServer
 from tests.functions.conftest import AwsResources
@@ -297,3 +300,24 @@ def test_wrong_settings_of_an_account_are_named(stack: Stack) -> None:
     assert "settings.repository" in refused["body"]
     refused = call(stack.api, stack.ada, "POST /api/integrations", {"kind": "vercel", "credentials": "tokén of nobody"})
     assert error_of(refused) == (422, "VALIDATION_FAILED")
+
+
+def test_stored_files_are_removed_with_what_remembers_their_sizes(cloud: AwsResources) -> None:
+    files, place = deployments.files(), ("wsp_A", "sit_B")
+    small, large, page = (digest(body) for body in (b"small", b"large", b"page"))
+    for each, body in ((small, b"small"), (large, b"large"), (page, b"page")):
+        files.put(*place, each.sha256, body, "text/plain")
+    files.put("wsp_A", "sit_C", small.sha256, b"small", "text/plain")
+    image = SiteAsset("ast_D", (ImageVariant(1, 1, small, "image/webp"), ImageVariant(2, 2, large, "image/png")))
+    files.keep_variants(*place, "source", image)
+    files.keep_variants(*place, "other", SiteAsset("ast_E", (ImageVariant(2, 2, large, "image/png"),)))
+    files.put_manifest("wsp_A", SiteManifest("dep_F", "sit_B", ()))
+    for _ in range(2):
+        files.remove(*place, {small.sha256, "0" * 64})
+        files.remove_lists("wsp_A", "dep_F")
+    assert files.stored(*place) == {large.sha256, page.sha256}
+    assert files.stored("wsp_A", "sit_C") == {small.sha256}
+    assert files.variants(*place, "source") is None
+    assert files.variants(*place, "other") is not None
+    with pytest.raises(NotFound):
+        files.manifest("wsp_A", "dep_F")

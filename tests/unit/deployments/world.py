@@ -6,7 +6,7 @@ changed with its deployments, and a stored file is there or not."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -45,6 +45,8 @@ from atelier.sites.model import PublishedSite, Site
 from tests.unit.deployments.sites import BEGIN, IMAGE, SITE, USER, WORKSPACE, image
 
 WrappedT = TypeVar("WrappedT")
+# As many earlier deployments of a target are remembered.
+EARLIER_MAX = 5
 INTEGRATION = "int_01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
 
@@ -128,7 +130,8 @@ class MemoryDeployments:
             place = after.site_id, after.target
             shown = self.shown.get(place)
             earlier = (shown.deployment_id, *shown.earlier) if shown else ()
-            self.shown[place] = LiveDeployment(after.built_by, tuple(id for id in earlier if id != after.built_by))
+            others = [id for id in earlier if id != after.built_by]
+            self.shown[place] = LiveDeployment(after.built_by, tuple(others[:EARLIER_MAX]))
             if shown and after.rolls_back_to and shown.deployment_id != after.built_by:
                 left = self.records[shown.deployment_id]
                 self.records[left.id] = replace(left, status=DeploymentStatus.ROLLED_BACK, version=left.version + 1)
@@ -171,6 +174,14 @@ class MemoryFiles:
         if sha256 not in self.bodies:
             raise NotFound
         return self.bodies[sha256]
+
+    def remove(self, workspace_id: str, site_id: str, hashes: Collection[str]) -> None:
+        for sha256 in hashes:
+            self.bodies.pop(sha256, None)
+
+    def remove_lists(self, workspace_id: str, deployment_id: str) -> None:
+        self.manifests.pop(deployment_id, None)
+        self.kept.pop(deployment_id, None)
 
     def address(self, workspace_id: str, site_id: str, file: SiteFile) -> str:
         return f"https://files.example/{file.sha256}"

@@ -31,6 +31,7 @@ from atelier.deployments.ports import (
     TargetJob,
     TargetStep,
 )
+from atelier.deployments.remove_old_files import remove_old_files
 from atelier.errors import NotFound
 from atelier.events.deployment_events import IntegrationRefused
 from atelier.events.ports import EventPublisher
@@ -110,8 +111,10 @@ def _advance(deployment: SiteDeployment, deps: DeployDeps, context: TimeLeft | N
 
 
 def _build(deployment: SiteDeployment, deps: DeployDeps, context: TimeLeft | None) -> int | None:
+    store, files, has_time = deps.store, deps.build.files, _has_time(context)
+    remove_old_files(deployment, store=store, files=files, has_time=has_time, now=deps.clock())
     try:
-        built = build(deployment, deps=deps.build, has_time=_has_time(context))
+        built = build(deployment, deps=deps.build, has_time=has_time)
     except NotFound:
         return _fail(deployment, NO_SITE, deps)
     if built is None:
@@ -175,7 +178,11 @@ def _target_job(deployment: SiteDeployment, deps: DeployDeps) -> TargetJob | Non
     account: HostAccount | None = None
     earlier_state: Mapping[str, Any] = {}
     if deployment.rolls_back_to:
-        earlier_state = deps.store.get(workspace_id, deployment.rolls_back_to).state
+        earlier = deps.store.get(workspace_id, deployment.rolls_back_to)
+        if earlier.files_removed_at is not None:
+            # They went between the request and now.
+            raise NotFound
+        earlier_state = earlier.state
     if deployment.integration_id is not None:
         integration = find_integration(workspace_id, deployment.integration_id, deps.integrations)
         if integration is None:

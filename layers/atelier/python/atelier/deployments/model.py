@@ -61,7 +61,8 @@ class SiteDeployment:
     integration_id: whose credentials the target gets; None for our own edge. base_url: the public address that its
     pages name. rolls_back_to: the earlier deployment whose files this one shows again; it renders nothing. state: what
     the target wants to remember between its steps. version: counts the changes of the record. failure: why it failed,
-    for people. cancel_requested: its next step ends it. resumed: how many executions had stopped before this one."""
+    for people. cancel_requested: its next step ends it. resumed: how many executions had stopped before this one.
+    files_removed_at: since when it cannot be shown again, because its files are not kept."""
 
     id: str
     workspace_id: str
@@ -85,6 +86,7 @@ class SiteDeployment:
     resumed: int = 0
     uploading_since: datetime | None = None
     ended_at: datetime | None = None
+    files_removed_at: datetime | None = None
     log: tuple[LogLine, ...] = ()
 
     @property

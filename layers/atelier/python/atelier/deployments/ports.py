@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
@@ -127,6 +127,15 @@ class SiteFiles(Protocol):
 
     def read(self, workspace_id: str, site_id: str, sha256: str) -> bytes:
         """A stored file. Raises NotFound."""
+        ...
+
+    def remove(self, workspace_id: str, site_id: str, hashes: Collection[str]) -> None:
+        """Remove stored files of a site, and first the memory of the sizes of an image that are among them. Safe to
+        repeat."""
+        ...
+
+    def remove_lists(self, workspace_id: str, deployment_id: str) -> None:
+        """Remove a deployment's list of files and its published set. Safe to repeat."""
         ...
 
     def address(self, workspace_id: str, site_id: str, file: SiteFile) -> str:

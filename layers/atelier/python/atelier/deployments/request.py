@@ -30,6 +30,7 @@ from atelier.ids import new_id
 
 TOO_MANY = "{} deployments of this site wait already."
 NOT_LIVE = "Only a deployment that was live can be rolled back to."
+NOT_KEPT = "The files of this deployment are not kept any more. Deploy the site anew."
 ENDED = "The deployment has ended."
 BUSY = "The deployment is changing. Try again."
 TRIES_MAX = 20
@@ -97,6 +98,9 @@ def roll_back(
     was_live = earlier.status in (DeploymentStatus.LIVE, DeploymentStatus.ROLLED_BACK)
     if earlier.is_preview or not was_live:
         raise Conflict(NOT_LIVE)
+    built = deps.store.get(workspace_id, earlier.built_by) if earlier.rolls_back_to else earlier
+    if built.files_removed_at is not None:
+        raise Conflict(NOT_KEPT, reason="files_removed")
     new = SiteDeployment(
         _reserved_id(workspace_id, idempotency_key, ["roll back to", deployment_id], deps, now),
         workspace_id,

@@ -53,7 +53,8 @@ class DeploymentQuery(LazyModel):
 
 class DeploymentView(LazyModel):
     """A deployment. `current`: whether its target shows it now. `uploaded`, `uploaded_bytes`: what the target lacked
-    and was sent. `rolls_back_to`: the earlier deployment whose files it shows. `failure`: why it failed."""
+    and was sent. `rolls_back_to`: the earlier deployment whose files it shows. `failure`: why it failed.
+    `files_removed_at`: since when it cannot be rolled back to, because its files are not kept."""
 
     id: str
     site_id: str
@@ -72,6 +73,7 @@ class DeploymentView(LazyModel):
     cancel_requested: bool
     created_at: datetime
     ended_at: datetime | None
+    files_removed_at: datetime | None
 
 
 class DeploymentEnvelope(LazyModel):
@@ -118,6 +120,7 @@ def deployment_view(deployment: SiteDeployment, live: LiveDeployment | None) -> 
         cancel_requested=deployment.cancel_requested,
         created_at=deployment.created_at,
         ended_at=deployment.ended_at,
+        files_removed_at=deployment.files_removed_at,
     )
 
 

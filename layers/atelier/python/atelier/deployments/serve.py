@@ -102,6 +102,7 @@ def _shown(label: str, deps: HostingDeps) -> _Shown | None:
         return None
     is_shown = preview.is_preview and preview.target is DeploymentTarget.CLOUDFRONT
     is_shown = is_shown and preview.status is DeploymentStatus.LIVE and preview.site_id == site_id
+    is_shown = is_shown and preview.files_removed_at is None
     return _Shown(workspace_id, site_id, preview.built_by) if is_shown else None
 
 

@@ -8,6 +8,7 @@ wsp_…/manifests/dep_….json            the files of a deployment
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Sequence
 from datetime import timedelta
 from functools import cache
 from typing import Any, TypeVar
@@ -17,10 +18,12 @@ from pydantic import TypeAdapter
 from atelier.adapters.aws.clients import client, session
 from atelier.deployments.model import SiteFile, SiteManifest
 from atelier.deployments.render.files import SiteAsset
-from atelier.errors import NotFound
+from atelier.errors import NotFound, Unavailable
 from atelier.sites.model import PublishedSite
 
 ADDRESS_LIFETIME = timedelta(minutes=15)
+# The most that S3 takes in one request.
+DELETED_TOGETHER = 1000
 ValueT = TypeVar("ValueT")
 
 
@@ -52,8 +55,7 @@ class S3SiteFiles:
 
     def stored(self, workspace_id: str, site_id: str) -> set[str]:
         prefix = f"{workspace_id}/files/{site_id}/"
-        pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
-        return {each["Key"].removeprefix(prefix) for page in pages for each in page.get("Contents", ())}
+        return {key.removeprefix(prefix) for key in self._keys(prefix)}
 
     def put(self, workspace_id: str, site_id: str, sha256: str, body: bytes, content_type: str) -> None:
         key = f"{workspace_id}/files/{site_id}/{sha256}"
@@ -64,6 +66,17 @@ class S3SiteFiles:
         if found is None:
             raise NotFound
         return found
+
+    def remove(self, workspace_id: str, site_id: str, hashes: Collection[str]) -> None:
+        variants = f"{workspace_id}/variants/{site_id}/"
+        for key in self._keys(variants):
+            known = self._read(key, SiteAsset)
+            if known is not None and any(each.digest.sha256 in hashes for each in known.variants):
+                self._delete([key])
+        self._delete([f"{workspace_id}/files/{site_id}/{sha256}" for sha256 in sorted(hashes)])
+
+    def remove_lists(self, workspace_id: str, deployment_id: str) -> None:
+        self._delete([f"{workspace_id}/{kind}/{deployment_id}.json" for kind in ("published", "manifests")])
 
     def address(self, workspace_id: str, site_id: str, file: SiteFile) -> str:
         from botocore.auth import S3SigV4QueryAuth
@@ -92,6 +105,17 @@ class S3SiteFiles:
     def keep_variants(self, workspace_id: str, site_id: str, sha256: str, asset: SiteAsset) -> None:
         """Remember the sizes of a file of the library, which are files of a site by now."""
         self._write(f"{workspace_id}/variants/{site_id}/{sha256}.json", asset, SiteAsset)
+
+    def _keys(self, prefix: str) -> Iterator[str]:
+        pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+        return (each["Key"] for page in pages for each in page.get("Contents", ()))
+
+    def _delete(self, keys: Sequence[str]) -> None:
+        for at in range(0, len(keys), DELETED_TOGETHER):
+            together = [{"Key": key} for key in keys[at : at + DELETED_TOGETHER]]
+            answer = client("s3").delete_objects(Bucket=self._bucket, Delete={"Objects": together, "Quiet": True})
+            if answer.get("Errors"):
+                raise Unavailable("Some files could not be removed.")
 
     def _write(self, key: str, value: ValueT, kind: type[ValueT]) -> None:
         body = _codec(kind).dump_json(value)

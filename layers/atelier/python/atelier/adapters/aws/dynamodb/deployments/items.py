@@ -55,6 +55,7 @@ class DeploymentItem(Item):
     created_at = UnicodeAttribute()
     changed_at = UnicodeAttribute()
     ended_at = UnicodeAttribute(null=True)
+    files_removed_at = UnicodeAttribute(null=True)
     log = CompactJSON(null=True)
 
 
@@ -115,6 +116,7 @@ def deployment_item(deployment: SiteDeployment, now: datetime) -> DeploymentItem
         created_at=rfc3339(deployment.created_at),
         changed_at=rfc3339(now),
         ended_at=_text(deployment.ended_at),
+        files_removed_at=_text(deployment.files_removed_at),
         log=[[rfc3339(line.at), line.text] for line in deployment.log] or None,
     )
 
@@ -145,6 +147,7 @@ def deployment_of(item: DeploymentItem) -> SiteDeployment:
         resumed=int(item.resumed or 0),
         uploading_since=_time(item.uploading_since),
         ended_at=_time(item.ended_at),
+        files_removed_at=_time(item.files_removed_at),
         log=tuple(LogLine(parse_rfc3339(at), text) for at, text in lines),
     )
 
