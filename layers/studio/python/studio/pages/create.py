@@ -70,9 +70,10 @@ def show(visit: Visit) -> Response:
         fields = [("kind", "image"), ("character_id", f"{source} {found['name']}")]
         return _form(visit, ImmutableMultiDict(fields), source=source)
     names = ("kind", "pipeline", "model", "prompt", "project_id")
-    fields = ImmutableMultiDict([(name, query[name]) for name in names if name in query])
+    pairs: list[tuple[str, str]] = [(name, query[name]) for name in names if name in query]
     # A prompt that comes along has a draft of its own: what was written here before does not take its place.
-    return _form(visit, fields, lists=True, source=digest({"prompt": query["prompt"]}) if "prompt" in query else "")
+    source = digest({"prompt": query["prompt"]}) if "prompt" in query else ""
+    return _form(visit, ImmutableMultiDict(pairs), lists=True, source=source)
 
 
 def _kind(name: str) -> str:
