@@ -20,7 +20,7 @@ from infra.local.stack_process import ROOT, NotReady, RunningStack
 from tests.local.client import PASSWORD, AccountClient
 
 WAIT_SECONDS_MAX = 30.0
-PARTS = ("functions", "layers/atelier", "layers/studio", "statemachines", "infra", "template.yaml")
+PARTS = ("functions", "layers", "statemachines", "infra", "template.yaml")
 
 
 def until(done: Callable[[], object]) -> None:
