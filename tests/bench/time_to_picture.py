@@ -33,7 +33,6 @@ class Caller:
         started = time.perf_counter()
         status, content = self._call("POST", "/api/generate/image", body, {"prefer": "wait=20"})
         assert status == 200, content
-        # A second wait, where the first one was not long enough: only the bytes end the time.
         generation = json.loads(content)["data"]["generation"]
         assert generation["status"] == "succeeded", generation
         url = urlsplit(generation["assets"][0]["url"])
