@@ -78,7 +78,7 @@ FIRST_REQUESTS: dict[str, tuple[str, str, Any]] = {
     "home": ("GET", "/api/home", None),
     "livestreams": ("GET", "/api/livestreams", None),
     "page_writing": ("GET", f"/api/sites/sit_{NOTHING}/writings/{NO_GENERATION}", None),
-    "realtime": ("GET", "/api/events?channel=workspace", None),
+    "realtime": ("POST", "/api/realtime/tickets", None),
     "showcase": ("GET", "/api/showcase", None),
     "sites": ("GET", "/api/sites", None),
     "workshops": ("GET", "/api/workshops", None),
