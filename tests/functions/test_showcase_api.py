@@ -22,7 +22,7 @@ from atelier.library.model import Asset
 from atelier.notifications.notify import notify_of_events
 from atelier.notifications.ports import NotificationView
 from atelier.settings import MediaBucket
-from atelier.showcase.advance import advance_listings
+from atelier.showcase.advance import advance_showcase
 from atelier.showcase.end_listings import end_listings
 from atelier.showcase.moderate import ListingDecision, decide
 from atelier.wiring import feeds, ledger, notifications, showcase
@@ -114,6 +114,9 @@ def test_a_work_from_its_publication_to_the_library_of_who_bought_it(app: Module
     )
     assert call(app, bob, f"POST {one}/purchase", {})["headers"]["Idempotent-Replayed"] == "true"
     assert success_data(call(app, bob, f"GET {one}/mine"))["purchase"] == receipt
+    waiting = success_data(call(app, ada, f"GET /api/creators/{ada.user_id}/earnings"))
+    assert (waiting["earned_credits"], waiting["balance_credits"], waiting["waiting_credits"]) == (90, 0, 90)
+    assert [each["paid_at"] for each in waiting["items"]] == [None]
     collected = success_data(call(app, bob, f"POST {one}/collect"))
     copy = assets().get(bob.workspace_id, collected["id"])
     assert copy.listing_id == made["id"]
@@ -124,8 +127,9 @@ def test_a_work_from_its_publication_to_the_library_of_who_bought_it(app: Module
     assert (own["sales"], own["subject_id"]) == (1, asset.id)
 
     earned = success_data(call(app, ada, f"GET /api/creators/{ada.user_id}/earnings"))
-    assert (earned["balance_credits"], earned["sales"], earned["payout"]["available"]) == (90, 1, False)
-    assert [each["credits"] for each in earned["items"]] == [90]
+    assert (earned["balance_credits"], earned["waiting_credits"], earned["sales"]) == (90, 0, 1)
+    assert not earned["payout"]["available"]
+    assert [(each["credits"], bool(each["paid_at"])) for each in earned["items"]] == [(90, True)]
     for other in (bob, eve):
         assert error_of(call(app, other, f"GET /api/creators/{ada.user_id}/earnings")) == (404, "NOT_FOUND")
     assert ledger.wallets().wallet(ada.workspace_id).grant("earnings") is not None
@@ -234,7 +238,7 @@ def test_a_lineage_shows_what_was_bought_and_from_whom_and_no_more(app: ModuleTy
 
 def notified_of(person: Person) -> list[str]:
     """What a person is notified of, oldest first, after the schedule, and the feed's consumer twice."""
-    advance_listings(None, deps=showcase.rank_deps(), clock=system_clock)
+    advance_showcase(None, deps=showcase.advance_deps(), clock=system_clock)
     found = feeds.feeds().after(person.workspace_id, 0, system_clock()).entries
     for _ in range(2):
         events = [each.event for each in found]
@@ -278,8 +282,8 @@ def test_an_erased_creators_listings_are_gone_and_buyers_keep_theirs(app: Module
     got = success_data(call(app, bob, f"POST {PATH}/{sold}/collect"))
     assert assets().get(bob.workspace_id, got["id"]).listing_id == sold
     # The schedule publishes what it finds, and is not stopped by what is gone.
-    assert advance_listings(None, deps=showcase.rank_deps(), clock=system_clock) >= 2
-    assert advance_listings(None, deps=showcase.rank_deps(), clock=system_clock) == 0
+    assert advance_showcase(None, deps=showcase.advance_deps(), clock=system_clock) >= 2
+    assert advance_showcase(None, deps=showcase.advance_deps(), clock=system_clock) == 0
 
 
 def test_moderators_decide_and_only_they(app: ModuleType) -> None:

@@ -116,7 +116,7 @@ def _with_names(clause: str, write: RequestParameters) -> str:
 
 
 # The kinds of postings whose movement alone is their key.
-KEYED_BY_MOVEMENT = {"escrow", "escrow_end", "purchase", "unpurchase"}
+KEYED_BY_MOVEMENT = {"escrow", "escrow_end"}
 
 
 def _purpose(writes: list[RequestParameters]) -> str:
@@ -128,7 +128,7 @@ def _purpose(writes: list[RequestParameters]) -> str:
         return "end"
     if "late" in kinds:
         return "late"
-    # Escrows and purchases are postings like those of operations, though their movements alone are their keys.
+    # Escrows are postings like those of operations, though their movements alone are their keys.
     if kinds & KEYED_BY_MOVEMENT or any(_key(write).startswith("key#") for write in writes):
         return "operation"
     return "look" if kinds else "other"

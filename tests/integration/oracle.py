@@ -131,23 +131,6 @@ class OracleWallet:
         if expired:
             self.grants.append(OracleGrant(name, expired, 40, now, now + RETURNED_LIFETIME_MIN, granted=expired))
 
-    def refund(self, parts: list[tuple[OracleGrant, int]], name: str, now: datetime) -> None:
-        """Gives back what a purchase took: a new grant for each expiry."""
-        by_expiry: dict[datetime | None, int] = {}
-        for pot, amount in parts:
-            by_expiry[pot.expires_at] = by_expiry.get(pot.expires_at, 0) + amount
-        for number, (expiry, amount) in enumerate(by_expiry.items()):
-            until = now + RETURNED_LIFETIME_MIN if expiry and expiry <= now else expiry
-            self.grants.append(OracleGrant(f"{name}#{number}", amount, 40, now, until, granted=amount))
-
-    def return_earnings(self, credits: int) -> None:
-        """Takes back what was earned; what is spent becomes a debt."""
-        earned = next((pot for pot in self.grants if pot.name == "earnings"), None)
-        taken = min(earned.left, credits) if earned else 0
-        if earned:
-            earned.left -= taken
-        self.debt += credits - taken
-
     def take_back(self, pot: OracleGrant, asked: int) -> int:
         """Revokes up to `asked` credits of a grant, and returns how many."""
         missing = taken = min(asked, pot.granted - pot.taken_back)

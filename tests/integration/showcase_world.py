@@ -18,7 +18,7 @@ from atelier.ids import new_id
 from atelier.ledger.model import GrantSource
 from atelier.ledger.post import PostDeps, grant
 from atelier.library.model import Asset
-from atelier.showcase.advance import RankDeps, advance_listings
+from atelier.showcase.advance import AdvanceDeps, advance_showcase
 from atelier.showcase.buy import Acquirer, Bought, Collected, buy, collect, refund
 from atelier.showcase.deps import ShowcaseDeps
 from atelier.showcase.model import Listing, WorkKind
@@ -83,8 +83,9 @@ class ShowcaseWorld:
         )
 
     @property
-    def rank_deps(self) -> RankDeps:
-        return RankDeps(DynamoRanks(DynamoListings(self.tables.community)), lambda: self.bus)
+    def advance_deps(self) -> AdvanceDeps:
+        ranks = DynamoRanks(DynamoListings(self.tables.community))
+        return AdvanceDeps(ranks, lambda: self.bus, self.deps.purchases, self.deps.wallets)
 
     def world(self, name: str, credits: int = 1000) -> World:
         """Somebody's workspace; made on demand, with bought credits."""
@@ -146,7 +147,12 @@ class ShowcaseWorld:
 
     def advance(self) -> int:
         """The schedule runs."""
-        return advance_listings(None, deps=self.rank_deps, clock=lambda: self.now)
+        return advance_showcase(None, deps=self.advance_deps, clock=lambda: self.now)
+
+    def pay(self) -> None:
+        """The time for refunds passes, and the schedule runs."""
+        self.time_passes(timedelta(hours=24))
+        self.advance()
 
     def buy(self, listing: Listing, name: str, seen: int | None = None, key: str | None = None) -> Bought:
         return buy(listing.id, seen, self.buyer(name, key), deps=self.deps, now=self.now)
@@ -159,6 +165,10 @@ class ShowcaseWorld:
 
     def time_passes(self, by: timedelta) -> None:
         self.now += by
+
+    def held(self, name: str) -> int:
+        """What somebody has in escrow."""
+        return self.world(name).wallet().held
 
     def bought_left(self, name: str) -> int:
         """What somebody has left apart from daily credits."""
@@ -175,6 +185,11 @@ class ShowcaseWorld:
         creator = self.creator(name)
         sums = self.deps.purchases.earned(creator.workspace_id, creator.user_id)
         return sums.earned, sums.taken_back, sums.sales
+
+    def waiting(self, name: str) -> int:
+        """What of somebody's earnings is not paid yet."""
+        creator = self.creator(name)
+        return self.deps.purchases.earned(creator.workspace_id, creator.user_id).waiting
 
     def assert_sound(self) -> None:
         """Asserts that each wallet is what its movements say."""

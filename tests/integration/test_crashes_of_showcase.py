@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from atelier.showcase.advance import RankDeps, advance_listings
+from atelier.showcase.advance import AdvanceDeps, advance_showcase
 from atelier.showcase.publish import publish, remove
 from tests.conftest import Tables
 from tests.integration.showcase_world import ShowcaseWorld, fields_of
@@ -19,7 +20,7 @@ from tests.integration.test_crashes_of_workshops import DyingBus, Fate, until_it
 
 WRITES = frozenset(
     {
-        *("create", "change", "buy", "refund", "collect", "like"),
+        *("create", "change", "buy", "refund", "put_off", "like"),
         *("copy_file", "record_asset", "save_rank", "settle", "published"),
     }
 )
@@ -41,10 +42,11 @@ class DyingPart:
 
 
 def happens(tables: Tables, fate: Fate) -> None:
-    """Ada publishes; Bob buys and collects; Cem buys and has it refunded; Dee likes it; Ada removes it."""
+    """Ada publishes; Bob buys and collects; Cem buys and has it refunded; Eve buys and waits; Dee likes it; Ada removes
+    it."""
     world = ShowcaseWorld(tables)
     works, real = world.deps.works(), world.deps
-    ranks = world.rank_deps.store
+    ranks = world.advance_deps.store
     world.deps = replace(
         real,
         listings=DyingPart(real.listings, fate),
@@ -52,9 +54,15 @@ def happens(tables: Tables, fate: Fate) -> None:
         reactions=DyingPart(real.reactions, fate),
         works=lambda: DyingPart(works, fate),
     )
-    rank_deps = RankDeps(DyingPart(ranks, fate), lambda: DyingBus(world.bus, fate))
+    deps = AdvanceDeps(
+        DyingPart(ranks, fate), lambda: DyingBus(world.bus, fate), world.deps.purchases, world.deps.wallets
+    )
+
+    def runs() -> None:
+        advance_showcase(None, deps=deps, clock=lambda: world.now)
+
     asset = world.asset("Ada")
-    for name in ("Bob", "Cem", "Dee"):
+    for name in ("Bob", "Cem", "Dee", "Eve"):
         world.buyer(name)
     creator, kept = world.creator("Ada"), list[Any]()
 
@@ -69,25 +77,29 @@ def happens(tables: Tables, fate: Fate) -> None:
         lambda: world.collect(kept[0], "Bob"),
         lambda: world.buy(kept[0], "Cem", key="c"),
         lambda: world.refund(kept[0], "Cem"),
+        lambda: world.buy(kept[0], "Eve", key="e"),
         lambda: world.deps.reactions.like(kept[0].id, "usr_Dee", world.now),
-        lambda: advance_listings(None, deps=rank_deps, clock=lambda: world.now),
+        runs,
         lambda: remove(creator, kept[0].id, deps=world.deps, now=world.now),
-        lambda: advance_listings(None, deps=rank_deps, clock=lambda: world.now),
+        runs,
     ]
     for step in steps:
         until_it_lives(step)
-    until_it_lives(lambda: advance_listings(None, deps=rank_deps, clock=lambda: world.now))
+    world.time_passes(timedelta(hours=24))
+    until_it_lives(runs)
+    until_it_lives(runs)
 
     listing = real.listings.find(kept[0].id)
-    assert (listing.status.value, listing.sales, listing.likes) == ("removed", 1, 1)
-    assert (world.bought_left("Bob"), world.bought_left("Cem")) == (900, 1000)
-    assert (world.earned("Ada"), world.total("Ada")) == (90, (180, 90, 1))
+    assert (listing.status.value, listing.sales, listing.likes) == ("removed", 2, 1)
+    assert [world.bought_left(name) for name in ("Bob", "Cem", "Eve")] == [900, 1000, 900]
+    assert [world.held(name) for name in ("Bob", "Cem", "Eve")] == [0, 0, 0]
+    assert (world.earned("Ada"), world.total("Ada"), world.waiting("Ada")) == (180, (270, 90, 2), 0)
     bobs = world.assets.list(world.buyer("Bob").workspace_id, None, None, 10).assets
     assert [each.listing_id for each in bobs] == [listing.id]
     assert world.assets.count_bytes(bobs[0].workspace_id) == 1000
     assert (bobs[0].workspace_id, asset.sha256) in world.files.there
     told = [each.type for each in world.bus.events.values() if getattr(each, "listing_id", "") == listing.id]
-    expected = ["approved", "refunded", "removed", "sold", "sold", "submitted"]
+    expected = ["approved", "refunded", "removed", "sold", "sold", "sold", "submitted"]
     assert sorted(told) == [f"listing.{each}" for each in expected]
     assert not ranks.outbox(listing.id)
     assert listing.id not in [each.listing_id for each in ranks.due(world.now, 50)]

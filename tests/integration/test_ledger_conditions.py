@@ -782,7 +782,7 @@ def test_an_escrow_ends_only_with_what_its_grants_hold(world: World) -> None:
     begin = plan_escrow(world.refreshed(), payment, 60, {}, world.now)
     with transaction() as write:
         put_posting(write, begin)
-    end = plan_escrow_end(world.wallet(), begin.movement, None, 0, {}, world.now)
+    end = plan_escrow_end(world.wallet(), begin.movement, (), 0, {}, world.now)
     # The same credits under another key: no movement is in the way, only what the grants hold.
     lie = replace(end[0], movement=replace(end[0].movement, key=f"escrow-end#{twice}", order=twice[4:]))
     with transaction() as write:
@@ -802,7 +802,7 @@ def test_a_refund_in_place_of_expired_credits_is_given_once(world: World) -> Non
         put_posting(write, begin)
     world.now += timedelta(hours=2)
     movement = world.wallets.movement(world.workspace_id, payment[4:], escrow_key(payment))
-    (end,) = plan_escrow_end(world.refreshed(), movement, None, 0, {}, world.now)
+    (end,) = plan_escrow_end(world.refreshed(), movement, (), 0, {}, world.now)
     with transaction() as write:
         put_posting(write, end)
     assert left(world)[f"grt_{payment[4:]}"] == 20
@@ -821,7 +821,7 @@ def test_a_payment_has_one_escrow_and_one_end_of_it(world: World) -> None:
         put_posting(write, plan_escrow(world.refreshed(), payment, 10, {}, world.now))
     assert refused.value.parts == {"movement"}
     movement = world.wallets.movement(world.workspace_id, payment[4:], escrow_key(payment))
-    (end,) = plan_escrow_end(world.wallet(), movement, None, 0, {}, world.now)
+    (end,) = plan_escrow_end(world.wallet(), movement, (), 0, {}, world.now)
     with transaction() as write:
         put_posting(write, end)
     # The credits of the other escrow are still held, so the wallet alone would let the same end happen again.

@@ -41,7 +41,6 @@ from atelier.ledger.escrow import escrow_key, plan_escrow, plan_escrow_end
 from atelier.ledger.model import GrantSource, Wallet
 from atelier.ledger.operations import Posting, TransferShare, returned_key
 from atelier.ledger.post import adjust, give_back, grant, revoke, transfer
-from atelier.ledger.purchase import plan_purchase, plan_purchase_refund, purchase_key
 from tests.conftest import Tables
 from tests.integration.oracle import DAILY_CREDITS, OracleGrant, OracleHold, OracleWallet
 from tests.integration.world import World
@@ -98,7 +97,6 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ended: list[Generation] = []
         self.bought: list[tuple[str, OracleGrant]] = []
         self.escrows: list[tuple[str, OracleHold]] = []
-        self.purchases: list[tuple[str, int, list[tuple[OracleGrant, int]]]] = []
         self.revocations: list[Revocation] = []
         self.repeatable: list[Callable[[], object]] = []
         self.number = 0
@@ -394,7 +392,7 @@ class LedgerMachine(RuleBasedStateMachine):
     # ---- escrows -----------------------------------------------------------------------------------------------------
 
     @rule(price=small)
-    def a_fee_is_held(self, price: int) -> None:
+    def a_price_is_held(self, price: int) -> None:
         payment, at = new_id("enr", self.world.now), self.world.now
         self.purse.refresh(at)
         if self.purse.payable(at) < price:
@@ -405,51 +403,21 @@ class LedgerMachine(RuleBasedStateMachine):
         self.escrows.append((payment, self.purse.hold(price, at, paid_only=True)))
 
     @precondition(lambda self: self.escrows)
-    @rule(place=st.integers(0, 9), percent=st.sampled_from([0, 50, 100]))
-    def a_fee_is_paid_or_given_back(self, place: int, percent: int) -> None:
+    @rule(place=st.integers(0, 9), percent=st.sampled_from([0, 50, 100]), cut=st.sampled_from([0, 10, 60, 100]))
+    def an_escrow_is_paid_or_given_back(self, place: int, percent: int, cut: int) -> None:
         payment, held = self.escrows.pop(place % len(self.escrows))
         at, paid = self.world.now, held.amount * percent // 100
+        fee = paid * cut // 100
         movement = self.world.wallets.movement(self.world.workspace_id, payment[4:], escrow_key(payment))
-        self.post_once(
-            lambda: plan_escrow_end(self.world.wallet(), movement, self.other.wallet(), paid, {}, at),
-        )
+
+        def plan() -> tuple[Posting, ...]:
+            shares = [TransferShare(self.other.wallet(), paid - fee, "seller")] if paid > fee else []
+            return plan_escrow_end(self.world.wallet(), movement, shares, fee, {}, at)
+
+        self.post_once(plan)
         self.purse.end_escrow(held, paid, f"grt_{payment[4:]}", at)
-        if paid:
-            self.earn(paid, at)
-
-    # ---- purchases ---------------------------------------------------------------------------------------------------
-
-    @rule(price=small, percent=st.integers(0, 60))
-    def a_work_is_bought(self, price: int, percent: int) -> None:
-        at, purchase, fee = self.world.now, new_id("pur", self.world.now), price * percent // 100
-        self.purse.refresh(at)
-
-        def plan() -> tuple[Posting, ...]:
-            share = TransferShare(self.other.wallet(), price - fee, "seller")
-            return plan_purchase(self.world.refreshed(), purchase, [share], fee, {}, at)
-
-        if self.purse.payable(at) < price:
-            with pytest.raises(InsufficientCredits):
-                plan()
-            return
-        self.post_once(plan)
-        self.purchases.append((purchase, price - fee, self.purse.take(price, at, paid_only=True)))
-        self.earn(price - fee, at)
-
-    @precondition(lambda self: self.purchases)
-    @rule(place=st.integers(0, 9))
-    def a_purchase_is_refunded(self, place: int) -> None:
-        purchase, earned, parts = self.purchases.pop(place % len(self.purchases))
-        at = self.world.now
-        movement = self.world.wallets.movement(self.world.workspace_id, purchase[4:], purchase_key(purchase))
-
-        def plan() -> tuple[Posting, ...]:
-            share = TransferShare(self.other.wallet(), earned, "seller")
-            return plan_purchase_refund(self.world.wallet(), movement, [share], {}, at)
-
-        self.post_once(plan)
-        self.purse.refund(parts, f"grt_{purchase[4:]}", at)
-        self.other_purse.return_earnings(earned)
+        if paid > fee:
+            self.earn(paid - fee, at)
 
     @rule(credits=small)
     def the_seller_spends(self, credits: int) -> None:
@@ -515,7 +483,7 @@ class LedgerMachine(RuleBasedStateMachine):
             entry.amount
             for movement in world.assert_sound(wallet)
             for entry in movement.entries
-            if entry.account == "revenue" and movement.kind not in ("transfer", "purchase", "unpurchase")
+            if entry.account == "revenue" and movement.kind not in ("transfer", "escrow_end")
         ]
         assert sum(paid) == (self.purse.spent if world is self.world else 0)
         self.sound[wallet.workspace_id] = wallet

@@ -11,22 +11,30 @@ import pytest
 
 from atelier.adapters.aws.dynamodb.billing.adjustments import DynamoWalletFreezer
 from atelier.adapters.aws.dynamodb.documents import DocumentItem
+from atelier.adapters.aws.dynamodb.ledger.items import WalletItem
+from atelier.adapters.aws.dynamodb.showcase.items import EarningItem
 from atelier.audit_log.model import Origin
 from atelier.clock import rfc3339
 from atelier.errors import Conflict, Forbidden, InsufficientCredits, NotFound, ValidationFailed
 from atelier.ids import new_id
 from atelier.ledger.model import GrantSource, WalletFrozen
 from atelier.ledger.post import adjust, grant
-from atelier.showcase.buy import Acquirer, buy
+from atelier.showcase.buy import Acquirer, buy, refund
 from atelier.showcase.model import Disclosure, PurchaseState
+from atelier.showcase.pay import PUT_OFF, pay_all
 from atelier.showcase.publish import Creator, remove
 from tests.conftest import Tables
 from tests.integration.showcase_world import ShowcaseWorld
-from tests.integration.world import NOON, run_concurrently
+from tests.integration.world import NOON, World, run_concurrently
 
 State = PurchaseState
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 AT = rfc3339(NOON)
+
+
+def spend(world: World, credits: int) -> object:
+    """Takes credits from a wallet, as a price or a generation would."""
+    return adjust(world.workspace_id, "adjust#1", -credits, reason="r", by="usr_X", deps=world.post_deps, now=NOON)
 
 
 def call_one(steps: Sequence[Callable[[], object]], place: int) -> object:
@@ -38,15 +46,117 @@ def world(tables: Tables) -> ShowcaseWorld:
     return ShowcaseWorld(tables)
 
 
-def test_a_price_is_paid_to_the_creator_and_the_platform(world: ShowcaseWorld) -> None:
+def test_a_price_is_held_until_the_time_for_a_refund_is_over(world: ShowcaseWorld) -> None:
     listing = world.offered("Ada", 105)
     done = world.buy(listing, "Bob")
     assert (done.purchase.split.fee, [s.credits for s in done.purchase.split.shares]) == (10, [95])
-    assert (world.bought_left("Bob"), world.earned("Ada"), world.total("Ada")) == (895, 95, (95, 0, 1))
+    assert (world.bought_left("Bob"), world.held("Bob"), world.earned("Ada")) == (895, 105, 0)
+    assert (world.total("Ada"), world.waiting("Ada")) == ((95, 0, 1), 95)
     again = world.buy(listing, "Bob")
     assert again.replayed
     assert again.purchase == done.purchase
     assert world.deps.listings.find(listing.id).sales == 1
+    world.time_passes(DAY - timedelta(seconds=1))
+    world.advance()
+    assert world.earned("Ada") == 0
+    world.time_passes(timedelta(seconds=1))
+    for _ in range(2):
+        world.advance()
+        assert (world.bought_left("Bob"), world.held("Bob"), world.earned("Ada")) == (895, 0, 95)
+        assert (world.total("Ada"), world.waiting("Ada")) == ((95, 0, 1), 0)
+    world.collect(listing, "Bob")
+    assert world.earned("Ada") == 95
+    entries = [entry for each in world.world("Bob").movements() for entry in each.entries]
+    assert [each.amount for each in entries if each.account == "revenue"] == [10]
+    world.assert_sound()
+
+
+def test_collecting_pays_at_once(world: ShowcaseWorld) -> None:
+    listing = world.offered("Ada", 105)
+    world.buy(listing, "Bob")
+    for _ in range(2):
+        world.collect(listing, "Bob")
+        assert (world.held("Bob"), world.earned("Ada"), world.waiting("Ada")) == (0, 95, 0)
+    [earning] = world.deps.purchases.earnings(world.creator("Ada").workspace_id, "usr_Ada", None, 10).earnings
+    assert (earning.paid_at, earning.taken_back_at) == (world.now, None)
+    world.pay()
+    assert world.earned("Ada") == 95
+    world.assert_sound()
+
+
+def test_nobody_spends_what_the_buyer_can_still_have_back(world: ShowcaseWorld) -> None:
+    """Two who act together: one earns and spends, the other has the purchase refunded."""
+    listing = world.offered("Ada", 100)
+    world.buy(listing, "Bob")
+    ada = world.world("Ada")
+    before = ada.refreshed()
+    with pytest.raises(InsufficientCredits):
+        spend(ada, before.available + 1)
+    world.refund(listing, "Bob")
+    assert (ada.wallet().available, ada.wallet().debt, world.bought_left("Bob")) == (before.available, 0, 1000)
+    world.assert_sound()
+
+
+def test_a_payment_that_fails_is_put_off_and_does_not_stop_the_others(world: ShowcaseWorld) -> None:
+    first, second = world.offered("Ada", 100), world.offered("Cem", 100)
+    world.buy(first, "Bob")
+    world.buy(second, "Bob")
+    wallet = WalletItem.get(world.world("Ada").workspace_id, "wallet")
+    wallet.delete()
+    world.pay()
+    assert (world.earned("Cem"), world.held("Bob")) == (90, 100)
+    wallet.save()
+    world.advance()
+    assert world.earned("Ada") == 0
+    world.time_passes(PUT_OFF)
+    world.advance()
+    assert (world.earned("Ada"), world.held("Bob")) == (90, 0)
+    world.assert_sound()
+
+
+def test_what_an_erased_account_has_bought_is_paid(world: ShowcaseWorld) -> None:
+    listings = [world.offered("Ada", 10), world.offered("Cem", 20), world.offered("Cem", 0)]
+    for listing in listings:
+        world.buy(listing, "Bob")
+    bob = world.buyer("Bob").workspace_id
+    for _ in range(2):
+        pay_all(bob, purchases=world.deps.purchases, wallets=world.deps.wallets, now=world.now)
+        assert (world.earned("Ada"), world.earned("Cem"), world.held("Bob")) == (9, 18, 0)
+    world.assert_sound()
+
+
+def test_the_earnings_of_an_erased_account_are_not_written_again(world: ShowcaseWorld) -> None:
+    first, second = world.offered("Ada", 10), world.offered("Ada", 20)
+    for listing in (first, second):
+        world.buy(listing, "Bob")
+    ada = world.creator("Ada").workspace_id
+    for kind in ("earning#", "earned#"):
+        for item in EarningItem.query(ada, EarningItem.sk.startswith(kind)):
+            item.delete()
+    world.refund(first, "Bob")
+    world.collect(second, "Bob")
+    assert not [item.sk for item in EarningItem.query(ada, EarningItem.sk.startswith("earn"))]
+    assert (world.bought_left("Bob"), world.held("Bob")) == (980, 0)
+    world.assert_sound()
+
+
+def test_a_payment_a_refund_and_a_collection_at_once_never_happen_together(world: ShowcaseWorld) -> None:
+    for number in range(5):
+        listing, name = world.offered("Ada", 10), f"B{number}"
+        world.buy(listing, name)
+        bought_at = world.now
+        world.time_passes(DAY)
+        early = partial(refund, listing.id, world.buyer(name), deps=world.deps, now=bought_at)
+        steps = [early, world.advance, world.advance, partial(world.collect, listing, name)]
+        done = run_concurrently(4, partial(call_one, steps))
+        assert all(isinstance(each, Conflict) for each in done if isinstance(each, Exception))
+        state = world.deps.purchases.purchase(world.buyer(name).workspace_id, listing.id)
+        assert state is not None
+        assert (state.pays_at, world.held(name)) == (None, 0)
+        assert (state.state is State.REFUNDED) == (world.bought_left(name) == 1000)
+    assert world.waiting("Ada") == 0
+    earned, taken_back, _ = world.total("Ada")
+    assert world.earned("Ada") == earned - taken_back
     world.assert_sound()
 
 
@@ -57,13 +167,14 @@ def test_royalties_go_along_the_lineage_of_a_remix_of_a_remix(world: ShowcaseWor
     second = world.offered("Bob", 100, made_from=[bobs])
     assert [(a.listing_id, a.generation) for a in second.ancestors] == [(first.id, 1)]
     world.buy(second, "Cem")
-    assert (world.earned("Bob"), world.earned("Ada")) == (80, 45 + 10)
     # What lies between is deleted: the ancestors stay.
     cems = world.collect(second, "Cem").id
+    assert (world.earned("Bob"), world.earned("Ada")) == (80, 45 + 10)
     between = world.asset("Cem", made_from=[cems])
     world.assets.delete(between.workspace_id, cems, world.now)
     third = world.offered("Cem", 1000, made_from=[between.id])
     world.buy(third, "Dee")
+    world.pay()
     assert (world.earned("Cem"), world.earned("Bob"), world.earned("Ada")) == (750, 80 + 100, 55 + 50)
     sales = world.deps.purchases.earnings(world.creator("Ada").workspace_id, "usr_Ada", None, 10).earnings
     expected = {first.id: ("seller", 45), second.id: ("royalty", 10), third.id: ("royalty", 50)}
@@ -89,6 +200,7 @@ def test_daily_and_promotional_credits_pay_no_creators(world: ShowcaseWorld) -> 
     assert refused.value.facts == {"limit": "wallet", "needed": 40, "available": 0, "reason": "free_credits"}
     grant(poor.workspace_id, "grant#plan", GrantSource.MONTHLY, 40, deps=poor.post_deps, now=world.now)
     world.buy(listing, "Eve")
+    world.collect(listing, "Eve")
     assert world.earned("Ada") == 36
     world.assert_sound()
 
@@ -148,12 +260,12 @@ def test_a_price_that_changes_between_reading_and_paying_is_not_paid(world: Show
     assert world.bought_left("Bob") == 1000
 
 
-def test_a_refund_gives_everything_back_and_takes_it_from_all(world: ShowcaseWorld) -> None:
+def test_a_refund_gives_everything_back_and_nobody_is_paid(world: ShowcaseWorld) -> None:
     first = world.offered("Ada", 50)
     world.buy(first, "Bob")
     second = world.offered("Bob", 100, made_from=[world.collect(first, "Bob").id])
     world.buy(second, "Cem", key="k1")
-    assert (world.earned("Ada"), world.earned("Bob"), world.bought_left("Cem")) == (55, 80, 900)
+    assert (world.waiting("Ada"), world.waiting("Bob"), world.bought_left("Cem")) == (10, 80, 900)
     world.time_passes(23 * HOUR)
     assert world.refund(second, "Cem").purchase.state is State.REFUNDED
     assert world.refund(second, "Cem").replayed
@@ -167,7 +279,9 @@ def test_a_refund_gives_everything_back_and_takes_it_from_all(world: ShowcaseWor
     assert world.buy(second, "Cem", key="k2").purchase.state is State.BOUGHT
     with pytest.raises(Conflict, match="refunded before"):
         world.refund(second, "Cem")
-    assert world.bought_left("Cem") == 900
+    assert (world.bought_left("Cem"), world.earned("Bob")) == (900, 0)
+    world.advance()
+    assert world.earned("Bob") == 80
     world.assert_sound()
 
 
@@ -179,30 +293,12 @@ def test_what_was_collected_or_is_old_is_not_refunded(world: ShowcaseWorld) -> N
         world.refund(listing, "Bob")
     world.buy(listing, "Cem")
     world.time_passes(DAY)
-    with pytest.raises(Conflict, match="time"):
-        world.refund(listing, "Cem")
+    for _ in range(2):
+        with pytest.raises(Conflict, match="time"):
+            world.refund(listing, "Cem")
+        world.advance()
     with pytest.raises(NotFound):
         world.refund(listing, "Dee")
-
-
-def test_a_creator_who_has_spent_the_earnings_owes_them(world: ShowcaseWorld) -> None:
-    listing = world.offered("Ada", 100)
-    world.buy(listing, "Bob")
-    ada = world.world("Ada")
-    refreshed = ada.refreshed()
-    adjust(
-        ada.workspace_id,
-        "adjust#1",
-        -refreshed.available + 10,
-        reason="r",
-        by="usr_X",
-        deps=ada.post_deps,
-        now=world.now,
-    )
-    world.refund(listing, "Bob")
-    assert world.bought_left("Bob") == 1000
-    assert (ada.wallet().debt, ada.wallet().available) == (90, 10)
-    world.assert_sound()
 
 
 def test_a_refund_keeps_the_expiry_of_what_paid(world: ShowcaseWorld) -> None:
@@ -216,8 +312,9 @@ def test_a_refund_keeps_the_expiry_of_what_paid(world: ShowcaseWorld) -> None:
     world.buy(listing, "Eve")
     world.time_passes(2 * HOUR)
     world.refund(listing, "Eve")
-    back = {each.expires_at: each.remaining for each in eve.wallet().grants if each.source is GrantSource.REFUND}
-    assert back == {world.now + 30 * DAY: 20, later: 30, None: 50}
+    back = {each.expires_at: each.remaining for each in eve.wallet().grants if each.source is not GrantSource.DAILY}
+    # What has expired meanwhile can be spent for 30 days.
+    assert {expiry: left for expiry, left in back.items() if left} == {world.now + 30 * DAY: 20, later: 30, None: 50}
     world.assert_sound()
 
 
@@ -226,11 +323,11 @@ def test_a_workspace_buys_once_however_many_ask_at_once(world: ShowcaseWorld) ->
     world.buyer("Bob")
     done = run_concurrently(20, lambda number: world.buy(listing, "Bob"))
     assert not [each for each in done if isinstance(each, Exception)]
-    assert (world.bought_left("Bob"), world.earned("Ada")) == (900, 90)
+    assert (world.bought_left("Bob"), world.waiting("Ada")) == (900, 90)
     assert world.deps.listings.find(listing.id).sales == 1
     done = run_concurrently(20, lambda number: world.refund(listing, "Bob"))
     assert not [each for each in done if isinstance(each, Exception)]
-    assert (world.bought_left("Bob"), world.earned("Ada")) == (1000, 0)
+    assert (world.bought_left("Bob"), world.waiting("Ada"), world.earned("Ada")) == (1000, 0, 0)
     world.assert_sound()
 
 
@@ -242,6 +339,10 @@ def test_twenty_buy_at_once_and_everybody_is_counted(world: ShowcaseWorld) -> No
     for name in names:
         world.buyer(name)
     done = run_concurrently(20, lambda number: world.buy(listing, names[number]))
+    assert not [each for each in done if isinstance(each, Exception)]
+    assert (world.waiting("Bob"), world.waiting("Ada")) == (20 * 24, 20 * 3)
+    world.time_passes(DAY)
+    done = run_concurrently(4, lambda number: world.advance())
     assert not [each for each in done if isinstance(each, Exception)]
     assert (world.earned("Bob"), world.earned("Ada")) == (20 * 24, 45 + 20 * 3)
     assert world.total("Bob") == (480, 0, 20)
@@ -305,6 +406,7 @@ def test_a_bought_template_is_published_only_changed_and_pays_its_creator(world:
     remix = world.approve(world.publish("Bob", copy, 200))
     assert [each.listing_id for each in remix.ancestors] == [listing.id]
     world.buy(remix, "Cem")
+    world.pay()
     assert (world.earned("Ada"), world.earned("Bob")) == (90 + 20, 160)
     world.assert_sound()
 
@@ -332,5 +434,6 @@ def test_a_frozen_wallet_buys_nothing_and_still_earns_and_gives_back(world: Show
         world.buy(second, "Bob")
     world.buy(second, "Cem")
     world.refund(first, "Bob")
+    world.pay()
     assert (world.earned("Ada"), world.bought_left("Bob")) == (90, 1000)
     world.assert_sound()

@@ -97,9 +97,9 @@ def test_what_is_popular_decays_and_only_what_changed_is_visited(world: Showcase
 def test_a_like_while_the_schedule_counts_is_counted_by_the_next_run(world: ShowcaseWorld) -> None:
     listing = world.offered("Ada")
     likes(world, listing, "Bob")
-    due = next(each for each in world.rank_deps.store.due(world.now, 50) if each.listing_id == listing.id)
+    due = next(each for each in world.advance_deps.store.due(world.now, 50) if each.listing_id == listing.id)
     likes(world, listing, *[f"P{number}" for number in range(20)])
-    world.rank_deps.store.settle(due)
+    world.advance_deps.store.settle(due)
     world.advance()
     assert world.deps.listings.find(listing.id).likes == 21
 
@@ -141,7 +141,7 @@ def test_all_events_of_a_busy_listing_are_published_by_one_visit(world: Showcase
         buyer = Acquirer(new_id("wsp", world.now), f"usr_{number}", may_spend=True)
         buy(listing.id, None, buyer, deps=world.deps, now=world.now)
     world.advance()
-    assert not world.rank_deps.store.outbox(listing.id)
+    assert not world.advance_deps.store.outbox(listing.id)
     sold = [each for each in world.bus.events.values() if each.type == "listing.sold"]
     assert len([each for each in sold if getattr(each, "listing_id", "") == listing.id]) == EVENTS_MAX + 1
 

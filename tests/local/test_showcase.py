@@ -71,9 +71,17 @@ def test_a_work_is_bought_and_what_is_made_of_it_pays_royalties(stack: Stack) ->
 
     second = offered(bob, root, image(bob, made_from=bobs), 200, "Loud harbour")
     data_of(cem.http.post(f"/api/showcase/{second}/purchase", json={}), 201)
-    assert (earned(ada)["balance_credits"], earned(bob)["balance_credits"]) == (110, 160)
+    assert (earned(ada)["balance_credits"], earned(ada)["waiting_credits"], earned(bob)["waiting_credits"]) == (
+        90,
+        20,
+        160,
+    )
     data_of(cem.http.post(f"/api/showcase/{second}/refund"))
-    assert (earned(ada)["balance_credits"], earned(bob)["balance_credits"]) == (90, 0)
+    assert (earned(ada)["waiting_credits"], earned(bob)["waiting_credits"]) == (0, 0)
+    # What is bought again after a refund is final, and the next run of the schedule pays for it.
+    data_of(cem.http.post(f"/api/showcase/{second}/purchase", json={}), 201)
+    poll_until(lambda: earned(bob)["balance_credits"], lambda credits: credits == 160, 90)
+    assert (earned(ada)["balance_credits"], earned(ada)["waiting_credits"]) == (110, 0)
     for account in (ada, bob, cem):
         account.assert_books_balance()
 

@@ -1,4 +1,4 @@
-"""Escrows: what is held is paid or given back, to the credit, whatever has expired meanwhile."""
+"""Escrows: what is held is paid with its fee, or given back, to the credit, whatever has expired meanwhile."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atelier.errors import InsufficientCredits
+from atelier.errors import Conflict, InsufficientCredits
 from atelier.ledger.escrow import REFUND_LIFETIME, plan_escrow, plan_escrow_end
 from atelier.ledger.model import (
+    DRAWS_MAX,
     SPENDING_PRIORITY,
     Account,
     Grant,
@@ -21,10 +22,12 @@ from atelier.ledger.model import (
     WalletFrozen,
     new_wallet,
 )
+from atelier.ledger.operations import TransferShare
+from atelier.ledger.payable import payable
 
 NOW = datetime(2026, 11, 30, 9, tzinfo=UTC)
 PAYMENT = "enr_01M7XCN60QZZZZZZZZZZZZZZZZ"
-EDUCATOR = new_wallet("wsp_E", "free", NOW)
+EDUCATOR, AUTHOR = new_wallet("wsp_E", "free", NOW), new_wallet("wsp_R", "free", NOW)
 amounts = st.lists(st.integers(1, 40), min_size=1, max_size=5)
 
 
@@ -46,6 +49,12 @@ def wallet(*credits: int, hours: int = 0, source: GrantSource = GrantSource.MONT
     return replace(new_wallet("wsp_A", "free", NOW), available=sum(credits), grants=grants)
 
 
+def shares(*credits: int) -> list[TransferShare]:
+    """Shares of the educator and the author; a share of nothing is left out."""
+    receivers = zip((EDUCATOR, AUTHOR), credits, strict=False)
+    return [TransferShare(each, amount, "seller") for each, amount in receivers if amount]
+
+
 def holding(payer: Wallet, escrow: Movement) -> Wallet:
     """The wallet after the escrow was written."""
     held = {entry.grant_id: entry.amount for entry in escrow.entries if entry.account is Account.HELD}
@@ -57,17 +66,28 @@ def holding(payer: Wallet, escrow: Movement) -> Wallet:
     return replace(payer, available=payer.available - total, held=total, grants=grants)
 
 
-@given(credits=amounts, share=st.integers(1, 100), part=st.integers(0, 100), later=st.integers(0, 8))
-def test_what_was_held_is_paid_or_comes_back(credits: list[int], share: int, part: int, later: int) -> None:
+@given(
+    credits=amounts,
+    share=st.integers(1, 100),
+    part=st.integers(0, 100),
+    cut=st.integers(0, 100),
+    later=st.integers(0, 8),
+)
+def test_what_was_held_is_paid_or_comes_back(credits: list[int], share: int, part: int, cut: int, later: int) -> None:
     payer = wallet(*credits, hours=1)
     price = max(sum(credits) * share // 100, 1)
     begin = plan_escrow(payer, PAYMENT, price, {}, NOW)
     paid = price * part // 100
+    fee = paid * cut // 100
+    royalty = (paid - fee) // 3
+    receivers = shares(paid - fee - royalty, royalty)
     at = NOW + timedelta(hours=later)
-    mine, *theirs = plan_escrow_end(holding(payer, begin.movement), begin.movement, EDUCATOR, paid, {}, at)
+    mine, *theirs = plan_escrow_end(holding(payer, begin.movement), begin.movement, receivers, fee, {}, at)
     assert mine.change.held == -price
     assert mine.change.available == price - paid
-    assert [each.change.available for each in theirs] == ([paid] if paid else [])
+    assert [each.change.available for each in theirs] == [each.credits for each in receivers]
+    assert sum(entry.amount for entry in mine.movement.entries if entry.account is Account.REVENUE) == fee
+    assert len({each.movement.key for each in (mine, *theirs)}) == 1
     assert len(mine.change.added) == len(mine.grant_movements) <= 1
     assert all(added.expires_at == at + REFUND_LIFETIME for added in mine.change.added)
 
@@ -81,6 +101,8 @@ def test_what_cannot_be_spent_is_not_held() -> None:
         plan_escrow(replace(wallet(5), frozen_at=NOW), PAYMENT, 1, {}, NOW)
     with pytest.raises(ValueError, match="at least one"):
         plan_escrow(wallet(5), PAYMENT, 0, {}, NOW)
+    with pytest.raises(Conflict, match="grants"):
+        plan_escrow(wallet(*[1] * (DRAWS_MAX + 1)), PAYMENT, DRAWS_MAX + 1, {}, NOW)
 
 
 @pytest.mark.parametrize("source", [GrantSource.DAILY, GrantSource.PROMO])
@@ -89,13 +111,24 @@ def test_credits_that_cost_nothing_pay_nobody(source: GrantSource) -> None:
     both = replace(free, available=45, grants=(*free.grants, replace(paid.grants[0], id="grt_paid")))
     with pytest.raises(InsufficientCredits, match=r"5.*Daily and promotional credits pay nobody else"):
         plan_escrow(both, PAYMENT, 6, {}, NOW)
+    assert (payable(free, NOW), payable(both, NOW)) == (0, 5)
     assert plan_escrow(both, PAYMENT, 5, {}, NOW).change.grants[0].grant_id == "grt_paid"
 
 
-def test_an_escrow_pays_no_more_than_it_holds_and_another_wallet() -> None:
+def test_an_escrow_pays_no_more_than_it_holds_and_others_once_each() -> None:
     payer = wallet(5)
     begin = plan_escrow(payer, PAYMENT, 5, {}, NOW)
     held = holding(payer, begin.movement)
-    for receiver, paid in ((EDUCATOR, 6), (EDUCATOR, -1), (held, 5), (None, 5)):
+    wrong: list[tuple[list[TransferShare], int]] = [
+        (shares(6), 0),
+        (shares(5), 1),
+        ([], 6),
+        (shares(5), -1),
+        ([TransferShare(EDUCATOR, 0, "seller")], 1),
+        ([TransferShare(EDUCATOR, -1, "seller")], 1),
+        ([TransferShare(held, 5, "seller")], 0),
+        ([*shares(2), *shares(2)], 0),
+    ]
+    for receivers, fee in wrong:
         with pytest.raises(ValueError, match="escrow"):
-            plan_escrow_end(held, begin.movement, receiver, paid, {}, NOW)
+            plan_escrow_end(held, begin.movement, receivers, fee, {}, NOW)

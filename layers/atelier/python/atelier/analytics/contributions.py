@@ -177,10 +177,11 @@ def of_movement(movement: WalletMovement) -> Contribution:
     | expire | `expired` |
     | revoke | `revoked`; of credits that had expired before, `expired` becomes less |
     | adjust | `adjusted_down` |
-    | transfer or purchase that was paid | `transferred`, with the fee |
-    | refund of a purchase | none: what comes back are grants; of its receivers `revoked` |
+    | transfer that was paid | `transferred`, with the fee |
     | escrow | none: what is held is not spent |
-    | the end of an escrow | `transferred` = what was paid, and what comes back as a new grant |
+    | the end of an escrow | `transferred` = what was paid, with the fee, and what comes back as a new grant |
+    | purchase, of 2026 | `transferred`, with the fee |
+    | refund of such a purchase | none: what came back are grants; of its receivers `revoked` |
     | cover | none: the debt that it pays was counted as `revoked` |
 
     So granted − spent − expired − revoked − adjusted_down − transferred = available + held − debt.
@@ -194,10 +195,8 @@ def of_movement(movement: WalletMovement) -> Contribution:
             counts["spent"] = revenue
         case "grant" | "transfer" if issued < 0:
             counts[f"granted_{movement.source}"] = -issued
-        case "transfer" | "purchase" | "unpurchase":
+        case "transfer" | "escrow_end" | "purchase" | "unpurchase":
             counts["transferred"] = issued + revenue
-        case "escrow_end":
-            counts["transferred"] = issued
         case "revoke":
             counts["revoked"] = issued
         case "adjust":

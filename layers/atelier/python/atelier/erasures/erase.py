@@ -36,7 +36,7 @@ class EraseDeps:
     """Dependencies. end_billing: ends the plan of a workspace and deletes its customer at the payment service.
     end_workshops: cancels its workshops, so that their attendees have their fees back. end_livestreams: lets go
     of its streams and recordings at the streaming service, where a schedule removes them. end_listings: takes its
-    listings off the showcase."""
+    listings off the showcase. pay_purchases: pays for what it has bought there."""
 
     store: ErasureStore
     items: ErasedItems
@@ -47,6 +47,7 @@ class EraseDeps:
     end_workshops: Callable[[str], None]
     end_livestreams: Callable[[str], None]
     end_listings: Callable[[str], None]
+    pay_purchases: Callable[[str], None]
     clock: Callable[[], datetime]
 
 
@@ -91,6 +92,7 @@ def _steps(erasure: Erasure, deps: EraseDeps, check_time: CheckTime) -> Iterator
     yield "workshops", lambda: _nothing(deps.end_workshops(workspace_id))
     yield "livestreams", lambda: _nothing(deps.end_livestreams(workspace_id))
     yield "listings", lambda: _nothing(deps.end_listings(workspace_id))
+    yield "purchases", lambda: _nothing(deps.pay_purchases(workspace_id))
     if user_id:
         yield "organisations", lambda: _leave_organizations(user_id, deps, check_time)
     else:

@@ -1,13 +1,16 @@
-"""Plan an escrow: credits that a wallet holds for a payment, until what is paid for takes place. Pure.
+"""Plan an escrow: credits that a wallet holds for a payment, until what is paid for takes place, or cannot be given
+back any more. Pure.
 
 Its credits stay in the grants that they came from, as *held*, but an escrow is no hold of a generation: it may last for
 months, so it neither counts in `holds_open` nor is visited by the sweep. Its key follows from the payment's id, so
 there is one escrow of a payment, and one end of it. What is paid leaves the payer's wallet to *issued*, and is issued
-again as earnings of the receiver. What is given back goes to the grants that it came from; what came from a grant that
-has expired meanwhile is a new grant, because it is not its owner's fault that the credits could not be spent."""
+again as earnings of the receivers; the platform's fee is revenue. What is given back goes to the grants that it came
+from; what came from a grant that has expired meanwhile is a new grant, because it is not its owner's fault that the
+credits could not be spent."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -25,7 +28,7 @@ from atelier.ledger.model import (
     grant_facts,
     require_few_draws,
 )
-from atelier.ledger.operations import Facts, Posting, TransferShare, plan_receipt
+from atelier.ledger.operations import RECEIVERS_MAX, Facts, Posting, TransferShare, plan_receipt
 from atelier.ledger.payable import draw_payment
 
 # Credits that are given back in place of expired ones can be spent for this long.
@@ -60,16 +63,19 @@ def plan_escrow(wallet: Wallet, payment_id: str, amount: int, facts: Facts, now:
 
 
 def plan_escrow_end(
-    payer: Wallet, escrow: Movement, receiver: Wallet | None, paid: int, facts: Facts, now: datetime
+    payer: Wallet, escrow: Movement, shares: Sequence[TransferShare], fee: int, facts: Facts, now: datetime
 ) -> tuple[Posting, ...]:
-    """Plan the end of an escrow: `paid` credits are the receiver's, the rest goes back. escrow: its movement. The
-    credits that were drawn first are paid. Raises ValueError unless 0 ≤ paid ≤ the escrow's amount, and when something
-    is paid to nobody or to the payer."""
+    """Plan the end of an escrow: the receivers get their shares and the platform its fee; the rest goes back. escrow:
+    its movement. The credits that were drawn first are paid. Raises ValueError when more is paid than the escrow holds,
+    the fee is negative, a receiver gets less than one credit, is named twice or is the payer."""
     held = [entry for entry in escrow.entries if entry.account is Account.HELD]
-    if not 0 <= paid <= sum(entry.amount for entry in held):
-        raise ValueError(f"cannot pay {paid} out of {escrow.key}")
-    if paid and (receiver is None or receiver.workspace_id == payer.workspace_id):
-        raise ValueError("an escrow pays another wallet")
+    given = sum(share.credits for share in shares)
+    paid = given + fee
+    if fee < 0 or any(share.credits < 1 for share in shares) or paid > sum(entry.amount for entry in held):
+        raise ValueError(f"cannot pay {given} and a fee of {fee} out of {escrow.key}")
+    wallets = {payer.workspace_id, *(share.wallet.workspace_id for share in shares)}
+    if len(wallets) != len(shares) + 1 or len(shares) > RECEIVERS_MAX:
+        raise ValueError("an escrow pays other wallets, each once")
 
     entries, changes, unpaid, expired = list[Entry](), list[GrantChange](), paid, 0
     for entry in held:
@@ -84,7 +90,8 @@ def plan_escrow_end(
         changes.append(GrantChange(grant.id, kept, -entry.amount))
     held_amount = sum(entry.amount for entry in held)
     available = sum(change.remaining for change in changes)
-    entries += [Entry(Account.ISSUED, paid + expired)] if paid + expired else []
+    ends = (Account.ISSUED, given + expired), (Account.REVENUE, fee)
+    entries += [Entry(account, amount) for account, amount in ends if amount]
 
     key, order, payment_id = f"escrow-end#{escrow.subject}", escrow.order, escrow.subject
     movement = Movement(key, order, "escrow_end", payment_id, now, tuple(entries), facts)
@@ -92,9 +99,7 @@ def plan_escrow_end(
     change = Change(available + expired, -held_amount, 0, tuple(changes), added=tuple(grant for grant, _ in refunds))
     grant_movements = tuple(each for _, each in refunds)
     posting = Posting(payer.workspace_id, movement, change, grant_movements=grant_movements)
-    if not paid or receiver is None:
-        return (posting,)
-    return posting, plan_receipt(TransferShare(receiver, paid, "seller"), key, facts, order, now)
+    return posting, *(plan_receipt(share, key, facts, order, now) for share in shares)
 
 
 def _plan_refund(payment_id: str, order: str, credits: int, facts: Facts, now: datetime) -> tuple[Grant, Movement]:

@@ -12,14 +12,15 @@ movement's key is its natural key, so writing it twice is impossible:
     cover#<n>              available → debt             one per revision of the wallet
 
     escrow#<payment>       available → held             one per payment that waits for what it pays
-    escrow-end#<payment>   held → issued, available     the one end of that escrow; in the receiver's wallet issued →
-                           available
+    escrow-end#<payment>   held → issued, revenue, available   the one end of that escrow; in each receiver's wallet
+                           issued → available
     refund#<payment>       issued → available           what an escrow gives back of a grant that has expired
 
-    purchase#<purchase>    available → issued, revenue  one per purchase; in each receiver's wallet issued → available
-    unpurchase#<purchase>  revenue → issued             the one refund of that purchase; in each receiver's wallet
-                           available, debt → issued
-    refund#<purchase>#<n>  issued → available           what a refund gives back, by the expiry that it had
+Wallets of 2026 may have these, which nothing writes any more: a purchase that paid at once, and its refund:
+
+    purchase#<purchase>    available → issued, revenue  in each receiver's wallet issued → available
+    unpurchase#<purchase>  revenue → issued             in each receiver's wallet available, debt → issued
+    refund#<purchase>#<n>  issued → available           what a refund gave back, by the expiry that it had
 
 The place of these movements in the statement follows from their keys. The keys below are chosen by the caller (a
 payment intent, a refund, a sale); a separate key item makes each of them unique for ever:

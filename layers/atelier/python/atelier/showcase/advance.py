@@ -1,4 +1,5 @@
-"""Bring listings to where they should be: publish their events, count their likes, and rank them.
+"""Bring the showcase to where it should be: pay for what can no longer be refunded; publish the events of listings,
+count their likes, and rank them.
 
 Whatever changes a listing makes it due, in the same write; so what a dead process left is done within a minute, and
 what did not change costs nothing."""
@@ -13,8 +14,10 @@ from atelier.clock import TimeLeft
 from atelier.dataclass import dataclass
 from atelier.errors import NotFound
 from atelier.events.ports import EventPublisher
+from atelier.ledger.post import PostDeps
 from atelier.showcase.model import Listing, ListingStatus
-from atelier.showcase.ports import DueListing, RankStore
+from atelier.showcase.pay import pay_due
+from atelier.showcase.ports import DueListing, PurchaseStore, RankStore
 from atelier.showcase.rank import count_of, first_trend, next_trend
 from atelier.telemetry import logger
 
@@ -24,14 +27,23 @@ TIME_MARGIN_MILLISECONDS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class RankDeps:
-    """What advancing listings needs. publisher: makes what publishes events; not every run has one."""
+class AdvanceDeps:
+    """What advancing the showcase needs. publisher: makes what publishes events; not every run has any.
+    wallets: of buyers and receivers."""
 
     store: RankStore
     publisher: Callable[[], EventPublisher]
+    purchases: PurchaseStore
+    wallets: PostDeps
 
 
-def advance_listings(context: TimeLeft | None, *, deps: RankDeps, clock: Callable[[], datetime]) -> int:
+def advance_showcase(context: TimeLeft | None, *, deps: AdvanceDeps, clock: Callable[[], datetime]) -> int:
+    """Do all that is due, as long as the time suffices; returns how many purchases and listings."""
+    paid = pay_due(context, purchases=deps.purchases, wallets=deps.wallets, clock=clock)
+    return paid + advance_listings(context, deps=deps, clock=clock)
+
+
+def advance_listings(context: TimeLeft | None, *, deps: AdvanceDeps, clock: Callable[[], datetime]) -> int:
     """Advance the listings that are due, the longest overdue first, as long as the time suffices; returns how many."""
     done = 0
     for _ in range(ROUNDS_MAX):
@@ -48,7 +60,7 @@ def advance_listings(context: TimeLeft | None, *, deps: RankDeps, clock: Callabl
     return done
 
 
-def _advance(due: DueListing, deps: RankDeps, now: datetime) -> None:
+def _advance(due: DueListing, deps: AdvanceDeps, now: datetime) -> None:
     # A busy listing has more events than one reading gives, and nothing makes it due again for the rest.
     while waiting := deps.store.outbox(due.listing_id):
         for key, event in waiting:

@@ -1,37 +1,32 @@
 """Buy a listing, have a purchase refunded, and collect what was bought. Each is one transaction, planned anew when a
-parallel write won; the copying of files and records that follows may be repeated."""
+parallel write won; the copying of files and records that follows may be repeated.
+
+A price is in escrow until what was bought is collected or cannot be refunded any more (see `pay.py`). Otherwise a
+creator could spend what the buyer then gets back."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import TypeVar
 
 from atelier.dataclass import dataclass
 from atelier.errors import Conflict, Forbidden, NotFound
 from atelier.ids import derived_id, new_id
-from atelier.ledger.operations import Facts, Posting, TransferShare
-from atelier.ledger.ports import StaleWallet
-from atelier.ledger.purchase import plan_purchase, plan_purchase_refund, purchase_key
+from atelier.ledger.escrow import plan_escrow
+from atelier.ledger.operations import Posting
 from atelier.library.model import Asset
-from atelier.retrying import retrying
 from atelier.showcase.deps import ShowcaseDeps
 from atelier.showcase.model import (
     Listing,
-    ListingChanged,
     Purchase,
     PurchaseState,
     Snapshot,
     Split,
+    escrow_ends_at,
     split_price,
 )
+from atelier.showcase.pay import end_escrow, facts_of, until_written
 from atelier.showcase.publish import REFERENCES
-
-TRIES_MAX = 60
-BUSY = "Many people buy this just now. Try again."
-REASON = "purchase refunded"
-ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +70,15 @@ def buy(listing_id: str, seen_price: int | None, buyer: Acquirer, *, deps: Showc
         listing = deps.listings.find(listing_id)
         _require_offer(listing, seen_price, buyer)
         new = _new_purchase(_with_living_ancestors(listing, deps), before, buyer, now)
-        deps.purchases.buy(listing, before, new, _pay(new, deps, now))
+        deps.purchases.buy(listing, before, new, _hold(new, deps, now))
         return Bought(new, listing)
 
-    return _retrying(attempt, deps)
+    return until_written(attempt, deps.wallets)
 
 
 def refund(listing_id: str, buyer: Acquirer, *, deps: ShowcaseDeps, now: datetime) -> Bought:
-    """Have a purchase refunded, as `rules.py` says: everybody gives back what they got. A refunded one stays as it is.
-    Raises NotFound, Forbidden, Conflict."""
+    """Have a purchase refunded, as `rules.py` says: its price leaves the escrow for the buyer. A refunded one stays as
+    it is. Raises NotFound, Forbidden, Conflict."""
 
     def attempt() -> Bought:
         before = own_purchase(listing_id, buyer, deps)
@@ -95,16 +90,18 @@ def refund(listing_id: str, buyer: Acquirer, *, deps: ShowcaseDeps, now: datetim
         until = before.refundable_until()
         if until is None or until <= now:
             raise Conflict(_refusal(before), state=before.state.value)
-        after = replace(before, state=PurchaseState.REFUNDED, updated_at=max(now, before.updated_at))
-        deps.purchases.refund(listing, before, after, _pay_back(before, deps, now))
+        at = max(now, before.updated_at)
+        after = replace(before, state=PurchaseState.REFUNDED, pays_at=None, updated_at=at)
+        postings = end_escrow(before, wallets=deps.wallets, now=now, is_refund=True)
+        deps.purchases.refund(listing, before, after, postings)
         return Bought(after, listing)
 
-    return _retrying(attempt, deps)
+    return until_written(attempt, deps.wallets)
 
 
 def collect(listing_id: str, buyer: Acquirer, *, deps: ShowcaseDeps, now: datetime) -> Collected:
-    """Take what was bought into the buyer's library; from then on there is no refund. Safe to repeat. Raises NotFound,
-    Conflict after a refund, QuotaExceeded."""
+    """Take what was bought into the buyer's library; with that it is paid, and there is no refund. Safe to repeat.
+    Raises NotFound, Conflict after a refund, QuotaExceeded."""
     snapshot = deps.listings.snapshot(listing_id)
     size_bytes = sum(file.size_bytes for file in snapshot.files)
 
@@ -116,11 +113,11 @@ def collect(listing_id: str, buyer: Acquirer, *, deps: ShowcaseDeps, now: dateti
             return before
         deps.works().require_room(buyer.workspace_id, size_bytes)
         at = max(now, before.updated_at)
-        after = replace(before, state=PurchaseState.COLLECTED, collected_at=at, updated_at=at)
-        deps.purchases.collect(before, after)
+        after = replace(before, state=PurchaseState.COLLECTED, pays_at=None, collected_at=at, updated_at=at)
+        deps.purchases.change(before, after, end_escrow(before, wallets=deps.wallets, now=now))
         return after
 
-    return _deliver(_retrying(attempt, deps), snapshot, deps)
+    return _deliver(until_written(attempt, deps.wallets), snapshot, deps)
 
 
 def own_purchase(listing_id: str, buyer: Acquirer, deps: ShowcaseDeps) -> Purchase:
@@ -155,6 +152,7 @@ def _with_living_ancestors(listing: Listing, deps: ShowcaseDeps) -> Listing:
 
 def _new_purchase(listing: Listing, before: Purchase | None, buyer: Acquirer, now: datetime) -> Purchase:
     split = split_price(listing, buyer.workspace_id) if listing.price_credits else Split(0, ())
+    pays_at = escrow_ends_at(now, refunded_before=before is not None) if listing.price_credits else None
     return Purchase(
         new_id("pur", now),
         listing.id,
@@ -168,32 +166,16 @@ def _new_purchase(listing: Listing, before: Purchase | None, buyer: Acquirer, no
         now,
         refunded_before=before is not None,
         request_key=buyer.request_key,
+        pays_at=pays_at,
     )
 
 
-def _pay(purchase: Purchase, deps: ShowcaseDeps, now: datetime) -> tuple[Posting, ...]:
-    """What the ledger books; nothing for a free listing."""
+def _hold(purchase: Purchase, deps: ShowcaseDeps, now: datetime) -> tuple[Posting, ...]:
+    """What the ledger books at a purchase; nothing for a free listing. Raises InsufficientCredits, WalletFrozen."""
     if purchase.price_credits == 0:
         return ()
     payer = deps.wallets.refreshed_wallet(purchase.workspace_id, now)
-    return plan_purchase(payer, purchase.id, _shares(purchase, deps), purchase.split.fee, _facts(purchase), now)
-
-
-def _pay_back(purchase: Purchase, deps: ShowcaseDeps, now: datetime) -> tuple[Posting, ...]:
-    payer = deps.wallets.refreshed_wallet(purchase.workspace_id, now)
-    movement = deps.wallets.wallets.movement(purchase.workspace_id, purchase.id[4:], purchase_key(purchase.id))
-    facts = _facts(purchase) | {"reason": REASON}
-    return plan_purchase_refund(payer, movement, _shares(purchase, deps), facts, now)
-
-
-def _shares(purchase: Purchase, deps: ShowcaseDeps) -> list[TransferShare]:
-    wallet = deps.wallets.wallets.wallet
-    return [TransferShare(wallet(each.workspace_id), each.credits, each.role) for each in purchase.split.shares]
-
-
-def _facts(purchase: Purchase) -> Facts:
-    """The facts by which statements name the listing. Receivers have them too, so they do not say who bought."""
-    return {"listing": purchase.listing_id, "purchase": purchase.id, "price": purchase.price_credits}
+    return (plan_escrow(payer, purchase.id, purchase.price_credits, facts_of(purchase), now),)
 
 
 def _refusal(purchase: Purchase) -> str:
@@ -252,8 +234,3 @@ def _deliver(purchase: Purchase, snapshot: Snapshot, deps: ShowcaseDeps) -> Coll
     id = derived_id(prefix, at, purchase.id)
     works.record_document(id, purchase.workspace_id, purchase.user_id, fields, purchase.listing_id)
     return Collected(purchase, id, ids)
-
-
-def _retrying(attempt: Callable[[], ResultT], deps: ShowcaseDeps) -> ResultT:
-    pause = deps.wallets.pause
-    return retrying(attempt, on=(ListingChanged, StaleWallet), busy=BUSY, tries_max=TRIES_MAX, pause=pause)

@@ -170,7 +170,9 @@ class Split:
 @dataclass(frozen=True, slots=True)
 class Purchase:
     """That a workspace has bought a listing. workspace_id: the buyer's. refunded_before: there was a refund of an
-    earlier purchase of the listing. request_key: the Idempotency-Key of the request that made it."""
+    earlier purchase of the listing. request_key: the Idempotency-Key of the request that made it. pays_at: until then
+    the price is in escrow, unless it is collected or refunded before; None = nothing is in escrow: it is free, or has
+    been paid or refunded."""
 
     id: str
     listing_id: str
@@ -185,17 +187,17 @@ class Purchase:
     collected_at: datetime | None = None
     refunded_before: bool = False
     request_key: str | None = None
+    pays_at: datetime | None = None
 
     def refundable_until(self) -> datetime | None:
         """Until when it can be refunded; None = it cannot."""
-        if self.state is not PurchaseState.BOUGHT or self.refunded_before or self.price_credits == 0:
-            return None
-        return self.created_at + REFUND_WITHIN
+        return None if self.refunded_before else self.pays_at
 
 
 @dataclass(frozen=True, slots=True)
 class Earning:
-    """What a workspace got of one purchase for the work of one person; taken_back: whether it was refunded."""
+    """What a workspace gets of one purchase for the work of one person. paid_at: when it got that; None = the price is
+    still in escrow, or was refunded. taken_back_at: when it was refunded."""
 
     purchase_id: str
     listing_id: str
@@ -207,15 +209,23 @@ class Earning:
     price_credits: int
     at: datetime
     taken_back_at: datetime | None = None
+    paid_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class EarnedTotal:
-    """What a workspace got for the work of one person, in all, and what refunds took back of it."""
+    """What a workspace gets for the work of one person, in all, and what refunds took back of it. waiting: what of the
+    difference is still in escrow."""
 
     earned: int = 0
     taken_back: int = 0
     sales: int = 0
+    waiting: int = 0
+
+
+def escrow_ends_at(bought_at: datetime, *, refunded_before: bool) -> datetime:
+    """When a price is paid that nobody has asked back. What was refunded once is final at once."""
+    return bought_at if refunded_before else bought_at + REFUND_WITHIN
 
 
 def split_price(listing: Listing, buyer_id: str) -> Split:

@@ -155,7 +155,8 @@ class ReactionStore(Protocol):
 
 
 class PurchaseStore(Protocol):
-    """Purchases, and what they bring. A purchase, its postings in the ledger and its earnings are one transaction."""
+    """Purchases, and what they bring. A purchase, its postings in the ledger and its earnings are one transaction. The
+    earnings of an account that was erased are gone, and are not written again."""
 
     def purchase(self, workspace_id: str, listing_id: str) -> Purchase | None:
         """That the workspace has bought the listing (consistent read)."""
@@ -173,8 +174,17 @@ class PurchaseStore(Protocol):
         StaleWallet."""
         ...
 
-    def collect(self, before: Purchase, after: Purchase) -> None:
-        """Store that the content was collected. Raises ListingChanged unless the purchase is as `before`."""
+    def change(self, before: Purchase, after: Purchase, postings: Sequence[Posting]) -> None:
+        """Store that the content was collected, or its price paid. Raises ListingChanged unless the purchase is as
+        `before`; StaleWallet."""
+        ...
+
+    def due(self, now: datetime, limit: int) -> Sequence[Purchase]:
+        """The purchases whose price can be paid, the longest overdue first."""
+        ...
+
+    def put_off(self, purchase: Purchase, until: datetime) -> None:
+        """Let a purchase be due later; nothing when it was changed meanwhile."""
         ...
 
     def earned(self, workspace_id: str, user_id: str) -> EarnedTotal: ...

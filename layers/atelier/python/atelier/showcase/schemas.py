@@ -205,7 +205,10 @@ class PurchaseView(BaseModel):
     state: Literal["bought", "collected", "refunded"]
     created_at: datetime
     collected_at: datetime | None
-    refundable_until: datetime | None = Field(description="null = it cannot be refunded.")
+    refundable_until: datetime | None = Field(
+        description="Until then, and until it is collected, the price is held and its creators are not paid. null = it "
+        "cannot be refunded."
+    )
 
 
 class PurchaseEnvelope(BaseModel):
@@ -300,7 +303,8 @@ class ReviewQueue(BaseModel):
 
 
 class EarningView(BaseModel):
-    """What one purchase brought. taken_back_at: when a refund took it back."""
+    """What one purchase brings. paid_at: when the credits came; null = they wait until the buyer has collected the work
+    or can no longer have the purchase refunded, or it was refunded. taken_back_at: when it was refunded."""
 
     purchase_id: str
     listing_id: str
@@ -310,6 +314,7 @@ class EarningView(BaseModel):
     price_credits: int
     at: datetime
     taken_back_at: datetime | None
+    paid_at: datetime | None
 
 
 class PayoutView(BaseModel):
@@ -320,12 +325,14 @@ class PayoutView(BaseModel):
 
 
 class EarningsView(BaseModel):
-    """A creator's earnings in this workspace. `balance_credits` = `earned_credits` − `taken_back_credits`."""
+    """A creator's earnings in this workspace. `earned_credits` − `taken_back_credits`, which were refunded, =
+    `balance_credits`, which were paid, + `waiting_credits`, which are not paid yet."""
 
     user_id: str
     earned_credits: int
     taken_back_credits: int
     balance_credits: int
+    waiting_credits: int
     sales: int
     payout: PayoutView
     items: list[EarningView]

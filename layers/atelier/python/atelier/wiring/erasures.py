@@ -100,6 +100,7 @@ def erase_deps(clock: Clock = system_clock) -> EraseDeps:
         lambda workspace_id: end_workshops(workspace_id, clock),
         lambda workspace_id: end_livestreams(workspace_id, clock),
         lambda workspace_id: end_listings(workspace_id, clock),
+        lambda workspace_id: pay_purchases(workspace_id, clock),
         clock,
     )
 
@@ -136,6 +137,14 @@ def end_listings(workspace_id: str, clock: Clock) -> None:
 
     store, files = showcase.listings(), library.stored_files
     ending.end_listings(workspace_id, store=store, files=files, pause=pause_with_jitter, now=clock())
+
+
+def pay_purchases(workspace_id: str, clock: Clock) -> None:
+    """Pay for what a workspace has bought."""
+    from atelier.showcase.pay import pay_all
+    from atelier.wiring import showcase
+
+    pay_all(workspace_id, purchases=showcase.purchases(), wallets=showcase.posting(), now=clock())
 
 
 def _end_at_stripe(workspace_id: str) -> None:

@@ -12,7 +12,7 @@ from atelier.adapters.aws.dynamodb.showcase.reactions import DynamoReactions
 from atelier.clock import system_clock
 from atelier.ledger.post import PostDeps
 from atelier.settings import CommunityTable, IdentityTable, LibraryTable
-from atelier.showcase.advance import RankDeps
+from atelier.showcase.advance import AdvanceDeps
 from atelier.showcase.deps import ShowcaseDeps
 from atelier.showcase.ports import Checked, TextCheck, Works
 from atelier.wiring.audit_log import bind_events
@@ -34,19 +34,29 @@ def deps() -> ShowcaseDeps:
     from atelier.wiring.media_urls import asset_urls
 
     community, people = CommunityTable.read().name, DynamoWorkshopPeople(IdentityTable.read().name)
-    posting = PostDeps(wallets(), daily_grant, pause_with_jitter)
-    purchases, reactions = DynamoPurchases(community), DynamoReactions(community)
-    stores = listings(), purchases, reactions
-    return ShowcaseDeps(*stores, people, posting, works, idempotency_keys, text_check, asset_urls)
+    stores = listings(), purchases(), DynamoReactions(community)
+    return ShowcaseDeps(*stores, people, posting(), works, idempotency_keys, text_check, asset_urls)
 
 
 @cache
-def rank_deps() -> RankDeps:
-    """The dependencies of advancing listings."""
+def purchases() -> DynamoPurchases:
+    """The purchases of this deployment."""
+    return DynamoPurchases(CommunityTable.read().name)
+
+
+@cache
+def posting() -> PostDeps:
+    """What pays for works."""
+    return PostDeps(wallets(), daily_grant, pause_with_jitter)
+
+
+@cache
+def advance_deps() -> AdvanceDeps:
+    """The dependencies of the schedule."""
     from atelier.adapters.aws.dynamodb.showcase.ranks import DynamoRanks
     from atelier.wiring.workshops import publisher
 
-    return RankDeps(DynamoRanks(listings()), publisher)
+    return AdvanceDeps(DynamoRanks(listings()), publisher, purchases(), posting())
 
 
 @cache

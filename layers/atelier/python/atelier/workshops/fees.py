@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from atelier.ledger.escrow import escrow_key, plan_escrow, plan_escrow_end
-from atelier.ledger.operations import Facts, Posting
+from atelier.ledger.operations import Facts, Posting, TransferShare
 from atelier.ledger.post import PostDeps
 from atelier.workshops.model import Enrolment
 
@@ -26,7 +26,8 @@ def end_fee(enrolment: Enrolment, refund: int, *, wallets: PostDeps, now: dateti
     escrow = wallets.wallets.movement(enrolment.payer_id, enrolment.id[4:], escrow_key(enrolment.id))
     paid = enrolment.price_credits - refund
     facts = _facts(enrolment) | {"paid": paid, "refunded": refund}
-    return plan_escrow_end(payer, escrow, receiver, paid, facts, now)
+    shares = [TransferShare(receiver, paid, "seller")] if paid else []
+    return plan_escrow_end(payer, escrow, shares, 0, facts, now)
 
 
 def _facts(enrolment: Enrolment) -> Facts:

@@ -71,6 +71,8 @@ def describe(visit: Visit, movement: Json) -> str:
     facts = movement["facts"]
     source = facts.get("source") if movement["kind"] in ("grant", "transfer") else None
     key = f"credits.source.{source}" if source else f"credits.kind.{movement['kind']}"
+    if "listing" in facts and movement["kind"] in ("escrow", "escrow_end"):
+        key = "credits.because.purchase_refunded" if facts.get("refunded") else f"credits.listing.{movement['kind']}"
     if source == "monthly" and facts.get("tier"):
         # The tier without its version; the day on which the paid period begins.
         tier, day = facts["tier"].partition("@")[0], (facts.get("period_start") or movement["at"])[:10]

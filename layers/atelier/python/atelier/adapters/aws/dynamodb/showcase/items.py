@@ -3,7 +3,7 @@
     pk wsp_…  sk listing#lst_…             a listing, in the workspace of whoever published it
     pk lst_…  sk place                     whose listing it is
     pk lst_…  sk content                   the copy of the work that its buyers get
-    pk wsp_…  sk purchase#lst_…            that the workspace has the listing
+    pk wsp_…  sk purchase#lst_…            that the workspace has the listing, and when its price is paid
     pk wsp_…  sk earning#usr_…#pur_…       what the workspace got of a purchase, for the work of a person
     pk wsp_…  sk earned#usr_…              the sums of these
     pk lst_…  sk visit                     when the listing is due
@@ -50,7 +50,7 @@ OUTBOX, REPORT, LIKES, LIKE, FOLLOW, WORK = "outbox#", "report#", "likes#", "lik
 WORD, TAG, VISIT = "word#", "tag#", "visit"
 # Parallel likes of a listing write to so many items.
 SHARDS = 8
-DUE_OF = "listings"
+DUE_OF, PAYMENTS_DUE_OF = "listings", "purchases"
 PLACE, CONTENT = "place", "content"
 REVIEW_OF, BY_TIME, BY_TREND = "listing-reviews", "listings", "listings-by-trend"
 IN_REVIEW = frozenset({ListingStatus.PENDING, ListingStatus.HIDDEN})
@@ -81,6 +81,15 @@ class _PlacesByTrend(GlobalSecondaryIndex["ListingPlaceItem"]):
 
     public = UnicodeAttribute(hash_key=True)
     trend = UnicodeAttribute(range_key=True, attr_name="starts_at")
+
+
+class _PaymentsDue(GlobalSecondaryIndex["PurchaseItem"]):
+    class Meta:
+        index_name = "due"
+        projection = KeysOnlyProjection()
+
+    due_of = UnicodeAttribute(hash_key=True)
+    due_at = UnicodeAttribute(range_key=True)
 
 
 class _ListingsDue(GlobalSecondaryIndex["ListingVisitItem"]):
@@ -183,7 +192,8 @@ class SnapshotItem(Item):
 
 
 class PurchaseItem(Item):
-    """One purchase."""
+    """One purchase. due_of, due_at: there while its price is in escrow; due_at is pays_at, or later when a payment
+    failed."""
 
     purchase_id = UnicodeAttribute()
     user_id = UnicodeAttribute()
@@ -197,10 +207,15 @@ class PurchaseItem(Item):
     collected_at = UnicodeAttribute(null=True)
     refunded_before = NumberAttribute(null=True)
     request_key = UnicodeAttribute(null=True)
+    pays_at = UnicodeAttribute(null=True)
+    due_of = UnicodeAttribute(null=True)
+    due_at = UnicodeAttribute(null=True)
+    due = _PaymentsDue()
 
 
 class EarningItem(Item):
-    """What one purchase brought."""
+    """What one purchase brings. waits: there while its price is in escrow. Those of 2026 have no paid_at: they were
+    paid at once."""
 
     listing_id = UnicodeAttribute()
     title = UnicodeAttribute()
@@ -209,6 +224,8 @@ class EarningItem(Item):
     price_credits = NumberAttribute()
     at = UnicodeAttribute()
     taken_back_at = UnicodeAttribute(null=True)
+    waits = NumberAttribute(null=True)
+    paid_at = UnicodeAttribute(null=True)
 
 
 class EarnedTotalItem(Item):
@@ -217,6 +234,7 @@ class EarnedTotalItem(Item):
     earned = NumberAttribute(default=0)
     taken_back = NumberAttribute(default=0)
     sales = NumberAttribute(default=0)
+    waiting = NumberAttribute(default=0)
 
 
 ITEMS: tuple[type[Item], ...] = (
@@ -352,6 +370,9 @@ def purchase_item(purchase: Purchase) -> PurchaseItem:
         collected_at=time_text(purchase.collected_at),
         refunded_before=1 if purchase.refunded_before else None,
         request_key=purchase.request_key,
+        pays_at=time_text(purchase.pays_at),
+        due_of=PAYMENTS_DUE_OF if purchase.pays_at else None,
+        due_at=time_text(purchase.pays_at),
     )
 
 
@@ -371,6 +392,7 @@ def purchase_of(item: PurchaseItem) -> Purchase:
         time_of(item.collected_at),
         bool(item.refunded_before),
         item.request_key,
+        time_of(item.pays_at),
     )
 
 
@@ -385,6 +407,7 @@ def earning_item(purchase: Purchase, share: Share) -> EarningItem:
         credits=share.credits,
         price_credits=purchase.price_credits,
         at=rfc3339(purchase.created_at),
+        waits=1,
     )
 
 
@@ -402,12 +425,13 @@ def earning_of(item: EarningItem) -> Earning:
         int(item.price_credits),
         parse_rfc3339(item.at),
         time_of(item.taken_back_at),
+        None if item.waits or (item.taken_back_at and not item.paid_at) else time_of(item.paid_at or item.at),
     )
 
 
 def total_of(item: EarnedTotalItem) -> EarnedTotal:
     """The sums in an item."""
-    return EarnedTotal(int(item.earned), int(item.taken_back), int(item.sales))
+    return EarnedTotal(int(item.earned), int(item.taken_back), int(item.sales), int(item.waiting))
 
 
 def number_of(number: float | None) -> int | None:

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from typing import cast
 
 from pynamodb.exceptions import DoesNotExist
 from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
 
-from atelier.adapters.aws.dynamodb import Transaction, newest_page
+from atelier.adapters.aws.dynamodb import (
+    CONFLICT_CODES,
+    ItemAddress,
+    Transaction,
+    batch_read,
+    conditional,
+    newest_page,
+)
 from atelier.adapters.aws.dynamodb.ledger.transactions import put_posting
 from atelier.adapters.aws.dynamodb.showcase.items import (
     EARNED,
     EARNING,
     ITEMS,
     LISTING,
+    PAYMENTS_DUE_OF,
     PURCHASE,
     EarnedTotalItem,
     EarningItem,
@@ -29,7 +41,7 @@ from atelier.adapters.aws.dynamodb.showcase.listings import write_change
 from atelier.adapters.aws.dynamodb.showcase.marks import tell_sale
 from atelier.clock import rfc3339
 from atelier.ledger.operations import Posting
-from atelier.showcase.model import EarnedTotal, Listing, ListingStatus, Purchase, Share
+from atelier.showcase.model import EarnedTotal, Listing, ListingStatus, Purchase, PurchaseState, Share
 from atelier.showcase.ports import EarningPage, PurchasePage
 
 
@@ -69,9 +81,9 @@ class DynamoPurchases:
             write.save(purchase_item(new), unchanged, part="purchase")
             for share in new.split.shares:
                 write.save(earning_item(new, share))
-                total = EarnedTotalItem(share.workspace_id, EARNED + share.user_id)
-                actions = [EarnedTotalItem.earned.add(share.credits), EarnedTotalItem.sales.add(1)]
-                write.update(total, actions)
+                sums, credits = EarnedTotalItem, share.credits
+                actions = [sums.earned.add(credits), sums.waiting.add(credits), sums.sales.add(1)]
+                write.update(EarnedTotalItem(share.workspace_id, EARNED + share.user_id), actions)
             for posting in postings:
                 put_posting(write, posting)
 
@@ -83,18 +95,38 @@ class DynamoPurchases:
                 _count_sale(write, listing, -1, ListingItem.pk.exists())
                 tell_sale(write, listing, after, "refunded")
             write.save(purchase_item(after), _is_unchanged(before), part="purchase")
-            for share in before.split.shares:
-                _take_back(write, before, after, share)
+            _end_earnings(write, before, after, kept)
             for posting in postings:
                 put_posting(write, posting)
 
+        kept = _kept_earnings(before)
         write_change(fill)
 
-    def collect(self, before: Purchase, after: Purchase) -> None:
+    def change(self, before: Purchase, after: Purchase, postings: Sequence[Posting]) -> None:
         def fill(write: Transaction) -> None:
             write.save(purchase_item(after), _is_unchanged(before), part="purchase")
+            if before.pays_at is not None and after.pays_at is None:
+                _end_earnings(write, before, after, kept)
+            for posting in postings:
+                put_posting(write, posting)
 
+        kept = _kept_earnings(before) if postings else ()
         write_change(fill)
+
+    def due(self, now: datetime, limit: int) -> Sequence[Purchase]:
+        found = PurchaseItem.due.query(
+            PAYMENTS_DUE_OF, PurchaseItem.due_at <= rfc3339(now), limit=limit, page_size=limit
+        )
+        addresses: list[ItemAddress] = [(PurchaseItem, item.pk, item.sk) for item in found]
+        items = batch_read(addresses) if addresses else {}
+        stored = [cast("PurchaseItem | None", items.get(address)) for address in addresses]
+        # The index may be older than the items, so one that was paid meanwhile is left out.
+        return [purchase_of(item) for item in stored if item is not None and item.due_at]
+
+    def put_off(self, purchase: Purchase, until: datetime) -> None:
+        item = PurchaseItem(purchase.workspace_id, PURCHASE + purchase.listing_id)
+        actions: list[Action] = [PurchaseItem.due_at.set(rfc3339(until))]
+        conditional(partial(item.update, actions, condition=_is_unchanged(purchase)), CONFLICT_CODES)
 
     def earned(self, workspace_id: str, user_id: str) -> EarnedTotal:
         try:
@@ -121,15 +153,33 @@ def _count_sale(write: Transaction, listing: Listing, change: int, condition: Co
     write.update(item, [ListingItem.sales.add(change), ListingItem.version.add(1)], condition, part="listing")
 
 
-def _take_back(write: Transaction, before: Purchase, after: Purchase, share: Share) -> None:
-    earning = earning_item(before, share)
-    earning.taken_back_at = rfc3339(after.updated_at)
-    write.save(earning)
-    total = EarnedTotalItem(share.workspace_id, EARNED + share.user_id)
-    write.update(total, [EarnedTotalItem.taken_back.add(share.credits), EarnedTotalItem.sales.add(-1)])
+def _kept_earnings(purchase: Purchase) -> Sequence[Share]:
+    """The shares whose earnings are stored: those of an erased account are not."""
+    addresses: list[ItemAddress] = [(EarningItem, *_earning_key(purchase, share)) for share in purchase.split.shares]
+    found = batch_read(addresses) if addresses else {}
+    return [share for share, address in zip(purchase.split.shares, addresses, strict=True) if address in found]
+
+
+def _end_earnings(write: Transaction, before: Purchase, after: Purchase, shares: Sequence[Share]) -> None:
+    """Add to a transaction that the earnings of a purchase are paid, or that there are none after a refund."""
+    earning, total, at = EarningItem, EarnedTotalItem, rfc3339(after.updated_at)
+    is_refund = after.state is PurchaseState.REFUNDED
+    for share in shares:
+        ended = earning.taken_back_at.set(at) if is_refund else earning.paid_at.set(at)
+        actions: list[Action] = [ended, earning.waits.remove()]
+        write.update(EarningItem(*_earning_key(before, share)), actions, earning.pk.exists(), part="earning")
+        sums: list[Action] = [total.waiting.add(-share.credits)]
+        sums += [total.taken_back.add(share.credits), total.sales.add(-1)] if is_refund else []
+        write.update(EarnedTotalItem(share.workspace_id, EARNED + share.user_id), sums)
+
+
+def _earning_key(purchase: Purchase, share: Share) -> tuple[str, str]:
+    item = earning_item(purchase, share)
+    return item.pk, item.sk
 
 
 def _is_unchanged(purchase: Purchase) -> Condition:
     item = PurchaseItem
     unchanged = (item.purchase_id == purchase.id) & (item.state == purchase.state.value)
-    return unchanged & (item.updated_at == rfc3339(purchase.updated_at))
+    waits = item.pays_at.does_not_exist() if purchase.pays_at is None else item.pays_at.exists()
+    return unchanged & (item.updated_at == rfc3339(purchase.updated_at)) & waits
