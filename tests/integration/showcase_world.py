@@ -18,7 +18,7 @@ from atelier.ids import new_id
 from atelier.ledger.model import GrantSource
 from atelier.ledger.post import PostDeps, grant
 from atelier.library.model import Asset
-from atelier.showcase.advance import AdvanceDeps, advance_showcase
+from atelier.showcase.advance import ShowcaseAdvanceDeps, advance_showcase
 from atelier.showcase.buy import Acquirer, Bought, Collected, buy, collect, refund
 from atelier.showcase.deps import ShowcaseDeps
 from atelier.showcase.model import Listing, WorkKind
@@ -83,9 +83,9 @@ class ShowcaseWorld:
         )
 
     @property
-    def advance_deps(self) -> AdvanceDeps:
+    def advance_deps(self) -> ShowcaseAdvanceDeps:
         ranks = DynamoRanks(DynamoListings(self.tables.community))
-        return AdvanceDeps(ranks, lambda: self.bus, self.deps.purchases, self.deps.wallets)
+        return ShowcaseAdvanceDeps(ranks, lambda: self.bus, self.deps.purchases, self.deps.wallets)
 
     def world(self, name: str, credits: int = 1000) -> World:
         """Somebody's workspace; made on demand, with bought credits."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from atelier.showcase.advance import AdvanceDeps, advance_showcase
+from atelier.showcase.advance import ShowcaseAdvanceDeps, advance_showcase
 from atelier.showcase.publish import publish, remove
 from tests.conftest import Tables
 from tests.integration.showcase_world import ShowcaseWorld, fields_of
@@ -54,7 +54,7 @@ def happens(tables: Tables, fate: Fate) -> None:
         reactions=DyingPart(real.reactions, fate),
         works=lambda: DyingPart(works, fate),
     )
-    deps = AdvanceDeps(
+    deps = ShowcaseAdvanceDeps(
         DyingPart(ranks, fate), lambda: DyingBus(world.bus, fate), world.deps.purchases, world.deps.wallets
     )
 

@@ -27,7 +27,7 @@ TIME_MARGIN_MILLISECONDS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class AdvanceDeps:
+class ShowcaseAdvanceDeps:
     """What advancing the showcase needs. publisher: makes what publishes events; not every run has any.
     wallets: of buyers and receivers."""
 
@@ -37,13 +37,13 @@ class AdvanceDeps:
     wallets: PostDeps
 
 
-def advance_showcase(context: TimeLeft | None, *, deps: AdvanceDeps, clock: Callable[[], datetime]) -> int:
+def advance_showcase(context: TimeLeft | None, *, deps: ShowcaseAdvanceDeps, clock: Callable[[], datetime]) -> int:
     """Do all that is due, as long as the time suffices; returns how many purchases and listings."""
     paid = pay_due(context, purchases=deps.purchases, wallets=deps.wallets, clock=clock)
     return paid + advance_listings(context, deps=deps, clock=clock)
 
 
-def advance_listings(context: TimeLeft | None, *, deps: AdvanceDeps, clock: Callable[[], datetime]) -> int:
+def advance_listings(context: TimeLeft | None, *, deps: ShowcaseAdvanceDeps, clock: Callable[[], datetime]) -> int:
     """Advance the listings that are due, the longest overdue first, as long as the time suffices; returns how many."""
     done = 0
     for _ in range(ROUNDS_MAX):
@@ -60,7 +60,7 @@ def advance_listings(context: TimeLeft | None, *, deps: AdvanceDeps, clock: Call
     return done
 
 
-def _advance(due: DueListing, deps: AdvanceDeps, now: datetime) -> None:
+def _advance(due: DueListing, deps: ShowcaseAdvanceDeps, now: datetime) -> None:
     # A busy listing has more events than one reading gives, and nothing makes it due again for the rest.
     while waiting := deps.store.outbox(due.listing_id):
         for key, event in waiting:

@@ -12,7 +12,7 @@ from atelier.adapters.aws.dynamodb.showcase.reactions import DynamoReactions
 from atelier.clock import system_clock
 from atelier.ledger.post import PostDeps
 from atelier.settings import CommunityTable, IdentityTable, LibraryTable
-from atelier.showcase.advance import AdvanceDeps
+from atelier.showcase.advance import ShowcaseAdvanceDeps
 from atelier.showcase.deps import ShowcaseDeps
 from atelier.showcase.ports import Checked, TextCheck, Works
 from atelier.wiring.audit_log import bind_events
@@ -51,12 +51,12 @@ def posting() -> PostDeps:
 
 
 @cache
-def advance_deps() -> AdvanceDeps:
+def advance_deps() -> ShowcaseAdvanceDeps:
     """The dependencies of the schedule."""
     from atelier.adapters.aws.dynamodb.showcase.ranks import DynamoRanks
     from atelier.wiring.workshops import publisher
 
-    return AdvanceDeps(DynamoRanks(listings()), publisher, purchases(), posting())
+    return ShowcaseAdvanceDeps(DynamoRanks(listings()), publisher, purchases(), posting())
 
 
 @cache
