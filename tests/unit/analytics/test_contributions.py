@@ -307,7 +307,7 @@ def test_an_escrow_counts_when_it_ends() -> None:
     assert [credits_of(each) for each in late.movements] == [{"transferred": 50}, {"granted_refund": 30}]
 
 
-def test_a_purchase_that_paid_at_once_counts_as_a_transfer_and_its_refund_as_new_grants() -> None:
+def test_a_purchase_that_paid_at_once_counts_as_a_transfer() -> None:
     """Nothing writes these movements any more, but wallets have them."""
 
     def moved(kind: str, *entries: tuple[Account, int]) -> dict[str, int]:
