@@ -70,6 +70,7 @@ def measures(wanted: set[int]) -> Iterable[tuple[str, Callable[[], list[Result]]
         stack,
         stripe_webhook,
         studio,
+        studio_paint,
         submit_latency,
         watched_generation,
     )
@@ -84,6 +85,7 @@ def measures(wanted: set[int]) -> Iterable[tuple[str, Callable[[], list[Result]]
                 yield "a watched generation", lambda: watched_generation.rows(running)
             if 19 in wanted:
                 yield "Studio", lambda: studio.rows(running, Path(folder))
+                yield "Studio's pages on a phone", lambda: studio_paint.rows(running, Path(folder) / "lighthouse")
             if 7 in wanted:
                 yield "submission latency", lambda: submit_latency.rows(running)
             if 15 in wanted:

@@ -7,17 +7,16 @@ without the time for which it waited for the API, whose calls are rows of their 
 from __future__ import annotations
 
 import gzip
-import http.client
 import re
 import shutil
 from pathlib import Path
 from statistics import median
-from urllib.parse import urlencode, urlsplit
 
 from infra import static_files
 from tests.bench.cold_start import FIRST_REQUEST, compile_folder, emulator_environment, event, write_json
 from tests.bench.measure import ROOT, Result, run_alternately
 from tests.bench.stack import BenchStack
+from tests.form_browser import FormBrowser
 
 ROW = 19
 COLD_RATIO_MAX = 0.5
@@ -25,7 +24,7 @@ OWN_MILLISECONDS_MAX = 15.0
 FIRST_LOAD_BYTES_MAX = 60_000
 PAGES = ("/home", "/create", "/library", "/projects", "/credits", "/providers")
 REQUESTS = 30
-LOADED = re.compile(r'(?:src|href)="/(static/[^"]+)"')
+LOADED = re.compile(r'(?:src|href|content)="/(static/[^"]+)"')
 
 
 def rows(running: BenchStack, folder: Path) -> list[Result]:
@@ -61,7 +60,7 @@ def _cold_start(running: BenchStack, folder: Path) -> list[Result]:
 def _warm_pages(running: BenchStack) -> list[Result]:
     """Each page's median own time, and what its first load weighs: page, styles and scripts, compressed."""
     account = running.sign_up_account()
-    browser = _Browser(running.child.base_url)
+    browser = FormBrowser(running.child.base_url)
     browser.sign_in(account)
     files = {file.key: len(gzip.compress(file.content)) for file in static_files.collect().values()}
     results: list[Result] = []
@@ -75,45 +74,3 @@ def _warm_pages(running: BenchStack) -> list[Result]:
         loaded = size + sum(files[key] for key in set(LOADED.findall(text)))
         results.append(Result(ROW, f"Studio: first load of {page}", loaded, FIRST_LOAD_BYTES_MAX, "bytes", ratio_max=1))
     return results
-
-
-class _Browser:
-    """As much of a browser as these pages need: cookies, compression, the form's token."""
-
-    def __init__(self, base_url: str) -> None:
-        self._address = urlsplit(base_url).netloc
-        self._cookies: dict[str, str] = {}
-
-    def open_page(self, path: str) -> tuple[float, int, str]:
-        """(own milliseconds, bytes as sent, text) of a page."""
-        answer, body = self._send("GET", path)
-        assert answer.status == 200, (path, answer.status)
-        own = re.search(r"own;dur=([\d.]+)", answer.headers["server-timing"])
-        assert own
-        text = gzip.decompress(body) if answer.headers["content-encoding"] == "gzip" else body
-        return float(own[1]), len(body), text.decode()
-
-    def sign_in(self, account: dict[str, str]) -> None:
-        """Sends the sign-in form."""
-        _, _, text = self.open_page("/sign-in")
-        token = re.search(r'name="form_token" value="([^"]+)"', text)
-        assert token
-        answer, _ = self._send("POST", "/sign-in", {**account, "form_token": token[1], "next": "/"})
-        assert answer.status == 303, answer.status
-
-    def _send(
-        self, method: str, path: str, fields: dict[str, str] | None = None
-    ) -> tuple[http.client.HTTPResponse, bytes]:
-        connection = http.client.HTTPConnection(self._address, timeout=60)
-        headers = {"accept-encoding": "gzip", "cookie": "; ".join(f"{k}={v}" for k, v in self._cookies.items())}
-        body = None
-        if fields is not None:
-            body, headers["content-type"] = urlencode(fields), "application/x-www-form-urlencoded"
-        connection.request(method, path, body, headers)
-        answer = connection.getresponse()
-        content = answer.read()
-        for cookie in answer.headers.get_all("set-cookie") or ():
-            name, _, value = cookie.partition(";")[0].partition("=")
-            self._cookies[name] = value
-        connection.close()
-        return answer, content

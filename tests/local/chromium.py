@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,11 @@ def find_browser() -> str | None:
 
 
 class Page:
-    """One tab."""
+    """One tab. `port`: where other programs reach this browser."""
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse, port: int) -> None:
         self._socket = socket
+        self.port = port
         self._numbers = itertools.count(1)
 
     async def open_page(self, url: str) -> None:
@@ -38,6 +39,11 @@ class Page:
         await self._call("Page.navigate", url=url)
         await self.evaluate("document.readyState === 'complete' || new Promise(seen => addEventListener('load', seen))")
         assert await self.evaluate("location.href") == url
+
+    async def set_cookies(self, url: str, cookies: Mapping[str, str]) -> None:
+        """Gives the browser cookies of our own pages, as they set them."""
+        for name, value in cookies.items():
+            await self._call("Network.setCookie", url=url, name=name, value=value, secure=True, path="/")
 
     async def evaluate(self, script: str) -> Any:
         """Evaluates an expression in the page and returns its value; a promise is awaited. Raises AssertionError when
@@ -72,7 +78,7 @@ async def chromium(path: str, folder: Path, *arguments: str) -> AsyncIterator[Pa
             async with session.get(f"http://127.0.0.1:{port}/json/list") as tabs:
                 [tab] = [each for each in json.loads(await tabs.text()) if each["type"] == "page"]
             async with session.ws_connect(tab["webSocketDebuggerUrl"], max_msg_size=0) as socket:
-                yield Page(socket)
+                yield Page(socket, port)
     finally:
         process.terminate()
         process.wait(30)

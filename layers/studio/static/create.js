@@ -20,10 +20,8 @@ function prepare(form) {
     requote();
   }
   form.addEventListener("draft-restored", draftRestored);
-  // studio.js runs first, and htmx hears of changes from then on.
-  document.addEventListener("DOMContentLoaded", () => {
-    if (form.dataset.restored !== undefined) draftRestored();
-  });
+  // studio.js ran first, and htmx hears of changes by now.
+  if (form.dataset.restored !== undefined) draftRestored();
   document.addEventListener("htmx:after:swap", event => {
     const target = event.detail?.ctx?.target;
     if (target?.classList?.contains("settings")) requote();

@@ -104,3 +104,27 @@ function prepare(root) {
 }
 prepare(document);
 document.addEventListener("htmx:after:swap", () => prepare(document));
+
+// ---- the other scripts: when the page has been seen, with which they would compete on a slow connection ----------------
+// Forms are sent without them until then; what somebody has changed by then, they are told.
+const changed = new Map();
+const note = event => changed.set(event.target, (changed.get(event.target) ?? new Set()).add(event.type));
+function loadScript(address) {
+  const script = document.createElement("script");
+  script.src = address;
+  // htmx looks at the page in a timer of its own, which is before ours.
+  const loaded = new Promise((done, failed) => Object.assign(script, { onload: () => setTimeout(done), onerror: failed }));
+  document.head.append(script);
+  return loaded;
+}
+async function loadOthers() {
+  const names = [...document.querySelectorAll('meta[name="script"]')], addresses = names.map(each => each.content);
+  const isClassic = address => address.includes("/htmx.");
+  for (const href of addresses.filter(each => !isClassic(each))) document.head.append(Object.assign(document.createElement("link"), { rel: "modulepreload", href }));
+  for (const address of addresses) await (isClassic(address) ? loadScript(address) : import(address));
+  for (const name of ["input", "change"]) removeEventListener(name, note, true);
+  for (const [element, types] of changed) for (const type of types) element.dispatchEvent(new Event(type, { bubbles: true }));
+  for (const each of names) each.remove();
+}
+for (const name of ["input", "change"]) addEventListener(name, note, true);
+requestAnimationFrame(() => setTimeout(loadOthers));

@@ -28,6 +28,7 @@ def context(browser: Browser, stack: Stack) -> Iterator[BrowserContext]:
     may have failed."""
     context = browser.new_context(base_url=stack.base_url, viewport=DESKTOP, locale="en-GB")
     context.set_default_timeout(BROWSER_SECONDS_MAX * 1000)
+    wait_for_scripts(context)
     faults: list[str] = []
 
     def heard(message: ConsoleMessage) -> None:
@@ -42,6 +43,17 @@ def context(browser: Browser, stack: Stack) -> Iterator[BrowserContext]:
     yield context
     context.close()
     assert faults == []
+
+
+def wait_for_scripts(context: BrowserContext) -> None:
+    """Lets each action and expectation in this browser wait until the page has all its scripts: they come after it
+    is shown, and somebody who is faster sends its forms without them."""
+
+    def opened(page: Page) -> None:
+        # After the handler the browser waits until the place is not to be seen any more.
+        page.add_locator_handler(page.locator("html:has(meta[name=script])"), lambda: None)
+
+    context.on("page", opened)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from tests.local.client import PASSWORD
 from tests.local.conftest import Stack
@@ -50,6 +50,25 @@ def test_a_first_visit_ends_with_a_first_image(page: Page, sign_up: SignUp) -> N
     expect(page.get_by_role("cell", name="charged")).to_be_visible()
     page.get_by_role("link", name="Make a video of it").click()
     expect(page.get_by_role("checkbox", name="a lighthouse at dusk")).to_be_checked()
+
+
+def test_a_script_that_comes_late_is_told_what_was_changed_before(page: Page, sign_up: SignUp) -> None:
+    sign_up()
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/static/htmx.*", hold)
+    with page.expect_request("**/static/htmx.*"):
+        page.goto("/create")
+    # What a person does, without the waiting for scripts that all other tests do.
+    page.evaluate("document.querySelector('#create select').dispatchEvent(new Event('change', { bubbles: true }))")
+    told = "addEventListener('change', event => window.told = event.target.tagName)"
+    page.evaluate(told)
+    assert page.evaluate("window.told") is None
+    held[0].continue_()
+    page.wait_for_function("window.told === 'SELECT'")
 
 
 def test_the_keyboard_alone_makes_an_image(page: Page, sign_up: SignUp) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import gzip
+import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,17 @@ def test_a_page_is_answered_compressed_with_its_policy_and_a_token() -> None:
     assert "http" not in policy.replace("https://", "")
     assert '<input type="hidden" name="form_token"' in text_of(answered)
     assert any(cookie.startswith("__Host-studio-form=") for cookie in answered["cookies"])
+
+
+def test_the_stylesheets_in_a_page_are_allowed_by_their_hashes_and_no_others() -> None:
+    answered = answer()
+    text = text_of(answered)
+    styles = re.findall(r"<style>(.+?)</style>", text, re.DOTALL)
+    hashes = [base64.b64encode(hashlib.sha256(each.encode()).digest()).decode() for each in styles]
+    sources = " ".join(f"'sha256-{each}'" for each in hashes)
+    assert styles
+    assert f"style-src 'self' {sources};" in answered["headers"]["content-security-policy"]
+    assert " style=" not in re.sub(r"<style>.+?</style>", "", text, flags=re.DOTALL)
 
 
 def test_a_part_of_a_page_brings_no_form_token() -> None:

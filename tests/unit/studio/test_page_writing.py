@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from studio.pages.page_writing import FIELDS, KINDS_OF_PAGE, TASKS, price_key
-from studio.rendering import render
+from studio.rendering import render, style
 from studio.strings import Translator
 
 TYPED = {**dict.fromkeys(FIELDS, ""), "kind": "page", "task": "write", "prompt": "a <b>bakery</b>"}
@@ -26,7 +27,13 @@ WRITING: dict[str, Any] = {
     "credits_charged": 2,
 }
 PAGE = {"version": 3, "blocks": [{"id": "b1", "html": "<p>words of a person</p>"}]}
-SHARED = {"form_token": "", "form_key": "", "signed_in": False, "person": ""}
+SHARED: Mapping[str, Any] = {
+    "style": lambda name: style(name).element,
+    "form_token": "",
+    "form_key": "",
+    "signed_in": False,
+    "person": "",
+}
 
 
 class VisitOfPage:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import time
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from urllib.parse import urlencode, urlsplit
 
 from starlette.requests import Request
@@ -136,15 +136,15 @@ def error_page(visit: Visit, error: ApiError) -> Response:
     return response
 
 
-def content_security_policy(media_origin: str = "") -> str:
+def content_security_policy(media_origin: str = "", style_sources: Sequence[str] = ()) -> str:
     """Only our own files; no inline code; files go to the media bucket's upload address alone. media_origin: where this
-    page's video may come from, too."""
+    page's video may come from, too. style_sources: the hashes of the stylesheets that are in the page."""
     upload = settings.upload_origin()
     return "; ".join(
         (
             "default-src 'none'",
             "script-src 'self'",
-            "style-src 'self'",
+            " ".join(("style-src 'self'", *style_sources)),
             "img-src 'self' data: blob:",
             f"media-src 'self' blob: {media_origin}".rstrip(),
             "font-src 'self'",
@@ -163,7 +163,7 @@ def _finish(visit: Visit, response: Response, started: float) -> Response:
     for cookie in (*visit.set_cookies, *visit.session.set_cookies):
         response.headers.append("set-cookie", cookie)
     response.headers.setdefault("cache-control", "no-store")
-    response.headers["content-security-policy"] = content_security_policy(visit.media_origin)
+    response.headers["content-security-policy"] = content_security_policy(visit.media_origin, visit.style_sources)
     response.headers["x-content-type-options"] = "nosniff"
     response.headers["x-frame-options"] = "DENY"
     response.headers["referrer-policy"] = "same-origin"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from studio.formats import FILTERS
 from studio.strings import LANGUAGES
@@ -46,3 +50,19 @@ def _static_files() -> Mapping[str, str]:
 def static_path(name: str) -> str:
     """The path of a static file, which changes with its content. Raises KeyError for a name that is not listed."""
     return _static_files()[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """A stylesheet as pages contain it. `source`: what allows it in the Content-Security-Policy, its hash."""
+
+    element: Markup
+    source: str
+
+
+@cache
+def style(name: str) -> Style:
+    """A stylesheet of the folder `styles`. It is in the page, so that a page is shown as soon as it has arrived."""
+    text = (FOLDER / "styles" / name).read_text("utf-8")
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return Style(Markup(f"<style>{text}</style>"), f"'sha256-{digest}'")

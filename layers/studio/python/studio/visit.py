@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
+from markupsafe import Markup
 from starlette.datastructures import ImmutableMultiDict
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from studio import csrf, settings
 from studio.api_client import ApiClient, Json
-from studio.rendering import render
+from studio.rendering import render, style
 from studio.session import Session
 from studio.strings import Translator, chosen_language
 
@@ -48,6 +49,8 @@ class Visit:
         # A part of a page brings no new token: it may arrive after the next page, whose form carries that page's token.
         # Where the page's picture comes from, when that is another origin.
         self.media_origin = ""
+        # What allows the stylesheets that are in this page.
+        self.style_sources: list[str] = []
         self.set_cookies: list[str] = [new_cookie] if new_cookie and not self.is_partial else []
 
     @property
@@ -89,10 +92,17 @@ class Visit:
         """The Idempotency-Key of the form that was sent: sending it again changes nothing a second time."""
         return str(self.form.get(KEY_FIELD, "")) or secrets.token_urlsafe(16)
 
+    def _style(self, name: str) -> Markup:
+        """A stylesheet for the head of this page."""
+        found = style(name)
+        self.style_sources.append(found.source)
+        return found.element
+
     def _context(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         return {
             "visit": self,
             "t": self.t,
+            "style": self._style,
             "form_token": csrf.masked(self._form_token),
             "form_key": secrets.token_urlsafe(16),
             "signed_in": bool(self.api.access_token),

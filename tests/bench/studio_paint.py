@@ -1,0 +1,47 @@
+"""Row 19, too: when a phone has painted Studio's pages, and what Lighthouse gives them.
+
+Lighthouse's own phone profile: a slow processor and network, simulated. Functions and caches of the stack are warm, the
+browser's are empty.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.bench.measure import NotRun, Result
+from tests.bench.stack import BenchStack
+from tests.bench.studio import ROW
+from tests.form_browser import FormBrowser
+from tests.local.lighthouse import SCORE_MIN, Judged, lighthouse
+
+PAGES = ("/sign-in", "/home", "/create", "/library", "/credits", "/usage", "/projects", "/showcase")
+LARGEST_PAINT_MILLISECONDS_MAX = 1000.0
+
+
+def rows(running: BenchStack, folder: Path) -> list[Result]:
+    """Two lines a page; `folder` takes Lighthouse's reports."""
+    folder.mkdir()
+    browser = FormBrowser(running.child.base_url)
+    results: list[Result] = []
+    account = running.sign_up_account()
+    for path in PAGES:
+        if path == PAGES[1]:
+            browser.sign_in(account)
+        for _ in range(2):
+            browser.open_page(path)
+        try:
+            judged = lighthouse(running.child.base_url + path, folder, browser.cookies, _is_good)
+        except pytest.skip.Exception as reason:
+            raise NotRun(str(reason)) from reason
+        paint, least = judged.largest_paint_ms, judged.least_score
+        lcp = f"Studio: LCP of {path}, phone profile of Lighthouse"
+        results.append(Result(ROW, lcp, paint, LARGEST_PAINT_MILLISECONDS_MAX, "ms", ratio_max=1))
+        score = f"Studio: Lighthouse, least of four scores, {path}"
+        results.append(Result(ROW, score, least, SCORE_MIN, "points", ratio_min=1))
+    return results
+
+
+def _is_good(judged: Judged) -> bool:
+    return judged.least_score >= SCORE_MIN and judged.largest_paint_ms <= LARGEST_PAINT_MILLISECONDS_MAX
