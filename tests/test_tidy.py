@@ -435,13 +435,15 @@ def test_a_handler_imports_no_adapter_and_no_client() -> None:
     )
 
 
-def test_only_three_modules_import_by_a_name_made_at_run_time() -> None:
+def test_only_four_modules_import_by_a_name_made_at_run_time() -> None:
     # The sandbox's process is started with the name of the module that it runs.
     sandbox = ROOT / "layers/atelier/python/atelier/adapters/media/_sandbox_worker.py"
     importing = [path for path in modules(*PRODUCT) if re.search(r"\bimport_module\(|\b__import__\(", path.read_text())]
     # The file of an event of Stripe is found by the event's type.
     events = ROOT / "layers/atelier/python/atelier/billing/handle_event.py"
-    assert named(importing) == named([sandbox, REGISTRY, events])
+    # A room of Studio is imported with the first request for one of its paths.
+    rooms = ROOT / "layers/studio/python/studio/rooms.py"
+    assert named(importing) == named([sandbox, REGISTRY, events, rooms])
     assert "atelier.adapters.providers.replicate" in reached(REGISTRY)
 
 
