@@ -57,7 +57,8 @@ def test_a_time_is_shown_to_the_minute_in_utc() -> None:
 
 
 @pytest.mark.parametrize(
-    ("milliseconds", "text"), [(None, "–"), (0, "0.0\u202fs"), (3420, "3.4\u202fs"), (125_000, "2\u202fmin 5\u202fs")]
+    ("milliseconds", "text"),
+    [(None, "–"), (0, "0.0\u202fs"), (3420, "3.4\u202fs"), (60_000, "1\u202fmin"), (125_000, "2\u202fmin 5\u202fs")],
 )
 def test_a_duration(milliseconds: int | None, text: str) -> None:
     assert formats.seconds(milliseconds) == text

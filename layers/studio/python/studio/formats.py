@@ -62,13 +62,13 @@ def time(moment: str | None) -> Markup:
 
 
 def seconds(milliseconds: int | None) -> str:
-    """A duration in milliseconds, as seconds or minutes: 3.4 s, 2 min 5 s."""
+    """A duration in milliseconds, as seconds or minutes: 3.4 s, 2 min 5 s, 1 min."""
     if milliseconds is None:
         return "–"
     if milliseconds < 60_000:
         return f"{milliseconds / 1000:.1f}\u202fs"
     minutes, rest = divmod(round(milliseconds / 1000), 60)
-    return f"{minutes}\u202fmin {rest}\u202fs"
+    return f"{minutes}\u202fmin" + (f" {rest}\u202fs" if rest else "")
 
 
 def lines(text: str) -> Markup:
