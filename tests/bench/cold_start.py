@@ -1,6 +1,6 @@
 """Rows 1 and 2: the time in which a fresh process imports a function and serves its first request, and its memory then.
 
-Measured are the API functions as deployed: with bytecode, botocore's data as in the runtime layer, the environment that
+Measured are the API functions as deployed: with bytecode, the packages as in the runtime layer, the environment that
 the template sets, the packages of its own layers alone, and a request of a signed-up account that really reads (or
 writes) the tables. The reference, a typical function, gets the same: bytecode, only the packages that it imports, a
 table to read from, one request.
@@ -20,7 +20,7 @@ from typing import Any
 
 from tests.bench import stack
 from tests.bench.measure import ROOT, Result, run_alternately
-from tests.bench.site_folder import ISOLATED, function_site, reference_site
+from tests.bench.site_folder import ISOLATED, function_site, link_packages, pinned, reference_site
 from tests.bench.stack import BenchStack
 from tests.local.administrator import create_administrator
 
@@ -202,8 +202,8 @@ def write_json(path: Path, content: Any) -> Path:
 
 
 def function_path(folder: Path, source: Path) -> str:
-    """The import path of a function: the product's layer, then the packages of the layers that it has."""
-    return os.pathsep.join([str(folder / "layer"), str(function_site(folder, source))])
+    """The import path of a function: the product's layer, the runtime layer, the packages of the others that it has."""
+    return os.pathsep.join([str(folder / "layer"), str(folder / "runtime"), str(function_site(folder, source))])
 
 
 def reference_path(folder: Path) -> str:
@@ -212,29 +212,30 @@ def reference_path(folder: Path) -> str:
 
 
 def stage_function(folder: Path, name: str, source: Path) -> Path:
-    """Copies a function with its bytecode into `folder`, and the first time also the product's layer and the trimmed
-    botocore; returns the path of the copied app.py."""
+    """Copies a function with its bytecode into `folder`, and the first time also the product's layer and the runtime
+    layer; returns the path of the copied app.py."""
     layer = folder / "layer"
     if not layer.exists():
         shutil.copytree(ROOT / "layers/atelier/python", layer, ignore=shutil.ignore_patterns("__pycache__"))
-        copy_trimmed_botocore(layer)
         compile_folder(layer)
+        copy_runtime_layer(folder)
+        compile_folder(folder / "runtime")
     target = folder / "functions" / name
     shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
     compile_folder(target)
     return target / "app.py"
 
 
-def copy_trimmed_botocore(layer: Path) -> None:
-    import botocore
-
+def copy_runtime_layer(folder: Path) -> None:
+    """The packages of the runtime layer, as the layer has them: made cheaper to import."""
     packer = importlib.util.spec_from_file_location("pack", ROOT / "layers/dependencies/pack.py")
     assert packer is not None
     assert packer.loader is not None
     pack = importlib.util.module_from_spec(packer)
     packer.loader.exec_module(pack)
-    shutil.copytree(Path(botocore.__file__).parent, layer / "botocore", ignore=shutil.ignore_patterns("__pycache__"))
-    pack.trim_botocore(layer / "botocore")
+    links = link_packages(folder / "sites" / "runtime", pinned("runtime"))
+    shutil.copytree(links, folder / "runtime", ignore=shutil.ignore_patterns("__pycache__"))
+    pack.lighten(folder / "runtime")
 
 
 def compile_folder(folder: Path) -> None:

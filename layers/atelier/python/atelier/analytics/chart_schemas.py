@@ -5,10 +5,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from atelier.analytics.chart import Theme
 from atelier.analytics.schemas import CreditsQuery, ReportQuery
+from atelier.lazy_model import LazyModel
 
 
 class Form(StrEnum):
@@ -18,7 +19,7 @@ class Form(StrEnum):
     HTML = "html"
 
 
-class _Drawing(BaseModel):
+class _Drawing(LazyModel):
     theme: Theme = Field(default=Theme.LIGHT, description="What the picture stands on; its background is transparent.")
     language: Literal["en", "de"] = "en"
     format: Form = Field(default=Form.SVG, description="`html`: the same values as a table.")

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from atelier.analytics.milestones import report_people
 from atelier.analytics.ports import PeopleSums, PlatformSums
 from atelier.analytics.report_platform import report_platform
 from atelier.errors import ValidationFailed
+from atelier.lazy_model import LazyModel
 
 # The reads of a longer time take longer than a request may; the task `report_platform` takes 400 days.
 DAYS_MAX = 62
 
 
-class PlatformModelView(BaseModel):
+class PlatformModelView(LazyModel):
     """One model: what became of its requests, what it earned and cost. margin_microusd: null for a run."""
 
     model: str
@@ -35,7 +36,7 @@ class PlatformModelView(BaseModel):
     margin_microusd: int | None
 
 
-class PeopleDayView(BaseModel):
+class PeopleDayView(LazyModel):
     """The people of one day."""
 
     day: date
@@ -45,7 +46,7 @@ class PeopleDayView(BaseModel):
     first_payments: int
 
 
-class CohortView(BaseModel):
+class CohortView(LazyModel):
     """The people who signed up in a month. active_after_months: how many were active n months after it."""
 
     month: str
@@ -55,14 +56,14 @@ class CohortView(BaseModel):
     active_after_months: list[int]
 
 
-class PeopleView(BaseModel):
+class PeopleView(LazyModel):
     """People by day, and by the month of their sign-up."""
 
     days: list[PeopleDayView]
     cohorts: list[CohortView]
 
 
-class PlatformReport(BaseModel):
+class PlatformReport(LazyModel):
     """The sums of the whole platform. `to` is not included."""
 
     model_config = ConfigDict(serialize_by_alias=True)
@@ -77,7 +78,7 @@ class PlatformReport(BaseModel):
     people: PeopleView
 
 
-class PlatformQuery(BaseModel):
+class PlatformQuery(LazyModel):
     """Which days are reported, and what a credit is worth."""
 
     model_config = ConfigDict(extra="ignore")

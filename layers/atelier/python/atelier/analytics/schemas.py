@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from typing_extensions import TypedDict
 
 from atelier.analytics.period import Period
+from atelier.lazy_model import LazyModel
 
 _DIMENSION = "(provider|model|kind|project|token|user)"
 _DAY_CHARACTERS = len("2026-11-01")
@@ -33,7 +34,7 @@ Moment = Annotated[
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class ReportQuery(BaseModel):
+class ReportQuery(LazyModel):
     """Which range, in which periods, by what, and of what."""
 
     model_config = ConfigDict(extra="ignore")
@@ -81,7 +82,7 @@ class ReportQuery(BaseModel):
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
-class CreditsQuery(BaseModel):
+class CreditsQuery(LazyModel):
     """Which range, in which periods."""
 
     model_config = ConfigDict(extra="ignore")

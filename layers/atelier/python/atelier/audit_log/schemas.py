@@ -6,10 +6,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, ConfigDict, Field
 
 from atelier.audit_log.ports import EventFilter
 from atelier.errors import ValidationFailed
+from atelier.lazy_model import LazyModel
 
 
 class LogFormat(StrEnum):
@@ -21,7 +22,7 @@ class LogFormat(StrEnum):
     PROOF = "proof"
 
 
-class AuditQuery(BaseModel):
+class AuditQuery(LazyModel):
     """Which events are read, newest first. An export and a proof have as many events as fit into a response; their
     header `Atelier-Next-Cursor` has the cursor of the next part."""
 
@@ -52,7 +53,7 @@ class AuditQuery(BaseModel):
             raise ValidationFailed([{"path": f"query.{name}", "message": "a proof has all events"} for name in fields])
 
 
-class AuditEventView(BaseModel):
+class AuditEventView(LazyModel):
     """One event of a log. `actor` is a user, null before a sign-in and for what Atelier did by itself; `facts` say
     more."""
 
@@ -74,7 +75,7 @@ class AuditEventView(BaseModel):
     )
 
 
-class AuditEventList(BaseModel):
+class AuditEventList(LazyModel):
     """A page of events, newest first."""
 
     items: list[AuditEventView]

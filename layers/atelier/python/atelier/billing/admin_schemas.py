@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from atelier import cursors
 from atelier.billing.adjustments import Adjustment, AdjustmentPage, AdjustmentState, NewAdjustment
 from atelier.errors import ValidationFailed
 from atelier.identity.directory_schemas import Reason
+from atelier.lazy_model import LazyModel
 from atelier.ledger.model import Wallet
 from atelier.ledger.schemas import GrantView, grant_views
 
@@ -18,7 +19,7 @@ CREDITS_MAX = 10_000_000
 CURSOR_PREFIX = "adj_"
 
 
-class AdjustRequest(BaseModel):
+class AdjustRequest(LazyModel):
     """Correct a wallet."""
 
     model_config = ConfigDict(extra="forbid")
@@ -37,7 +38,7 @@ class AdjustRequest(BaseModel):
         return NewAdjustment(workspace_id, self.credits, self.reason, idempotency_key)
 
 
-class FreezeRequest(BaseModel):
+class FreezeRequest(LazyModel):
     """Freeze a wallet."""
 
     model_config = ConfigDict(extra="forbid")
@@ -45,7 +46,7 @@ class FreezeRequest(BaseModel):
     reason: Reason = Field(description="For the audit logs; the workspace's own log shows it too.")
 
 
-class AdjustmentQuery(BaseModel):
+class AdjustmentQuery(LazyModel):
     """Which adjustments are listed, newest first."""
 
     model_config = ConfigDict(extra="ignore")
@@ -55,7 +56,7 @@ class AdjustmentQuery(BaseModel):
     cursor: Annotated[str, Field(max_length=200)] | None = None
 
 
-class AdjustmentView(BaseModel):
+class AdjustmentView(LazyModel):
     """A correction of a wallet."""
 
     id: str
@@ -69,20 +70,20 @@ class AdjustmentView(BaseModel):
     decided_at: datetime | None
 
 
-class AdjustmentEnvelope(BaseModel):
+class AdjustmentEnvelope(LazyModel):
     """One adjustment."""
 
     adjustment: AdjustmentView
 
 
-class AdjustmentList(BaseModel):
+class AdjustmentList(LazyModel):
     """A page of adjustments."""
 
     items: list[AdjustmentView]
     next_cursor: str | None
 
 
-class AdminWalletView(BaseModel):
+class AdminWalletView(LazyModel):
     """A wallet as it is stored: what is due is not booked yet."""
 
     workspace_id: str
@@ -97,7 +98,7 @@ class AdminWalletView(BaseModel):
     grants: list[GrantView]
 
 
-class AdminWalletEnvelope(BaseModel):
+class AdminWalletEnvelope(LazyModel):
     """One wallet."""
 
     wallet: AdminWalletView

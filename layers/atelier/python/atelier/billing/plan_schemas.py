@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field, model_validator
 
 from atelier import cursors
 from atelier.billing.change_plan import ChangePreview
@@ -13,6 +13,7 @@ from atelier.billing.model import Checkout, CheckoutState, Invoice, Payment, Pla
 from atelier.billing.return_urls import URL_CHARACTERS_MAX
 from atelier.billing.start_checkout import CheckoutOrder
 from atelier.catalogue.tiers import FREE, Interval, name_of
+from atelier.lazy_model import LazyModel
 
 Name = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[a-z][a-z0-9_-]*$")]
 Url = Annotated[str, Field(min_length=1, max_length=URL_CHARACTERS_MAX)]
@@ -20,7 +21,7 @@ Minor = Annotated[int, Field(description="In the currency's minor unit: cents, b
 INVOICES, PAYMENTS = "invoice#", "payment#"
 
 
-class CheckoutRequest(BaseModel):
+class CheckoutRequest(LazyModel):
     """Buy a tier (`tier`, `interval`), or packs of credits (`pack`, `quantity`)."""
 
     model_config = ConfigDict(extra="forbid")
@@ -47,7 +48,7 @@ class CheckoutRequest(BaseModel):
         return CheckoutOrder(workspace_id=workspace_id, idempotency_key=idempotency_key, **self.model_dump())
 
 
-class CheckoutView(BaseModel):
+class CheckoutView(LazyModel):
     """A checkout. `url` is the page on which it is paid."""
 
     checkout_id: str
@@ -62,7 +63,7 @@ class CheckoutView(BaseModel):
     trial_days: int
 
 
-class PortalRequest(BaseModel):
+class PortalRequest(LazyModel):
     """Open Stripe's page for cards, address, tax id and invoices."""
 
     model_config = ConfigDict(extra="forbid")
@@ -70,13 +71,13 @@ class PortalRequest(BaseModel):
     return_url: Url
 
 
-class PortalView(BaseModel):
+class PortalView(LazyModel):
     """Stripe's page; it is valid for some minutes."""
 
     url: str
 
 
-class PreviewChangeRequest(BaseModel):
+class PreviewChangeRequest(LazyModel):
     """The plan to change to."""
 
     model_config = ConfigDict(extra="forbid")
@@ -93,7 +94,7 @@ class ChangePlanRequest(PreviewChangeRequest):
     )
 
 
-class PreviewView(BaseModel):
+class PreviewView(LazyModel):
     """What a change of plan costs and gives."""
 
     amount_due_minor: Minor
@@ -103,7 +104,7 @@ class PreviewView(BaseModel):
     quoted_at: datetime
 
 
-class PausePlanRequest(BaseModel):
+class PausePlanRequest(LazyModel):
     """Charge nothing for a while."""
 
     model_config = ConfigDict(extra="forbid")
@@ -113,13 +114,13 @@ class PausePlanRequest(BaseModel):
     )
 
 
-class PlannedChangeView(BaseModel):
+class PlannedChangeView(LazyModel):
     tier: str
     interval: Interval
     effective_at: datetime
 
 
-class SubscriptionView(BaseModel):
+class SubscriptionView(LazyModel):
     """The workspace's plan. `tier` is the one whose rules count now."""
 
     id: str | None
@@ -137,7 +138,7 @@ class SubscriptionView(BaseModel):
     pending_change: PlannedChangeView | None
 
 
-class InvoiceView(BaseModel):
+class InvoiceView(LazyModel):
     id: str
     number: str | None
     status: str
@@ -155,12 +156,12 @@ class InvoiceView(BaseModel):
     file_url: str | None = Field(description="As PDF.")
 
 
-class InvoiceList(BaseModel):
+class InvoiceList(LazyModel):
     items: list[InvoiceView]
     next_cursor: str | None
 
 
-class PaymentView(BaseModel):
+class PaymentView(LazyModel):
     id: str
     status: str
     created_at: datetime
@@ -175,7 +176,7 @@ class PaymentView(BaseModel):
     receipt_url: str | None
 
 
-class PaymentList(BaseModel):
+class PaymentList(LazyModel):
     items: list[PaymentView]
     next_cursor: str | None
 

@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from atelier import cursors
 from atelier.billing.price_proposals import Proposal, ProposalPage, ProposalState, StripeSteps
@@ -14,12 +14,13 @@ from atelier.billing.tier_schemas import PackView, TierView, pack_view, tier_vie
 from atelier.catalogue.price_list import PriceList, Published
 from atelier.catalogue.tiers import FREE
 from atelier.identity.directory_schemas import Reason
+from atelier.lazy_model import LazyModel
 
 PROPOSAL_CURSOR = "prp_"
 Change = int | bool | Annotated[str, Field(max_length=200)] | Annotated[list[str], Field(max_length=500)] | None
 
 
-class ProposeRequest(BaseModel):
+class ProposeRequest(LazyModel):
     """Propose the next version of a tier or pack."""
 
     model_config = ConfigDict(extra="forbid")
@@ -34,7 +35,7 @@ class ProposeRequest(BaseModel):
     reason: Reason = Field(description="For the audit log.")
 
 
-class PublishRequest(BaseModel):
+class PublishRequest(LazyModel):
     """Publish a proposed version."""
 
     model_config = ConfigDict(extra="forbid")
@@ -42,7 +43,7 @@ class PublishRequest(BaseModel):
     apply: bool = Field(default=False, description="false: only say what would change at Stripe.")
 
 
-class ProposalQuery(BaseModel):
+class ProposalQuery(LazyModel):
     """Which proposals are listed, newest first."""
 
     model_config = ConfigDict(extra="ignore")
@@ -51,7 +52,7 @@ class ProposalQuery(BaseModel):
     cursor: Annotated[str, Field(max_length=200)] | None = None
 
 
-class TierVersions(BaseModel):
+class TierVersions(LazyModel):
     """A tier with all its versions, the oldest first."""
 
     name: str
@@ -59,7 +60,7 @@ class TierVersions(BaseModel):
     versions: list[TierView]
 
 
-class PackVersions(BaseModel):
+class PackVersions(LazyModel):
     """A pack with all its versions, the oldest first."""
 
     name: str
@@ -67,14 +68,14 @@ class PackVersions(BaseModel):
     versions: list[PackView]
 
 
-class PublishedView(BaseModel):
+class PublishedView(LazyModel):
     """A version that an administrator has published."""
 
     id: str = Field(examples=["pro@2"])
     published_at: datetime
 
 
-class AdminTierList(BaseModel):
+class AdminTierList(LazyModel):
     """The price list with all versions. The tiers are in the order of their rank."""
 
     tiers: list[TierVersions]
@@ -82,7 +83,7 @@ class AdminTierList(BaseModel):
     published: list[PublishedView] = Field(description="The versions that are not from the files of the deployment.")
 
 
-class DifferenceView(BaseModel):
+class DifferenceView(LazyModel):
     """A field that differs; both values as JSON."""
 
     field: str = Field(examples=["price_month"])
@@ -90,7 +91,7 @@ class DifferenceView(BaseModel):
     after: str = Field(examples=["3100"])
 
 
-class ProposalView(BaseModel):
+class ProposalView(LazyModel):
     """A proposed version of a tier or pack."""
 
     id: str
@@ -106,20 +107,20 @@ class ProposalView(BaseModel):
     decided_at: datetime | None
 
 
-class ProposalEnvelope(BaseModel):
+class ProposalEnvelope(LazyModel):
     """One proposal."""
 
     proposal: ProposalView
 
 
-class ProposalList(BaseModel):
+class ProposalList(LazyModel):
     """A page of proposals."""
 
     items: list[ProposalView]
     next_cursor: str | None
 
 
-class StripeStepsView(BaseModel):
+class StripeStepsView(LazyModel):
     """How Stripe differs, or differed, from the price list with the version in it."""
 
     steps: int
@@ -127,7 +128,7 @@ class StripeStepsView(BaseModel):
     table: str = Field(description="One step a line.")
 
 
-class PublishView(BaseModel):
+class PublishView(LazyModel):
     """A proposal, and what it changes at Stripe."""
 
     proposal: ProposalView

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from atelier.catalogue.model import KindName
 from atelier.catalogue.tiers import Interval, Pack, Tier
+from atelier.lazy_model import LazyModel
 
 
-class TierPriceView(BaseModel):
+class TierPriceView(LazyModel):
     """What a tier costs for one interval."""
 
     interval: Interval
@@ -16,7 +17,7 @@ class TierPriceView(BaseModel):
     amount_minor: int
 
 
-class TierLimits(BaseModel):
+class TierLimits(LazyModel):
     """What a workspace may have at most."""
 
     generations_open_max: int = Field(description="Generations under way at the same time.")
@@ -30,7 +31,7 @@ class TierLimits(BaseModel):
     site_scripts: bool = Field(description="Whether pages may have scripts of their own, and load from other hosts.")
 
 
-class TierView(BaseModel):
+class TierView(LazyModel):
     """What a tier gives, allows and costs."""
 
     id: str = Field(examples=["pro@1"])
@@ -53,14 +54,14 @@ class TierView(BaseModel):
     limits: TierLimits
 
 
-class PackPriceView(BaseModel):
+class PackPriceView(LazyModel):
     """What one pack costs."""
 
     currency: str = Field(examples=["usd"])
     amount_minor: int
 
 
-class PackView(BaseModel):
+class PackView(LazyModel):
     """Credits that are bought once."""
 
     id: str = Field(examples=["small@1"])
@@ -73,7 +74,7 @@ class PackView(BaseModel):
     prices: list[PackPriceView]
 
 
-class TierList(BaseModel):
+class TierList(LazyModel):
     """The price list. The tiers are in the order of their rank, the free one first."""
 
     items: list[TierView]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Annotated, Any, Literal, LiteralString, cast
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from atelier.catalogue.parameters import (
@@ -19,6 +19,7 @@ from atelier.catalogue.parameters import (
     WIDTH,
     N,
 )
+from atelier.lazy_model import LazyModel
 
 __all__ = ["PROMPT_CHARACTERS_MAX", "AssetId", "DeferredModel", "KindName", "Parameters", "ShortText"]
 
@@ -30,7 +31,7 @@ StopText = Annotated[str, Field(min_length=1, max_length=200)]
 TEXT_CHARACTERS_MAX, OTHERS_MAX = 32_000, 40
 
 
-class DeferredModel(BaseModel):
+class DeferredModel(LazyModel):
     """Base of the schemas here. Each is built when it is first used, because a function uses few of those it
     imports."""
 

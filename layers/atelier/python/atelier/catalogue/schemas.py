@@ -8,17 +8,18 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from atelier.catalogue.costs import Cost
 from atelier.catalogue.model import KindName, MarginCredits, Model
+from atelier.lazy_model import LazyModel
 
 # Shown prices are rounded up to this part of a credit: the price of a token is far smaller than that of an image.
 CREDIT_PARTS = 10_000
 TOKEN_PRICES = ("input", "output", "cached", "cache_write", "image_input")
 
 
-class PriceView(BaseModel):
+class PriceView(LazyModel):
     """`credits` (a decimal) for each `unit`; `when` says for which parameters, `role` for which input files."""
 
     unit: str = Field(examples=["image", "megapixel", "second", "million_tokens_input", "call"])
@@ -27,7 +28,7 @@ class PriceView(BaseModel):
     role: str | None = None
 
 
-class ModelView(BaseModel):
+class ModelView(LazyModel):
     """One model. `is_offered`: you can use it now, with the platform's access or a key of your own."""
 
     id: str
@@ -47,7 +48,7 @@ class ModelView(BaseModel):
     tiers: list[str] = Field(description="The tiers on sale that include it.", examples=[["free@1", "pro@1"]])
 
 
-class RetiredView(BaseModel):
+class RetiredView(LazyModel):
     """A model that is gone, and the model to use in its place."""
 
     id: str
@@ -56,7 +57,7 @@ class RetiredView(BaseModel):
     successor: str
 
 
-class ModelList(BaseModel):
+class ModelList(LazyModel):
     """The catalogue."""
 
     items: list[ModelView]
@@ -65,7 +66,7 @@ class ModelList(BaseModel):
     next_cursor: None = None
 
 
-class ModelQuery(BaseModel):
+class ModelQuery(LazyModel):
     model_config = ConfigDict(extra="ignore")
 
     kind: KindName | None = None

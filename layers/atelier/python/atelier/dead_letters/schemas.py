@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from atelier.dead_letters.model import DeadLetter, DeadLetterQueue, Moved
 from atelier.errors import NotFound
 from atelier.identity.directory_schemas import Reason
+from atelier.lazy_model import LazyModel
 
 IDS_MAX = 100
 LetterIds = Annotated[
@@ -17,7 +18,7 @@ LetterIds = Annotated[
 ]
 
 
-class LettersQuery(BaseModel):
+class LettersQuery(LazyModel):
     """How many messages are read."""
 
     model_config = ConfigDict(extra="ignore")
@@ -25,7 +26,7 @@ class LettersQuery(BaseModel):
     limit: int = Field(default=10, ge=1, le=100)
 
 
-class RedriveRequest(BaseModel):
+class RedriveRequest(LazyModel):
     """Send messages again."""
 
     model_config = ConfigDict(extra="forbid")
@@ -35,7 +36,7 @@ class RedriveRequest(BaseModel):
     )
 
 
-class DropRequest(BaseModel):
+class DropRequest(LazyModel):
     """Drop messages."""
 
     model_config = ConfigDict(extra="forbid")
@@ -44,20 +45,20 @@ class DropRequest(BaseModel):
     reason: Reason = Field(description="For the audit log, which keeps the beginning of each message too.")
 
 
-class DeadLetterQueueView(BaseModel):
+class DeadLetterQueueView(LazyModel):
     """One queue of dead letters."""
 
     queue: DeadLetterQueue
     count: int = Field(description="About how many messages there are.")
 
 
-class DeadLetterQueueList(BaseModel):
+class DeadLetterQueueList(LazyModel):
     """All queues of dead letters."""
 
     items: list[DeadLetterQueueView]
 
 
-class DeadLetterView(BaseModel):
+class DeadLetterView(LazyModel):
     """One message. `body` is as it was sent, without handles of secrets, and cut when it is long."""
 
     id: str
@@ -67,13 +68,13 @@ class DeadLetterView(BaseModel):
     attributes: dict[str, str]
 
 
-class DeadLetterList(BaseModel):
+class DeadLetterList(LazyModel):
     """Messages of a queue, in no particular order."""
 
     items: list[DeadLetterView]
 
 
-class MovedView(BaseModel):
+class MovedView(LazyModel):
     """What a request did."""
 
     count: int = Field(description="How many messages were sent again, or dropped.")

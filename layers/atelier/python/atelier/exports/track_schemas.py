@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from atelier.exports.track import EVENTS_MAX, ProductEvent, event_key, require_time
@@ -58,7 +58,7 @@ class TrackRequest(LazyModel):
         return found
 
 
-class TrackedView(BaseModel):
+class TrackedView(LazyModel):
     """How many events were stored, how many had been stored before, and how many were dropped because the workspace has
     switched them off."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from atelier.audit_log.model import Origin, platform_events
 from atelier.audit_log.ports import AuditLog
@@ -18,6 +18,7 @@ from atelier.generations.ports import GenerationPlaces
 from atelier.identity.directory_schemas import Reason
 from atelier.ids import is_id
 from atelier.inbox.ports import WebhookInbox
+from atelier.lazy_model import LazyModel
 from atelier.ledger.schemas import MovementView, movement_view
 
 
@@ -31,7 +32,7 @@ class TimelineDeps:
     events: AuditLog
 
 
-class PlaceQuery(BaseModel):
+class PlaceQuery(LazyModel):
     """Where a generation is."""
 
     model_config = ConfigDict(extra="ignore")
@@ -42,7 +43,7 @@ class PlaceQuery(BaseModel):
     )
 
 
-class EndRequest(BaseModel):
+class EndRequest(LazyModel):
     """End a generation that is stuck."""
 
     model_config = ConfigDict(extra="forbid")
@@ -51,7 +52,7 @@ class EndRequest(BaseModel):
     reason: Reason = Field(description="For the audit logs; the workspace's own log shows it too.")
 
 
-class AttemptTimeView(BaseModel):
+class AttemptTimeView(LazyModel):
     """One attempt with a provider, and when its webhooks came."""
 
     id: str
@@ -66,7 +67,7 @@ class AttemptTimeView(BaseModel):
     webhooks_at: list[datetime]
 
 
-class TimelineView(BaseModel):
+class TimelineView(LazyModel):
     """A generation's way. A run has the attempts of all its stages."""
 
     id: str
@@ -91,7 +92,7 @@ class TimelineView(BaseModel):
     movements: list[MovementView] = Field(description="The hold, and its end.")
 
 
-class TimelineEnvelope(BaseModel):
+class TimelineEnvelope(LazyModel):
     """One generation."""
 
     generation: TimelineView

@@ -16,12 +16,13 @@ from atelier.http.api import Api
 from atelier.http.request import Empty, Request
 from atelier.http.response import Response, created
 from atelier.idempotency import fingerprint
+from atelier.lazy_model import LazyModel
 from atelier.resources import Resource, ResourceDeps, change_resource, create_resource
 
 ResourceT = TypeVar("ResourceT", bound=Resource)
 
 
-class PageQuery(BaseModel):
+class PageQuery(LazyModel):
     """A page of a list: its size, and the cursor of the page before."""
 
     model_config = ConfigDict(extra="ignore")

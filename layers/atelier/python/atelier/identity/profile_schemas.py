@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from atelier.identity.model import User
 from atelier.identity.profile import ProfileChanges
 from atelier.identity.schemas import Delivery, UserName, UserView
+from atelier.lazy_model import LazyModel
 
 TICKET_LENGTH_MAX = 256
 
@@ -26,7 +27,7 @@ def valid_time_zone(name: str) -> str:
     return name
 
 
-class ProfileRequest(BaseModel):
+class ProfileRequest(LazyModel):
     """Change the fields that the body names. Null removes the avatar, the language or the time zone."""
 
     model_config = ConfigDict(extra="forbid")
@@ -57,13 +58,13 @@ class ProfileView(UserView):
     time_zone: str | None
 
 
-class DeletionView(BaseModel):
+class DeletionView(LazyModel):
     """The account will be erased when it is due. Until then, signing in leads to its restoration."""
 
     deletion_due_at: datetime
 
 
-class RestoreRequest(BaseModel):
+class RestoreRequest(LazyModel):
     """Take back the deletion of an account, and sign in."""
 
     model_config = ConfigDict(extra="forbid")

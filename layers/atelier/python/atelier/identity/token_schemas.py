@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, StringConstraints
 
 from atelier.identity.api_tokens import ApiToken
 from atelier.identity.issue_token import IssuedToken, NewToken
 from atelier.identity.permissions import Role
 from atelier.identity.scopes import ALL, GROUPS, SCOPES
+from atelier.lazy_model import LazyModel
 
 CURSOR_CHARACTERS_MAX = 128
 _ABOUT_SCOPES = "; ".join(f"`{group}`: {means}" for group, means in GROUPS.items())
@@ -32,7 +33,7 @@ TokenName = Annotated[
 ]
 
 
-class IssueTokenRequest(BaseModel):
+class IssueTokenRequest(LazyModel):
     """Make a token for a program. What it may do is what its scopes cover and your role holds at that moment."""
 
     model_config = ConfigDict(extra="forbid")
@@ -51,7 +52,7 @@ class IssueTokenRequest(BaseModel):
         return NewToken(workspace_id, user_id, role, self.name, scopes, self.expires_at, idempotency_key)
 
 
-class TokenView(BaseModel):
+class TokenView(LazyModel):
     """A token as a list shows it: without the token."""
 
     id: str
@@ -72,14 +73,14 @@ class IssuedTokenView(TokenView):
     )
 
 
-class TokenList(BaseModel):
+class TokenList(LazyModel):
     """Tokens that are not revoked, newest first; expired ones too."""
 
     items: list[TokenView]
     next_cursor: str | None
 
 
-class TokenQuery(BaseModel):
+class TokenQuery(LazyModel):
     """How a list of tokens is paged."""
 
     limit: int = Field(default=25, ge=1, le=100)

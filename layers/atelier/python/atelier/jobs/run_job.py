@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Protocol
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from atelier.audit_log.model import PLATFORM_LOG, Origin, audit_event
 from atelier.audit_log.ports import AuditLog
@@ -15,6 +15,7 @@ from atelier.dataclass import dataclass
 from atelier.errors import NotFound, Unavailable
 from atelier.jobs.record_run import JobRun, RunResult
 from atelier.jobs.schedule_expression import next_run
+from atelier.lazy_model import LazyModel
 from atelier.telemetry import logger
 
 
@@ -62,7 +63,7 @@ class JobDeps:
     runs: JobRuns
 
 
-class LastRunView(BaseModel):
+class LastRunView(LazyModel):
     """The last run that ended, by its schedule or by hand."""
 
     started_at: datetime
@@ -70,7 +71,7 @@ class LastRunView(BaseModel):
     result: RunResult
 
 
-class JobView(BaseModel):
+class JobView(LazyModel):
     """One job."""
 
     name: str = Field(examples=["reset-daily-credits"])
@@ -82,13 +83,13 @@ class JobView(BaseModel):
     )
 
 
-class JobList(BaseModel):
+class JobList(LazyModel):
     """All jobs that can be run by hand, by name."""
 
     items: list[JobView]
 
 
-class StartedView(BaseModel):
+class StartedView(LazyModel):
     """A job that was started. What it does is in its function's log."""
 
     name: str

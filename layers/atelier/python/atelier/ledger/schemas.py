@@ -6,16 +6,17 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, ConfigDict, Field
 
 from atelier import cursors
+from atelier.lazy_model import LazyModel
 from atelier.ledger.credit_events import low_threshold
 from atelier.ledger.history import Balance
 from atelier.ledger.model import Account, DailyCreditRule, Grant, Movement, Wallet, burn_down
 from atelier.ledger.ports import MovementPage
 
 
-class GrantView(BaseModel):
+class GrantView(LazyModel):
     id: str
     source: str
     amount: int
@@ -24,7 +25,7 @@ class GrantView(BaseModel):
     expires_at: datetime | None
 
 
-class BalanceView(BaseModel):
+class BalanceView(LazyModel):
     """Spendable credits, credits reserved by open holds, and the grants in the order in which they are spent; now, or
     at the requested instant. `tier` and `next_daily_reset_at` are only set for the present balance."""
 
@@ -40,7 +41,7 @@ class BalanceView(BaseModel):
     )
 
 
-class ThresholdRequest(BaseModel):
+class ThresholdRequest(LazyModel):
     """With fewer credits than these the workspace is told that few are left; null = as its tier says, 0 = never."""
 
     model_config = ConfigDict(extra="forbid")
@@ -48,14 +49,14 @@ class ThresholdRequest(BaseModel):
     credits: int | None = Field(ge=0, le=1_000_000_000)
 
 
-class ThresholdView(BaseModel):
+class ThresholdView(LazyModel):
     """The workspace is told once when it has fewer credits than `credits`. `is_chosen`: the workspace chose it."""
 
     credits: int
     is_chosen: bool
 
 
-class EntryView(BaseModel):
+class EntryView(LazyModel):
     """One line of a movement: credits on an account, + in, − out."""
 
     account: str
@@ -63,7 +64,7 @@ class EntryView(BaseModel):
     grant_id: str | None
 
 
-class MovementView(BaseModel):
+class MovementView(LazyModel):
     """One change of the wallet; its entries sum to zero. `available` is its effect on the spendable credits."""
 
     id: str
@@ -76,19 +77,19 @@ class MovementView(BaseModel):
     facts: dict[str, int | str | None]
 
 
-class StatementView(BaseModel):
+class StatementView(LazyModel):
     items: list[MovementView]
     next_cursor: str | None
 
 
-class GrantUseView(BaseModel):
+class GrantUseView(LazyModel):
     """The credits charged to one grant."""
 
     grant_id: str
     credits: int
 
 
-class ExplanationView(BaseModel):
+class ExplanationView(LazyModel):
     """How a generation was charged: its price version or quote, hold, end, charge, and the grants that paid it."""
 
     generation_id: str
@@ -101,7 +102,7 @@ class ExplanationView(BaseModel):
     movements: list[MovementView]
 
 
-class ProvenWalletView(BaseModel):
+class ProvenWalletView(LazyModel):
     """The wallet's counters, which must equal the sums of its entries. Grants: id → [remaining, held]."""
 
     available: int
@@ -112,7 +113,7 @@ class ProvenWalletView(BaseModel):
     grants: dict[str, list[int]]
 
 
-class ProvenEntryView(BaseModel):
+class ProvenEntryView(LazyModel):
     """One movement in the form of its digest, which is the SHA-256 of its JSON with sorted keys and no spaces."""
 
     key: str
@@ -125,7 +126,7 @@ class ProvenEntryView(BaseModel):
     hold: dict[str, Any] | None = None
 
 
-class SealView(BaseModel):
+class SealView(LazyModel):
     """One link of the chain. Movements: [order, key, digest]. `hash` covers all other fields and the workspace's id.
     Grants: id → [remaining, held, amount, source, priority, granted_at, expires_at]."""
 
@@ -140,7 +141,7 @@ class SealView(BaseModel):
     hash: str
 
 
-class HeadView(BaseModel):
+class HeadView(LazyModel):
     """The newest seal. Note it down: a later proof can be checked to contain it, so that changes before it show."""
 
     number: int
@@ -148,7 +149,7 @@ class HeadView(BaseModel):
     count: int
 
 
-class ProofView(BaseModel):
+class ProofView(LazyModel):
     """One page of a proof, which `python -m atelier.ledger.verify` checks offline. The wallet is on the last page; the
     head is the newest seal up to the end of this page."""
 
@@ -160,19 +161,19 @@ class ProofView(BaseModel):
     next_cursor: str | None
 
 
-class BalanceQuery(BaseModel):
+class BalanceQuery(LazyModel):
     model_config = ConfigDict(extra="ignore")
 
     at: AwareDatetime | None = Field(default=None, description="A past instant; now when it is left out.")
 
 
-class ProofQuery(BaseModel):
+class ProofQuery(LazyModel):
     model_config = ConfigDict(extra="ignore")
 
     cursor: Annotated[str, Field(max_length=400)] | None = None
 
 
-class StatementQuery(BaseModel):
+class StatementQuery(LazyModel):
     model_config = ConfigDict(extra="ignore")
 
     limit: int = Field(default=25, ge=1, le=100)

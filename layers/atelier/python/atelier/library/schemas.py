@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
+from atelier.lazy_model import LazyModel
 from atelier.library.model import Asset
 
 
-class AssetView(BaseModel):
+class AssetView(LazyModel):
     """One stored file. Its URLs are signed and valid for some minutes."""
 
     id: str
@@ -37,16 +38,16 @@ class AssetView(BaseModel):
     archived_at: datetime | None
 
 
-class AssetEnvelope(BaseModel):
+class AssetEnvelope(LazyModel):
     asset: AssetView
 
 
-class AssetList(BaseModel):
+class AssetList(LazyModel):
     items: list[AssetView]
     next_cursor: str | None
 
 
-class AssetQuery(BaseModel):
+class AssetQuery(LazyModel):
     model_config = ConfigDict(extra="ignore")
 
     type: Literal["image", "video", "audio", "text", "page"] | None = None
@@ -61,7 +62,7 @@ class AssetQuery(BaseModel):
     cursor: Annotated[str, Field(max_length=200)] | None = None
 
 
-class OriginView(BaseModel):
+class OriginView(LazyModel):
     """An asset that another one was made of. Of one that was deleted since, only this is known."""
 
     id: str
@@ -71,7 +72,7 @@ class OriginView(BaseModel):
     asset: AssetView | None = Field(description="null = it was deleted.")
 
 
-class LineageStepView(BaseModel):
+class LineageStepView(LazyModel):
     """Who made an asset, and what that cost. credits: null = it was not made by a generation. listing_id: of one that
     was bought; livestream_id: of a recording."""
 
@@ -85,7 +86,7 @@ class LineageStepView(BaseModel):
     at: datetime
 
 
-class RecordedFromView(BaseModel):
+class RecordedFromView(LazyModel):
     """A livestream of the workspace whose recording is in the lineage."""
 
     livestream_id: str
@@ -93,7 +94,7 @@ class RecordedFromView(BaseModel):
     live_at: datetime | None = Field(description="When the picture came; null = that is not known.")
 
 
-class BoughtFromView(BaseModel):
+class BoughtFromView(LazyModel):
     """A listing of the showcase in the lineage: what others have made, as far as everybody may know."""
 
     listing_id: str
@@ -103,7 +104,7 @@ class BoughtFromView(BaseModel):
     distance: int = Field(description="1 = it was bought here; 2 = that was made from it, and so on.")
 
 
-class LineageView(BaseModel):
+class LineageView(LazyModel):
     """The lineage of an asset, within its workspace, and the listings of others that it was made from."""
 
     steps: list[LineageStepView] = Field(description="The asset and those of its origins that are not deleted.")
@@ -116,7 +117,7 @@ class LineageView(BaseModel):
     next_cursor: str | None
 
 
-class LineageQuery(BaseModel):
+class LineageQuery(LazyModel):
     model_config = ConfigDict(extra="ignore")
 
     limit: int = Field(default=25, ge=1, le=100)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field
 
+from atelier.lazy_model import LazyModel
 from atelier.livestreams.manage import LivestreamFields
 from atelier.livestreams.model import TIERS_MAX, Livestream, LivestreamAccess, LivestreamStatus
 from atelier.livestreams.ports import Ingest, Playback, SimulcastTarget, UploadPlace
@@ -23,7 +24,7 @@ Cursor = Annotated[str, Field(max_length=300)]
 TierName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 
 
-class CreateLivestreamRequest(BaseModel):
+class CreateLivestreamRequest(LazyModel):
     """A new livestream. `tiers` are named for the access `tier`, `workshop_id` for the access `enrolment`."""
 
     model_config = ConfigDict(extra="forbid")
@@ -42,7 +43,7 @@ class CreateLivestreamRequest(BaseModel):
         return LivestreamFields(self.title, self.description, self.starts_at, self.access, tiers, self.workshop_id)
 
 
-class LivestreamQuery(BaseModel):
+class LivestreamQuery(LazyModel):
     model_config = ConfigDict(extra="ignore")
 
     scope: Literal["workspace", "public"] = Field(
@@ -54,7 +55,7 @@ class LivestreamQuery(BaseModel):
     cursor: Cursor | None = None
 
 
-class SimulcastRequest(BaseModel):
+class SimulcastRequest(LazyModel):
     """A place to which the picture is forwarded. The key is given to the streaming service, and never shown again."""
 
     model_config = ConfigDict(extra="forbid")
@@ -63,7 +64,7 @@ class SimulcastRequest(BaseModel):
     stream_key: str = Field(min_length=1, max_length=500, pattern=r"^[!-~]+$")
 
 
-class LivestreamView(BaseModel):
+class LivestreamView(LazyModel):
     """One livestream. It is `idle` once its host has started it and no picture arrives."""
 
     id: str
@@ -90,16 +91,16 @@ class LivestreamView(BaseModel):
     can_manage: bool = Field(description="Whether you may start and end it; false in lists.")
 
 
-class LivestreamEnvelope(BaseModel):
+class LivestreamEnvelope(LazyModel):
     livestream: LivestreamView
 
 
-class LivestreamList(BaseModel):
+class LivestreamList(LazyModel):
     items: list[LivestreamView]
     next_cursor: str | None
 
 
-class PlaybackView(BaseModel):
+class PlaybackView(LazyModel):
     """How a livestream or its recording is watched until `expires_at`; then it is asked for again. url: an HLS playlist
     or a file. One of our own edge is a path, and is opened by the cookies of this response."""
 
@@ -110,43 +111,43 @@ class PlaybackView(BaseModel):
     storyboard_url: str | None
 
 
-class PlaybackEnvelope(BaseModel):
+class PlaybackEnvelope(LazyModel):
     playback: PlaybackView
 
 
-class IngestView(BaseModel):
+class IngestView(LazyModel):
     """Where the host's program sends the picture. stream_key: a secret; whoever has it can send."""
 
     url: str
     stream_key: str
 
 
-class IngestEnvelope(BaseModel):
+class IngestEnvelope(LazyModel):
     ingest: IngestView
 
 
-class SimulcastView(BaseModel):
+class SimulcastView(LazyModel):
     id: str
     url: str
     status: str
 
 
-class SimulcastEnvelope(BaseModel):
+class SimulcastEnvelope(LazyModel):
     target: SimulcastView
 
 
-class SimulcastList(BaseModel):
+class SimulcastList(LazyModel):
     items: list[SimulcastView]
 
 
-class UploadPlaceView(BaseModel):
+class UploadPlaceView(LazyModel):
     """Where a browser sends a video to, by PUT, until `expires_at`."""
 
     url: str
     expires_at: datetime
 
 
-class UploadPlaceEnvelope(BaseModel):
+class UploadPlaceEnvelope(LazyModel):
     upload: UploadPlaceView
 
 

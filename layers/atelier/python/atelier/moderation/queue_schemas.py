@@ -5,16 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from atelier import cursors
 from atelier.identity.directory_schemas import Reason
+from atelier.lazy_model import LazyModel
 from atelier.moderation.queue import Decision, FlaggedItem, FlaggedPage, FlagSource
 
 CURSOR_PREFIX = "mod_"
 
 
-class DecideRequest(BaseModel):
+class DecideRequest(LazyModel):
     """Decide an item."""
 
     model_config = ConfigDict(extra="forbid")
@@ -23,7 +24,7 @@ class DecideRequest(BaseModel):
     reason: Reason = Field(description="For the audit logs; the workspace's own log shows it too.")
 
 
-class ModerationQuery(BaseModel):
+class ModerationQuery(LazyModel):
     """Which items are listed, those of the newest day first."""
 
     model_config = ConfigDict(extra="ignore")
@@ -33,7 +34,7 @@ class ModerationQuery(BaseModel):
     cursor: Annotated[str, Field(max_length=200)] | None = None
 
 
-class FlaggedItemView(BaseModel):
+class FlaggedItemView(LazyModel):
     """What was refused to one person in one workspace on one day for one reason."""
 
     id: str
@@ -53,13 +54,13 @@ class FlaggedItemView(BaseModel):
     decided_at: datetime | None
 
 
-class FlaggedItemEnvelope(BaseModel):
+class FlaggedItemEnvelope(LazyModel):
     """One item."""
 
     item: FlaggedItemView
 
 
-class FlaggedItemList(BaseModel):
+class FlaggedItemList(LazyModel):
     """A page of items."""
 
     items: list[FlaggedItemView]

@@ -5,14 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from atelier.lazy_model import LazyModel
 from atelier.moves.model import Move
 
 WorkspaceId = Annotated[str, Field(pattern=r"^wsp_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
 
 
-class MoveProjectRequest(BaseModel):
+class MoveProjectRequest(LazyModel):
     """Where to move a project."""
 
     model_config = ConfigDict(extra="forbid")
@@ -20,7 +21,7 @@ class MoveProjectRequest(BaseModel):
     workspace_id: WorkspaceId = Field(description="An organisation that you own.")
 
 
-class MoveView(BaseModel):
+class MoveView(LazyModel):
     """The move of a project into another workspace. assets, generations: how many are there already."""
 
     project_id: str
@@ -32,7 +33,7 @@ class MoveView(BaseModel):
     completed_at: datetime | None
 
 
-class MoveEnvelope(BaseModel):
+class MoveEnvelope(LazyModel):
     move: MoveView
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from atelier.generations.model import Kind
+from atelier.lazy_model import LazyModel
 from atelier.openai_api import sse
 from atelier.openai_api.conversation import build_conversation, parse_message
 from atelier.openai_api.errors import UnsupportedParameter
@@ -17,7 +18,7 @@ from atelier.openai_api.result import Result
 FIELD_NAMES = {"prompt": "messages", "system": "messages", "image": "messages"}
 
 
-class ChatMessage(BaseModel):
+class ChatMessage(LazyModel):
     """One message of the conversation. The message of an earlier completion is accepted unchanged."""
 
     model_config = ConfigDict(extra="ignore")
@@ -30,7 +31,7 @@ class ChatMessage(BaseModel):
     audio: Any = None
 
 
-class StreamOptions(BaseModel):
+class StreamOptions(LazyModel):
     model_config = ConfigDict(extra="ignore")
 
     include_usage: bool | None = None

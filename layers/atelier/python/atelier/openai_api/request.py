@@ -9,7 +9,7 @@ from dataclasses import field, replace
 from difflib import get_close_matches
 from typing import Annotated, Any, ClassVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from atelier.catalogue.model import Model
 from atelier.catalogue.parameters import SEED
@@ -24,6 +24,7 @@ from atelier.errors import (
     ValidationFailed,
 )
 from atelier.generations.model import InputAsset, Kind, Recipe
+from atelier.lazy_model import LazyModel
 from atelier.openai_api.errors import ContentRefused, UnsupportedParameter
 
 # In base64, a file of this size still fits into the largest request body that Lambda takes.
@@ -106,7 +107,7 @@ UNKNOWN_FIELDS_MAX = 20
 MISSPELLING_SIMILARITY = 0.8
 
 
-class OpenAIRequest(BaseModel):
+class OpenAIRequest(LazyModel):
     """A request body in OpenAI's form. One rule holds for its fields, on every route of `/v1`:
 
     - a field that is sent to a model, or changes the form of the response, is a field of the route's class;

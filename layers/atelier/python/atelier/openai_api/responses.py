@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Annotated, Any, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from atelier.errors import ValidationFailed
 from atelier.generations.model import Kind
+from atelier.lazy_model import LazyModel
 from atelier.openai_api import sse
 from atelier.openai_api.conversation import ConversationMessage, build_conversation, parse_message
 from atelier.openai_api.errors import UnsupportedParameter
@@ -29,13 +30,13 @@ FIELD_NAMES = {
 ROLES = ("user", "assistant", "system", "developer")
 
 
-class Reasoning(BaseModel):
+class Reasoning(LazyModel):
     model_config = ConfigDict(extra="ignore")
 
     effort: str | None = None
 
 
-class TextOptions(BaseModel):
+class TextOptions(LazyModel):
     model_config = ConfigDict(extra="ignore")
 
     format: dict[str, Any] | None = None

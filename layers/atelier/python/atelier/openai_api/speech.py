@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from atelier.catalogue.parameters import SPEED, VOICE_CHARACTERS_MAX
 from atelier.generations.model import Kind
+from atelier.lazy_model import LazyModel
 from atelier.openai_api import sse
 from atelier.openai_api.request import MappedRequest, ModelName, OpenAIRequest, set_fields
 from atelier.openai_api.result import Result
@@ -17,7 +18,7 @@ CHARACTERS_MAX = 4096
 FIELD_NAMES = {"prompt": "input", "format": "response_format"}
 
 
-class VoiceId(BaseModel):
+class VoiceId(LazyModel):
     model_config = ConfigDict(extra="forbid")
 
     id: str

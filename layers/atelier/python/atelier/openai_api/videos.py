@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from atelier.catalogue.parameters import DURATION_SECONDS, PROMPT_CHARACTERS_MAX
 from atelier.catalogue.sizes import SIZE, size_in_pixels
 from atelier.errors import AtelierError, NotFound, ValidationFailed
 from atelier.generations.model import DeliveredFile, Generation, Kind, Status
 from atelier.ids import is_id
+from atelier.lazy_model import LazyModel
 from atelier.openai_api.multipart import FormPart, collect_values, validate_fields
 from atelier.openai_api.request import (
     InputFile,
@@ -41,7 +42,7 @@ class VideoDeleted(AtelierError):
     code, status = "VIDEO_DELETED", 404
 
 
-class Reference(BaseModel):
+class Reference(LazyModel):
     """The first frame of a video, as the URL of an image."""
 
     model_config = ConfigDict(extra="forbid")
@@ -73,7 +74,7 @@ class VideoRequest(OpenAIRequest):
         )
 
 
-class VideoQuery(BaseModel):
+class VideoQuery(LazyModel):
     model_config = ConfigDict(extra="ignore")
 
     after: Annotated[str, Field(max_length=60)] | None = None
@@ -81,7 +82,7 @@ class VideoQuery(BaseModel):
     order: Literal["desc"] = "desc"
 
 
-class ContentQuery(BaseModel):
+class ContentQuery(LazyModel):
     model_config = ConfigDict(extra="ignore")
 
     variant: Literal["video", "thumbnail"] = "video"

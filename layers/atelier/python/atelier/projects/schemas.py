@@ -6,8 +6,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
+from atelier.lazy_model import LazyModel
 from atelier.projects.manage import NewProject, ProjectAndBudget
 from atelier.projects.model import THRESHOLDS, Alert, Budget, Project
 
@@ -25,7 +26,7 @@ def _sorted_unique(thresholds: list[int]) -> list[int]:
 Thresholds = Annotated[list[Percent], Field(max_length=10), AfterValidator(_sorted_unique)]
 
 
-class AlertSettings(BaseModel):
+class AlertSettings(LazyModel):
     """When to raise alerts, in percent of the budget."""
 
     model_config = ConfigDict(extra="forbid")
@@ -33,7 +34,7 @@ class AlertSettings(BaseModel):
     alert_thresholds: Thresholds = list(THRESHOLDS)
 
 
-class CreateProjectRequest(BaseModel):
+class CreateProjectRequest(LazyModel):
     """A new project."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
@@ -63,7 +64,7 @@ class CreateProjectRequest(BaseModel):
         )
 
 
-class ChangeProjectRequest(BaseModel):
+class ChangeProjectRequest(LazyModel):
     """Changes of a project: a field that is left out stays as it is, and null clears it."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
@@ -92,7 +93,7 @@ class ChangeProjectRequest(BaseModel):
         return replace(project, **texts), replace(budget, limit_microusd=limit, thresholds=thresholds)
 
 
-class ProjectQuery(BaseModel):
+class ProjectQuery(LazyModel):
     model_config = ConfigDict(extra="ignore")
 
     archived: bool | None = None
@@ -100,7 +101,7 @@ class ProjectQuery(BaseModel):
     cursor: Annotated[str, Field(max_length=200)] | None = None
 
 
-class BudgetRequest(BaseModel):
+class BudgetRequest(LazyModel):
     """The workspace's monthly budget (UTC); null = no limit."""
 
     model_config = ConfigDict(extra="forbid")
@@ -109,7 +110,7 @@ class BudgetRequest(BaseModel):
     settings: AlertSettings = AlertSettings()
 
 
-class BudgetView(BaseModel):
+class BudgetView(LazyModel):
     """A workspace's budget of the present month. Reserved amounts belong to running generations."""
 
     budget_microusd: int | None
@@ -120,7 +121,7 @@ class BudgetView(BaseModel):
     settings: AlertSettings
 
 
-class ProjectView(BaseModel):
+class ProjectView(LazyModel):
     """A project with its budget."""
 
     id: str
@@ -137,16 +138,16 @@ class ProjectView(BaseModel):
     updated_at: datetime
 
 
-class ProjectEnvelope(BaseModel):
+class ProjectEnvelope(LazyModel):
     project: ProjectView
 
 
-class ProjectList(BaseModel):
+class ProjectList(LazyModel):
     items: list[ProjectView]
     next_cursor: str | None
 
 
-class AlertView(BaseModel):
+class AlertView(LazyModel):
     """A threshold of a budget that the spent amount has reached."""
 
     id: str
@@ -160,11 +161,11 @@ class AlertView(BaseModel):
     acknowledged_at: datetime | None
 
 
-class AlertEnvelope(BaseModel):
+class AlertEnvelope(LazyModel):
     alert: AlertView
 
 
-class AlertList(BaseModel):
+class AlertList(LazyModel):
     items: list[AlertView]
     next_cursor: str | None = None
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from atelier.catalogue.catalogue import providers_with_keys
+from atelier.lazy_model import LazyModel
 from atelier.provider_keys.add_key import NewKey
 from atelier.provider_keys.check_key import KeyCheck
 from atelier.provider_keys.model import (
@@ -39,7 +40,7 @@ Name = Annotated[
 ]
 
 
-class ServedModel(BaseModel):
+class ServedModel(LazyModel):
     """A model behind a custom endpoint."""
 
     model_config = ConfigDict(extra="forbid")
@@ -48,7 +49,7 @@ class ServedModel(BaseModel):
     kind: ServedKind
 
 
-class AddKeyRequest(BaseModel):
+class AddKeyRequest(LazyModel):
     """Add a key. It is encrypted at once, and never shown again."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
@@ -72,7 +73,7 @@ class AddKeyRequest(BaseModel):
         return ProviderCredentials(self.key.get_secret_value(), self.base_url, models=models)
 
 
-class SwitchKeyRequest(BaseModel):
+class SwitchKeyRequest(LazyModel):
     """Switch a key off or on."""
 
     model_config = ConfigDict(extra="forbid")
@@ -80,7 +81,7 @@ class SwitchKeyRequest(BaseModel):
     is_active: bool
 
 
-class KeyTestView(BaseModel):
+class KeyTestView(LazyModel):
     """The result of testing a key; `error_class` is null when the provider accepted it."""
 
     ok: bool
@@ -88,7 +89,7 @@ class KeyTestView(BaseModel):
     at: datetime
 
 
-class ProviderKeyView(BaseModel):
+class ProviderKeyView(LazyModel):
     """One own key, without its secret."""
 
     id: str
@@ -103,11 +104,11 @@ class ProviderKeyView(BaseModel):
     last_test: KeyTestView | None
 
 
-class KeyEnvelope(BaseModel):
+class KeyEnvelope(LazyModel):
     key: ProviderKeyView
 
 
-class KeyList(BaseModel):
+class KeyList(LazyModel):
     """All keys of the workspace, at most 50."""
 
     items: list[ProviderKeyView]
@@ -120,11 +121,11 @@ class TestedView(KeyTestView):
     message: str | None
 
 
-class TestEnvelope(BaseModel):
+class TestEnvelope(LazyModel):
     test: TestedView
 
 
-class ProviderPreferenceInput(BaseModel):
+class ProviderPreferenceInput(LazyModel):
     """The workspace's preferences for one provider."""
 
     model_config = ConfigDict(extra="forbid")
@@ -145,7 +146,7 @@ class ProviderPreferenceInput(BaseModel):
         return ProviderPreference(self.id, self.enabled, self.priority, self.use_own_key, self.platform_fallback)
 
 
-class PreferencesRequest(BaseModel):
+class PreferencesRequest(LazyModel):
     """Replaces all preferences: a provider that is not named gets the defaults."""
 
     model_config = ConfigDict(extra="forbid")
@@ -159,7 +160,7 @@ class PreferencesRequest(BaseModel):
     )
 
 
-class ProviderView(BaseModel):
+class ProviderView(LazyModel):
     """A provider's status for this workspace. `use_own_key`: the key that is in fact used; without a preference, the
     newest active one. `is_offered`: the platform itself has access."""
 
@@ -174,7 +175,7 @@ class ProviderView(BaseModel):
     is_offered: bool
 
 
-class ProvidersView(BaseModel):
+class ProvidersView(LazyModel):
     """All providers, the most preferred first."""
 
     providers: list[ProviderView]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
+
+from atelier.lazy_model import LazyModel
 
 Cursor = Annotated[int, Field(ge=0, le=10**15 - 1, description="The `sequence` of the last event that you have.")]
 ChannelName = Annotated[
@@ -26,7 +28,7 @@ class TicketView(TypedDict):
     expires_in: int
 
 
-class EventsQuery(BaseModel):
+class EventsQuery(LazyModel):
     """Which events, and how long to wait for the first of them."""
 
     model_config = ConfigDict(extra="forbid")
@@ -54,7 +56,7 @@ class EventList(TypedDict):
     incomplete: bool
 
 
-class SubscribeAction(BaseModel):
+class SubscribeAction(LazyModel):
     """What a client sends to listen to a channel."""
 
     model_config = ConfigDict(extra="forbid")
@@ -63,7 +65,7 @@ class SubscribeAction(BaseModel):
     cursor: Cursor | None = None
 
 
-class UnsubscribeAction(BaseModel):
+class UnsubscribeAction(LazyModel):
     """What a client sends to listen no more."""
 
     model_config = ConfigDict(extra="forbid")

@@ -5,14 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from atelier.lazy_model import LazyModel
 from atelier.routing.circuit_breaker import PLATFORM, WINDOW, Health, overall_status
 
 WINDOW_MINUTES = int(2 * WINDOW.total_seconds() // 60)
 
 
-class ModelHealthView(BaseModel):
+class ModelHealthView(LazyModel):
     """The health of one model that has failed lately."""
 
     model: str
@@ -24,7 +25,7 @@ class ModelHealthView(BaseModel):
     error_message: str | None
 
 
-class ScorecardView(BaseModel):
+class ScorecardView(LazyModel):
     """The health of a provider. Counts, rate and latencies are of the last minutes; null = there were no attempts."""
 
     provider: str
@@ -45,7 +46,7 @@ class ScorecardView(BaseModel):
     models: list[ModelHealthView] = Field(description="Those of its models that have failed lately, by name.")
 
 
-class HealthList(BaseModel):
+class HealthList(LazyModel):
     """All of the platform's providers and of the workspace's own keys."""
 
     items: list[ScorecardView]

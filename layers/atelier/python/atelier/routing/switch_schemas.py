@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from atelier.identity.directory_schemas import Reason
+from atelier.lazy_model import LazyModel
 from atelier.routing.circuit_breaker import Health, Scope
 from atelier.routing.switch_provider import SwitchOff
 
@@ -16,7 +17,7 @@ HOURS_MAX = 720
 ModelId = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class SwitchOffRequest(BaseModel):
+class SwitchOffRequest(LazyModel):
     """Use a provider or a model no more for some time."""
 
     model_config = ConfigDict(extra="forbid")
@@ -30,7 +31,7 @@ class SwitchOffRequest(BaseModel):
         return SwitchOff(provider, self.model, self.hours, self.reason)
 
 
-class SwitchOnRequest(BaseModel):
+class SwitchOnRequest(LazyModel):
     """Use a provider or a model again."""
 
     model_config = ConfigDict(extra="forbid")
@@ -38,7 +39,7 @@ class SwitchOnRequest(BaseModel):
     model: ModelId | None = None
 
 
-class AdminHealthView(BaseModel):
+class AdminHealthView(LazyModel):
     """The health of the platform's access to a provider, or to one of its models."""
 
     provider: str
@@ -52,13 +53,13 @@ class AdminHealthView(BaseModel):
     last_failure_at: datetime | None
 
 
-class AdminHealthEnvelope(BaseModel):
+class AdminHealthEnvelope(LazyModel):
     """One access."""
 
     health: AdminHealthView
 
 
-class AdminHealthList(BaseModel):
+class AdminHealthList(LazyModel):
     """All enabled providers, each before those of its models that have failed or were switched off."""
 
     items: list[AdminHealthView]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from atelier.lazy_model import LazyModel
 from atelier.showcase.model import WorkKind
 from atelier.showcase.moderate import ListingDecision
 from atelier.showcase.publish import ListingFields
@@ -43,7 +44,7 @@ LicenceId = Annotated[str, Field(max_length=40, examples=["standard"]), AfterVal
 Tags = Annotated[list[Tag], Field(max_length=TAGS_MAX), AfterValidator(_once_each)]
 
 
-class PublishWorkRequest(BaseModel):
+class PublishWorkRequest(LazyModel):
     """A work to publish: one of `asset_id`, `character_id` and `template_id`."""
 
     model_config = ConfigDict(extra="forbid")
@@ -73,7 +74,7 @@ class PublishWorkRequest(BaseModel):
         return ListingFields(kind, subject_id, *said)
 
 
-class BuyRequest(BaseModel):
+class BuyRequest(LazyModel):
     """Buy, at the price that you have seen; when it is another one by now, the answer is a 409 that names it."""
 
     model_config = ConfigDict(extra="forbid")
@@ -81,7 +82,7 @@ class BuyRequest(BaseModel):
     price_credits: Price | None = None
 
 
-class ReportRequest(BaseModel):
+class ReportRequest(LazyModel):
     """Why the moderators should look at a listing."""
 
     model_config = ConfigDict(extra="forbid")
@@ -90,7 +91,7 @@ class ReportRequest(BaseModel):
     text: str = Field(default="", max_length=1000)
 
 
-class DecideListingRequest(BaseModel):
+class DecideListingRequest(LazyModel):
     """A moderator's decision. reason: for the creator, when it is rejected."""
 
     model_config = ConfigDict(extra="forbid")
@@ -99,7 +100,7 @@ class DecideListingRequest(BaseModel):
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 
 
-class ShowcaseQuery(BaseModel):
+class ShowcaseQuery(LazyModel):
     model_config = ConfigDict(extra="ignore")
 
     order: Literal["newest", "popular"] = "newest"
@@ -112,14 +113,14 @@ class ShowcaseQuery(BaseModel):
     cursor: Cursor | None = None
 
 
-class OwnWorksQuery(BaseModel):
+class OwnWorksQuery(LazyModel):
     model_config = ConfigDict(extra="ignore")
 
     limit: int = Field(default=25, ge=1, le=50)
     cursor: Cursor | None = None
 
 
-class LicenceView(BaseModel):
+class LicenceView(LazyModel):
     """What whoever gets a work may do with it. url: empty = the whole text is in our documentation."""
 
     id: str
@@ -129,14 +130,14 @@ class LicenceView(BaseModel):
     allows_commercial_use: bool
 
 
-class CreatorView(BaseModel):
+class CreatorView(LazyModel):
     """Who published a listing. name: empty when the account is gone."""
 
     user_id: str
     name: str
 
 
-class ListingView(BaseModel):
+class ListingView(LazyModel):
     """One published work, as everybody sees it."""
 
     id: str
@@ -160,11 +161,11 @@ class ListingView(BaseModel):
     created_at: datetime
 
 
-class ListingEnvelope(BaseModel):
+class ListingEnvelope(LazyModel):
     listing: ListingView
 
 
-class ListingList(BaseModel):
+class ListingList(LazyModel):
     items: list[ListingView]
     next_cursor: str | None
 
@@ -177,23 +178,23 @@ class OwnListingView(ListingView):
     reason: str | None = Field(description="Why a moderator rejected it.")
 
 
-class OwnListingEnvelope(BaseModel):
+class OwnListingEnvelope(LazyModel):
     listing: OwnListingView
 
 
-class OwnListingList(BaseModel):
+class OwnListingList(LazyModel):
     items: list[OwnListingView]
     next_cursor: str | None
 
 
-class ShareView(BaseModel):
+class ShareView(LazyModel):
     """What one receiver got of a price."""
 
     role: Literal["seller", "royalty"]
     credits: int
 
 
-class PurchaseView(BaseModel):
+class PurchaseView(LazyModel):
     """A receipt. `price_credits` is `fee_credits` and all shares together."""
 
     id: str
@@ -211,16 +212,16 @@ class PurchaseView(BaseModel):
     )
 
 
-class PurchaseEnvelope(BaseModel):
+class PurchaseEnvelope(LazyModel):
     purchase: PurchaseView
 
 
-class PurchaseList(BaseModel):
+class PurchaseList(LazyModel):
     items: list[PurchaseView]
     next_cursor: str | None
 
 
-class CollectedView(BaseModel):
+class CollectedView(LazyModel):
     """What is in your library now. id: of the asset, the character or the template; asset_ids: of all its assets."""
 
     purchase: PurchaseView
@@ -228,7 +229,7 @@ class CollectedView(BaseModel):
     asset_ids: list[str]
 
 
-class MineView(BaseModel):
+class MineView(LazyModel):
     """What a listing is to you."""
 
     listing: ListingView | OwnListingView
@@ -238,26 +239,26 @@ class MineView(BaseModel):
     follows_creator: bool = Field(description="Whether you follow its creator.")
 
 
-class LikeView(BaseModel):
+class LikeView(LazyModel):
     """How many people like a listing, exactly."""
 
     likes: int
     likes_it: bool
 
 
-class FollowView(BaseModel):
+class FollowView(LazyModel):
     user_id: str
     follows: bool
 
 
-class ReportedView(BaseModel):
+class ReportedView(LazyModel):
     """is_first: False = you had reported it before."""
 
     listing_id: str
     is_first: bool
 
 
-class SplitRuleView(BaseModel):
+class SplitRuleView(LazyModel):
     """How a price is split, in percent; the rest is the creator's."""
 
     fee_percent: int
@@ -265,7 +266,7 @@ class SplitRuleView(BaseModel):
     refund_hours: int
 
 
-class ShowcaseRules(BaseModel):
+class ShowcaseRules(LazyModel):
     """What publishing and buying go by."""
 
     split: SplitRuleView
@@ -274,7 +275,7 @@ class ShowcaseRules(BaseModel):
     price_credits_max: int
 
 
-class ReportView(BaseModel):
+class ReportView(LazyModel):
     user_id: str
     reason: str
     text: str
@@ -291,18 +292,18 @@ class ReviewedListingView(OwnListingView):
     document: dict[str, Any] | None
 
 
-class ReviewedListingEnvelope(BaseModel):
+class ReviewedListingEnvelope(LazyModel):
     listing: ReviewedListingView
 
 
-class ReviewQueue(BaseModel):
+class ReviewQueue(LazyModel):
     """The listings that wait for a decision, the longest waiting first, without their files and reports."""
 
     items: list[OwnListingView]
     next_cursor: str | None
 
 
-class EarningView(BaseModel):
+class EarningView(LazyModel):
     """What one purchase brings. paid_at: when the credits came; null = they wait until the buyer has collected the work
     or can no longer have the purchase refunded, or it was refunded. taken_back_at: when it was refunded."""
 
@@ -317,14 +318,14 @@ class EarningView(BaseModel):
     paid_at: datetime | None
 
 
-class PayoutView(BaseModel):
+class PayoutView(LazyModel):
     """Earnings are credits of the workspace, and are spent there. They cannot be paid out in money yet."""
 
     available: Literal[False] = False
     note: str = "Payouts in money are not available yet. Earnings are spent as credits."
 
 
-class EarningsView(BaseModel):
+class EarningsView(LazyModel):
     """A creator's earnings in this workspace. `earned_credits` − `taken_back_credits`, which were refunded, =
     `balance_credits`, which were paid, + `waiting_credits`, which are not paid yet."""
 

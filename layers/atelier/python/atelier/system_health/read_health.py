@@ -8,9 +8,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from atelier.dataclass import dataclass
+from atelier.lazy_model import LazyModel
 from atelier.telemetry import logger
 
 # All parts are read at once; a request may last 29 s.
@@ -24,7 +25,7 @@ class PartUnread(Exception):
     """A part cannot be read; the text is the reason, for people."""
 
 
-class TableView(BaseModel):
+class TableView(LazyModel):
     """One table. Items and bytes are counted every six hours or so."""
 
     name: str
@@ -33,7 +34,7 @@ class TableView(BaseModel):
     bytes: int
 
 
-class MessageQueueView(BaseModel):
+class MessageQueueView(LazyModel):
     """One queue, with about how many messages it has."""
 
     name: str
@@ -42,7 +43,7 @@ class MessageQueueView(BaseModel):
     is_dead_letters: bool
 
 
-class StreamView(BaseModel):
+class StreamView(LazyModel):
     """What takes records of a table's stream, or messages of a queue, to a function."""
 
     function: str
@@ -55,7 +56,7 @@ class StreamView(BaseModel):
     )
 
 
-class ScheduleView(BaseModel):
+class ScheduleView(LazyModel):
     """One schedule."""
 
     name: str
@@ -63,7 +64,7 @@ class ScheduleView(BaseModel):
     expression: str = Field(examples=["rate(1 day)"])
 
 
-class AlarmView(BaseModel):
+class AlarmView(LazyModel):
     """One alarm. The description ends with its runbook."""
 
     name: str
@@ -73,7 +74,7 @@ class AlarmView(BaseModel):
     description: str
 
 
-class QuotaView(BaseModel):
+class QuotaView(LazyModel):
     """One quota of AWS, and how much of it is used."""
 
     name: str = Field(examples=["lambda-concurrency"])
@@ -93,7 +94,7 @@ class SystemStatus(StrEnum):
     ATTENTION = "attention"
 
 
-class SystemHealth(BaseModel):
+class SystemHealth(LazyModel):
     """How the deployment is. A part that cannot be read is null."""
 
     status: SystemStatus

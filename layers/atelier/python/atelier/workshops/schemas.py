@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, model_validator
 
 from atelier.identity.profile_schemas import valid_time_zone
+from atelier.lazy_model import LazyModel
 from atelier.workshops.manage import WorkshopFields
 from atelier.workshops.model import (
     CAPACITY_MAX,
@@ -46,7 +47,7 @@ Materials = Annotated[
 Cursor = Annotated[str, Field(max_length=300)]
 
 
-class Repeat(BaseModel):
+class Repeat(LazyModel):
     """A series: the workshop again every so many weeks at the same local time, `count` in all, or until a day."""
 
     model_config = ConfigDict(extra="forbid")
@@ -62,7 +63,7 @@ class Repeat(BaseModel):
         return self
 
 
-class CreateWorkshopRequest(BaseModel):
+class CreateWorkshopRequest(LazyModel):
     """A new workshop, as a draft."""
 
     model_config = ConfigDict(extra="forbid")
@@ -99,7 +100,7 @@ class CreateWorkshopRequest(BaseModel):
         return Repetition(self.repeat.every_weeks, self.repeat.count, self.repeat.until) if self.repeat else None
 
 
-class ChangeWorkshopRequest(BaseModel):
+class ChangeWorkshopRequest(LazyModel):
     """Change the fields that the body names."""
 
     model_config = ConfigDict(extra="forbid")
@@ -123,7 +124,7 @@ class ChangeWorkshopRequest(BaseModel):
         return WorkshopFields(**values)
 
 
-class WorkshopQuery(BaseModel):
+class WorkshopQuery(LazyModel):
     model_config = ConfigDict(extra="ignore")
 
     scope: Literal["workspace", "public", "enrolled"] = Field(
@@ -135,14 +136,14 @@ class WorkshopQuery(BaseModel):
     cursor: Cursor | None = None
 
 
-class PeopleQuery(BaseModel):
+class PeopleQuery(LazyModel):
     model_config = ConfigDict(extra="ignore")
 
     limit: int = Field(default=50, ge=1, le=100)
     cursor: Cursor | None = None
 
 
-class PlaceRequest(BaseModel):
+class PlaceRequest(LazyModel):
     """Take a place, at the price that you have seen; when it is another one by now, the answer is a 409 that names
     it."""
 
@@ -151,7 +152,7 @@ class PlaceRequest(BaseModel):
     price_credits: Price | None = None
 
 
-class AttendanceRequest(BaseModel):
+class AttendanceRequest(LazyModel):
     """Whether somebody who is enrolled has attended."""
 
     model_config = ConfigDict(extra="forbid")
@@ -159,7 +160,7 @@ class AttendanceRequest(BaseModel):
     attended: bool
 
 
-class ReviewRequest(BaseModel):
+class ReviewRequest(LazyModel):
     """What you say of a workshop that you attended; it replaces what you said before."""
 
     model_config = ConfigDict(extra="forbid")
@@ -168,7 +169,7 @@ class ReviewRequest(BaseModel):
     text: str = Field(default="", max_length=2000)
 
 
-class EnrolmentView(BaseModel):
+class EnrolmentView(LazyModel):
     """A person's place, or place in the wait list. price_credits: what it costs, or has cost."""
 
     id: str
@@ -180,14 +181,14 @@ class EnrolmentView(BaseModel):
     offer_ends_at: datetime | None = Field(description="Until when the offered place may be confirmed.")
 
 
-class RefundRuleView(BaseModel):
+class RefundRuleView(LazyModel):
     """Who withdraws more than `hours_before` hours ahead of the start gets `percent` of the fee back."""
 
     hours_before: int
     percent: int
 
 
-class WorkshopView(BaseModel):
+class WorkshopView(LazyModel):
     """One workshop. Times are UTC; `time_zone` is the one in which it was planned."""
 
     id: str
@@ -215,18 +216,18 @@ class WorkshopView(BaseModel):
     can_manage: bool = Field(description="Whether you may change it; false in lists.")
 
 
-class WorkshopEnvelope(BaseModel):
+class WorkshopEnvelope(LazyModel):
     workshop: WorkshopView
 
 
-class CreatedWorkshops(BaseModel):
+class CreatedWorkshops(LazyModel):
     """The new workshop; `series`: all of its series, this one included, or nothing."""
 
     workshop: WorkshopView
     series: list[WorkshopView]
 
 
-class WorkshopList(BaseModel):
+class WorkshopList(LazyModel):
     items: list[WorkshopView]
     next_cursor: str | None
 
@@ -238,16 +239,16 @@ class AttendeeView(EnrolmentView):
     name: str
 
 
-class AttendeeEnvelope(BaseModel):
+class AttendeeEnvelope(LazyModel):
     attendee: AttendeeView
 
 
-class AttendeeList(BaseModel):
+class AttendeeList(LazyModel):
     items: list[AttendeeView]
     next_cursor: str | None
 
 
-class MaterialView(BaseModel):
+class MaterialView(LazyModel):
     """An asset of the educator, with a signed URL for some minutes."""
 
     asset_id: str
@@ -257,11 +258,11 @@ class MaterialView(BaseModel):
     url: str
 
 
-class MaterialList(BaseModel):
+class MaterialList(LazyModel):
     items: list[MaterialView]
 
 
-class ReviewView(BaseModel):
+class ReviewView(LazyModel):
     user_id: str
     name: str
     stars: int
@@ -269,16 +270,16 @@ class ReviewView(BaseModel):
     updated_at: datetime
 
 
-class ReviewEnvelope(BaseModel):
+class ReviewEnvelope(LazyModel):
     review: ReviewView
 
 
-class ReviewList(BaseModel):
+class ReviewList(LazyModel):
     items: list[ReviewView]
     next_cursor: str | None
 
 
-class ShownWorkView(BaseModel):
+class ShownWorkView(LazyModel):
     listing_id: str
     user_id: str
     name: str
@@ -286,11 +287,11 @@ class ShownWorkView(BaseModel):
     thumbnail_url: str | None
 
 
-class ShownWorkEnvelope(BaseModel):
+class ShownWorkEnvelope(LazyModel):
     work: ShownWorkView
 
 
-class ShownWorkList(BaseModel):
+class ShownWorkList(LazyModel):
     items: list[ShownWorkView]
     next_cursor: str | None
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from atelier.identity.credentials import PASSWORD_LENGTH_MAX, normalize_password
 from atelier.identity.model import SignInResult
@@ -15,6 +15,7 @@ from atelier.identity.oauth.model import SECRET_PATTERN, LinkedLogin
 from atelier.identity.oauth.redirect_target import TARGET_CHARACTERS_MAX
 from atelier.identity.refresh_cookie import cookies_of
 from atelier.identity.schemas import Delivery, SignInView, sign_in_view
+from atelier.lazy_model import LazyModel
 
 # What providers send is bounded, and not interpreted; Google's codes have up to 256 bytes. All of it fits into a URL.
 CODE_CHARACTERS_MAX = 512
@@ -40,7 +41,7 @@ Challenge = Annotated[
 Verifier = Annotated[str, Field(min_length=43, max_length=128)]
 
 
-class StartQuery(BaseModel):
+class StartQuery(LazyModel):
     """Begin to sign in."""
 
     model_config = ConfigDict(extra="ignore")
@@ -49,7 +50,7 @@ class StartQuery(BaseModel):
     challenge: Challenge | None = None
 
 
-class CallbackQuery(BaseModel):
+class CallbackQuery(LazyModel):
     """What the identity provider sends the browser back with."""
 
     model_config = ConfigDict(extra="ignore")
@@ -60,7 +61,7 @@ class CallbackQuery(BaseModel):
     iss: Annotated[str, Field(max_length=PARAMETER_CHARACTERS_MAX)] | None = None
 
 
-class ExchangeRequest(BaseModel):
+class ExchangeRequest(LazyModel):
     """Exchange the code of a callback for a session."""
 
     model_config = ConfigDict(extra="forbid")
@@ -70,7 +71,7 @@ class ExchangeRequest(BaseModel):
     token_delivery: Delivery = "cookie"
 
 
-class LinkByPasswordRequest(BaseModel):
+class LinkByPasswordRequest(LazyModel):
     """Link a login to the account with its e-mail address, by that account's password."""
 
     model_config = ConfigDict(extra="forbid")
@@ -82,7 +83,7 @@ class LinkByPasswordRequest(BaseModel):
     token_delivery: Delivery = "cookie"
 
 
-class MailLinkRequest(BaseModel):
+class MailLinkRequest(LazyModel):
     """Ask for a mail with a link that links the login of a ticket."""
 
     model_config = ConfigDict(extra="forbid")
@@ -90,7 +91,7 @@ class MailLinkRequest(BaseModel):
     link_ticket: Secret = Field(repr=False)
 
 
-class ConfirmLinkRequest(BaseModel):
+class ConfirmLinkRequest(LazyModel):
     """Link a login by the token of a mail, in the browser that began: its cookie shows it, or the ticket does."""
 
     model_config = ConfigDict(extra="forbid")
@@ -100,7 +101,7 @@ class ConfirmLinkRequest(BaseModel):
     token_delivery: Delivery = "cookie"
 
 
-class StartLinkRequest(BaseModel):
+class StartLinkRequest(LazyModel):
     """Begin to link a login to your own account."""
 
     model_config = ConfigDict(extra="forbid")
@@ -109,7 +110,7 @@ class StartLinkRequest(BaseModel):
     challenge: Challenge | None = None
 
 
-class CompleteLinkRequest(BaseModel):
+class CompleteLinkRequest(LazyModel):
     """Link a login to your own account: that of a callback which you began, that of a ticket for your account, or that
     of a mail's link, in the browser that began."""
 
@@ -121,26 +122,26 @@ class CompleteLinkRequest(BaseModel):
     verifier: Verifier | None = Field(default=None, repr=False)
 
 
-class IdentityProviderView(BaseModel):
+class IdentityProviderView(LazyModel):
     """An identity provider that this deployment offers."""
 
     id: Literal["google", "github"]
     name: str
 
 
-class IdentityProvidersView(BaseModel):
+class IdentityProvidersView(LazyModel):
     """The identity providers that this deployment offers, in the order in which to show them."""
 
     providers: list[IdentityProviderView]
 
 
-class StartedLinkView(BaseModel):
+class StartedLinkView(LazyModel):
     """Where to send the browser, which must be the one that made this call."""
 
     url: str
 
 
-class LinkRequiredView(BaseModel):
+class LinkRequiredView(LazyModel):
     """The login's e-mail address has an account, which is linked once its owner has proved it."""
 
     link_required: Literal[True] = True
@@ -151,7 +152,7 @@ class LinkRequiredView(BaseModel):
     by_mail: bool = Field(description="Whether a link in a mail can be asked for.")
 
 
-class LinkedLoginView(BaseModel):
+class LinkedLoginView(LazyModel):
     """A login that opens your account."""
 
     provider: Literal["google", "github"]
@@ -160,13 +161,13 @@ class LinkedLoginView(BaseModel):
     last_used_at: datetime | None
 
 
-class PasswordResetView(BaseModel):
+class PasswordResetView(LazyModel):
     """What still opens the account beside the new password: the logins that are linked to it, and stay so."""
 
     identities: list[LinkedLoginView] = Field(description="Unlink those that you do not know, after signing in.")
 
 
-class LinkedLoginList(BaseModel):
+class LinkedLoginList(LazyModel):
     """The logins that open your account, one of each provider at most."""
 
     items: list[LinkedLoginView]
