@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from tests.local.client import AccountClient
+from tests.local.administrator import create_administrator
+from tests.local.client import PASSWORD, AccountClient
 from tests.local.conftest import Stack
 from tests.local.studio.test_admin import administrator as administrator
 from tests.local.studio.test_every_page import MARKER, check_page
-from tests.local.test_showcase import image
+from tests.local.test_showcase import image, offered, rich
 
 
 def publish(account: AccountClient, title: str, price: int = 0) -> str:
@@ -47,6 +48,50 @@ def test_a_moderator_approves_a_work_and_somebody_takes_it(administrator: Page, 
     page.get_by_label("What is wrong").select_option("spam")
     page.get_by_role("button", name="Tell the moderators").click()
     expect(page.get_by_text("The moderators will look at it")).to_be_visible()
+
+
+def sign_in(page: Page, account: AccountClient) -> None:
+    page.context.clear_cookies()
+    page.goto("/sign-in")
+    page.get_by_label("E-mail address").fill(account.email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("main").get_by_role("button", name="Sign in", exact=True).click()
+    page.wait_for_url("**/home")
+
+
+def test_a_price_is_held_until_the_buyer_takes_the_work(page: Page, stack: Stack) -> None:
+    root, ada = create_administrator(stack.base_url, stack.running), AccountClient(stack.base_url)
+    bob = rich(stack, root)
+    listing_id = offered(ada, root, image(ada), 100, "Quiet harbour")
+    sign_in(page, bob)
+    page.goto(f"/showcase/{listing_id}")
+    page.get_by_role("button", name="Buy").click()
+    page.get_by_text("Undo the purchase …").click()
+    page.get_by_role("button", name="Undo the purchase").click()
+    expect(page.get_by_text("refunded", exact=True)).to_be_visible()
+    page.goto("/credits")
+    for text in ("Reserved for a purchase in the showcase", "Purchase in the showcase refunded"):
+        expect(page.get_by_text(text)).to_be_visible()
+
+    other = offered(ada, root, image(ada), 200, "Loud harbour")
+    page.goto(f"/showcase/{other}")
+    page.get_by_role("button", name="Buy").click()
+    expect(page.get_by_text("bought", exact=True)).to_be_visible()
+    sign_in(page, ada)
+    check_page(page, "showcase_earnings_waiting", "/showcase/earnings")
+    expect(page.get_by_text("0 credits", exact=True)).to_be_visible()
+    expect(page.get_by_text("180 credits wait until")).to_be_visible()
+    expect(page.get_by_text("waiting", exact=True)).to_be_visible()
+    sign_in(page, bob)
+    page.goto(f"/showcase/{other}")
+    page.get_by_role("button", name="Take into the library").click()
+    expect(page.get_by_text("in your library", exact=True)).to_be_visible()
+    check_page(page, "credits_of_a_buyer", "/credits")
+    expect(page.get_by_text("Bought in the showcase")).to_be_visible()
+    sign_in(page, ada)
+    page.goto("/showcase/earnings")
+    expect(page.get_by_text("180 credits", exact=True)).to_be_visible()
+    expect(page.get_by_text("wait until")).to_have_count(0)
 
 
 def test_a_work_that_is_not_there_is_refused_in_the_form(page: Page, sign_up: Callable[[], str]) -> None:
