@@ -79,7 +79,7 @@ def test_a_price_is_held_until_the_buyer_takes_the_work(page: Page, stack: Stack
     expect(page.get_by_text("bought", exact=True)).to_be_visible()
     sign_in(page, ada)
     check_page(page, "showcase_earnings_waiting", "/showcase/earnings")
-    expect(page.get_by_text("0 credits", exact=True)).to_be_visible()
+    expect(page.get_by_text("0 credits received")).to_be_visible()
     expect(page.get_by_text("180 credits wait until")).to_be_visible()
     expect(page.get_by_text("waiting", exact=True)).to_be_visible()
     sign_in(page, bob)
@@ -90,7 +90,7 @@ def test_a_price_is_held_until_the_buyer_takes_the_work(page: Page, stack: Stack
     expect(page.get_by_text("Bought in the showcase")).to_be_visible()
     sign_in(page, ada)
     page.goto("/showcase/earnings")
-    expect(page.get_by_text("180 credits", exact=True)).to_be_visible()
+    expect(page.get_by_text("180 credits received")).to_be_visible()
     expect(page.get_by_text("wait until")).to_have_count(0)
 
 
