@@ -8,6 +8,7 @@ from typing import Any
 from atelier.generations import create, present, schemas
 from atelier.generations import view_schemas as views
 from atelier.generations.create_quote import create_quote
+from atelier.generations.quote_schemas import QuoteView
 from atelier.generations.read_generation import read_generation
 from atelier.generations.run_schemas import EnhancedView, EnhanceRequest, PipelineList, PipelineRequest, pipeline_list
 from atelier.generations.schemas import MakeRequest
@@ -51,7 +52,7 @@ def create_generation(
 
 
 @generation_route(
-    "/api/quotes", body=schemas.QuoteRequest, answer=views.QuoteView, statuses=(200,), errors=(402, 413, 415, 503)
+    "/api/quotes", body=schemas.QuoteRequest, answer=QuoteView, statuses=(200,), errors=(402, 413, 415, 503)
 )
 def quote(request: Request[schemas.QuoteRequest]) -> Response:
     """Get a binding price: a signed quote, redeemed once and never exceeded."""

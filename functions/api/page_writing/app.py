@@ -5,13 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from atelier.generations.create import CreateOptions
-from atelier.generations.view_schemas import QuoteView
+from atelier.generations.quote_schemas import QuoteView
 from atelier.http.api import Api
 from atelier.http.request import Empty, Request
 from atelier.http.response import Response, created, progress_status
 from atelier.page_writing import present_writing
-from atelier.page_writing.order_writing import quote_writing
 from atelier.page_writing.schemas import GeneratePageRequest, TakeRequest, WritingEnvelope, WritingRequest
 from atelier.wiring import auth, page_writing
 
@@ -25,7 +23,7 @@ WRITING = "/api/sites/<site_id>/writings/<generation_id>"
 
 def ordered(request: Request[Any], site_id: str) -> Response:
     """202 and the writing, or 200 when the caller has waited for its end."""
-    deps, options = page_writing.order_deps(request.now), CreateOptions(request.idempotency_key, request.wait_seconds)
+    deps, options = page_writing.order_deps(request.now), page_writing.options(request)
     saving, caller = page_writing.writing_deps(), request.caller
     result = present_writing.order(deps, saving, caller, site_id, request.body, request.now, options)
     return created(
@@ -52,6 +50,9 @@ def generate_page(request: Request[GeneratePageRequest]) -> Response:
 @edit("/api/sites/<site_id>/generate/quote", body=WritingRequest, answer=QuoteView, statuses=(200,))
 def quote(request: Request[WritingRequest]) -> Response:
     """Get a binding price for what a model would write: a signed quote, redeemed once and never exceeded."""
+    # Imported here, because most requests read.
+    from atelier.page_writing.order_writing import quote_writing
+
     deps, wanted = page_writing.order_deps(request.now), request.body.wanted(request.path_id("site_id", "sit"))
     return Response(quote_writing(deps, request.caller, wanted, request.now))
 

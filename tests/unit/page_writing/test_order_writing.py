@@ -9,8 +9,8 @@ import pytest
 
 from atelier.caller import Caller
 from atelier.errors import Forbidden
-from atelier.page_writing.model import WritingOrder
-from atelier.page_writing.order_writing import WritingRequestFacts, order_writing, quote_writing
+from atelier.page_writing.model import WritingOrder, WritingRequestFacts
+from atelier.page_writing.order_writing import order_writing, quote_writing
 from atelier.page_writing.prompt import WritingKind
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)

@@ -15,6 +15,7 @@ from atelier.events.catalogue import EVENTS, Event, field_names
 from atelier.http.api import Route
 from atelier.http.request import IDEMPOTENCY_KEY_PATTERN, Empty
 from atelier.identity.permissions import PLATFORM_PERMISSIONS
+from atelier.lazy_model import build_models
 
 Json = dict[str, Any]
 SCHEMA_REF = "#/components/schemas/{model}"
@@ -91,6 +92,7 @@ PREFER_HEADER: Json = {
 
 def document(routes: Iterable[Route]) -> Json:
     """The whole document as plain JSON values, in the order of the routes."""
+    build_models()
     schemas: Json = {"Error": ERROR_SCHEMA}
     paths: Json = {}
     for route in routes:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from atelier.audit_log.model import AuditEvent
-from atelier.audit_log.seals import AuditSeal, PublicForm
 from atelier.dataclass import dataclass
+
+# Most functions write events, and few read seals.
+if TYPE_CHECKING:
+    from atelier.audit_log.seals import AuditSeal, PublicForm
 
 
 class AuditLog(Protocol):

@@ -8,9 +8,9 @@ from atelier.caller import Caller
 from atelier.generations.create import CreateDeps, routes_of
 from atelier.generations.model import Recipe
 from atelier.generations.quote import QuoteInput, pipeline_for, quote, sign_quote
+from atelier.generations.quote_schemas import QuoteView, quote_view
 from atelier.generations.schemas import QuoteRequest
 from atelier.generations.submit import resolve_inputs
-from atelier.generations.view_schemas import QuoteView, quote_view
 from atelier.routing.rank_offers import Routes
 
 

@@ -42,7 +42,7 @@ class StageRequest(DeferredModel):
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     model: str = Field(default="auto", min_length=1, max_length=200, description="`provider/model`, or `auto`.")
-    parameters: Parameters = Parameters()
+    parameters: Parameters = Parameters.of_defaults()
 
 
 Stages = Annotated[dict[Annotated[str, Field(max_length=20)], StageRequest], Field(max_length=8)]
@@ -79,7 +79,7 @@ class MakeRequest(DeferredModel):
     )
     negative_prompt: str | None = Field(default=None, max_length=PROMPT_CHARACTERS_MAX)
     model: str = Field(default="auto", min_length=1, max_length=200, description="`provider/model`, or `auto`.")
-    parameters: Parameters = Parameters()
+    parameters: Parameters = Parameters.of_defaults()
     kind: KindName | None = None
     character_id: CharacterId | None = Field(default=None, description="Who is to be seen.")
     template_id: TemplateId | None = Field(default=None, description="Says what is not said here.")
@@ -194,7 +194,7 @@ class QuoteRequest(DeferredModel):
     prompt: str | None = Field(default=None, min_length=1, max_length=PROMPT_CHARACTERS_MAX)
     negative_prompt: str | None = Field(default=None, max_length=PROMPT_CHARACTERS_MAX)
     model: str = Field(default="auto", min_length=1, max_length=200, description="`provider/model`, or `auto`.")
-    parameters: Parameters = Parameters()
+    parameters: Parameters = Parameters.of_defaults()
     character_id: CharacterId | None = None
 
     def recipe(self, character: Character | None = None) -> Recipe:

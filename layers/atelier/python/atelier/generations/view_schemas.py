@@ -8,32 +8,10 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
-from atelier.catalogue.catalogue import Offer
 from atelier.catalogue.parameter_schemas import KindName, request_parameters
 from atelier.generations.model import Failure, Generation, InputAssets, Recipe, Stage
 from atelier.generations.pipelines import ENHANCE_STAGE, PIPELINES
-from atelier.generations.quote import Quote
 from atelier.generations.schemas import PipelineName, StageRequest, StatusName
-
-
-class CandidateView(TypedDict):
-    """A candidate that may be tried, and the most credits that it can take."""
-
-    provider: str
-    model: str
-    credits: int
-
-
-class QuoteView(TypedDict):
-    """A price that holds until it expires: a submission redeems it once and never pays more than `credits_max`."""
-
-    quote_id: str
-    credits: int
-    credits_max: int
-    cost_microusd: int
-    candidates: list[CandidateView]
-    price_version: str
-    expires_at: datetime
 
 
 class AttemptView(TypedDict):
@@ -324,21 +302,6 @@ def generation_view(
         completed_at=completed,
         deadline_at=generation.deadline_at,
         duration_ms=round((completed - started).total_seconds() * 1000) if completed else None,
-    )
-
-
-def quote_view(quote_id: str, quote: Quote, offers: tuple[Offer, ...]) -> QuoteView:
-    """The response form of a quote; `quote_id` is the signed text."""
-    return QuoteView(
-        quote_id=quote_id,
-        credits=quote.credits,
-        credits_max=quote.credits_max,
-        cost_microusd=quote.cost_microusd,
-        candidates=[
-            CandidateView(provider=offer.provider, model=offer.model, credits=offer.credits_max) for offer in offers
-        ],
-        price_version=quote.price_version,
-        expires_at=quote.expires_at,
     )
 
 

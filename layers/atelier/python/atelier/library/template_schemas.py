@@ -50,7 +50,7 @@ class CreateTemplateRequest(LazyModel):
     description: Description | None = None
     negative_prompt: NegativePrompt | None = None
     model: Model = "auto"
-    parameters: Parameters = Parameters()
+    parameters: Parameters = Parameters.of_defaults()
     variables: Gaps = {}
     visibility: Literal["private"] = "private"
 
@@ -78,7 +78,7 @@ class ChangeTemplateRequest(LazyModel):
     description: Description | None = None
     negative_prompt: NegativePrompt | None = None
     model: Model = "auto"
-    parameters: Parameters = Parameters()
+    parameters: Parameters = Parameters.of_defaults()
     variables: Gaps = {}
     visibility: Literal["private"] = "private"
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
 from atelier.dataclass import dataclass
+from atelier.idempotency import fingerprint
 from atelier.page_writing.prompt import WritingKind, WritingTask
 from atelier.sites.model import PageContent
 from atelier.sites.rules import Removal
@@ -44,6 +46,24 @@ class WritingOrder:
             "path": self.path,
         }
         return {name: value for name, value in values.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class WritingRequestFacts:
+    """What a caller asks for. model: `provider/model`, or None = the deployment's choice. tokens_max: of the answer;
+    None = the model's default."""
+
+    order: WritingOrder
+    request: str
+    model: str | None = None
+    tokens_max: int | None = None
+    project_id: str | None = None
+    quote_id: str | None = None
+
+    def fingerprint(self) -> str:
+        """A digest of the request alone: the same request is the same one after the page has changed."""
+        order = replace(self.order, base_version=None).purpose()
+        return fingerprint([order, self.request, self.model, self.tokens_max])
 
 
 def order_of(purpose: Mapping[str, Any] | None) -> WritingOrder | None:

@@ -11,10 +11,9 @@ from atelier.errors import Forbidden, Unavailable, ValidationFailed
 from atelier.generations.create import NO_OPTIONS, CreateDeps, CreatedGeneration, CreateOptions, accept
 from atelier.generations.create_quote import quote_recipe
 from atelier.generations.model import Kind, Recipe
-from atelier.generations.view_schemas import QuoteView
-from atelier.idempotency import fingerprint
+from atelier.generations.quote_schemas import QuoteView
 from atelier.page_writing.gather_facts import facts_of, rewrites_blocks
-from atelier.page_writing.model import WritingOrder
+from atelier.page_writing.model import WritingOrder, WritingRequestFacts
 from atelier.page_writing.prompt import WritingKind, WritingTask, write_prompt
 from atelier.sites.deps import SiteDeps
 from atelier.sites.model import BlockKind, PageContent, PartKind
@@ -35,24 +34,6 @@ class OrderDeps:
 
     create: CreateDeps
     sites: SiteDeps
-
-
-@dataclass(frozen=True, slots=True)
-class WritingRequestFacts:
-    """What a caller asks for. model: `provider/model`, or None = the deployment's choice. tokens_max: of the answer;
-    None = the model's default."""
-
-    order: WritingOrder
-    request: str
-    model: str | None = None
-    tokens_max: int | None = None
-    project_id: str | None = None
-    quote_id: str | None = None
-
-    def fingerprint(self) -> str:
-        """A digest of the request alone: the same request is the same one after the page has changed."""
-        order = replace(self.order, base_version=None).purpose()
-        return fingerprint([order, self.request, self.model, self.tokens_max])
 
 
 def order_writing(

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from atelier.caller import Caller
 from atelier.dataclass import dataclass
 from atelier.errors import NotFound
-from atelier.generations.create import CreateOptions
 from atelier.generations.model import Generation
 from atelier.page_writing.deps import WritingDeps
 from atelier.page_writing.model import Writing
-from atelier.page_writing.order_writing import OrderDeps, order_writing
 from atelier.page_writing.save_writing import save_writing, take_proposal
 from atelier.page_writing.schemas import TakeRequest, WritingEnvelope, WritingRequest, writing_envelope
+
+# What accepts a generation is a third of what this function would import, and most requests read.
+if TYPE_CHECKING:
+    from atelier.generations.create import CreateOptions
+    from atelier.page_writing.order_writing import OrderDeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,9 @@ def order(
 ) -> OrderedWriting:
     """Create the generation, and wait for its draft as long as the caller wants to. Raises what `order_writing`
     raises."""
+    from atelier.generations.create import CreateOptions
+    from atelier.page_writing.order_writing import order_writing
+
     seconds = body.wait if body.wait is not None else options.wait_seconds
     options = CreateOptions(options.idempotency_key, seconds)
     created = order_writing(deps, caller, body.wanted(site_id), now, options)

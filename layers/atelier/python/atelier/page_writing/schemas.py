@@ -8,8 +8,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from atelier.generations.model import Generation
 from atelier.lazy_model import LazyModel
-from atelier.page_writing.model import Writing, WritingOrder
-from atelier.page_writing.order_writing import WritingRequestFacts
+from atelier.page_writing.model import Writing, WritingOrder, WritingRequestFacts
 from atelier.page_writing.prompt import WritingKind, WritingTask
 from atelier.sites.schemas import ContentView, RemovalView, content_fields, removal_views
 

@@ -43,7 +43,7 @@ class CreateProjectRequest(LazyModel):
     description: Description | None = None
     thumbnail_url: Url | None = None
     budget_microusd: Money | None = None
-    settings: AlertSettings = AlertSettings()
+    settings: AlertSettings = AlertSettings.of_defaults()
 
     @property
     def changes_budget(self) -> bool:
@@ -73,7 +73,7 @@ class ChangeProjectRequest(LazyModel):
     description: Description | None = None
     thumbnail_url: Url | None = None
     budget_microusd: Money | None = None
-    settings: AlertSettings = AlertSettings()
+    settings: AlertSettings = AlertSettings.of_defaults()
     archived: bool = False
 
     @property
@@ -107,7 +107,7 @@ class BudgetRequest(LazyModel):
     model_config = ConfigDict(extra="forbid")
 
     budget_microusd: Money | None
-    settings: AlertSettings = AlertSettings()
+    settings: AlertSettings = AlertSettings.of_defaults()
 
 
 class BudgetView(LazyModel):

@@ -87,7 +87,7 @@ class NewSiteRequest(LazyModel):
     slug: Slug
     domain: Domain | None = None
     theme: Theme = {}
-    settings: SiteSettingsModel = SiteSettingsModel()
+    settings: SiteSettingsModel = SiteSettingsModel.of_defaults()
 
     def new(self, workspace_id: str, user_id: str, idempotency_key: str | None) -> NewSite:
         """The site to store."""
@@ -201,7 +201,7 @@ class PageRequest(LazyModel):
     path: Annotated[str, Field(max_length=300)]
     title: Line
     blocks: Annotated[list[BlockModel], Field(max_length=300)] = []
-    seo: SeoModel = SeoModel()
+    seo: SeoModel = SeoModel.of_defaults()
     language: Annotated[str, Field(max_length=35)] | None = None
     note: Line = ""
 

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 from functools import cache
 
-from atelier.adapters.aws.dynamodb.home import DynamoHomeReads
-from atelier.settings import Deployment
-from atelier.wiring import articles, deployments, generations, identity, ledger, notifications, workshops
+from atelier.adapters.aws.dynamodb.home import DynamoHomeReads, HomeTables
+from atelier.settings import (
+    CommunityTable,
+    Deployment,
+    GenerationsTable,
+    IdentityTable,
+    LedgerTable,
+    NotificationsTable,
+    SitesTable,
+)
 
 
 @cache
 def reads() -> DynamoHomeReads:
-    """What the page is made of; each context binds its items to their tables."""
-    generations.store()
-    identity.accounts()
-    ledger.wallets()
-    notifications.store()
-    workshops.workshops()
-    deployments.store()
-    return DynamoHomeReads(articles.articles())
+    """What the page is made of."""
+    return DynamoHomeReads(
+        HomeTables(
+            generations=GenerationsTable.read().name,
+            identity=IdentityTable.read().name,
+            ledger=LedgerTable.read().name,
+            notifications=NotificationsTable.read().name,
+            community=CommunityTable.read().name,
+            sites=SitesTable.read().name,
+        )
+    )
 
 
 def base_url() -> str:

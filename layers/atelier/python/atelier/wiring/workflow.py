@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache, partial
 
-from atelier.adapters.aws.dynamodb.inbox import DynamoInbox
 from atelier.adapters.aws.secrets import Secret
 from atelier.adapters.aws.sqs import SqsAttemptQueue
-from atelier.adapters.aws.stepfunctions import StepFunctionsWorkflow
 from atelier.clock import Clock, system_clock
 from atelier.generations.attempt_deps import AttemptDeps
 from atelier.generations.finish import FinishDeps
@@ -23,33 +21,16 @@ from atelier.settings import (
     AttemptSigning,
     AttemptsQueue,
     Deployment,
-    GenerateMedia,
-    GenerateMediaExpress,
     GenerationTimes,
-    InboxTable,
     MediaBucket,
-    RunPipeline,
 )
 from atelier.wiring import moderation, moderation_queue, provider_adapters, routing
+from atelier.wiring.executions import inbox, workflow
 from atelier.wiring.generations import store
 from atelier.wiring.ledger import wallets
 from atelier.wiring.library import assets
 from atelier.wiring.prices import prices
 from atelier.wiring.projects import projects
-
-
-@cache
-def inbox() -> DynamoInbox:
-    """The store of received webhooks."""
-    kept = DynamoInbox()
-    kept.bind(InboxTable.read().name)
-    return kept
-
-
-@cache
-def workflow() -> StepFunctionsWorkflow:
-    """The executions of generate_media, its Express form, and run_pipeline."""
-    return StepFunctionsWorkflow(GenerateMedia.read().arn, RunPipeline.read().arn, GenerateMediaExpress.read().arn)
 
 
 @cache

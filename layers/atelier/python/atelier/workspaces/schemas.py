@@ -77,7 +77,7 @@ class ChangeWorkspaceRequest(LazyModel):
     name: Name = ""
     slug: Slug = ""
     avatar_asset_id: Annotated[str, Field(max_length=30)] | None = None
-    settings: SettingsRequest = SettingsRequest()
+    settings: SettingsRequest = SettingsRequest.of_defaults()
 
     def change(self, before: WorkspaceProfile) -> WorkspaceProfile:
         """The workspace with the fields that the request names. Raises ValidationFailed."""

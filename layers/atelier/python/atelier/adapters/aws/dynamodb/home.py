@@ -9,8 +9,8 @@ from atelier.adapters.aws.dynamodb import ItemAddress, batch_read
 from atelier.adapters.aws.dynamodb.articles.store import DynamoArticles
 from atelier.adapters.aws.dynamodb.deployments.items import DEPLOYMENT, DeploymentItem, deployment_of
 from atelier.adapters.aws.dynamodb.generations.items import GenerationItem
-from atelier.adapters.aws.dynamodb.identity.items import PROFILE, UserItem
-from atelier.adapters.aws.dynamodb.ledger.items import wallet_address, wallet_from_item
+from atelier.adapters.aws.dynamodb.identity.items import PROFILE, IdentityItem, UserItem
+from atelier.adapters.aws.dynamodb.ledger.items import WalletItem, wallet_address, wallet_from_item
 from atelier.adapters.aws.dynamodb.notifications.items import UNREAD, UnreadCountItem
 from atelier.adapters.aws.dynamodb.workshops.items import (
     ENROLLED,
@@ -25,6 +25,7 @@ from atelier.adapters.aws.dynamodb.workshops.items import (
 from atelier.articles.model import ShownArticle
 from atelier.articles.ports import ShownFilter
 from atelier.clock import parse_rfc3339
+from atelier.dataclass import dataclass
 from atelier.deployments.model import SiteDeployment
 from atelier.errors import NotFound
 from atelier.home.model import RecentGeneration
@@ -32,11 +33,31 @@ from atelier.ledger.model import Wallet
 from atelier.workshops.model import Enrolment, Workshop
 
 
-class DynamoHomeReads:
-    """HomeReads on DynamoDB. All items must be bound to their tables."""
+@dataclass(frozen=True, slots=True)
+class HomeTables:
+    """The names of the tables that are read."""
 
-    def __init__(self, articles: DynamoArticles) -> None:
-        self._articles = articles
+    generations: str
+    identity: str
+    ledger: str
+    notifications: str
+    community: str
+    sites: str
+
+
+class DynamoHomeReads:
+    """HomeReads on DynamoDB. It binds the items that it reads: the stores of their contexts write too, and import three
+    times as much."""
+
+    def __init__(self, tables: HomeTables) -> None:
+        self._articles = DynamoArticles(tables.community)
+        GenerationItem.bind(tables.generations)
+        IdentityItem.bind(tables.identity)
+        WalletItem.bind(tables.ledger)
+        UnreadCountItem.bind(tables.notifications)
+        for item in (WorkshopItem, EnrolledItem, EnrolmentItem):
+            item.bind(tables.community)
+        DeploymentItem.bind(tables.sites)
 
     def person(self, user_id: str, workspace_id: str) -> tuple[str, Wallet, int]:
         profile: ItemAddress = (UserItem, user_id, PROFILE)
