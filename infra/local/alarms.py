@@ -70,6 +70,10 @@ class LocalAlarms:
         # By state machine, the failed executions that were counted, or were there before.
         self._executions_seen: dict[str, set[str]] = {}
 
+    def begin(self) -> None:
+        """Leaves out what has happened so far."""
+        self._read_until = self._began = self._clock()
+
     async def watch(self) -> None:
         """Decides again and again; never returns. A round that fails is repeated: the stack may be deploying."""
         from botocore.exceptions import BotoCoreError, ClientError

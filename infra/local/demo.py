@@ -7,7 +7,7 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,32 +16,38 @@ from yarl import URL
 
 from infra.local import mail
 from infra.local.demo_library import fill_library
+from infra.local.demo_month import MonthFailed
 
 EMAIL = "demo@example.com"
 PROMPT = "a lighthouse at dusk, long shadows, quiet sea"
 ACCOUNT_FILE = "demo.json"
 GENERATION_SECONDS_MAX = 120.0
 MAIL_SECONDS_MAX = 10.0
+# Of an account's e-mail and password: the number of results.
+MakeMonth = Callable[[Mapping[str, str]], Awaitable[int]]
 
 
 class DemoFailed(Exception):
     """A step got an unexpected response; the text names the step and the response."""
 
 
-async def run_demo(base_url: str, data: Path, link_path: str, fault_marker: str | None = None) -> None:
+async def run_demo(
+    base_url: str, data: Path, link_path: str, make_month: MakeMonth, fault_marker: str | None = None
+) -> None:
     """Runs the demo and prints its steps. A failure is printed as one sentence, and the stack goes on serving.
 
-    link_path: opens Studio signed in as the demo account. fault_marker: a marker for the prompt that makes the first
-    candidate's simulator refuse, which shows the fallback to the next."""
+    link_path: opens Studio signed in as the demo account. make_month: signs a new account up, with a month of usage.
+    fault_marker: a marker for the prompt that makes the first candidate's simulator refuse, which shows the fallback to
+    the next."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=35)) as session:
         try:
             api = _ApiClient(session, base_url)
-            await _sign_in(api, data / ACCOUNT_FILE)
+            await _sign_in(api, data / ACCOUNT_FILE, make_month)
             _print_line(f"Studio, signed in: {base_url}{link_path}")
             await _run_steps(api, data, fault_marker)
             count = await fill_library(api)
             _print_line(f"the library holds {count} more results, one of each kind")
-        except (DemoFailed, aiohttp.ClientError, TimeoutError) as error:
+        except (DemoFailed, MonthFailed, aiohttp.ClientError, TimeoutError) as error:
             _print_line(str(error) or type(error).__name__)
 
 
@@ -68,34 +74,39 @@ async def _show_fallback(api: _ApiClient, fault_marker: str) -> None:
         _print_line(f"{attempt['model']:<28}{attempt['status']:<11}{attempt['error_class'] or ''}")
 
 
-async def _sign_in(api: _ApiClient, file: Path) -> None:
+async def _sign_in(api: _ApiClient, file: Path, make_month: MakeMonth) -> None:
     account = _load_or_create_account(file)
     body = {**account, "token_delivery": "body"}
     status, answer = await api.request("POST", "/api/auth/login", body)
     if status == 401:
-        status, answer = await api.request("POST", "/api/auth/signup", {**body, "name": "Demo"})
+        count = await make_month(account)
         _print_line(f"signed up {account['email']}; the password is in {file}")
+        _print_line(f"made {count} results with the clock set back, so that Usage shows a month")
+        status, answer = await api.request("POST", "/api/auth/login", body)
     else:
         _print_line(f"logged in {account['email']}; the password is in {file}")
-    if status not in (200, 201):
+    if status != 200:
         raise DemoFailed(f"signing in was answered {status}: {answer}")
     api.access_token = answer["data"]["access_token"]
     if not answer["data"]["user"]["email_verified"]:
+        # The link of the first mail is a month old.
+        await api.call("POST", "/api/auth/verify-email/resend")
         await _verify_email(api, account["email"])
 
 
 async def _verify_email(api: _ApiClient, email: str) -> None:
-    """Verifies the address by the link of the mail, if the mail still exists: the embedded AWS forgets mails when it
+    """Verifies the address by the link of the newest mail, if it still exists: the embedded AWS forgets mails when it
     stops."""
-    deadline = time.monotonic() + MAIL_SECONDS_MAX
+    deadline, refused = time.monotonic() + MAIL_SECONDS_MAX, set[str]()
     while time.monotonic() < deadline:
         _, messages = await api.request("GET", mail.MESSAGES_PATH)
         found = (re.search(r"/verify\?token=([\w.-]+)", each["text"]) for each in messages if email in each["to"])
-        token = next((match[1] for match in found if match), None)
-        if token:
-            await api.call("POST", "/api/auth/verify-email", {"token": token})
-            _print_line(f"verified the address by its mail: {api.base_url}{mail.PATH}")
-            return
+        for token in {match[1] for match in found if match} - refused:
+            status, _ = await api.request("POST", "/api/auth/verify-email", {"token": token})
+            if status == 200:
+                _print_line(f"verified the address by its mail: {api.base_url}{mail.PATH}")
+                return
+            refused.add(token)
         await asyncio.sleep(0.2)
     _print_line("the mail that verifies the address has not come")
 

@@ -8,12 +8,13 @@ import signal
 import time
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import aiohttp
 
-from infra.local import alarms, demo, demo_sign_in, mail, payments
+from infra.local import alarms, demo, demo_month, demo_sign_in, mail, payments
 from infra.local.alarms import LocalAlarms
 from infra.local.demo_sign_in import DemoSignIn
 from infra.local.deploy import DeploymentError, DeploymentUnfinished
@@ -97,6 +98,7 @@ async def _serve(serving: ServeOptions) -> None:
             options.payments.serve()
             if options.payments.needs_reconciling:
                 await asyncio.to_thread(stack.reconcile_billing)
+        await asyncio.to_thread(demo_month.resume, stack.aws, stack.resources, options.data)
         for note in (*stack.emulator.notes, *missing_packages(), *stack.notes):
             _print_line(note)
         taken = time.monotonic() - started
@@ -109,17 +111,28 @@ async def _serve(serving: ServeOptions) -> None:
             print(line, flush=True)
         for line in serving.simulators.usage_lines(f"http://localhost:{port}") if serving.simulators else ():
             print(line, flush=True)
-        work: list[Awaitable[None]] = [_watch_emulator(stack), watched.watch()]
+        work: list[Awaitable[None]] = [_watch_emulator(stack)]
         if serving.with_watch:
             work.append(_redeploy_changes(stack, edge, options.root, modified))
         if serving.with_demo:
             base_url = f"http://localhost:{port}"
             marker = FALLBACK_MARKER if serving.simulators else None
-            work.append(demo.run_demo(base_url, options.data, sign_in.link_path, marker))
+            make_month = partial(demo_month.make_month, stack.aws, stack.resources, options.root, options.data)
+            demonstration = demo.run_demo(base_url, options.data, sign_in.link_path, make_month, marker)
+            work.append(_run_demo_and_watch(demonstration, watched))
+        else:
+            work.append(watched.watch())
         await _run_until_stopped(stop, asyncio.gather(*work))
     finally:
         await edge.close()
         await asyncio.to_thread(stack.stop)
+
+
+async def _run_demo_and_watch(demonstration: Awaitable[None], watched: LocalAlarms) -> None:
+    """The alarms come after the demo: its month of usage is sealed weeks after the times of its movements."""
+    await demonstration
+    watched.begin()
+    await watched.watch()
 
 
 async def _run_until_stopped(stop: asyncio.Event, work: Awaitable[T]) -> T:
