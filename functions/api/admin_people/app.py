@@ -46,7 +46,7 @@ from atelier.notifications.update_schemas import (
     update_envelope,
     update_list,
 )
-from atelier.wiring import auth, directory, identity, moderation_queue, notifications, workspaces
+from atelier.wiring import auth, directory, identity, moderation_queue, notifications
 from atelier.workspaces.admin_view import AdminWorkspaceDetails, show_workspace
 
 api = Api("admin", gate=auth.gate, limiter=auth.limiter)
@@ -106,6 +106,9 @@ def put_platform_role(request: Request[PlatformRoleRequest]) -> Response:
 @read("/api/admin/workspaces/<workspace_id>", answer=AdminWorkspaceDetails, errors=(404,))
 def get_workspace(request: Request[Empty]) -> Response:
     """Get a workspace with tier, quotas and members."""
+    # Imported here, because it composes five contexts, and no other route needs it.
+    from atelier.wiring import workspaces
+
     workspace_id = request.path_id("workspace_id", "wsp")
     return Response(show_workspace(workspace_id, deps=workspaces.admin_view_deps(), now=request.now))
 

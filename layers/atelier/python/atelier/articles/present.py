@@ -9,7 +9,6 @@ from typing import Any
 
 from atelier import cursors
 from atelier.articles.deps import ArticleDeps
-from atelier.articles.front_matter import write_front_matter
 from atelier.articles.model import ArticleStatus
 from atelier.articles.ports import ShownFilter
 from atelier.articles.preview import ArticlePreview, show_preview
@@ -79,6 +78,9 @@ def compare_versions(workspace_id: str, article_id: str, query: ArticleDiffQuery
 
 def draft_file(workspace_id: str, article_id: str, *, deps: ArticleDeps) -> bytes:
     """The newest version as a Markdown file with front matter. Raises NotFound."""
+    # Imported here, as in the schemas, because it imports a reader of YAML.
+    from atelier.articles.front_matter import write_front_matter
+
     version = read_article(workspace_id, article_id, deps).version
     facts: dict[str, Any] = dict(content_facts(version.content))
     return write_front_matter({"body": "", **facts}).encode("utf-8", "replace")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import cache
-
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+from typing import TYPE_CHECKING
 
 from atelier.articles.model import ArticleContent
 from atelier.sites.rules import Removal, SanitizeRules
-from atelier.sites.sanitize import clean_html
+
+# Most requests render no body, and what reads Markdown and cleans HTML takes a tenth of a cold start.
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 _ASSET = re.compile(r"asset:(ast_[0-7][0-9A-HJKMNP-TV-Z]{25})")
 # Deeper lists and quotations cost much and show nothing.
@@ -20,6 +22,8 @@ NESTING_MAX = 20
 
 @cache
 def _reader() -> MarkdownIt:
+    from markdown_it import MarkdownIt
+
     # HTML in a body is shown as text.
     return MarkdownIt("commonmark", {"html": False, "maxNesting": NESTING_MAX}).enable(["table", "strikethrough"])
 
@@ -29,6 +33,8 @@ def render_body(
 ) -> tuple[str, tuple[Removal, ...]]:
     """The HTML of the body, and what was taken out. base_url: of the deployment, before addresses that begin with `/`.
     file_url(asset_id): where an asset is read. Raises ValidationFailed for too many elements."""
+    from atelier.sites.sanitize import clean_html
+
     tokens = _reader().parse(content.body)
     for token in _all(tokens):
         href = token.attrGet("href")
@@ -45,7 +51,7 @@ def render_body(
 
 
 def _all(tokens: Sequence[Token]) -> Sequence[Token]:
-    found = list[Token]()
+    found: list[Token] = []
     waiting = [*tokens]
     while waiting:
         token = waiting.pop()

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, ValidationError, model_validator
 
-from atelier.articles.front_matter import read_front_matter
 from atelier.articles.model import (
     ASSETS_MAX,
     BODY_CHARACTERS_MAX,
@@ -105,6 +104,8 @@ class _WithFile(LazyModel):
         """The content. Raises ValidationFailed for a file that is none."""
         if self.fields is not None:
             return self.fields.content
+        from atelier.articles.front_matter import read_front_matter
+
         try:
             return ArticleFields.model_validate(read_front_matter(self.file or "")).content
         except ValidationError as error:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pynamodb.attributes import Attribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist
@@ -33,9 +33,11 @@ from atelier.adapters.aws.dynamodb.usage import STORAGE, UsageItem, complete_usa
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound
 from atelier.generations.model import DeliveredFile, Generation, InputAsset
-from atelier.library.clean_up import FileRecord
 from atelier.library.model import Asset, DeletedAsset
 from atelier.library.ports import ALL_ASSETS, AssetChanges, AssetFilter, AssetPage, TargetProjectGone
+
+if TYPE_CHECKING:
+    from atelier.library.clean_up import FileRecord
 
 NAME_CHARACTERS_MAX = 80
 # The first characters of an id, after its prefix, are its time.
@@ -253,6 +255,9 @@ class DynamoAssets:
         return next(iter(found), None) is not None
 
     def file_records(self, workspace_id: str) -> Iterator[FileRecord]:
+        # Imported here, because a cleaning run alone reads them.
+        from atelier.library.clean_up import FileRecord
+
         items = AssetItem.query(
             workspace_id,
             AssetItem.sk.between("ast_", "ast_~"),
