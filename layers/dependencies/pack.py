@@ -34,7 +34,37 @@ SERVICES = frozenset(
         *("scheduler", "secretsmanager", "service-quotas", "sesv2", "sqs", "stepfunctions", "sts"),
     }
 )
-# The same, by the name that their host begins with: the index of endpoints.json.
+# The operations that the product and PynamoDB name; a client is made without the others, which are nine tenths of the
+# models.
+OPERATIONS = {
+    "apigatewaymanagementapi": "DeleteConnection PostToConnection",
+    "cloudformation": "DescribeStacks GetTemplate ListExports ValidateTemplate",
+    "cloudwatch": "DescribeAlarms GetMetricData",
+    "dynamodb": (
+        "BatchGetItem BatchWriteItem CreateTable DeleteItem DeleteTable DescribeExport DescribeImport "
+        "DescribeTable DescribeTimeToLive ExportTableToPointInTime GetItem ImportTable ListBackups ListExports "
+        "ListTables PutItem Query Scan TransactGetItems TransactWriteItems UpdateItem UpdateTable "
+        "UpdateTimeToLive"
+    ),
+    "dynamodbstreams": "GetRecords GetShardIterator",
+    "events": "CreateConnection CreateEndpoint DeleteConnection ListEndpoints PutEvents",
+    "kms": "Decrypt Encrypt GenerateDataKey ListKeys Sign Verify",
+    "lambda": "GetAccountSettings Invoke ListEventSourceMappings",
+    "logs": "FilterLogEvents GetDelivery ListIntegrations StartQuery",
+    "s3": (
+        "AbortMultipartUpload CompleteMultipartUpload CopyObject CreateMultipartUpload DeleteObject "
+        "DeleteObjects GetObject HeadObject ListMultipartUploads ListObjectVersions ListObjectsV2 ListParts "
+        "PutObject UploadPart"
+    ),
+    "scheduler": "GetSchedule ListSchedules",
+    "secretsmanager": "GetSecretValue PutSecretValue RotateSecret",
+    "service-quotas": "GetServiceQuota",
+    "sesv2": "GetAccount SendEmail",
+    "sqs": "ChangeMessageVisibility DeleteMessage GetQueueAttributes ReceiveMessage SendMessage",
+    "stepfunctions": "DescribeExecution SendTaskFailure SendTaskSuccess StartExecution",
+    "sts": "",
+}
+# The services, by the name that their host begins with: the index of endpoints.json.
 ENDPOINTS = frozenset(
     {
         *("cloudformation", "dynamodb", "email", "events", "execute-api", "kms", "lambda", "logs", "monitoring"),
@@ -342,6 +372,8 @@ def trim_botocore(botocore: Path) -> None:
             continue
         if model.name == "endpoints.json":
             content = trim_endpoints(content)
+        if model.name.startswith("service-2.json"):
+            content = trim_operations(content, OPERATIONS[model.parent.parent.name].split())
         # Plain JSON: the layer's zip compresses it just as well, and a cold start need not unpack it twice.
         model.unlink()
         text = json.dumps(without_prose(content), separators=(",", ":"))
@@ -352,6 +384,31 @@ def trim_endpoints(content: dict[str, Any]) -> dict[str, Any]:
     for partition in content["partitions"]:
         partition["services"] = {name: at for name, at in partition["services"].items() if name in ENDPOINTS}
     return content
+
+
+def trim_operations(content: dict[str, Any], kept: list[str]) -> dict[str, Any]:
+    """A service's model with these operations, and with the shapes that they and the service's errors consist of."""
+    shapes: dict[str, Any] = content["shapes"]
+    operations = {name: operation for name, operation in content["operations"].items() if name in kept}
+    needed = {name for name, shape in shapes.items() if shape.get("exception")}
+    waiting = [*operations.values(), *(shapes[name] for name in needed)]
+    while waiting:
+        for name in references(waiting.pop()):
+            if name not in needed:
+                needed.add(name)
+                waiting.append(shapes[name])
+    return content | {"operations": operations, "shapes": {name: shapes[name] for name in shapes if name in needed}}
+
+
+def references(node: Any) -> list[str]:
+    """The names of shapes that an operation or a shape refers to."""
+    if isinstance(node, list):
+        return [name for each in cast("list[Any]", node) for name in references(each)]
+    if not isinstance(node, dict):
+        return []
+    values = cast("dict[str, Any]", node)
+    own = [values["shape"]] if isinstance(values.get("shape"), str) else []
+    return own + [name for value in values.values() for name in references(value)]
 
 
 def without_prose(node: Any) -> Any:
