@@ -11,6 +11,7 @@ import time
 from bisect import insort
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from atelier.clock import Clock, system_clock
@@ -100,8 +101,18 @@ class _Path:
 
     def __init__(self, path: str) -> None:
         self.routes: dict[str, Route] = {}
-        self.pattern = re.compile(re.sub(r"<(\w+)(\+?)>", _path_group, path) + "/?")
+        self.expression = re.sub(r"<(\w+)(\+?)>", _path_group, path) + "/?"
         self.precedence = tuple(map(_segment_kind, path.split("/")))
+        # What a request's path must begin with, whatever the rest means.
+        self._begin = re.split("[<.]", path, maxsplit=1)[0]
+
+    def match(self, path: str) -> re.Match[str] | None:
+        return self._pattern.fullmatch(path) if path.startswith(self._begin) else None
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        # Compiled when a request may be meant: a function has up to sixty paths.
+        return re.compile(self.expression)
 
 
 def _segment_kind(segment: str) -> int:
@@ -238,14 +249,14 @@ class Api:
     def _by_method(self, path: str) -> dict[str, Route]:
         new = _Path(path)
         for known in self._paths:
-            if known.pattern.pattern == new.pattern.pattern:
+            if known.expression == new.expression:
                 return known.routes
         insort(self._paths, new, key=lambda each: each.precedence)
         return new.routes
 
     def _find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
         for known in self._paths:
-            match = known.pattern.fullmatch(path)
+            match = known.match(path)
             if match is None:
                 continue
             routes = known.routes
