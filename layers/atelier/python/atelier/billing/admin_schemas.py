@@ -8,9 +8,9 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, model_validator
 
 from atelier import cursors
+from atelier.audit_log.reason import Reason
 from atelier.billing.adjustments import Adjustment, AdjustmentPage, AdjustmentState, NewAdjustment
 from atelier.errors import ValidationFailed
-from atelier.identity.directory_schemas import Reason
 from atelier.lazy_model import LazyModel
 from atelier.ledger.model import Wallet
 from atelier.ledger.schemas import GrantView, grant_views

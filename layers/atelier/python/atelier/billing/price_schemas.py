@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from atelier import cursors
+from atelier.audit_log.reason import Reason
 from atelier.billing.price_proposals import Proposal, ProposalPage, ProposalState, StripeSteps
 from atelier.billing.tier_schemas import PackView, TierView, pack_view, tier_view
 from atelier.catalogue.price_list import PriceList, Published
 from atelier.catalogue.tiers import FREE
-from atelier.identity.directory_schemas import Reason
 from atelier.lazy_model import LazyModel
 
 PROPOSAL_CURSOR = "prp_"

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
+from atelier.audit_log.reason import Reason
 from atelier.dead_letters.model import DeadLetter, DeadLetterQueue, Moved
 from atelier.errors import NotFound
-from atelier.identity.directory_schemas import Reason
 from atelier.lazy_model import LazyModel
 
 IDS_MAX = 100

@@ -9,13 +9,13 @@ from pydantic import ConfigDict, Field
 
 from atelier.audit_log.model import Origin, platform_events
 from atelier.audit_log.ports import AuditLog
+from atelier.audit_log.reason import Reason
 from atelier.dataclass import dataclass
 from atelier.errors import NotFound
 from atelier.generations.finish import CloseDeps
 from atelier.generations.model import Generation
 from atelier.generations.pipeline_run import expire, read_stages
 from atelier.generations.ports import GenerationPlaces
-from atelier.identity.directory_schemas import Reason
 from atelier.ids import is_id
 from atelier.inbox.ports import WebhookInbox
 from atelier.lazy_model import LazyModel

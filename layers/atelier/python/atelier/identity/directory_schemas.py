@@ -8,20 +8,14 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
+from atelier.audit_log.reason import Reason
 from atelier.identity.credentials import EMAIL_BYTES_MAX
 from atelier.identity.directory import UserPage, UserRecord
 from atelier.identity.model import Session, UserAccount
 from atelier.identity.schemas import SessionView, WorkspaceView, session_list, workspace_view
 from atelier.lazy_model import LazyModel
 
-REASON_CHARACTERS_MAX = 500
 PlatformRole = Literal["user", "admin"]
-# Text that tells other people why something was done.
-Reason = Annotated[
-    str,
-    AfterValidator(str.strip),
-    Field(min_length=3, max_length=REASON_CHARACTERS_MAX, pattern=r"^[^\x00-\x1f\x7f]*$"),
-]
 
 
 def _normal_prefix(text: str) -> str:

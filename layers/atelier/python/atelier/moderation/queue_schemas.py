@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from atelier import cursors
-from atelier.identity.directory_schemas import Reason
+from atelier.audit_log.reason import Reason
 from atelier.lazy_model import LazyModel
 from atelier.moderation.queue import Decision, FlaggedItem, FlaggedPage, FlagSource
 

@@ -14,29 +14,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from atelier.dataclass import dataclass
 from atelier.errors import AtelierError, Conflict, NotFound, ValidationFailed
 from atelier.generations.model import Generation, Status
-from atelier.page_writing.answer import UnreadableAnswer
-from atelier.page_writing.apply_answer import (
-    AnswerContext,
-    Unusable,
-    WrittenDraft,
-    apply_answer,
-    asset_ids,
-    removed_words,
-)
 from atelier.page_writing.deps import WritingDeps
 from atelier.page_writing.model import Writing, WritingOrder, WritingState, order_of
 from atelier.page_writing.prompt import WritingTask
-from atelier.page_writing.read_answer import read_answer
 from atelier.sites.check_page import rules_of
 from atelier.sites.manage_parts import PartEdit, create_part
 from atelier.sites.model import Part, PartKind
 from atelier.sites.rules import Removal
 from atelier.sites.sanitize import clean_content
 from atelier.sites.save_page import PageEdit, create_page, save_page
+
+if TYPE_CHECKING:
+    from atelier.page_writing.apply_answer import WrittenDraft
 
 PARTS_READ, VERSIONS_READ = 100, 50
 PART_NAME_CHARACTERS_MAX = 60
@@ -99,6 +93,11 @@ def take_proposal(
 
 def _make_draft(generation: Generation, order: WritingOrder, deps: WritingDeps, now: datetime) -> _Draft | str:
     """The draft of a generation's answer, or why there is none. Raises NotFound, ValidationFailed."""
+    # Imported here, because most requests ask for what is not written yet.
+    from atelier.page_writing.answer import UnreadableAnswer
+    from atelier.page_writing.apply_answer import AnswerContext, Unusable, apply_answer, asset_ids
+    from atelier.page_writing.read_answer import read_answer
+
     workspace_id, sites = generation.workspace_id, deps.sites
     answer = read_answer(deps.read_text(generation) or "")
     if isinstance(answer, UnreadableAnswer):
@@ -241,6 +240,8 @@ def _on_page(order: WritingOrder, page_id: str, version: int) -> Writing:
 
 def _note(order: WritingOrder, made: _Draft | Writing) -> str:
     """The note of the version: what was done, and what is missing from the answer."""
+    from atelier.page_writing.apply_answer import removed_words
+
     done = order.task.value if order.task is not WritingTask.WRITE else f"write {order.kind.value}"
     missing = removed_words([*(each.what for each in made.removed)])
     return f"AI: {done}" + (f"; taken out: {missing}" if missing else "")

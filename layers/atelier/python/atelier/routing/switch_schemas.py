@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from atelier.identity.directory_schemas import Reason
+from atelier.audit_log.reason import Reason
 from atelier.lazy_model import LazyModel
 from atelier.routing.circuit_breaker import Health, Scope
 from atelier.routing.switch_provider import SwitchOff

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from atelier.catalogue.quotas import Quota
 from atelier.dataclass import dataclass
 from atelier.idempotency import IdempotencyKeys
 from atelier.sites.ports import AssetFinder, Comments, MemberFinder, Pages, Parts, Sites
+
+# It imports the catalogue, which only a new site asks.
+if TYPE_CHECKING:
+    from atelier.catalogue.quotas import Quota
 
 
 @dataclass(frozen=True, slots=True)

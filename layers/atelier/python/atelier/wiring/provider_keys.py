@@ -19,7 +19,7 @@ from atelier.provider_keys.vault import Vault
 from atelier.provider_port import Provider
 from atelier.provider_settings import ProviderKeySecret
 from atelier.settings import IdentityTable, ProvidersTable, WebhooksTable
-from atelier.wiring import provider_adapters, waiting
+from atelier.wiring import provider_adapters
 from atelier.wiring.idempotency import idempotency_keys
 from atelier.wiring.ledger import wallets
 from atelier.wiring.prices import enabled_providers, prices
@@ -71,6 +71,9 @@ def add(new: add_key.NewKey, origin: Origin, now: datetime) -> add_key.AddedKey:
 
 def check(caller: Caller, key_id: str, now: datetime) -> check_key.KeyCheck:
     """Test with the provider whether it accepts a key. Raises NotFound, RateLimited."""
+    # Imported here, because only a check makes the caller wait for a provider.
+    from atelier.wiring import waiting
+
     adapter = partial(provider_adapters.registry().create, answer_seconds_max=CHECK_SECONDS_MAX)
     with waiting.bounded_outside_request(caller.user_id):
         return check_key.check_key(caller.workspace_id, key_id, keys=keys(), vault=vault(), adapter=adapter, now=now)

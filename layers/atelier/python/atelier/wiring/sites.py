@@ -14,11 +14,12 @@ from atelier.adapters.aws.dynamodb.sites.parts import DynamoParts
 from atelier.adapters.aws.dynamodb.sites.sites import DynamoSites
 from atelier.settings import AttemptSigning, Deployment, IdentityTable, LibraryTable, SitesTable
 from atelier.sites.deps import SiteDeps
-from atelier.wiring import audit_log, library
+from atelier.wiring import audit_log
 from atelier.wiring.idempotency import idempotency_keys
-from atelier.wiring.ledger import quota_of
 
 if TYPE_CHECKING:
+    from atelier.adapters.aws.dynamodb.library import DynamoAssets
+    from atelier.catalogue.quotas import Quota
     from atelier.sites.preview import PreviewDeps
 
 
@@ -51,11 +52,24 @@ def site_deps() -> SiteDeps:
         pages(),
         parts(),
         DynamoComments(SitesTable.read().name),
-        LibraryAssets(library.assets()),
+        LibraryAssets(_assets),
         WorkspaceMembers(IdentityTable.read().name),
         idempotency_keys(),
-        partial(quota_of, "sites"),
+        _quota,
     )
+
+
+def _assets() -> DynamoAssets:
+    # Imported here, as the quota is, because most requests name no assets and make no sites.
+    from atelier.wiring.library import assets
+
+    return assets()
+
+
+def _quota(workspace_id: str, now: datetime) -> Quota:
+    from atelier.wiring.ledger import quota_of
+
+    return quota_of("sites", workspace_id, now)
 
 
 @cache
@@ -81,5 +95,5 @@ def _preview_key() -> bytes:
 def _asset_urls(workspace_id: str, asset_ids: Iterable[str], now: datetime) -> Mapping[str, str]:
     from atelier.wiring.media_urls import asset_urls
 
-    found = library.assets().find(workspace_id, asset_ids)
+    found = _assets().find(workspace_id, asset_ids)
     return {asset.id: asset_urls(workspace_id, asset.sha256, asset.format, now)[0] for asset in found}

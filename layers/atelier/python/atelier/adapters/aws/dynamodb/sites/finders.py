@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import cast
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, cast
 
 from atelier.adapters.aws.dynamodb import ItemAddress, batch_read
 from atelier.adapters.aws.dynamodb.identity.items import PROFILE, IdentityItem, UserItem
-from atelier.adapters.aws.dynamodb.library import DynamoAssets
 from atelier.adapters.aws.dynamodb.workspaces.items import MEMBER_PREFIX, MemberItem
+
+if TYPE_CHECKING:
+    from atelier.adapters.aws.dynamodb.library import DynamoAssets
 
 READ_TOGETHER = 100
 
 
 class LibraryAssets:
-    """AssetFinder on the library's table."""
+    """AssetFinder on the library's table. assets: opens the library, which few requests need."""
 
-    def __init__(self, assets: DynamoAssets) -> None:
+    def __init__(self, assets: Callable[[], DynamoAssets]) -> None:
         self._assets = assets
 
     def kept(self, workspace_id: str, asset_ids: Iterable[str]) -> Mapping[str, str]:
         # No request for no ids.
-        return {asset.id: asset.type for asset in self._assets.find(workspace_id, asset_ids)}
+        return {asset.id: asset.type for asset in self._assets().find(workspace_id, asset_ids)}
 
 
 class WorkspaceMembers:
