@@ -116,20 +116,24 @@ class OracleWallet:
             else:
                 pot.left += amount - paid
 
-    def end_escrow(self, escrow: OracleHold, paid: int, name: str, now: datetime) -> None:
+    def end_escrow(
+        self, escrow: OracleHold, paid: int, name: str, now: datetime, held_at: datetime, *, is_choice: bool
+    ) -> None:
         """Pays a part of what was held for a payment; the rest goes back, in place of expired credits as a new
         grant."""
         self.held -= escrow.amount
-        expired = 0
+        expired, lifetime = 0, timedelta(0) if is_choice else RETURNED_LIFETIME_MIN
         for pot, amount in escrow.parts:
             back = max(amount - paid, 0)
             paid -= amount - back
             if pot.expires_at and pot.expires_at <= now:
                 expired += back
+                if back and is_choice:
+                    lifetime = min(max(lifetime, pot.expires_at - held_at), RETURNED_LIFETIME_MIN)
             else:
                 pot.left += back
         if expired:
-            self.grants.append(OracleGrant(name, expired, 40, now, now + RETURNED_LIFETIME_MIN, granted=expired))
+            self.grants.append(OracleGrant(name, expired, 40, now, now + lifetime, granted=expired))
 
     def take_back(self, pot: OracleGrant, asked: int) -> int:
         """Revokes up to `asked` credits of a grant, and returns how many."""

@@ -85,7 +85,7 @@ class ShowcaseWorld:
     @property
     def advance_deps(self) -> ShowcaseAdvanceDeps:
         ranks = DynamoRanks(DynamoListings(self.tables.community))
-        return ShowcaseAdvanceDeps(ranks, lambda: self.bus, self.deps.purchases, self.deps.wallets)
+        return ShowcaseAdvanceDeps(ranks, lambda: self.bus, self.deps.payments)
 
     def world(self, name: str, credits: int = 1000) -> World:
         """Somebody's workspace; made on demand, with bought credits."""

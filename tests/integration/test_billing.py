@@ -207,6 +207,10 @@ def test_a_checkout_with_trial_gives_its_credits_once_for_a_mailbox(world: Billi
     world.hand_over()
     assert (status(world, workspace), world.wallet(workspace).tier) == (PlanStatus.TRIALING, "starter@1")
     assert world.granted(workspace) == STARTER.trial_credits
+    # Nobody has paid for them, so they pay nobody else.
+    assert [each.source for each in world.wallet(workspace).grants if each.amount == STARTER.trial_credits] == [
+        GrantSource.PROMO
+    ]
 
     # The trial ends without a card.
     world.pass_days(STARTER.trial_days + 1)

@@ -54,9 +54,7 @@ def happens(tables: Tables, fate: Fate) -> None:
         reactions=DyingPart(real.reactions, fate),
         works=lambda: DyingPart(works, fate),
     )
-    deps = ShowcaseAdvanceDeps(
-        DyingPart(ranks, fate), lambda: DyingBus(world.bus, fate), world.deps.purchases, world.deps.wallets
-    )
+    deps = ShowcaseAdvanceDeps(DyingPart(ranks, fate), lambda: DyingBus(world.bus, fate), world.deps.payments)
 
     def runs() -> None:
         advance_showcase(None, deps=deps, clock=lambda: world.now)

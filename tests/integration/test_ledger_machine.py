@@ -96,7 +96,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.open: list[Open] = []
         self.ended: list[Generation] = []
         self.bought: list[tuple[str, OracleGrant]] = []
-        self.escrows: list[tuple[str, OracleHold]] = []
+        self.escrows: list[tuple[str, OracleHold, datetime]] = []
         self.revocations: list[Revocation] = []
         self.repeatable: list[Callable[[], object]] = []
         self.number = 0
@@ -400,22 +400,29 @@ class LedgerMachine(RuleBasedStateMachine):
                 plan_escrow(self.world.refreshed(), payment, price, {}, at)
             return
         self.post_once(lambda: (plan_escrow(self.world.refreshed(), payment, price, {}, at),))
-        self.escrows.append((payment, self.purse.hold(price, at, paid_only=True)))
+        self.escrows.append((payment, self.purse.hold(price, at, paid_only=True), at))
 
     @precondition(lambda self: self.escrows)
-    @rule(place=st.integers(0, 9), percent=st.sampled_from([0, 50, 100]), cut=st.sampled_from([0, 10, 60, 100]))
-    def an_escrow_is_paid_or_given_back(self, place: int, percent: int, cut: int) -> None:
-        payment, held = self.escrows.pop(place % len(self.escrows))
-        at, paid = self.world.now, held.amount * percent // 100
+    @rule(
+        place=st.integers(0, 9),
+        percent=st.sampled_from([0, 50, 100]),
+        cut=st.sampled_from([0, 10, 60, 100]),
+        is_choice=st.booleans(),
+    )
+    def an_escrow_is_paid_or_given_back(self, place: int, percent: int, cut: int, is_choice: bool) -> None:
+        payment, held, held_at = self.escrows.pop(place % len(self.escrows))
+        # A wallet in debt pays nobody.
+        at, paid = self.world.now, 0 if self.purse.debt else held.amount * percent // 100
         fee = paid * cut // 100
         movement = self.world.wallets.movement(self.world.workspace_id, payment[4:], escrow_key(payment))
 
         def plan() -> tuple[Posting, ...]:
             shares = [TransferShare(self.other.wallet(), paid - fee, "seller")] if paid > fee else []
-            return plan_escrow_end(self.world.wallet(), movement, shares, fee, {}, at)
+            payer = self.world.wallet()
+            return plan_escrow_end(payer, movement, shares, fee, {}, at, is_payers_choice=is_choice)
 
         self.post_once(plan)
-        self.purse.end_escrow(held, paid, f"grt_{payment[4:]}", at)
+        self.purse.end_escrow(held, paid, f"grt_{payment[4:]}", at, held_at, is_choice=is_choice)
         if paid > fee:
             self.earn(paid - fee, at)
 

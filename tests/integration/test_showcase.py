@@ -18,10 +18,11 @@ from atelier.clock import rfc3339
 from atelier.errors import Conflict, Forbidden, InsufficientCredits, NotFound, ValidationFailed
 from atelier.ids import new_id
 from atelier.ledger.model import GrantSource, WalletFrozen
-from atelier.ledger.post import adjust, grant
-from atelier.showcase.buy import Acquirer, buy, refund
+from atelier.ledger.post import adjust, grant, revoke
+from atelier.showcase.advance import advance_showcase
+from atelier.showcase.buy import Acquirer, buy, collect, refund
 from atelier.showcase.model import Disclosure, PurchaseState
-from atelier.showcase.pay import PUT_OFF, pay_all
+from atelier.showcase.pay import PAGE, PUT_OFF, pay_all
 from atelier.showcase.publish import Creator, remove
 from tests.conftest import Tables
 from tests.integration.showcase_world import ShowcaseWorld
@@ -35,6 +36,17 @@ AT = rfc3339(NOON)
 def spend(world: World, credits: int) -> object:
     """Takes credits from a wallet, as a price or a generation would."""
     return adjust(world.workspace_id, "adjust#1", -credits, reason="r", by="usr_X", deps=world.post_deps, now=NOON)
+
+
+class ShortTime:
+    """The time left of a run in which so many things can be done."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def get_remaining_time_in_millis(self) -> int:
+        self.steps -= 1
+        return 60_000 if self.steps >= 0 else 0
 
 
 def call_one(steps: Sequence[Callable[[], object]], place: int) -> object:
@@ -97,6 +109,90 @@ def test_nobody_spends_what_the_buyer_can_still_have_back(world: ShowcaseWorld) 
     world.assert_sound()
 
 
+def revoke_all(world: ShowcaseWorld, name: str) -> None:
+    """The payment for somebody's credits is taken back at the payment service."""
+    owner = world.world(name)
+    key = f"grant#{owner.workspace_id}"
+    revoke(owner.workspace_id, f"revoke#{name}", key, 1000, reason="refund", deps=owner.post_deps, now=world.now)
+
+
+def test_nobody_is_paid_by_a_buyer_whose_own_payment_was_taken_back(world: ShowcaseWorld) -> None:
+    listing = world.offered("Ada", 600)
+    bought = world.buy(listing, "Bob").purchase
+    revoke_all(world, "Bob")
+    bob = world.world("Bob")
+    assert (bob.wallet().debt, world.held("Bob")) == (600, 600)
+    with pytest.raises(Conflict, match="taken back"):
+        world.collect(listing, "Bob")
+    world.pay()
+    assert (world.earned("Ada"), world.total("Ada"), world.waiting("Ada")) == (0, (540, 540, 0), 0)
+    after = world.deps.purchases.purchase(bob.workspace_id, listing.id)
+    assert after is not None
+    assert (after.id, after.state, world.held("Bob")) == (bought.id, State.REFUNDED, 0)
+    assert bob.refreshed().debt == 0
+    with pytest.raises(Conflict, match="refunded"):
+        world.collect(listing, "Bob")
+    world.assert_sound()
+
+
+def test_a_payment_and_a_debt_at_once_never_pay_from_a_debt(world: ShowcaseWorld) -> None:
+    for number in range(5):
+        listing, name = world.offered("Ada", 600), f"B{number}"
+        world.buy(listing, name)
+        steps = [partial(revoke_all, world, name), partial(world.collect, listing, name)]
+        done = run_concurrently(2, partial(call_one, steps))
+        assert all(isinstance(each, Conflict) for each in done if isinstance(each, Exception))
+        world.time_passes(DAY)
+        world.advance()
+        state = world.deps.purchases.purchase(world.buyer(name).workspace_id, listing.id)
+        assert state is not None
+        # What was paid before the debt stays paid.
+        assert (world.world(name).refreshed().debt > 0) == (state.state is State.COLLECTED)
+    world.assert_sound()
+
+
+def test_a_person_buys_nothing_of_their_own_for_an_organisation(world: ShowcaseWorld) -> None:
+    listing = world.offered("Ada", 10)
+    world.world("Org")
+    with pytest.raises(Conflict, match="your own"):
+        buy(listing.id, None, replace(world.buyer("Org"), user_id="usr_Ada"), deps=world.deps, now=world.now)
+
+
+def test_who_may_not_spend_ends_no_refund(world: ShowcaseWorld) -> None:
+    listing = world.offered("Ada", 10)
+    world.buy(listing, "Bob")
+    viewer = replace(world.buyer("Bob"), may_spend=False)
+    with pytest.raises(Forbidden):
+        collect(listing.id, viewer, deps=world.deps, now=world.now)
+    world.pay()
+    assert collect(listing.id, viewer, deps=world.deps, now=world.now).purchase.state is State.COLLECTED
+
+
+def test_refunds_do_not_make_credits_last_longer(world: ShowcaseWorld) -> None:
+    eve = world.world("Eve", credits=0)
+    expiry = world.now + HOUR
+    grant(eve.workspace_id, "grant#1", GrantSource.MONTHLY, 100, expires_at=expiry, deps=eve.post_deps, now=world.now)
+    for _ in range(3):
+        listing = world.offered("Ada", 100)
+        world.buy(listing, "Eve")
+        world.time_passes(20 * HOUR)
+        world.refund(listing, "Eve")
+        assert [each.expires_at for each in eve.wallet().grants if each.remaining == 100] == [world.now + HOUR]
+    world.assert_sound()
+
+
+def test_listings_and_payments_take_turns(world: ShowcaseWorld) -> None:
+    """A run without time for all does some of both."""
+    for number in range(PAGE + 1):
+        world.buy(world.offered("Ada", 10), f"B{number}")
+    world.time_passes(DAY)
+    time = ShortTime(2 * PAGE)
+    advance_showcase(time, deps=world.advance_deps, clock=lambda: world.now)
+    listings = world.advance_deps.store.due(world.now, 100)
+    payments = world.deps.purchases.due(world.now, 100)
+    assert (len(listings), len(payments)) == (0, PAGE + 1 - (2 * PAGE - (PAGE + 1)))
+
+
 def test_a_payment_that_fails_is_put_off_and_does_not_stop_the_others(world: ShowcaseWorld) -> None:
     first, second = world.offered("Ada", 100), world.offered("Cem", 100)
     world.buy(first, "Bob")
@@ -120,7 +216,7 @@ def test_what_an_erased_account_has_bought_is_paid(world: ShowcaseWorld) -> None
         world.buy(listing, "Bob")
     bob = world.buyer("Bob").workspace_id
     for _ in range(2):
-        pay_all(bob, purchases=world.deps.purchases, wallets=world.deps.wallets, now=world.now)
+        pay_all(bob, deps=world.deps.payments, now=world.now)
         assert (world.earned("Ada"), world.earned("Cem"), world.held("Bob")) == (9, 18, 0)
     world.assert_sound()
 
@@ -313,8 +409,8 @@ def test_a_refund_keeps_the_expiry_of_what_paid(world: ShowcaseWorld) -> None:
     world.time_passes(2 * HOUR)
     world.refund(listing, "Eve")
     back = {each.expires_at: each.remaining for each in eve.wallet().grants if each.source is not GrantSource.DAILY}
-    # What has expired meanwhile can be spent for 30 days.
-    assert {expiry: left for expiry, left in back.items() if left} == {world.now + 30 * DAY: 20, later: 30, None: 50}
+    # What has expired meanwhile has the time that it had left when it was held.
+    assert {expiry: left for expiry, left in back.items() if left} == {world.now + HOUR: 20, later: 30, None: 50}
     world.assert_sound()
 
 

@@ -118,8 +118,8 @@ class Payments:
 
     def run_schedule(self, _name: str) -> str:
         """Pays for what was bought again after a refund; the other purchases can still be refunded."""
-        deps, now = self.showcase.deps, self.showcase.now
-        pay_due(None, purchases=deps.purchases, wallets=deps.wallets, clock=lambda: now)
+        now = self.showcase.now
+        pay_due(None, deps=self.showcase.deps.payments, clock=lambda: now)
         return "repeated"
 
     def payments(self) -> int:

@@ -13,6 +13,7 @@ from atelier.errors import Conflict, Forbidden, InsufficientCredits, NotFound, U
 from atelier.events.catalogue import Event
 from atelier.events.workshop_events import EnrolmentChange
 from atelier.ledger.model import WalletFrozen
+from atelier.ledger.post import revoke
 from atelier.workshops.enrol import Attendee, confirm, enrol
 from atelier.workshops.manage import WorkshopFields, change_workshop
 from atelier.workshops.model import EnrolmentState, Workshop, WorkshopStatus
@@ -84,6 +85,25 @@ def test_the_fee_is_held_and_paid_to_the_educator_at_the_start(world: WorkshopWo
         world.enrol(workshop, "B")
     world.advance(workshop)
     assert world.earned() == 30
+    world.assert_sound(workshop)
+
+
+def test_no_educator_is_paid_by_who_had_their_own_payment_back(world: WorkshopWorld) -> None:
+    workshop = world.scheduled(capacity=3, price=30)
+    for name in ("A", "B", "C"):
+        world.enrol(workshop, name)
+    for name in ("A", "B"):
+        owner = world.worlds[name]
+        key = f"grant#{owner.workspace_id}"
+        revoke(owner.workspace_id, f"revoke#{name}", key, 100, reason="refund", deps=owner.post_deps, now=world.now)
+        assert (owner.wallet().debt, owner.wallet().held) == (30, 30)
+    world.now = workshop.starts_at - HOUR
+    assert world.withdraw(workshop, "A").enrolment.refunded_credits == 30
+    world.time_passes(HOUR)
+    assert world.earned() == 30
+    refunded = {name: each.refunded_credits for name, each in world.enrolments(workshop).items()}
+    assert refunded == {"A": 30, "B": 30, "C": 0}
+    assert [world.worlds[name].wallet().held for name in ("A", "B", "C")] == [0, 0, 0]
     world.assert_sound(workshop)
 
 

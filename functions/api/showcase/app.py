@@ -83,29 +83,28 @@ def buy_listing(request: Request[BuyRequest]) -> Response:
     """Buy a listing for your workspace, once; the answer is the receipt."""
     buyer, price = present.buyer_of(request.caller, request.idempotency_key), request.body.price_credits
     done = buy.buy(_id(request), price, buyer, deps=showcase.deps(), now=request.now)
-    return created(
-        f"{ONE.replace('<listing_id>', _id(request))}/purchase", present.purchase_envelope(done), replayed=done.replayed
-    )
+    place = f"{ONE.replace('<listing_id>', _id(request))}/purchase"
+    return created(place, present.purchase_envelope(done, request.now), replayed=done.replayed)
 
 
 @read(f"{ONE}/purchase", answer=PurchaseEnvelope, errors=(403, 404))
 def get_purchase(request: Request[Empty]) -> Response:
     """Get the receipt of what your workspace has bought."""
-    return Response(present.read_purchase(showcase.deps(), request.caller, _id(request)))
+    return Response(present.read_purchase(showcase.deps(), request.caller, _id(request), request.now))
 
 
 @buys(f"{ONE}/refund", answer=PurchaseEnvelope, errors=(403, 404, 409, 503))
 def refund_purchase(request: Request[Empty]) -> Response:
     """Have a purchase refunded: within 24 hours, unless it was collected, once for each listing."""
     done = buy.refund(_id(request), present.buyer_of(request.caller), deps=showcase.deps(), now=request.now)
-    return Response(present.purchase_envelope(done))
+    return Response(present.purchase_envelope(done, request.now))
 
 
 @buys(f"{ONE}/collect", answer=CollectedView, errors=(403, 404, 409, 503))
 def collect_purchase(request: Request[Empty]) -> Response:
     """Take what you have bought into your library, to use it; from then on there is no refund."""
     done = buy.collect(_id(request), present.buyer_of(request.caller), deps=showcase.deps(), now=request.now)
-    return Response(present.collected_view(done))
+    return Response(present.collected_view(done, request.now))
 
 
 @api.route("POST", f"{ONE}/like", permission="showcase.react", answer=LikeView, errors=(403, 404, 503))
@@ -222,7 +221,7 @@ def list_own_listings(request: Request[Empty]) -> Response:
 @read("/api/purchases", query=OwnWorksQuery, answer=PurchaseList, errors=(403,))
 def list_purchases(request: Request[Empty]) -> Response:
     """List what your workspace has bought."""
-    return Response(present.list_purchases(showcase.deps(), request.caller, request.query))
+    return Response(present.list_purchases(showcase.deps(), request.caller, request.query, request.now))
 
 
 @read("/api/creators/<user_id>/earnings", query=OwnWorksQuery, answer=EarningsView, errors=(403, 404))

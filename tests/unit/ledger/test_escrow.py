@@ -92,6 +92,34 @@ def test_what_was_held_is_paid_or_comes_back(credits: list[int], share: int, par
     assert all(added.expires_at == at + REFUND_LIFETIME for added in mine.change.added)
 
 
+def test_what_its_owner_has_back_lasts_no_longer_than_it_would_have() -> None:
+    payer = wallet(10, 20, hours=2)
+    begin = plan_escrow(payer, PAYMENT, 30, {}, NOW)
+    for hours, left in ((3, {2: 10}), (5, {4: 30}), (2000, {4: 30})):
+        at = NOW + timedelta(hours=hours)
+        held = holding(payer, begin.movement)
+        (mine,) = plan_escrow_end(held, begin.movement, (), 0, {}, at, is_payers_choice=True)
+        assert {(each.expires_at or at) - at: each.amount for each in mine.change.added} == {
+            timedelta(hours=each): credits for each, credits in left.items()
+        }
+    long = replace(payer, grants=tuple(replace(each, expires_at=NOW + timedelta(days=90)) for each in payer.grants))
+    at = NOW + timedelta(days=100)
+    (mine,) = plan_escrow_end(holding(long, begin.movement), begin.movement, (), 0, {}, at, is_payers_choice=True)
+    assert [each.expires_at for each in mine.change.added] == [at + REFUND_LIFETIME]
+
+
+def test_a_wallet_in_debt_pays_nobody() -> None:
+    payer = wallet(5)
+    begin = plan_escrow(payer, PAYMENT, 5, {}, NOW)
+    held = replace(holding(payer, begin.movement), debt=3)
+    for receivers, fee in ((shares(1), 0), ([], 1)):
+        with pytest.raises(ValueError, match="debt"):
+            plan_escrow_end(held, begin.movement, receivers, fee, {}, NOW)
+    (back,) = plan_escrow_end(held, begin.movement, (), 0, {}, NOW)
+    assert (back.change.available, back.requires_no_debt) == (5, False)
+    assert plan_escrow_end(replace(held, debt=0), begin.movement, (), 1, {}, NOW)[0].requires_no_debt
+
+
 def test_what_cannot_be_spent_is_not_held() -> None:
     with pytest.raises(InsufficientCredits):
         plan_escrow(wallet(5), PAYMENT, 6, {}, NOW)

@@ -64,7 +64,7 @@ CREDIT_COUNTERS: Mapping[str, str] = {
     "granted_monthly": "credits of a paid plan",
     "granted_purchase": "bought credits",
     "granted_promo": "credits of a promotion or a trial",
-    "granted_refund": "revoked credits that were given back, after a dispute was won or a refund failed",
+    "granted_refund": "credits given back: revoked ones after a won dispute or a failed refund, held ones that expired",
     "granted_admin": "credits from an administrator",
     "granted_transfer": "credits from another workspace",
     "spent": "credits charged for generations: `credits` of all requests, unless a project came or went",

@@ -48,7 +48,7 @@ def _line_credits(line: LineFacts, anchor: datetime, tier_of: Callable[[str], Ti
         share = credits * (line.period_end - line.period_start) // whole
         credits = -share if line.amount < 0 else share
     expires_at = _months_after(line.period_end, tier.rollover_months, anchor)
-    return LineCredits(line.id, line.price.tier, credits, line.period_start, expires_at)
+    return LineCredits(line.id, line.price.tier, credits, line.period_start, expires_at, line.is_trial)
 
 
 def _months_before(end: datetime, months: int, anchor: datetime) -> datetime:

@@ -114,13 +114,14 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class LineCredits:
-    """The credits that a paid line of an invoice gives, and when they expire."""
+    """The credits that a paid line of an invoice gives, and when they expire. is_trial: nothing was paid for them."""
 
     line_id: str
     tier: str
     credits: int
     period_start: datetime
     expires_at: datetime
+    is_trial: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,8 @@ def _grant(workspace_id: str, facts: InvoiceFacts, deps: BillingDeps, now: datet
         post.grant(
             workspace_id,
             grant_key(facts.id, line.line_id),
-            GrantSource.MONTHLY,
+            # Nobody has paid for a trial, so its credits pay nobody else.
+            GrantSource.PROMO if line.is_trial else GrantSource.MONTHLY,
             line.credits,
             expires_at=line.expires_at,
             facts={"tier": line.tier, "invoice": facts.id, "period_start": rfc3339(line.period_start)},

@@ -41,8 +41,8 @@ class ListingChange:
 
 @dataclass(frozen=True, slots=True)
 class ListingRoyalty:
-    """Somebody has bought a listing that was made from one of the workspace's, which gets a royalty; or the purchase
-    was refunded, and the royalty went back."""
+    """Somebody has bought a listing that was made from one of the workspace's, which gets a royalty when
+    the purchase is paid; or the purchase was refunded before it was paid, and there is no royalty."""
 
     source: ClassVar[str] = "atelier.showcase"
     version: ClassVar[int] = 1
@@ -54,7 +54,7 @@ class ListingRoyalty:
     user_id: Annotated[str, "the person whose work the royalty is for"]
     change: Annotated[str, "what happened, as in the type"]
     title: Annotated[str, "the title of the listing that was bought"]
-    credits: Annotated[int, "what the workspace got, or gave back"]
+    credits: Annotated[int, "what the workspace gets when the purchase is paid; after a refund: does not get"]
     changed_at: Instant
 
     @property
@@ -84,7 +84,7 @@ class ListingSale:
     user_id: Annotated[str, "who published it"]
     change: Annotated[str, "what happened, as in the type"]
     title: Annotated[str, "the listing's title"]
-    credits: Annotated[int, "what the seller got, or gave back"]
+    credits: Annotated[int, "what the seller gets when the purchase is paid; after a refund: does not get"]
     changed_at: Instant
 
     @property

@@ -5,8 +5,12 @@ Its credits stay in the grants that they came from, as *held*, but an escrow is 
 months, so it neither counts in `holds_open` nor is visited by the sweep. Its key follows from the payment's id, so
 there is one escrow of a payment, and one end of it. What is paid leaves the payer's wallet to *issued*, and is issued
 again as earnings of the receivers; the platform's fee is revenue. What is given back goes to the grants that it came
-from; what came from a grant that has expired meanwhile is a new grant, because it is not its owner's fault that the
-credits could not be spent."""
+from. What came from a grant that has expired meanwhile is a new grant: for REFUND_LIFETIME, because it is not its
+owner's fault that the credits could not be spent; for what was left of its time when they were held, if the owner has
+chosen to have them back.
+
+A wallet in debt pays nobody: its owner's payment was taken back after the credits had been held. They go back then, and
+cover the debt."""
 
 from __future__ import annotations
 
@@ -31,7 +35,7 @@ from atelier.ledger.model import (
 from atelier.ledger.operations import RECEIVERS_MAX, Facts, Posting, TransferShare, plan_receipt
 from atelier.ledger.payable import draw_payment
 
-# Credits that are given back in place of expired ones can be spent for this long.
+# Credits that are given back in place of expired ones can be spent for this long, or shorter.
 REFUND_LIFETIME = timedelta(days=30)
 
 
@@ -63,11 +67,19 @@ def plan_escrow(wallet: Wallet, payment_id: str, amount: int, facts: Facts, now:
 
 
 def plan_escrow_end(
-    payer: Wallet, escrow: Movement, shares: Sequence[TransferShare], fee: int, facts: Facts, now: datetime
+    payer: Wallet,
+    escrow: Movement,
+    shares: Sequence[TransferShare],
+    fee: int,
+    facts: Facts,
+    now: datetime,
+    *,
+    is_payers_choice: bool = False,
 ) -> tuple[Posting, ...]:
     """Plan the end of an escrow: the receivers get their shares and the platform its fee; the rest goes back. escrow:
-    its movement. The credits that were drawn first are paid. Raises ValueError when more is paid than the escrow holds,
-    the fee is negative, a receiver gets less than one credit, is named twice or is the payer."""
+    its movement. The credits that were drawn first are paid. is_payers_choice: the payer has chosen to have the rest
+    back. Raises ValueError when more is paid than the escrow holds, the payer is in debt, the fee is negative, a
+    receiver gets less than one credit, is named twice or is the payer."""
     held = [entry for entry in escrow.entries if entry.account is Account.HELD]
     given = sum(share.credits for share in shares)
     paid = given + fee
@@ -76,8 +88,11 @@ def plan_escrow_end(
     wallets = {payer.workspace_id, *(share.wallet.workspace_id for share in shares)}
     if len(wallets) != len(shares) + 1 or len(shares) > RECEIVERS_MAX:
         raise ValueError("an escrow pays other wallets, each once")
+    if paid and payer.debt:
+        raise ValueError("a wallet in debt pays nobody, out of an escrow neither")
 
     entries, changes, unpaid, expired = list[Entry](), list[GrantChange](), paid, 0
+    time_left = timedelta(0)
     for entry in held:
         grant = payer.grant(entry.grant_id or "")
         assert grant is not None, f"{entry.grant_id} is held by {escrow.key}, and is no grant of the wallet"
@@ -85,6 +100,8 @@ def plan_escrow_end(
         unpaid -= entry.amount - returned
         kept = 0 if grant.is_expired(now) else returned
         expired += returned - kept
+        if returned > kept and grant.expires_at is not None:
+            time_left = max(time_left, grant.expires_at - escrow.at)
         entries.append(Entry(Account.HELD, -entry.amount, grant.id))
         entries += [Entry(Account.AVAILABLE, kept, grant.id)] if kept else []
         changes.append(GrantChange(grant.id, kept, -entry.amount))
@@ -95,16 +112,18 @@ def plan_escrow_end(
 
     key, order, payment_id = f"escrow-end#{escrow.subject}", escrow.order, escrow.subject
     movement = Movement(key, order, "escrow_end", payment_id, now, tuple(entries), facts)
-    refunds = [_plan_refund(payment_id, order, expired, facts, now)] if expired else []
+    lifetime = min(time_left, REFUND_LIFETIME) if is_payers_choice else REFUND_LIFETIME
+    refunds = [_plan_refund(payment_id, order, expired, facts, now, now + lifetime)] if expired else []
     change = Change(available + expired, -held_amount, 0, tuple(changes), added=tuple(grant for grant, _ in refunds))
     grant_movements = tuple(each for _, each in refunds)
-    posting = Posting(payer.workspace_id, movement, change, grant_movements=grant_movements)
+    posting = Posting(payer.workspace_id, movement, change, requires_no_debt=paid > 0, grant_movements=grant_movements)
     return posting, *(plan_receipt(share, key, facts, order, now) for share in shares)
 
 
-def _plan_refund(payment_id: str, order: str, credits: int, facts: Facts, now: datetime) -> tuple[Grant, Movement]:
+def _plan_refund(
+    payment_id: str, order: str, credits: int, facts: Facts, now: datetime, expires_at: datetime
+) -> tuple[Grant, Movement]:
     source = GrantSource.REFUND
-    expires_at = now + REFUND_LIFETIME
     grant = Grant(f"grt_{order}", source, credits, credits, 0, SPENDING_PRIORITY[source], now, expires_at)
     entries = (Entry(Account.ISSUED, -credits), Entry(Account.AVAILABLE, credits, grant.id))
     movement = Movement(f"refund#{payment_id}", order, "grant", grant.id, now, entries, {**facts, **grant_facts(grant)})

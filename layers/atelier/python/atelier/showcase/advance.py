@@ -14,10 +14,10 @@ from atelier.clock import TimeLeft
 from atelier.dataclass import dataclass
 from atelier.errors import NotFound
 from atelier.events.ports import EventPublisher
-from atelier.ledger.post import PostDeps
+from atelier.showcase.deps import PaymentDeps
 from atelier.showcase.model import Listing, ListingStatus
 from atelier.showcase.pay import pay_due
-from atelier.showcase.ports import DueListing, PurchaseStore, RankStore
+from atelier.showcase.ports import DueListing, RankStore
 from atelier.showcase.rank import count_of, first_trend, next_trend
 from atelier.telemetry import logger
 
@@ -28,35 +28,41 @@ TIME_MARGIN_MILLISECONDS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class ShowcaseAdvanceDeps:
-    """What advancing the showcase needs. publisher: makes what publishes events; not every run has any.
-    wallets: of buyers and receivers."""
+    """What advancing the showcase needs. publisher: makes what publishes events; not every run has
+    any."""
 
     store: RankStore
     publisher: Callable[[], EventPublisher]
-    purchases: PurchaseStore
-    wallets: PostDeps
+    payments: PaymentDeps
 
 
 def advance_showcase(context: TimeLeft | None, *, deps: ShowcaseAdvanceDeps, clock: Callable[[], datetime]) -> int:
-    """Do all that is due, as long as the time suffices; returns how many purchases and listings."""
-    paid = pay_due(context, purchases=deps.purchases, wallets=deps.wallets, clock=clock)
-    return paid + advance_listings(context, deps=deps, clock=clock)
-
-
-def advance_listings(context: TimeLeft | None, *, deps: ShowcaseAdvanceDeps, clock: Callable[[], datetime]) -> int:
-    """Advance the listings that are due, the longest overdue first, as long as the time suffices; returns how many."""
-    done = 0
+    """Do all that is due, as long as the time suffices: some listings and some purchases by turns, so that neither
+    waits for all of the others. Returns how many."""
+    advanced = paid = 0
     for _ in range(ROUNDS_MAX):
-        due = deps.store.due(clock(), DUE_TOGETHER)
-        if not due:
+        listings = _advance_some(context, deps, clock)
+        purchases = pay_due(context, deps=deps.payments, clock=clock)
+        advanced, paid = advanced + listings, paid + purchases
+        if listings + purchases == 0:
             break
-        for each in due:
-            if context is not None and context.get_remaining_time_in_millis() < TIME_MARGIN_MILLISECONDS:
-                logger.warning("listings are left for the next run", advanced=done)
-                return done
+    logger.info("showcase advanced", listings=advanced, purchases=paid)
+    return advanced + paid
+
+
+def _advance_some(context: TimeLeft | None, deps: ShowcaseAdvanceDeps, clock: Callable[[], datetime]) -> int:
+    """Advance some of the listings that are due, the longest overdue first; returns how many. One that fails stays due,
+    and stops no other."""
+    done = 0
+    for each in deps.store.due(clock(), DUE_TOGETHER):
+        if context is not None and context.get_remaining_time_in_millis() < TIME_MARGIN_MILLISECONDS:
+            logger.warning("listings are left for the next run", advanced=done)
+            break
+        try:
             _advance(each, deps, clock())
             done += 1
-    logger.info("listings advanced", advanced=done)
+        except Exception as error:
+            logger.exception("a listing could not be advanced", listing_id=each.listing_id, error=type(error).__name__)
     return done
 
 

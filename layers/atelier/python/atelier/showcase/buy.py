@@ -25,7 +25,7 @@ from atelier.showcase.model import (
     escrow_ends_at,
     split_price,
 )
-from atelier.showcase.pay import end_escrow, facts_of, until_written
+from atelier.showcase.pay import facts_of, give_back, listing_or_none, payment, until_written
 from atelier.showcase.publish import REFERENCES
 
 
@@ -66,7 +66,7 @@ def buy(listing_id: str, seen_price: int | None, buyer: Acquirer, *, deps: Showc
     def attempt() -> Bought:
         before = deps.purchases.purchase(buyer.workspace_id, listing_id)
         if before is not None and (before.state is not PurchaseState.REFUNDED or _is_same_request(before, buyer)):
-            return Bought(before, _listing(listing_id, deps), replayed=True)
+            return Bought(before, listing_or_none(listing_id, deps.payments), replayed=True)
         listing = deps.listings.find(listing_id)
         _require_offer(listing, seen_price, buyer)
         new = _new_purchase(_with_living_ancestors(listing, deps), before, buyer, now)
@@ -82,26 +82,22 @@ def refund(listing_id: str, buyer: Acquirer, *, deps: ShowcaseDeps, now: datetim
 
     def attempt() -> Bought:
         before = own_purchase(listing_id, buyer, deps)
-        listing = _listing(listing_id, deps)
+        listing = listing_or_none(listing_id, deps.payments)
         if before.state is PurchaseState.REFUNDED:
             return Bought(before, listing, replayed=True)
         if not buyer.may_spend:
             raise Forbidden("Your role does not allow to spend this workspace's credits.")
-        until = before.refundable_until()
-        if until is None or until <= now:
+        if before.refundable_until(now) is None:
             raise Conflict(_refusal(before), state=before.state.value)
-        at = max(now, before.updated_at)
-        after = replace(before, state=PurchaseState.REFUNDED, pays_at=None, updated_at=at)
-        postings = end_escrow(before, wallets=deps.wallets, now=now, is_refund=True)
-        deps.purchases.refund(listing, before, after, postings)
-        return Bought(after, listing)
+        payer = deps.wallets.wallets.wallet(before.workspace_id)
+        return Bought(give_back(before, payer, deps=deps.payments, now=now), listing)
 
     return until_written(attempt, deps.wallets)
 
 
 def collect(listing_id: str, buyer: Acquirer, *, deps: ShowcaseDeps, now: datetime) -> Collected:
     """Take what was bought into the buyer's library; with that it is paid, and there is no refund. Safe to repeat.
-    Raises NotFound, Conflict after a refund, QuotaExceeded."""
+    Raises NotFound, Forbidden, Conflict after a refund or when the wallet is in debt, QuotaExceeded."""
     snapshot = deps.listings.snapshot(listing_id)
     size_bytes = sum(file.size_bytes for file in snapshot.files)
 
@@ -114,7 +110,7 @@ def collect(listing_id: str, buyer: Acquirer, *, deps: ShowcaseDeps, now: dateti
         deps.works().require_room(buyer.workspace_id, size_bytes)
         at = max(now, before.updated_at)
         after = replace(before, state=PurchaseState.COLLECTED, pays_at=None, collected_at=at, updated_at=at)
-        deps.purchases.change(before, after, end_escrow(before, wallets=deps.wallets, now=now))
+        deps.purchases.change(before, after, _pay(before, buyer, deps, now))
         return after
 
     return _deliver(until_written(attempt, deps.wallets), snapshot, deps)
@@ -130,7 +126,7 @@ def own_purchase(listing_id: str, buyer: Acquirer, deps: ShowcaseDeps) -> Purcha
 
 def _require_offer(listing: Listing, seen_price: int | None, buyer: Acquirer) -> None:
     """Raises NotFound for what the buyer must not know of, Conflict, Forbidden."""
-    if listing.workspace_id == buyer.workspace_id:
+    if listing.workspace_id == buyer.workspace_id or listing.user_id == buyer.user_id:
         raise Conflict("This is your own.", reason="own_listing")
     if listing.published_at is None:
         raise NotFound
@@ -178,6 +174,18 @@ def _hold(purchase: Purchase, deps: ShowcaseDeps, now: datetime) -> tuple[Postin
     return (plan_escrow(payer, purchase.id, purchase.price_credits, facts_of(purchase), now),)
 
 
+def _pay(purchase: Purchase, buyer: Acquirer, deps: ShowcaseDeps, now: datetime) -> tuple[Posting, ...]:
+    """What the ledger books when a work is collected; nothing when it was paid before. Raises Forbidden, Conflict."""
+    if purchase.pays_at is None:
+        return ()
+    if purchase.refundable_until(now) is not None and not buyer.may_spend:
+        raise Forbidden("This can still be refunded, and your role does not allow to spend this workspace's credits.")
+    payer = deps.wallets.wallets.wallet(purchase.workspace_id)
+    if payer.debt:
+        raise Conflict("A payment for credits of this workspace was taken back. Buy credits first.", reason="debt")
+    return payment(purchase, payer, deps=deps.payments, now=now)
+
+
 def _refusal(purchase: Purchase) -> str:
     if purchase.state is PurchaseState.COLLECTED:
         return "What was collected cannot be refunded."
@@ -188,13 +196,6 @@ def _refusal(purchase: Purchase) -> str:
 
 def _is_same_request(before: Purchase, buyer: Acquirer) -> bool:
     return before.request_key is not None and before.request_key == buyer.request_key
-
-
-def _listing(listing_id: str, deps: ShowcaseDeps) -> Listing | None:
-    try:
-        return deps.listings.find(listing_id)
-    except NotFound:
-        return None
 
 
 def _deliver(purchase: Purchase, snapshot: Snapshot, deps: ShowcaseDeps) -> Collected:

@@ -189,9 +189,9 @@ class Purchase:
     request_key: str | None = None
     pays_at: datetime | None = None
 
-    def refundable_until(self) -> datetime | None:
+    def refundable_until(self, now: datetime) -> datetime | None:
         """Until when it can be refunded; None = it cannot."""
-        return None if self.refunded_before else self.pays_at
+        return self.pays_at if self.pays_at is not None and now < self.pays_at and not self.refunded_before else None
 
 
 @dataclass(frozen=True, slots=True)

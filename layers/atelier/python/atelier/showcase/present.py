@@ -132,7 +132,7 @@ def read_mine(deps: ShowcaseDeps, caller: Caller, listing_id: str, now: datetime
     return MineView(
         listing=view,
         is_yours=is_yours,
-        purchase=purchase_view(purchase) if purchase else None,
+        purchase=purchase_view(purchase, now) if purchase else None,
         likes_it=deps.reactions.likes_it(listing_id, caller.user_id),
         follows_creator=listing.user_id in deps.reactions.followed(caller.user_id),
     )
@@ -198,26 +198,26 @@ def list_own(deps: ShowcaseDeps, caller: Caller, query: OwnWorksQuery, now: date
     return OwnListingList(items=items, next_cursor=cursors.encode(page.next_key))
 
 
-def purchase_envelope(bought: Bought) -> PurchaseEnvelope:
+def purchase_envelope(bought: Bought, now: datetime) -> PurchaseEnvelope:
     """The receipt."""
-    return PurchaseEnvelope(purchase=purchase_view(bought.purchase))
+    return PurchaseEnvelope(purchase=purchase_view(bought.purchase, now))
 
 
-def read_purchase(deps: ShowcaseDeps, caller: Caller, listing_id: str) -> PurchaseEnvelope:
+def read_purchase(deps: ShowcaseDeps, caller: Caller, listing_id: str, now: datetime) -> PurchaseEnvelope:
     """The receipt of a listing that the workspace has bought. Raises NotFound."""
-    return PurchaseEnvelope(purchase=purchase_view(own_purchase(listing_id, buyer_of(caller), deps)))
+    return PurchaseEnvelope(purchase=purchase_view(own_purchase(listing_id, buyer_of(caller), deps), now))
 
 
-def list_purchases(deps: ShowcaseDeps, caller: Caller, query: OwnWorksQuery) -> PurchaseList:
+def list_purchases(deps: ShowcaseDeps, caller: Caller, query: OwnWorksQuery, now: datetime) -> PurchaseList:
     """A page of what the workspace has bought."""
     page = deps.purchases.purchases(caller.workspace_id, cursors.decode(query.cursor, "purchase#"), query.limit)
-    items = [purchase_view(each) for each in page.purchases]
+    items = [purchase_view(each, now) for each in page.purchases]
     return PurchaseList(items=items, next_cursor=cursors.encode(page.next_key))
 
 
-def collected_view(collected: Collected) -> CollectedView:
+def collected_view(collected: Collected, now: datetime) -> CollectedView:
     """The response to a collection."""
-    view = purchase_view(collected.purchase)
+    view = purchase_view(collected.purchase, now)
     return CollectedView(purchase=view, id=collected.id, asset_ids=list(collected.asset_ids))
 
 
@@ -243,7 +243,7 @@ def read_earnings(deps: ShowcaseDeps, caller: Caller, user_id: str, query: OwnWo
     )
 
 
-def purchase_view(purchase: Purchase) -> PurchaseView:
+def purchase_view(purchase: Purchase, now: datetime) -> PurchaseView:
     """The response form of a purchase."""
     same = ("id", "listing_id", "title", "price_credits", "created_at", "collected_at")
     return PurchaseView(
@@ -251,7 +251,7 @@ def purchase_view(purchase: Purchase) -> PurchaseView:
         fee_credits=purchase.split.fee,
         shares=[ShareView.model_validate({"role": s.role, "credits": s.credits}) for s in purchase.split.shares],
         state=purchase.state.value,
-        refundable_until=purchase.refundable_until(),
+        refundable_until=purchase.refundable_until(now),
     )
 
 

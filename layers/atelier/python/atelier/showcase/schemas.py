@@ -304,8 +304,9 @@ class ReviewQueue(LazyModel):
 
 
 class EarningView(LazyModel):
-    """What one purchase brings. paid_at: when the credits came; null = they wait until the buyer has collected the work
-    or can no longer have the purchase refunded, or it was refunded. taken_back_at: when it was refunded."""
+    """What one purchase brings. paid_at: when the credits came; null while they wait, and after a refund. They wait
+    until the buyer has collected the work or can no longer have the purchase refunded. taken_back_at: when it was
+    refunded."""
 
     purchase_id: str
     listing_id: str

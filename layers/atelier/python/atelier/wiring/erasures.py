@@ -144,7 +144,7 @@ def pay_purchases(workspace_id: str, clock: Clock) -> None:
     from atelier.showcase.pay import pay_all
     from atelier.wiring import showcase
 
-    pay_all(workspace_id, purchases=showcase.purchases(), wallets=showcase.posting(), now=clock())
+    pay_all(workspace_id, deps=showcase.payments(), now=clock())
 
 
 def _end_at_stripe(workspace_id: str) -> None:

@@ -13,7 +13,7 @@ from atelier.clock import system_clock
 from atelier.ledger.post import PostDeps
 from atelier.settings import CommunityTable, IdentityTable, LibraryTable
 from atelier.showcase.advance import ShowcaseAdvanceDeps
-from atelier.showcase.deps import ShowcaseDeps
+from atelier.showcase.deps import PaymentDeps, ShowcaseDeps
 from atelier.showcase.ports import Checked, TextCheck, Works
 from atelier.wiring.audit_log import bind_events
 from atelier.wiring.ledger import daily_grant, quota_of, wallets
@@ -50,13 +50,18 @@ def posting() -> PostDeps:
     return PostDeps(wallets(), daily_grant, pause_with_jitter)
 
 
+def payments() -> PaymentDeps:
+    """What paying for works needs."""
+    return PaymentDeps(listings().find, purchases(), posting())
+
+
 @cache
 def advance_deps() -> ShowcaseAdvanceDeps:
     """The dependencies of the schedule."""
     from atelier.adapters.aws.dynamodb.showcase.ranks import DynamoRanks
     from atelier.wiring.workshops import publisher
 
-    return ShowcaseAdvanceDeps(DynamoRanks(listings()), publisher, purchases(), posting())
+    return ShowcaseAdvanceDeps(DynamoRanks(listings()), publisher, payments())
 
 
 @cache

@@ -172,7 +172,8 @@ def _settle(workshop: Workshop, deps: AdvanceDeps, now: datetime) -> None:
         if after is None:
             continue
         refund = before.price_credits if is_cancelled else 0
-        postings = end_fee(before, refund, wallets=deps.wallets, now=now)
+        ended = end_fee(before, refund, wallets=deps.wallets, now=now)
+        after = replace(after, refunded_credits=ended.refund) if before.has_escrow else after
         event = None
         if after.state is not before.state:
             event = enrolment_event(workshop, after, "refunded" if is_cancelled else "lapsed")
@@ -181,7 +182,7 @@ def _settle(workshop: Workshop, deps: AdvanceDeps, now: datetime) -> None:
             counted = Counted(waiting=-1)
         elif before.state in WITH_PLACE and after.state not in WITH_PLACE:
             counted = Counted(places=-1)
-        deps.store.change_enrolment(workshop, before, after, counted, postings, event)
+        deps.store.change_enrolment(workshop, before, after, counted, ended.postings, event)
 
 
 def _settled(before: Enrolment, now: datetime, *, is_cancelled: bool) -> Enrolment | None:
@@ -192,8 +193,7 @@ def _settled(before: Enrolment, now: datetime, *, is_cancelled: bool) -> Enrolme
         state = State.CANCELLED if is_cancelled else State.LAPSED
         return replace(before, state=state, offer_ends_at=None, updated_at=at)
     if is_cancelled and before.state is State.ENROLLED:
-        refunded = before.price_credits if before.has_escrow else 0
-        return replace(before, state=State.CANCELLED, refunded_credits=refunded, paid_at=paid_at, updated_at=at)
+        return replace(before, state=State.CANCELLED, paid_at=paid_at, updated_at=at)
     return replace(before, paid_at=paid_at, updated_at=at) if before.has_escrow else None
 
 

@@ -134,19 +134,19 @@ def withdraw(workshop_id: str, attendee: Attendee, *, deps: WorkshopDeps, now: d
             return Enrolled(workshop, before, replayed=True)
         workshop.require_open(now)
         refund = refund_of(before, workshop, now) if before.has_escrow else 0
+        ended = end_fee(before, refund, wallets=deps.advancing.wallets, now=now, is_payers_choice=True)
         after = replace(
             before,
             state=EnrolmentState.WITHDRAWN,
             offer_ends_at=None,
-            refunded_credits=refund,
+            refunded_credits=ended.refund,
             paid_at=now if before.has_escrow else None,
             updated_at=max(now, before.updated_at),
         )
-        postings = end_fee(before, refund, wallets=deps.advancing.wallets, now=now)
         has_place = before.state in WITH_PLACE
         counted = Counted(places=-1) if has_place else Counted(waiting=-1)
         event = enrolment_event(workshop, after, "withdrawn")
-        deps.store.change_enrolment(workshop, before, after, counted, postings, event)
+        deps.store.change_enrolment(workshop, before, after, counted, ended.postings, event)
         return Enrolled(workshop, after)
 
     done = _retrying(attempt, deps)

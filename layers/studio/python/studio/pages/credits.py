@@ -73,10 +73,10 @@ def describe(visit: Visit, movement: Json) -> str:
     key = f"credits.source.{source}" if source else f"credits.kind.{movement['kind']}"
     if "listing" in facts and movement["kind"] in ("escrow", "escrow_end"):
         key = "credits.because.purchase_refunded" if facts.get("refunded") else f"credits.listing.{movement['kind']}"
-    if source == "monthly" and facts.get("tier"):
-        # The tier without its version; the day on which the paid period begins.
+    if source in ("monthly", "promo") and facts.get("tier"):
+        # The tier without its version; the day on which the period begins, which was paid or is a trial.
         tier, day = facts["tier"].partition("@")[0], (facts.get("period_start") or movement["at"])[:10]
-        return visit.t("credits.monthly_of", tier=tier, day=day)
+        return visit.t("credits.monthly_of" if source == "monthly" else "credits.trial_of", tier=tier, day=day)
     because = f"credits.because.{str(facts.get('reason')).replace(' ', '_')}"
     if visit.t.has(because) and (source == "refund" or movement["kind"] == "revoke"):
         return visit.t(because)

@@ -120,8 +120,8 @@ class DynamoPurchases:
         addresses: list[ItemAddress] = [(PurchaseItem, item.pk, item.sk) for item in found]
         items = batch_read(addresses) if addresses else {}
         stored = [cast("PurchaseItem | None", items.get(address)) for address in addresses]
-        # The index may be older than the items, so one that was paid meanwhile is left out.
-        return [purchase_of(item) for item in stored if item is not None and item.due_at]
+        # The index may be older than the items: what was paid or put off meanwhile is left out.
+        return [purchase_of(item) for item in stored if item and item.due_at and item.due_at <= rfc3339(now)]
 
     def put_off(self, purchase: Purchase, until: datetime) -> None:
         item = PurchaseItem(purchase.workspace_id, PURCHASE + purchase.listing_id)
