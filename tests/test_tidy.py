@@ -452,9 +452,7 @@ def test_the_environment_is_read_in_one_place() -> None:
         path for path in modules(*PRODUCT) if re.search(r"\bos\.(environ|getenv)\b|from os import", path.read_text())
     ]
     settings = {"layers/atelier/python/atelier/environment.py", "layers/studio/python/studio/settings.py"}
-    # What pack.py writes into botocore reads the variables of proxies, which botocore reads too.
-    written = {"layers/dependencies/pack.py"}
-    elsewhere = set(named(readers)) - settings - written
+    elsewhere = set(named(readers)) - settings
     hold("the environment is read by settings.py alone: declare the variable there", elsewhere)
 
 

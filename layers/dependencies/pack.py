@@ -7,7 +7,6 @@ nothing of them is executed.
 
 from __future__ import annotations
 
-import ast
 import compileall
 import gzip
 import json
@@ -97,8 +96,8 @@ def pack(layer: str, destination: Path) -> None:
             library.unlink()
     for library in python.rglob("*.so*"):
         library.write_bytes(stripped(library.read_bytes()))
-    if layer == "runtime":
-        lighten(python)
+    if (python / "botocore").exists():
+        trim_botocore(python / "botocore")
     # Unchecked hashes: Lambda unpacks a layer with times of its own, and what it unpacks never changes.
     if not compileall.compile_dir(
         python, quiet=1, workers=0, invalidation_mode=BYTECODE, stripdir=destination, prependdir="/opt"
@@ -141,192 +140,6 @@ WITHOUT_HELP = """class _Silent(str):
 
 ClientMethodDocstring = PaginatorDocstring = WaiterDocstring = _Silent
 """
-
-
-PATTERNS_OF_URLS = (
-    *("_PERCENT_RE", "_HOST_PERCENT_RE", "_SCHEME_RE", "_HOST_INVALID_CHAR_RE", "_URI_RE", "_TARGET_RE", "_IPV4_RE"),
-    *("_IPV6_RE", "_IPV6_ADDRZ_RE", "_BRACELESS_IPV6_ADDRZ_RE", "_ZONE_ID_RE", "_HOST_PORT_RE"),
-)
-# A pattern that is compiled when it is first asked for something.
-LATER = """class _Later:
-    def __init__(self, *arguments):
-        self._arguments = arguments
-
-    def __getattr__(self, name):
-        if name.startswith("__"):
-            raise AttributeError(name)
-        self._compiled = self.__dict__.get("_compiled") or re.compile(*self._arguments)
-        return getattr(self._compiled, name)
-
-
-"""
-# The classes are for type checkers; as plain classes they are made in a third of the time.
-PLAIN_CLASSES = """class TypedDict(dict):
-    def __init_subclass__(cls, total=True):
-        pass
-
-
-"""
-TRACER_AND_METRICS = """
-def __getattr__(name):
-    if name in ("Metrics", "single_metric"):
-        from aws_lambda_powertools import metrics as found
-    elif name == "Tracer":
-        from aws_lambda_powertools import tracing as found
-    else:
-        raise AttributeError(name)
-    return getattr(found, name)
-"""
-PARSE = """
-
-def parse(text):
-    import dateutil.parser
-
-    return dateutil.parser.parse(text)
-
-
-"""
-# Without a variable such as HTTPS_PROXY these are what urllib.request answers; with one, it is asked.
-PROXIES = """def _has_proxies():
-    return any(name.lower().endswith("_proxy") for name in os.environ)
-
-
-def getproxies():
-    if not _has_proxies():
-        return {}
-    from urllib.request import getproxies as asked
-
-    return asked()
-
-
-def proxy_bypass(host):
-    if not _has_proxies():
-        return False
-    from urllib.request import proxy_bypass as asked
-
-    return asked(host)
-
-
-"""
-METADATA = "import importlib.metadata as importlib_metadata\n"
-PARSER = "import dateutil.parser\n"
-TYPED_DICT = """if sys.version_info < (3, 12):
-    from typing_extensions import TypedDict
-else:
-    from typing import TypedDict
-"""
-
-
-def imported_at(line: str, statement: str) -> tuple[str, str]:
-    """The change that imports something right before a line that needs it; the line begins with its indentation."""
-    indentation = line[: len(line) - len(line.lstrip())]
-    return line, f"{indentation}{statement}\n{line}"
-
-
-# What packages do when they are imported, though few callers need it: here they do it when it is needed. By file: what
-# it says, and what it says instead. A package that no longer says it stops the build, so that somebody looks at it.
-LIGHTENED: dict[str, tuple[tuple[str, str], ...]] = {
-    "aws_lambda_powertools/__init__.py": (
-        ("from aws_lambda_powertools.metrics import Metrics, single_metric\n", ""),
-        ("from aws_lambda_powertools.tracing import Tracer\n", TRACER_AND_METRICS),
-    ),
-    # Both are the grammar of an IPv6 address.
-    "botocore/compat.py": (
-        ('IPV4_RE = re.compile("^" + IPV4_PAT', LATER + 'IPV4_RE = _Later("^" + IPV4_PAT'),
-        ("IPV6_ADDRZ_RE = re.compile(", "IPV6_ADDRZ_RE = _Later("),
-    ),
-    "botocore/configloader.py": (
-        ("import configparser\n", ""),
-        imported_at("        cp = configparser.RawConfigParser()", "import configparser"),
-    ),
-    "botocore/credentials.py": (
-        ("import subprocess\n", ""),
-        ("popen=subprocess.Popen):", "popen=None):"),
-        imported_at("        self._popen = popen\n", "import subprocess\n"),
-        ("        self._popen = popen\n", "        self._popen = popen or subprocess.Popen\n"),
-        imported_at("        p = self._popen(\n", "import subprocess\n"),
-        (f"{PARSER}from dateutil.parser import parse\n", PARSE),
-        imported_at("            expiration = dateutil.parser.parse(", "import dateutil.parser\n"),
-    ),
-    "botocore/tokens.py": (
-        (PARSER, ""),
-        imported_at("        expiry = dateutil.parser.parse(", "import dateutil.parser\n"),
-        imported_at("        expiration = dateutil.parser.parse(", "import dateutil.parser\n"),
-    ),
-    "botocore/utils.py": (
-        ("import tempfile\n", ""),
-        imported_at("        temp_fd, temp_path = tempfile.mkstemp(", "import tempfile\n"),
-        (PARSER, ""),
-        imported_at("        return dateutil.parser.parse(value, tzinfos=", "import dateutil.parser\n"),
-        ("from urllib.request import getproxies, proxy_bypass\n", ""),
-        ("logger = logging.getLogger(__name__)\n", f"{PROXIES}logger = logging.getLogger(__name__)\n"),
-    ),
-    # Fractions and time zones: a field of such a type is met only where somebody has imported the type.
-    "pydantic/_internal/_generate_schema.py": (
-        ("from fractions import Fraction\n", ""),
-        ("from zoneinfo import ZoneInfo\n", ""),
-        ("elif obj is Fraction:", "elif obj is getattr(sys.modules.get('fractions'), 'Fraction', False):"),
-        ("elif obj is ZoneInfo:", "elif obj is getattr(sys.modules.get('zoneinfo'), 'ZoneInfo', False):"),
-        imported_at("        from ._validators import fraction_validator\n", "from fractions import Fraction\n"),
-    ),
-    "pydantic/_internal/_validators.py": (
-        ("from fractions import Fraction\n", ""),
-        ("from zoneinfo import ZoneInfo, ZoneInfoNotFoundError\n", ""),
-        imported_at("    if isinstance(input_value, Fraction):\n", "from fractions import Fraction\n"),
-        imported_at("    if isinstance(value, ZoneInfo):\n", "from zoneinfo import ZoneInfo, ZoneInfoNotFoundError\n"),
-    ),
-    # Plugins are looked for in the metadata of all packages. PYDANTIC_DISABLE_PLUGINS in the template: there are none.
-    "pydantic/plugin/_loader.py": (
-        (METADATA, ""),
-        imported_at("            for dist in", METADATA),
-    ),
-    "pydantic_core/core_schema.py": ((TYPED_DICT, PLAIN_CLASSES),),
-    # It reads the version of h2, which no layer has.
-    "urllib3/http2/__init__.py": (
-        ("from importlib.metadata import version\n", ""),
-        imported_at("    # First check if h2", "from importlib.metadata import version\n"),
-    ),
-    "urllib3/util/url.py": (
-        ("# We only want to normalize urls", f"{LATER}# We only want to normalize urls"),
-        *((f"\n{name} = re.compile(", f"\n{name} = _Later(") for name in PATTERNS_OF_URLS),
-    ),
-}
-# Botocore imports it wherever it can be imported, and takes one class from it, which urllib3 has in another place too.
-WITH_PYOPENSSL = "urllib3/contrib/pyopenssl.py"
-
-
-def lighten(python: Path) -> None:
-    """Make the packages of the runtime layer cheaper to import: without prose, and without doing what few callers need.
-
-    Nothing is different for those who call them, except that nobody finds a help text."""
-    trim_botocore(python / "botocore")
-    (python / WITH_PYOPENSSL).unlink()
-    for name, changes in LIGHTENED.items():
-        text = (python / name).read_text()
-        for said, instead in changes:
-            if text.count(said) != 1:
-                sys.exit(f"pack.py: {name} no longer says once {said!r}: see LIGHTENED")
-            text = text.replace(said, instead)
-        (python / name).write_text(text)
-    for module in python.rglob("*.py"):
-        module.write_bytes(without_docstrings(module.read_bytes()))
-
-
-def without_docstrings(source: bytes) -> bytes:
-    """A module whose docstrings are a full stop; each line keeps its number. They are a tenth of the bytecode.
-
-    An empty one would cost time: a dataclass without a docstring makes itself one of its signature."""
-    lines = source.splitlines(keepends=True)
-    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    for node in ast.walk(ast.parse(source)):
-        if not isinstance(node, kinds) or ast.get_docstring(node, clean=False) is None:
-            continue
-        text = node.body[0]
-        first, last = text.lineno - 1, (text.end_lineno or 0) - 1
-        rest = lines[last][text.end_col_offset :]
-        lines[first] = lines[first][: text.col_offset] + b'"."' + rest
-        lines[first + 1 : last + 1] = [b"\n"] * (last - first)
-    return b"".join(lines)
 
 
 def stripped(library: bytes) -> bytes:

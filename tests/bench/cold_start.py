@@ -227,7 +227,7 @@ def stage_function(folder: Path, name: str, source: Path) -> Path:
 
 
 def copy_runtime_layer(folder: Path) -> None:
-    """The packages of the runtime layer, as the layer has them: made cheaper to import."""
+    """The packages of the runtime layer, as the layer has them: with the trimmed botocore."""
     packer = importlib.util.spec_from_file_location("pack", ROOT / "layers/dependencies/pack.py")
     assert packer is not None
     assert packer.loader is not None
@@ -235,7 +235,7 @@ def copy_runtime_layer(folder: Path) -> None:
     packer.loader.exec_module(pack)
     links = link_packages(folder / "sites" / "runtime", pinned("runtime"))
     shutil.copytree(links, folder / "runtime", ignore=shutil.ignore_patterns("__pycache__"))
-    pack.lighten(folder / "runtime")
+    pack.trim_botocore(folder / "runtime" / "botocore")
 
 
 def compile_folder(folder: Path) -> None:
