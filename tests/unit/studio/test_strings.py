@@ -13,6 +13,7 @@ from studio.pages import history
 from studio.strings import DEFAULT, LANGUAGES, Translator, catalogue, chosen_language, fill
 
 STUDIO = Path(__file__).parents[3] / "layers/studio/python/studio"
+PRODUCT = Path(__file__).parents[3] / "layers/atelier/python/atelier"
 OTHERS = [language for language in LANGUAGES if language != DEFAULT]
 SOURCES = {path: path.read_text() for path in STUDIO.rglob("*") if path.suffix in {".html", ".py"}}
 # Words that are the same in every language: the product's name, and signs.
@@ -118,3 +119,10 @@ def test_the_history_can_be_filtered_by_each_group_that_has_a_name() -> None:
     named = {key.removeprefix("history.group.") for key in catalogue(DEFAULT) if key.startswith("history.group.")}
     assert {f"{name}." for name in named} == set(history.GROUPS)
     assert "webhook_endpoint" in named
+
+
+def test_each_act_that_the_product_records_has_a_text_in_the_history() -> None:
+    named = re.compile(r'(?:audit_events?|platform_events)\(\s*(?:[^,"]+|\([^)]*\)),\s*"([a-z_.]+)"')
+    recorded = {name for path in PRODUCT.rglob("*.py") for name in named.findall(path.read_text("utf-8"))}
+    assert "session.opened" in recorded
+    assert {name for name in recorded if f"history.action.{name}" not in catalogue(DEFAULT)} == set()
