@@ -62,7 +62,7 @@ def test_somebody_else_watches_and_sees_no_key(page: Page, sign_up: Callable[[],
     page.wait_for_function(IS_PLAYING)
     expect(page.get_by_text("Stream key")).to_have_count(0)
     page.reload()
-    expect(page.get_by_text("about 2 watch")).to_be_visible()
+    expect(page.get_by_text("about 2 people watch")).to_be_visible()
     # The script asks to watch on: the answer has the cookies, and the same place.
     renewed = page.evaluate("document.querySelector('video').dataset.playback")
     answer = page.request.get(renewed)
