@@ -3,37 +3,32 @@
 from __future__ import annotations
 
 from functools import cache, partial
+from typing import TYPE_CHECKING
 
-from atelier.adapters.aws.dynamodb.request_rates import DynamoRequestRates
-from atelier.adapters.aws.dynamodb.usage import SITES, read_usage
-from atelier.adapters.aws.dynamodb.workspaces.invitations import DynamoInvitations
 from atelier.adapters.aws.dynamodb.workspaces.members import DynamoMembers
 from atelier.adapters.aws.dynamodb.workspaces.store import DynamoWorkspaces
 from atelier.audit_log.model import Origin
 from atelier.caller import Caller
-from atelier.identity.api_calls import month_of_calls
 from atelier.identity.permissions import Role
-from atelier.library.check_room import stored_bytes
-from atelier.settings import IdentityTable, RequestsTable
+from atelier.settings import IdentityTable, LedgerTable, RequestsTable
 from atelier.wiring.audit_log import bind_events
-from atelier.wiring.auth import call_counters
-from atelier.wiring.idempotency import idempotency_keys
-from atelier.wiring.ledger import quota_of, wallets
-from atelier.wiring.library import assets
-from atelier.wiring.mails import link_key
-from atelier.wiring.projects import projects
-from atelier.workspaces.admin_view import AdminViewDeps
-from atelier.workspaces.invitation_limits import InvitationLimits
-from atelier.workspaces.invitations import InvitationDeps
-from atelier.workspaces.manage import ManageDeps
 from atelier.workspaces.model import Actor
-from atelier.workspaces.usage import UsageDeps
+
+# Each is imported by the function that needs it: most requests read workspaces and members alone.
+if TYPE_CHECKING:
+    from atelier.adapters.aws.dynamodb.workspaces.invitations import DynamoInvitations
+    from atelier.workspaces.admin_view import AdminViewDeps
+    from atelier.workspaces.invitations import InvitationDeps
+    from atelier.workspaces.manage import ManageDeps
+    from atelier.workspaces.usage import UsageDeps
 
 
 @cache
 def workspaces() -> DynamoWorkspaces:
     """The workspaces of this deployment."""
-    wallets()  # Binds the wallet's items to their table: an organisation is created with its wallet.
+    from atelier.adapters.aws.dynamodb.ledger.store import DynamoWallets
+
+    DynamoWallets.bind(LedgerTable.read().name)  # An organisation is created with its wallet.
     DynamoWorkspaces.bind(IdentityTable.read().name)
     bind_events()
     return DynamoWorkspaces()
@@ -50,6 +45,8 @@ def members() -> DynamoMembers:
 @cache
 def invitations() -> DynamoInvitations:
     """The invitations of this deployment's organisations."""
+    from atelier.adapters.aws.dynamodb.workspaces.invitations import DynamoInvitations
+
     DynamoInvitations.bind(IdentityTable.read().name)
     bind_events()
     return DynamoInvitations()
@@ -63,6 +60,12 @@ def actor(caller: Caller, origin: Origin) -> Actor:
 @cache
 def invitation_deps() -> InvitationDeps:
     """The dependencies of inviting and accepting."""
+    from atelier.adapters.aws.dynamodb.request_rates import DynamoRequestRates
+    from atelier.wiring.ledger import quota_of
+    from atelier.wiring.mails import link_key
+    from atelier.workspaces.invitation_limits import InvitationLimits
+    from atelier.workspaces.invitations import InvitationDeps
+
     DynamoRequestRates.bind(RequestsTable.read().name)
     return InvitationDeps(
         store=invitations(),
@@ -77,6 +80,15 @@ def invitation_deps() -> InvitationDeps:
 @cache
 def usage_deps() -> UsageDeps:
     """The dependencies of reading how much a workspace uses."""
+    from atelier.adapters.aws.dynamodb.usage import SITES, read_usage
+    from atelier.identity.api_calls import month_of_calls
+    from atelier.library.check_room import stored_bytes
+    from atelier.wiring.auth import call_counters
+    from atelier.wiring.ledger import quota_of, wallets
+    from atelier.wiring.library import assets
+    from atelier.wiring.projects import projects
+    from atelier.workspaces.usage import UsageDeps
+
     return UsageDeps(
         {
             "storage_bytes": lambda workspace_id, now: stored_bytes(workspace_id, assets=assets(), wallets=wallets()),
@@ -92,10 +104,17 @@ def usage_deps() -> UsageDeps:
 @cache
 def manage_deps() -> ManageDeps:
     """The dependencies of creating, changing, deleting and restoring workspaces."""
+    from atelier.wiring.idempotency import idempotency_keys
+    from atelier.wiring.library import assets
+    from atelier.workspaces.manage import ManageDeps
+
     return ManageDeps(workspaces(), idempotency_keys(), assets())
 
 
 @cache
 def admin_view_deps() -> AdminViewDeps:
     """The dependencies of showing a workspace to an administrator of the platform."""
+    from atelier.wiring.ledger import wallets
+    from atelier.workspaces.admin_view import AdminViewDeps
+
     return AdminViewDeps(workspaces(), members(), wallets(), usage_deps())
