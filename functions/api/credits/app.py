@@ -7,7 +7,6 @@ from atelier.http.api import Api
 from atelier.http.request import Empty, Request
 from atelier.http.response import Response
 from atelier.ledger.explain import movements_of
-from atelier.ledger.prove import cursor_after, position_of
 from atelier.ledger.schemas import (
     BalanceQuery,
     BalanceView,
@@ -24,7 +23,7 @@ from atelier.ledger.schemas import (
     statement_view,
     threshold_view,
 )
-from atelier.wiring import auth, ledger, seals
+from atelier.wiring import auth, ledger
 
 api = Api("credits", gate=auth.gate, limiter=auth.limiter)
 handler = api.handler
@@ -43,6 +42,9 @@ def balance(request: Request[Empty]) -> Response:
     """The present balance, with today's grant; or the balance at a past instant."""
     at = request.query.at
     if at is not None:
+        # Imported here, as below, because other requests read no seals.
+        from atelier.wiring import seals
+
         return Response(past_balance_view(seals.balance_at(request.caller.workspace_id, at, request.now), at))
     wallet = ledger.refresh_wallet(request.caller.workspace_id, request.now)
     return Response(balance_view(wallet, ledger.daily_grant(wallet.tier_at(request.now)), request.now))
@@ -88,6 +90,9 @@ def statement(request: Request[Empty]) -> Response:
 )
 def proof(request: Request[Empty]) -> Response:
     """The proof of the wallet, oldest entries first, for a verifier that works offline."""
+    from atelier.ledger.prove import cursor_after, position_of
+    from atelier.wiring import seals
+
     position = position_of(request.query.cursor)
     page, next_position = seals.proof(request.caller.workspace_id, position, request.now)
     return Response({**page, "next_cursor": cursor_after(next_position)})

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
 from atelier import cursors
 from atelier.lazy_model import LazyModel
 from atelier.ledger.credit_events import low_threshold
-from atelier.ledger.history import Balance
 from atelier.ledger.model import Account, DailyCreditRule, Grant, Movement, Wallet, burn_down
 from atelier.ledger.ports import MovementPage
+
+# It reads seals, which few requests show.
+if TYPE_CHECKING:
+    from atelier.ledger.history import Balance
 
 
 class GrantView(LazyModel):
