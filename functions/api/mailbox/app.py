@@ -7,7 +7,7 @@ from atelier.http.api import Api
 from atelier.http.request import Empty, Request
 from atelier.http.response import Response
 from atelier.identity.authenticate import optional_bearer_token
-from atelier.identity.oauth.schemas import PasswordResetView, linked_login_view
+from atelier.identity.oauth.linked_login_schemas import PasswordResetView, linked_login_view
 from atelier.identity.schemas import (
     ByLinkRequest,
     ChangeEmailRequest,

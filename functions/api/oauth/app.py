@@ -12,6 +12,7 @@ from atelier.identity.oauth.callback import OAuthCallback
 from atelier.identity.oauth.cookie import binding_cookie, browser_secret
 from atelier.identity.oauth.exchange import Holder
 from atelier.identity.oauth.link import Presented
+from atelier.identity.oauth.linked_login_schemas import LinkedLoginView, linked_login_view
 from atelier.identity.oauth.schemas import (
     CallbackQuery,
     CompleteLinkRequest,
@@ -20,14 +21,12 @@ from atelier.identity.oauth.schemas import (
     IdentityProvidersView,
     LinkByPasswordRequest,
     LinkedLoginList,
-    LinkedLoginView,
     LinkRequiredView,
     MailLinkRequest,
     StartedLinkView,
     StartLinkRequest,
     StartQuery,
     exchanged_view,
-    linked_login_view,
     providers_view,
     session_cookies,
 )

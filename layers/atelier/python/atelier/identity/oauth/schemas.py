@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
@@ -11,7 +10,8 @@ from pydantic import AfterValidator, ConfigDict, Field
 from atelier.identity.credentials import PASSWORD_LENGTH_MAX, normalize_password
 from atelier.identity.model import SignInResult
 from atelier.identity.oauth.exchange import LinkRequired
-from atelier.identity.oauth.model import SECRET_PATTERN, LinkedLogin
+from atelier.identity.oauth.linked_login_schemas import LinkedLoginView
+from atelier.identity.oauth.model import SECRET_PATTERN
 from atelier.identity.oauth.redirect_target import TARGET_CHARACTERS_MAX
 from atelier.identity.refresh_cookie import cookies_of
 from atelier.identity.schemas import Delivery, SignInView, sign_in_view
@@ -152,21 +152,6 @@ class LinkRequiredView(LazyModel):
     by_mail: bool = Field(description="Whether a link in a mail can be asked for.")
 
 
-class LinkedLoginView(LazyModel):
-    """A login that opens your account."""
-
-    provider: Literal["google", "github"]
-    label: str = Field(description="How you know it: its e-mail address, or its user name.")
-    linked_at: datetime
-    last_used_at: datetime | None
-
-
-class PasswordResetView(LazyModel):
-    """What still opens the account beside the new password: the logins that are linked to it, and stay so."""
-
-    identities: list[LinkedLoginView] = Field(description="Unlink those that you do not know, after signing in.")
-
-
 class LinkedLoginList(LazyModel):
     """The logins that open your account, one of each provider at most."""
 
@@ -196,8 +181,3 @@ def exchanged_view(result: SignInResult | LinkRequired, delivery: str) -> SignIn
 def session_cookies(result: SignInResult | LinkRequired, delivery: str) -> tuple[str, ...]:
     """The Set-Cookie values that belong to the response to an exchange."""
     return () if isinstance(result, LinkRequired) else cookies_of(result, delivery)
-
-
-def linked_login_view(link: LinkedLogin) -> LinkedLoginView:
-    """The response model of an external login."""
-    return LinkedLoginView.model_validate(link, from_attributes=True)
