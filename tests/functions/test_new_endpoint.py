@@ -47,7 +47,7 @@ def list_sources(request: Request[Empty]) -> Response:
 '''
 SOURCE_LIST = """
 
-class SourceList(BaseModel):
+class SourceList(LazyModel):
     items: list[AssetView]
 """
 LIST_SOURCES = '''"""List the assets that an asset was made from."""

@@ -8,6 +8,7 @@ import asyncio
 import json
 import tempfile
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import DEVNULL, PIPE
@@ -51,7 +52,10 @@ def lighthouse(
     found: list[Judged] = []
     reason = ""
     for number in range(RUNS_MAX):
-        judged, reason = asyncio.run(_run(url, folder / f"report{number}.json", cookies))
+        # In a thread of its own: in this one Playwright's loop may be running for other tests.
+        with ThreadPoolExecutor(1) as thread:
+            run = _run(url, folder / f"report{number}.json", cookies)
+            judged, reason = thread.submit(asyncio.run, run).result()
         found += [judged] if judged else []
         if judged and is_good(judged):
             return judged

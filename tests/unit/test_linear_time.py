@@ -14,7 +14,7 @@ from tests import linear_time
 
 # Built at run time from an escaped name or a route's own path: their parts cannot be repeated.
 MADE_WHEN_RUN = {
-    "layers/atelier/python/atelier/http/api.py": "<(",
+    "layers/atelier/python/atelier/http/api.py": "self.expression",
     "layers/atelier/python/atelier/adapters/providers/fal.py": "requests",
     "layers/atelier/python/atelier/adapters/providers/replicate.py": "trigger",
 }
