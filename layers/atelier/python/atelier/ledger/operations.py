@@ -42,10 +42,10 @@ Facts = dict[str, int | str | None]
 class Posting:
     """One wallet's part of an operation, with the conditions of its write.
 
-    `revision`: the revision that the wallet must still have, where credits are drawn from its grants. `unindebted`: the
-    wallet must have no debt, because credits are spent. `remaining`: (grant id, credits) that must be left exactly;
-    None when there must be no such grant. `grant_movements`: other movements of the same change, which make new grants;
-    the wallet can be written once in a transaction."""
+    `revision`: the revision that the wallet must still have, where credits are drawn from its grants.
+    `requires_no_debt`: the wallet must have no debt, because credits are spent or paid out of an escrow. `remaining`:
+    (grant id, credits) that must be left exactly; None when there must be no such grant. `grant_movements`: other
+    movements of the same change, which make new grants; the wallet can be written once in a transaction."""
 
     workspace_id: str
     movement: Movement

@@ -28,8 +28,7 @@ TIME_MARGIN_MILLISECONDS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class ShowcaseAdvanceDeps:
-    """What advancing the showcase needs. publisher: makes what publishes events; not every run has
-    any."""
+    """What advancing the showcase needs. publisher: makes what publishes events; not every run has any."""
 
     store: RankStore
     publisher: Callable[[], EventPublisher]
