@@ -14,7 +14,6 @@ function prepare(form) {
     restoreFiles();
     for (const select of form.querySelectorAll("select[data-settings]")) {
       if (document.getElementById(select.dataset.settings).dataset.model === select.value) continue;
-      delete form.dataset.restored;
       htmx.trigger(select, "change");
     }
     requote();
@@ -22,6 +21,10 @@ function prepare(form) {
   form.addEventListener("draft-restored", draftRestored);
   // studio.js ran first, and htmx hears of changes by now.
   if (form.dataset.restored !== undefined) draftRestored();
+  // Settings come with the values that the form had when they were asked for; what was changed since is in the draft.
+  document.addEventListener("htmx:before:swap", event => {
+    if (event.detail?.ctx?.target?.classList?.contains("settings")) delete form.dataset.restored;
+  });
   document.addEventListener("htmx:after:swap", event => {
     const target = event.detail?.ctx?.target;
     if (target?.classList?.contains("settings")) requote();

@@ -225,6 +225,24 @@ def test_too_few_credits_are_said_before_anything_is_sent(page: Page, sign_up: S
     expect(page.locator("#quote")).to_contain_text("credits short")
 
 
+def test_a_setting_that_changes_while_those_of_another_model_come_is_kept(page: Page, sign_up: SignUp) -> None:
+    sign_up()
+    expect(page.locator("#quote .price")).to_contain_text("credit")
+    held: list[Route] = []
+    page.route("**/create", lambda route: held.append(route))
+    for model, width, height in (("local/canvas", "512", "640"), ("replicate/sdxl", "768", "384")):
+        with page.expect_request("**/create"):
+            page.get_by_label("Model", exact=True).select_option(model)
+        page.get_by_label("Size").select_option("own")
+        page.get_by_label("Width in pixels").fill(width)
+        page.get_by_label("Height in pixels").fill(height)
+        held.pop().continue_()
+        expect(page.locator(".settings")).to_have_attribute("data-model", model)
+        expect(page.get_by_label("Width in pixels")).to_have_value(width)
+        expect(page.get_by_label("Height in pixels")).to_have_value(height)
+        expect(page.get_by_label("Size")).to_have_value("own")
+
+
 def test_several_steps_show_each_result(page: Page, sign_up: SignUp) -> None:
     sign_up()
     page.get_by_role("link", name="Several steps").click()

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.local.client import PASSWORD
 from tests.local.conftest import Stack
@@ -229,6 +229,24 @@ def test_a_template_is_made_changed_and_used(page: Page, api: httpx.Client) -> N
     assert made.json()["data"]["generation"]["prompt"] == "a poster of a heron, woodcut"
     page.reload()
     expect(page.get_by_text("used once")).to_be_visible()
+
+
+def test_a_default_written_while_the_fields_of_a_new_prompt_come_is_kept(page: Page, api: httpx.Client) -> None:
+    page.goto("/templates/new")
+    page.get_by_label("Prompt", exact=True).fill("a poster of {{ animal }}")
+    default = page.get_by_label("animal: default value")
+    default.fill("hare")
+    expect(page.locator("#preview")).to_have_text("a poster of hare")
+    held: list[Route] = []
+    page.route("**/templates/gaps", lambda route: held.append(route))
+    with page.expect_request("**/templates/gaps"):
+        page.get_by_label("Prompt", exact=True).fill("a poster of {{ animal }}, {{ style }}")
+    default.fill("heron")
+    held.pop().continue_()
+    expect(page.get_by_label("style: default value")).to_be_visible()
+    expect(default).to_have_value("heron")
+    expect(default).to_be_focused()
+    expect(page.locator("#preview")).to_have_text("a poster of heron, style")
 
 
 def test_the_history_of_a_video_leads_to_its_image_and_costs_to_the_generation(page: Page, api: httpx.Client) -> None:
