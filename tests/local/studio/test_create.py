@@ -229,7 +229,11 @@ def test_a_setting_that_changes_while_those_of_another_model_come_is_kept(page: 
     sign_up()
     expect(page.locator("#quote .price")).to_contain_text("credit")
     held: list[Route] = []
-    page.route("**/create", lambda route: held.append(route))
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/create", hold)
     for model, width, height in (("local/canvas", "512", "640"), ("replicate/sdxl", "768", "384")):
         with page.expect_request("**/create"):
             page.get_by_label("Model", exact=True).select_option(model)

@@ -238,7 +238,11 @@ def test_a_default_written_while_the_fields_of_a_new_prompt_come_is_kept(page: P
     default.fill("hare")
     expect(page.locator("#preview")).to_have_text("a poster of hare")
     held: list[Route] = []
-    page.route("**/templates/gaps", lambda route: held.append(route))
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/templates/gaps", hold)
     with page.expect_request("**/templates/gaps"):
         page.get_by_label("Prompt", exact=True).fill("a poster of {{ animal }}, {{ style }}")
     default.fill("heron")
