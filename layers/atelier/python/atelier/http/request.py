@@ -11,6 +11,7 @@ import sys
 import zlib
 from collections.abc import Mapping
 from datetime import date, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from atelier.audit_log.model import USER_AGENT_CHARACTERS_MAX, Origin
@@ -111,14 +112,17 @@ def source_address(event: Event, headers: Mapping[str, str]) -> str:
     used only when the edge's key comes with it, since clients can reach the gateway directly; otherwise the address is
     the gateway's peer. X-Forwarded-For is not read, because the client can write its first entries."""
     digest = EdgeKey.read().digest
-    key_digest = hashlib.sha256(headers.get("atelier-edge-key", "").encode()).hexdigest()
-    if not digest or hmac.compare_digest(key_digest, digest):
+    if not digest or hmac.compare_digest(_sha256(headers.get("atelier-edge-key", "")), digest):
         viewer_address = headers.get("atelier-viewer-address")
         if viewer_address:
             return viewer_address
     context: dict[str, dict[str, str]] = event["requestContext"]
     # The second is of an event of a WebSocket API.
     return str((context.get("http") or context.get("identity", {})).get("sourceIp", ""))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def lower_names(headers: Mapping[str, str]) -> dict[str, str]:
@@ -248,6 +252,16 @@ def validate_query(model: type[ModelT], values: Mapping[str, Any]) -> ModelT:
     """The query parameters as the route's model. Raises ValidationFailed."""
     if issubclass(model, Empty):
         return model()
+    return _query(model, values) if values else _query_of_defaults(model)
+
+
+@cache
+def _query_of_defaults(model: type[ModelT]) -> ModelT:
+    # Most requests have no query, and nothing writes to one.
+    return _query(model, {})
+
+
+def _query(model: type[ModelT], values: Mapping[str, Any]) -> ModelT:
     from pydantic import ValidationError
 
     try:

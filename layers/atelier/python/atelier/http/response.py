@@ -65,27 +65,42 @@ def render(result: Response, *, raw: bool) -> GatewayResponse:
     if isinstance(result.data, bytes):
         response = gateway_response(result.status, "", result.headers, result.cookies)
         return {**response, "body": base64.b64encode(result.data).decode(), "isBase64Encoded": True}
-    data = _json_value(result.data)
-    body = data if raw else {"success": True, "data": data, "message": result.message}
-    return gateway_response(result.status, json.dumps(body, separators=(",", ":")), result.headers, result.cookies)
+    body = result.data if raw else {"success": True, "data": result.data, "message": result.message}
+    return gateway_response(result.status, _json(body), result.headers, result.cookies)
 
 
-def _json_value(value: Any) -> Any:
-    """A value with its models and times turned into plain JSON values.
+def _json(body: Any) -> str:
+    """The body as JSON. Routes may return a TypedDict, which serves the OpenAPI document only and is not validated
+    here: the type checker has checked our code, and building a validator takes long. NaN and Infinity, which may be
+    stored from before such numbers were refused, become null."""
+    try:
+        return ENCODER.encode(body)
+    except ValueError:
+        return ENCODER.encode(_finite(json.loads(UNCHECKED_ENCODER.encode(body))))
 
-    Routes may return a TypedDict, which serves the OpenAPI document only and is not validated here: the type checker
-    has checked our code, and building a validator takes long. Times must be aware and in UTC. NaN and Infinity, which
-    may be stored from before such numbers were refused, become null."""
+
+def _plain(value: Any) -> Any:
+    """What the encoder writes for a value that is none of JSON: for a model its fields, for a time, which must be aware
+    and in UTC, its text."""
     # A model of pydantic; naming its class would import it in functions without models.
     if hasattr(value, "model_dump"):
-        return _json_value(value.model_dump(mode="json"))
+        return value.model_dump(mode="json")
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    raise TypeError(f"{type(value).__name__} is no JSON value.")
+
+
+def _finite(value: Any) -> Any:
+    """A JSON value with null for each number that JSON does not have."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {name: _json_value(each) for name, each in cast("dict[str, Any]", value).items()}
-    if isinstance(value, list | tuple):
-        return [_json_value(each) for each in cast("list[Any]", value)]
-    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
+        return {name: _finite(each) for name, each in cast("dict[str, Any]", value).items()}
+    return [_finite(each) for each in cast("list[Any]", value)] if isinstance(value, list) else value
+
+
+ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=_plain)
+UNCHECKED_ENCODER = json.JSONEncoder(default=_plain)
 
 
 def gateway_response(
