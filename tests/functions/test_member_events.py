@@ -10,7 +10,7 @@ from atelier.adapters.aws.dynamodb.identity.items import PROFILE, UserItem, Work
 from atelier.adapters.aws.dynamodb.workspaces.changes import member_changes, workspace_changes
 from atelier.audit_log.model import Origin
 from atelier.clock import system_clock
-from atelier.events.catalogue import AccountChanged, MemberChanged
+from atelier.events.workspace_events import AccountChanged, MemberChanged
 from atelier.identity.notices import notice
 from atelier.mails.mail import MailKind
 from atelier.wiring import identity

@@ -13,7 +13,8 @@ import pytest
 from atelier.adapters.aws.dynamodb.generations.store import DynamoGenerations
 from atelier.adapters.aws.dynamodb.projects import BudgetItem
 from atelier.errors import AtelierError, BudgetExceeded, Conflict, NotFound, Unavailable
-from atelier.events.catalogue import BudgetAlert, Event
+from atelier.events.event import Event
+from atelier.events.limits import BudgetAlert
 from atelier.generations.cancel import cancel
 from atelier.generations.finish import expire_generation, finish
 from atelier.generations.model import Generation, Status

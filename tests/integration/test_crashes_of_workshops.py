@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from atelier.events.catalogue import Event
+from atelier.events.event import Event
 from atelier.workshops.model import EnrolmentState
 from tests.conftest import Tables
 from tests.integration.workshop_world import PublishedEvents, WorkshopWorld

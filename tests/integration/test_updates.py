@@ -23,7 +23,8 @@ from atelier.adapters.aws.dynamodb.notifications.updates import DynamoUpdates
 from atelier.audit_log.model import Origin
 from atelier.clock import rfc3339
 from atelier.errors import Conflict, ValidationFailed
-from atelier.events.catalogue import Event, UpdatePublished
+from atelier.events.catalogue import UpdatePublished
+from atelier.events.event import Event
 from atelier.ids import new_id
 from atelier.ledger.model import new_wallet
 from atelier.notifications import change, manage_updates

@@ -10,7 +10,7 @@ import pytest
 from atelier.adapters.aws.dynamodb.billing.adjustments import DynamoWalletFreezer
 from atelier.clock import rfc3339
 from atelier.errors import Conflict, Forbidden, InsufficientCredits, NotFound, Unavailable
-from atelier.events.catalogue import Event
+from atelier.events.event import Event
 from atelier.events.workshop_events import EnrolmentChange
 from atelier.ledger.model import WalletFrozen
 from atelier.ledger.post import revoke

@@ -15,7 +15,7 @@ from atelier.adapters.aws.dynamodb.webhooks.deliveries import DynamoWebhookDeliv
 from atelier.adapters.aws.dynamodb.webhooks.endpoints import DynamoWebhookEndpoints
 from atelier.adapters.aws.dynamodb.webhooks.items import WebhookDeliveryItem, WebhookNoticeItem
 from atelier.clock import parse_rfc3339, rfc3339
-from atelier.events.catalogue import Event
+from atelier.events.event import Event
 from atelier.feeds.model import FeedEvent
 from atelier.ids import new_id
 from atelier.webhook_endpoints.deps import DeliverDeps, QueueDeps

@@ -9,7 +9,7 @@ from datetime import timedelta
 from atelier.adapters.aws.dynamodb.workshops.store import DynamoWorkshops
 from atelier.adapters.calendars.workshop_file import workshop_file
 from atelier.audit_log.model import Origin
-from atelier.events.catalogue import Event
+from atelier.events.event import Event
 from atelier.ledger.model import GrantSource
 from atelier.ledger.post import PostDeps, grant
 from atelier.workshops.advance import advance, advance_due

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from atelier.events.catalogue import AccountChanged, WorkspaceChanged, parse
+from atelier.events.catalogue import parse
 from atelier.events.dispatch import Subscriptions, dispatch
+from atelier.events.workspace_events import AccountChanged, WorkspaceChanged
 from atelier.wiring import deletions
 
 

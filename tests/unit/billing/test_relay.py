@@ -9,7 +9,8 @@ import pytest
 
 from atelier.billing.model import Invoice, Payment, PlanStatus, Subscription
 from atelier.billing.relay import BillingChange, events_of
-from atelier.events.catalogue import InvoicePaid, PackPaid, parse, payload
+from atelier.events.catalogue import InvoicePaid, PackPaid, parse
+from atelier.events.event import payload
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 AT = "2026-11-28T00:00:01.000Z"

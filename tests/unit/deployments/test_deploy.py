@@ -13,7 +13,7 @@ from atelier.deployments.model import (
     DeploymentTarget,
     IntegrationState,
 )
-from atelier.events.catalogue import IntegrationRefused
+from atelier.events.deployment_events import IntegrationRefused
 from tests.unit.deployments.sites import IMAGE, SITE, WORKSPACE, block, page, published
 from tests.unit.deployments.world import World
 

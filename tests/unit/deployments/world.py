@@ -39,7 +39,7 @@ from atelier.deployments.ports import (
 )
 from atelier.deployments.render.files import SiteAsset, digest
 from atelier.errors import NotFound
-from atelier.events.catalogue import Event
+from atelier.events.event import Event
 from atelier.ids import new_id
 from atelier.sites.model import PublishedSite, Site
 from tests.unit.deployments.sites import BEGIN, IMAGE, SITE, USER, WORKSPACE, image

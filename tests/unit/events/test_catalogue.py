@@ -7,17 +7,10 @@ from typing import Any
 
 import pytest
 
-from atelier.events.catalogue import (
-    EVENTS,
-    BudgetAlert,
-    Event,
-    GenerationEnded,
-    StageEnded,
-    UnknownEvent,
-    parse,
-    payload,
-)
+from atelier.events.catalogue import EVENTS, GenerationEnded, StageEnded, UnknownEvent, parse
 from atelier.events.dispatch import dispatch
+from atelier.events.event import Event, payload
+from atelier.events.limits import BudgetAlert
 
 WORKSPACE, GENERATION, RUN = "wsp_A", "gen_B", "gen_C"
 AT = "2026-11-20T21:10:13.902Z"

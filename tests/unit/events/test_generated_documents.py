@@ -9,31 +9,24 @@ import pytest
 
 from atelier.events.catalogue import (
     EVENTS,
-    AccountChanged,
-    BudgetAlert,
     CleanUpFinished,
-    CreditsGranted,
-    CreditsLow,
-    DeploymentChange,
     DrillEnded,
-    Event,
     GenerationEnded,
-    IntegrationRefused,
     InvoicePaid,
-    MemberChanged,
     PackPaid,
-    QuotaThresholdReached,
     StageEnded,
     SubscriptionChanged,
     UpdatePublished,
     WebhookEndpointDisabled,
-    WorkspaceChanged,
-    payload,
 )
+from atelier.events.deployment_events import DeploymentChange, IntegrationRefused
+from atelier.events.event import Event, payload
+from atelier.events.limits import BudgetAlert, CreditsGranted, CreditsLow, QuotaThresholdReached
 from atelier.events.livestream_events import LivestreamChange, LivestreamOpen
 from atelier.events.showcase_events import ListingChange, ListingRoyalty, ListingSale
 from atelier.events.site_events import CommentMention
 from atelier.events.workshop_events import EnrolmentChange, WorkshopChange
+from atelier.events.workspace_events import AccountChanged, MemberChanged, WorkspaceChanged
 from infra.openapi import EVENTS_TARGET, TARGET, render_events
 
 AT = "2026-11-20T21:10:13.902Z"

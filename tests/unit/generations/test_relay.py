@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from atelier.events.catalogue import Event
+from atelier.events.event import Event
 from atelier.feeds.model import FeedEvent
 from atelier.generations.attempt_messages import FINISH_SECONDS, Poll, VisitCause
 from atelier.generations.change import GenerationChange, GenerationState

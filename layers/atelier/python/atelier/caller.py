@@ -10,11 +10,11 @@ from atelier.dataclass import dataclass
 from atelier.identity.authorize import authorize
 from atelier.identity.permissions import Role, permits
 from atelier.identity.ports import AccessReads
-from atelier.identity.revocations import RevocationList
 from atelier.identity.scopes import covers
-from atelier.identity.step_up import StepUp
 
 if TYPE_CHECKING:
+    from atelier.identity.revocations import RevocationList
+    from atelier.identity.step_up import StepUp
     from atelier.ledger.model import Wallet
 
 ReadsT = TypeVar("ReadsT", bound=AccessReads)

@@ -11,7 +11,8 @@ from typing import Any, cast, get_args, get_type_hints
 from pydantic import BaseModel, TypeAdapter
 from typing_extensions import is_typeddict
 
-from atelier.events.catalogue import EVENTS, Event, field_names
+from atelier.events.catalogue import EVENTS
+from atelier.events.event import Event, field_names
 from atelier.http.api import Route
 from atelier.http.request import IDEMPOTENCY_KEY_PATTERN, Empty
 from atelier.identity.permissions import PLATFORM_PERMISSIONS

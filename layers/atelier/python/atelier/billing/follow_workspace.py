@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from atelier.billing.deps import BillingDeps
 from atelier.billing.sync_subscription import sync_subscription
-from atelier.events.catalogue import AccountChanged, WorkspaceChanged
+from atelier.events.workspace_events import AccountChanged, WorkspaceChanged
 from atelier.retrying import LostRace, retrying
 from atelier.telemetry import logger
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from atelier.billing.model import Invoice, Payment, PlanStatus, Subscription
 from atelier.clock import rfc3339
 from atelier.dataclass import dataclass
-from atelier.events.catalogue import Event, InvoicePaid, PackPaid, SubscriptionChanged
+from atelier.events.catalogue import InvoicePaid, PackPaid, SubscriptionChanged
+from atelier.events.event import Event
 from atelier.events.ports import EventPublisher
 from atelier.telemetry import logger
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from atelier.catalogue.catalogue import Catalogue
-from atelier.catalogue.tiers import Tier
 from atelier.dataclass import dataclass
 from atelier.errors import QuotaExceeded
+
+if TYPE_CHECKING:
+    from atelier.catalogue.catalogue import Catalogue
+    from atelier.catalogue.tiers import Tier
 
 QuotaName = Literal["projects", "storage_bytes", "members", "api_calls", "sites"]
 LIMITS: dict[QuotaName, Callable[[Tier], int]] = {

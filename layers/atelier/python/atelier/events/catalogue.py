@@ -5,25 +5,24 @@ On the bus, `source` and the type are attributes of the entry, and the payload i
 count incompatible changes; a new field is none, so a consumer ignores the fields that it does not know.
 
 The docstring of a class says when its event is published. `docs/events.md` and the section `webhooks` of the OpenAPI
-document are generated from this module.
+document are generated from this module. Who publishes an event imports it from the module that has its class.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar
 
 from atelier.dataclass import dataclass
 from atelier.events.deployment_events import DeploymentChange, IntegrationRefused
-from atelier.events.event import Event, Instant, Workspace
-from atelier.events.limits import CreditsGranted, CreditsLow, QuotaThresholdReached
+from atelier.events.event import Event, Instant, Workspace, field_names
+from atelier.events.limits import BudgetAlert, CreditsGranted, CreditsLow, QuotaThresholdReached
 from atelier.events.livestream_events import LivestreamChange, LivestreamOpen
 from atelier.events.showcase_events import ListingChange, ListingRoyalty, ListingSale
 from atelier.events.site_events import CommentMention
 from atelier.events.workshop_events import EnrolmentChange, WorkshopChange
+from atelier.events.workspace_events import AccountChanged, MemberChanged, WorkspaceChanged
 
-Scalar = str | int | None
 FINAL_STATUSES = ("succeeded", "failed", "cancelled", "expired")
 
 FinalStatus = Annotated[str, f"one of {', '.join(FINAL_STATUSES)}"]
@@ -93,35 +92,6 @@ class StageEnded:
     @property
     def occurred_at(self) -> str:
         return self.completed_at
-
-
-@dataclass(frozen=True, slots=True)
-class BudgetAlert:
-    """What was spent from a budget reached a threshold: once for each threshold and limit, and for a workspace once a
-    month."""
-
-    # The first version was published with the source of the generations, and rules match on it.
-    source: ClassVar[str] = "atelier.generations"
-    version: ClassVar[int] = 1
-    types: ClassVar[tuple[str, ...]] = ("budget.alert",)
-
-    id: Annotated[str, "the alert"]
-    workspace_id: Workspace
-    budget: Annotated[str, "the project's id, or `workspace`"]
-    alert_type: Annotated[str, "`threshold_reached`, or `budget_exceeded` for the whole limit"]
-    threshold: Annotated[int, "percent of the limit"]
-    budget_microusd: Annotated[int, "the limit, in millionths of a US dollar"]
-    current_spend_microusd: Annotated[int, "what was spent, in millionths of a US dollar"]
-    period: Annotated[str | None, "the month, such as `2026-11`; null for a project's budget"]
-    triggered_at: Instant
-
-    @property
-    def type(self) -> str:
-        return "budget.alert"
-
-    @property
-    def occurred_at(self) -> str:
-        return self.triggered_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,87 +182,6 @@ class PackPaid:
     @property
     def occurred_at(self) -> str:
         return self.paid_at
-
-
-@dataclass(frozen=True, slots=True)
-class MemberChanged:
-    """Somebody was invited to an organisation, joined it (its founder too), got another role, left or was removed."""
-
-    source: ClassVar[str] = "atelier.workspaces"
-    version: ClassVar[int] = 1
-    types: ClassVar[tuple[str, ...]] = tuple(
-        f"member.{change}" for change in ("invited", "joined", "role_changed", "removed")
-    )
-
-    id: Annotated[str, "the change"]
-    workspace_id: Workspace
-    change: Annotated[str, "`invited`, `joined`, `role_changed` or `removed`"]
-    user_id: Annotated[str | None, "the member; null for `invited`"]
-    invitation_id: Annotated[str | None, "the invitation; null for the other changes"]
-    role: Annotated[str, "the role after the change; for `removed` the one before it"]
-    changed_at: Instant
-
-    @property
-    def type(self) -> str:
-        return f"member.{self.change}"
-
-    @property
-    def occurred_at(self) -> str:
-        return self.changed_at
-
-
-@dataclass(frozen=True, slots=True)
-class AccountChanged:
-    """A person asked for the deletion of their account, which is erased when it is due; or took that back by signing
-    in."""
-
-    source: ClassVar[str] = "atelier.identity"
-    version: ClassVar[int] = 1
-    types: ClassVar[tuple[str, ...]] = ("user.deletion_requested", "user.restored")
-
-    user_id: Annotated[str, "the person"]
-    workspace_id: Annotated[str, "their personal workspace"]
-    change: Annotated[str, "`deletion_requested` or `restored`"]
-    due_at: Annotated[str, "when the account is or would have been erased; RFC 3339, UTC"]
-    changed_at: Instant
-
-    @property
-    def type(self) -> str:
-        return f"user.{self.change}"
-
-    @property
-    def id(self) -> str:
-        return f"{self.user_id}#{self.change}#{self.due_at}"
-
-    @property
-    def occurred_at(self) -> str:
-        return self.changed_at
-
-
-@dataclass(frozen=True, slots=True)
-class WorkspaceChanged:
-    """An owner deleted an organisation, which can be restored until a time; or restored it."""
-
-    source: ClassVar[str] = "atelier.workspaces"
-    version: ClassVar[int] = 1
-    types: ClassVar[tuple[str, ...]] = ("workspace.deletion_requested", "workspace.restored")
-
-    workspace_id: Workspace
-    change: Annotated[str, "`deletion_requested` or `restored`"]
-    restorable_until: Annotated[str, "until when the deletion can or could be taken back; RFC 3339, UTC"]
-    changed_at: Instant
-
-    @property
-    def type(self) -> str:
-        return f"workspace.{self.change}"
-
-    @property
-    def id(self) -> str:
-        return f"{self.workspace_id}#{self.change}#{self.restorable_until}"
-
-    @property
-    def occurred_at(self) -> str:
-        return self.changed_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -444,12 +333,6 @@ class UnknownEvent(Exception):
     """An event of a type or version that this build does not know, or whose payload lacks a field."""
 
 
-def payload(event: Event) -> dict[str, Scalar]:
-    """The event as JSON values, the `detail` on the bus."""
-    envelope: dict[str, Scalar] = {"id": event.id, "version": event.version, "occurred_at": event.occurred_at}
-    return envelope | {name: getattr(event, name) for name in field_names(type(event))}
-
-
 def parse(event_type: str, detail: Mapping[str, Any]) -> Event:
     """The event with this type and payload. A payload without a version is of the first. Raises UnknownEvent."""
     found = next((each for each in EVENTS if event_type in each.types), None)
@@ -459,8 +342,3 @@ def parse(event_type: str, detail: Mapping[str, Any]) -> Event:
         return found(**{name: detail[name] for name in field_names(found)})
     except KeyError as error:
         raise UnknownEvent(f"{event_type} without {error}") from error
-
-
-def field_names(event: type[Event]) -> tuple[str, ...]:
-    """The names of the fields of an event's class, in the order of their declaration."""
-    return tuple(field.name for field in dataclasses.fields(cast("Any", event)))

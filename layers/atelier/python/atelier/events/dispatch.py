@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from atelier.events.catalogue import Event
+from atelier.events.event import Event
 
 Subscriptions = Mapping[type[Event], Sequence[Callable[[Any], object]]]
 

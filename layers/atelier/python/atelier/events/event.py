@@ -1,8 +1,11 @@
-"""What every event has."""
+"""What every event has, and its form on the bus."""
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Protocol
+import dataclasses
+from typing import Annotated, Any, ClassVar, Protocol, cast
+
+Scalar = str | int | None
 
 Workspace = Annotated[str, "the workspace"]
 Instant = Annotated[str, "RFC 3339, UTC"]
@@ -27,3 +30,14 @@ class Event(Protocol):
     def occurred_at(self) -> str:
         """RFC 3339, UTC."""
         ...
+
+
+def payload(event: Event) -> dict[str, Scalar]:
+    """The event as JSON values, the `detail` on the bus."""
+    envelope: dict[str, Scalar] = {"id": event.id, "version": event.version, "occurred_at": event.occurred_at}
+    return envelope | {name: getattr(event, name) for name in field_names(type(event))}
+
+
+def field_names(event: type[Event]) -> tuple[str, ...]:
+    """The names of the fields of an event's class, in the order of their declaration."""
+    return tuple(field.name for field in dataclasses.fields(cast("Any", event)))

@@ -1,4 +1,4 @@
-"""The events of what a workspace has: its credits, and how much of what its tier allows it has used."""
+"""The events of what a workspace has: its credits, its budgets, and how much of what its tier allows it has used."""
 
 from __future__ import annotations
 
@@ -85,3 +85,32 @@ class CreditsLow:
     @property
     def occurred_at(self) -> str:
         return self.fell_at
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetAlert:
+    """What was spent from a budget reached a threshold: once for each threshold and limit, and for a workspace once a
+    month."""
+
+    # The first version was published with the source of the generations, and rules match on it.
+    source: ClassVar[str] = "atelier.generations"
+    version: ClassVar[int] = 1
+    types: ClassVar[tuple[str, ...]] = ("budget.alert",)
+
+    id: Annotated[str, "the alert"]
+    workspace_id: Workspace
+    budget: Annotated[str, "the project's id, or `workspace`"]
+    alert_type: Annotated[str, "`threshold_reached`, or `budget_exceeded` for the whole limit"]
+    threshold: Annotated[int, "percent of the limit"]
+    budget_microusd: Annotated[int, "the limit, in millionths of a US dollar"]
+    current_spend_microusd: Annotated[int, "what was spent, in millionths of a US dollar"]
+    period: Annotated[str | None, "the month, such as `2026-11`; null for a project's budget"]
+    triggered_at: Instant
+
+    @property
+    def type(self) -> str:
+        return "budget.alert"
+
+    @property
+    def occurred_at(self) -> str:
+        return self.triggered_at

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from atelier.events.catalogue import Event
+from atelier.events.event import Event
 
 
 class EventPublisher(Protocol):

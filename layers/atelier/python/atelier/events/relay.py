@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from atelier.events.catalogue import Event
+from atelier.events.event import Event
 from atelier.events.ports import EventPublisher
 from atelier.telemetry import logger
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from atelier.dataclass import dataclass
-from atelier.events.catalogue import Event, payload
+from atelier.events.event import Event, payload
 
 KEPT = timedelta(hours=24)
 # Events of these types are many, and of use only to somebody who follows along: a feed keeps them while it is watched.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from atelier.clock import Clock
-from atelier.events.catalogue import Event, GenerationEnded, StageEnded
+from atelier.events.catalogue import GenerationEnded, StageEnded
+from atelier.events.event import Event
 from atelier.events.ports import EventPublisher
 from atelier.feeds.model import feed_event
 from atelier.feeds.ports import FeedWriter

@@ -252,16 +252,16 @@ def validate_query(model: type[ModelT], values: Mapping[str, Any]) -> ModelT:
     """The query parameters as the route's model. Raises ValidationFailed."""
     if issubclass(model, Empty):
         return model()
-    return _query(model, values) if values else _query_of_defaults(model)
+    return cast("ModelT", _query(model, values) if values else _query_of_defaults(model))
 
 
 @cache
-def _query_of_defaults(model: type[ModelT]) -> ModelT:
+def _query_of_defaults(model: type[BaseModel]) -> BaseModel:
     # Most requests have no query, and nothing writes to one.
     return _query(model, {})
 
 
-def _query(model: type[ModelT], values: Mapping[str, Any]) -> ModelT:
+def _query(model: type[BaseModel], values: Mapping[str, Any]) -> BaseModel:
     from pydantic import ValidationError
 
     try:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from atelier.dataclass import dataclass
-from atelier.identity.api_tokens import ApiToken
-from atelier.identity.model import Session, User
-from atelier.identity.permissions import Role
+
+if TYPE_CHECKING:
+    from atelier.identity.api_tokens import ApiToken
+    from atelier.identity.model import Session, User
+    from atelier.identity.permissions import Role
 
 # The one permission that counts in a deleted workspace.
 RESTORE = "workspace.restore"

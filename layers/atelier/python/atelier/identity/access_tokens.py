@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from atelier.dataclass import dataclass
 from atelier.errors import Unauthenticated
 from atelier.identity.model import ACCESS_TOKEN_LIFETIME, RefreshToken, Session, SessionTokens
-from atelier.identity.ports import KeySets
 from atelier.identity.signing import ALGORITHM, Jwk, from_base64url, is_valid_signature, sign, to_base64url
 from atelier.ids import is_id
+
+if TYPE_CHECKING:
+    from atelier.identity.ports import KeySets
 
 AUDIENCE = "atelier"
 HEADER_TYPE = "at+jwt"

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from atelier.dataclass import dataclass
 from atelier.errors import Forbidden, NotFound, Unauthenticated
-from atelier.identity.access import Access
 from atelier.identity.access_tokens import CLOCK_SKEW
 from atelier.identity.api_tokens import invalid_token
 from atelier.identity.model import PLATFORM_ADMIN, UserStatus
 from atelier.identity.permissions import PLATFORM_ACT, PLATFORM_PERMISSIONS, Role, permits
-from atelier.identity.ports import AccessReads
-from atelier.identity.revocations import RevocationList
 from atelier.identity.scopes import covers
 from atelier.identity.step_up import StepUp, StepUpRequired, require_step_up
 from atelier.ids import is_id
+
+if TYPE_CHECKING:
+    from atelier.identity.access import Access
+    from atelier.identity.ports import AccessReads
+    from atelier.identity.revocations import RevocationList
 
 
 @dataclass(frozen=True, slots=True)

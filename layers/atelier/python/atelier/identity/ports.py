@@ -6,19 +6,18 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from atelier.audit_log.model import AuditEvent
-from atelier.identity.access import Access
-from atelier.identity.api_tokens import ApiToken, TokenPage
-from atelier.identity.model import Credentials, Session, SignInTicket, User, UserAccount, Workspace
-from atelier.identity.opening import Opening, SignInAccount
-from atelier.identity.second_factor import Challenge, Factors, FactorUse, Passkey, RecoveryCodes, Totp, TotpUse
-from atelier.mails.mail import MailRequest
-
 if TYPE_CHECKING:
+    from atelier.audit_log.model import AuditEvent
+    from atelier.identity.access import Access
     from atelier.identity.account_changes import EmailMove, PasswordChange
+    from atelier.identity.api_tokens import ApiToken, TokenPage
     from atelier.identity.directory import UserPage, UserRecord
+    from atelier.identity.model import Credentials, Session, SignInTicket, User, UserAccount, Workspace
+    from atelier.identity.opening import Opening, SignInAccount
     from atelier.identity.pending_link import LinkMail, PendingLink
+    from atelier.identity.second_factor import Challenge, Factors, FactorUse, Passkey, RecoveryCodes, Totp, TotpUse
     from atelier.mails.links import Link
+    from atelier.mails.mail import MailRequest
 
 
 class Accounts(Protocol):

@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 
 from atelier.clock import TimeLeft, rfc3339
 from atelier.errors import AtelierError, NotFound, Unavailable
-from atelier.events.catalogue import Event, parse, payload
+from atelier.events.catalogue import parse
+from atelier.events.event import Event, payload
 from atelier.events.livestream_events import LivestreamChange, LivestreamOpen
 from atelier.ids import derived_id
 from atelier.livestreams.deps import AdvanceLivestreamDeps

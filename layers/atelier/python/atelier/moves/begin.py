@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from atelier.audit_log.model import Origin
-from atelier.caller import Caller
-from atelier.catalogue.quotas import Quota, QuotaName
 from atelier.dataclass import dataclass
 from atelier.errors import Conflict, Forbidden, NotFound
 from atelier.identity.permissions import Role
@@ -20,6 +18,11 @@ from atelier.moves.reserve import ReserveDeps, reserve
 from atelier.projects.manage import PROJECT_BUSY, TRIES_MAX, read_project
 from atelier.projects.ports import ProjectsFull, ProjectStore
 from atelier.retrying import retrying
+
+if TYPE_CHECKING:
+    from atelier.audit_log.model import Origin
+    from atelier.caller import Caller
+    from atelier.catalogue.quotas import Quota, QuotaName
 
 NO_WORKSPACE = "There is no such workspace."
 KINDS = "Only projects of a personal workspace can be moved, and only into an organisation."

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from atelier.audit_log.model import AuditEvent
 from atelier.errors import NotFound
-from atelier.identity.permissions import Role
-from atelier.library.model import Asset, DeletedAsset
-from atelier.library.ports import RemovedFile
-from atelier.moves.model import Move
-from atelier.projects.model import Budget, Project
-from atelier.workspaces.model import WorkspaceProfile
+
+if TYPE_CHECKING:
+    from atelier.audit_log.model import AuditEvent
+    from atelier.identity.permissions import Role
+    from atelier.library.model import Asset, DeletedAsset
+    from atelier.library.ports import RemovedFile
+    from atelier.moves.model import Move
+    from atelier.projects.model import Budget, Project
+    from atelier.workspaces.model import WorkspaceProfile
 
 
 class StaleMove(Exception):

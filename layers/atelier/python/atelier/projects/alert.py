@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from atelier.clock import rfc3339
-from atelier.events.catalogue import BudgetAlert
+from atelier.events.limits import BudgetAlert
 from atelier.events.ports import EventPublisher
 from atelier.projects.model import Alert, Budget, due_alerts
 from atelier.projects.ports import AlertStore, ProjectStore

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from atelier.audit_log.model import AuditEvent
 from atelier.dataclass import dataclass
-from atelier.events.catalogue import Event
+from atelier.events.event import Event
 from atelier.ledger.operations import Posting
 from atelier.library.model import Asset, DeletedAsset
 from atelier.showcase.model import EarnedTotal, Earning, Listing, Purchase, Report, Snapshot

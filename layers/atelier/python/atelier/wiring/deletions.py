@@ -5,7 +5,7 @@ from __future__ import annotations
 from atelier.adapters.aws.dynamodb.workspaces.store import DynamoWorkspaces
 from atelier.billing.follow_workspace import follow_change, follow_workspace
 from atelier.clock import system_clock
-from atelier.events.catalogue import AccountChanged, WorkspaceChanged
+from atelier.events.workspace_events import AccountChanged, WorkspaceChanged
 from atelier.settings import IdentityTable
 from atelier.wiring import payments
 

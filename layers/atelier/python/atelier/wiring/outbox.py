@@ -16,7 +16,8 @@ from atelier.adapters.aws.dynamodb.workspaces import changes as of_workspaces
 from atelier.adapters.aws.events import EventBridgeBus
 from atelier.billing.relay import BillingChange
 from atelier.clock import system_clock
-from atelier.events.catalogue import AccountChanged, Event, MemberChanged, WorkspaceChanged
+from atelier.events.event import Event
+from atelier.events.workspace_events import AccountChanged, MemberChanged, WorkspaceChanged
 from atelier.feeds.publish import BusAndFeeds
 from atelier.generations.change import GenerationChange
 from atelier.generations.relay import RelayDeps

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from atelier.adapters.aws.clients import client
-from atelier.events.catalogue import Event, payload
+from atelier.events.event import Event, payload
 
 
 class EventBridgeBus:

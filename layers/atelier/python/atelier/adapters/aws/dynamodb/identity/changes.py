@@ -8,7 +8,7 @@ from typing import Any
 
 from atelier.adapters.aws.dynamodb.identity.items import PROFILE
 from atelier.clock import rfc3339
-from atelier.events.catalogue import AccountChanged
+from atelier.events.workspace_events import AccountChanged
 
 DUE_AT = "deletion_due_at"
 

@@ -13,7 +13,7 @@ from atelier.adapters.aws.dynamodb.showcase.items import (
     ListingVisitItem,
 )
 from atelier.clock import rfc3339
-from atelier.events.catalogue import Event, payload
+from atelier.events.event import Event, payload
 from atelier.events.showcase_events import ListingChange, ListingRoyalty, ListingSale
 from atelier.showcase.model import Listing, ListingStatus, Purchase
 

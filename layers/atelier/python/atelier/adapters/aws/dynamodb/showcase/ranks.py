@@ -31,7 +31,8 @@ from atelier.adapters.aws.dynamodb.showcase.items import (
 from atelier.adapters.aws.dynamodb.showcase.listings import BUSY, TRIES_MAX, DynamoListings
 from atelier.adapters.aws.dynamodb.showcase.reactions import count_likes
 from atelier.clock import rfc3339
-from atelier.events.catalogue import Event, parse
+from atelier.events.catalogue import parse
+from atelier.events.event import Event
 from atelier.showcase.model import Listing
 from atelier.showcase.ports import DueListing
 

@@ -61,7 +61,8 @@ from atelier.adapters.aws.dynamodb.workshops.items import (
 from atelier.audit_log.model import AuditEvent
 from atelier.clock import rfc3339
 from atelier.errors import Conflict, NotFound
-from atelier.events.catalogue import Event, parse, payload
+from atelier.events.catalogue import parse
+from atelier.events.event import Event, payload
 from atelier.ledger.operations import Posting
 from atelier.ledger.ports import StaleWallet
 from atelier.workshops.model import (

@@ -10,7 +10,7 @@ from atelier.adapters.aws.dynamodb.identity.items import PROFILE
 from atelier.adapters.aws.dynamodb.workspaces.invitations import PREFIX as INVITATION_PREFIX
 from atelier.adapters.aws.dynamodb.workspaces.items import MEMBER_PREFIX
 from atelier.clock import parse_rfc3339, rfc3339
-from atelier.events.catalogue import MemberChanged, WorkspaceChanged
+from atelier.events.workspace_events import MemberChanged, WorkspaceChanged
 from atelier.workspaces.model import UNDO_TIME
 
 # What the record of a member says; the record of an invitation counts when it is new.
