@@ -97,8 +97,15 @@ addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sending]")) delete form.dataset.sending;
 });
 
+// ---- parts of a form that belong to one choice of a select: data-choice="value" data-of="id of the select" ------------
+function showChosen() {
+  for (const part of document.querySelectorAll("[data-choice]")) part.hidden = document.getElementById(part.dataset.of).value !== part.dataset.choice;
+}
+document.addEventListener("change", showChosen);
+
 function prepare(root) {
   showTimes(root);
+  showChosen();
   dropDrafts(root);
   for (const form of root.querySelectorAll("form[data-draft]")) restoreDraft(form);
 }

@@ -135,3 +135,14 @@ def test_another_hosts_key_works_until_it_is_revoked(
     expect(page.locator(".notice").get_by_text("The host does not accept the credentials")).to_be_visible()
     page.goto("/integrations")
     expect(page.get_by_text("refused", exact=True)).to_be_visible()
+
+
+def test_an_account_at_a_host_is_asked_only_for_what_that_host_needs(page: Page, sign_up: Callable[[], str]) -> None:
+    sign_up()
+    page.goto("/integrations")
+    rooms = page.get_by_role("navigation", name="Rooms")
+    expect(rooms.get_by_role("link", name="Sites")).to_have_attribute("aria-current", "page")
+    for host, asked, spared in (("GitHub", "Owner", "Team"), ("Netlify", "Team", "Owner")):
+        page.get_by_label("Host").select_option(label=host)
+        expect(page.get_by_label(asked, exact=True)).to_be_visible()
+        expect(page.get_by_label(spared, exact=True)).to_be_hidden()

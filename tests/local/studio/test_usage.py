@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
 
 from playwright.sync_api import BrowserContext, Page, expect
 
@@ -63,3 +64,10 @@ def test_charts_are_drawn_for_the_theme_and_have_tables(page: Page, sign_up: Cal
         expect(page.get_by_role("columnheader", name="Day")).to_be_visible()
         expect(page.get_by_role("rowheader", name=re.compile("2026-02-"))).to_have_count(days)
     assert page.request.get("/parts/usage/charts/weather").status == 404
+
+
+def test_a_table_of_the_present_month_has_no_days_to_come(page: Page, sign_up: Callable[[], str]) -> None:
+    sign_up()
+    page.goto("/usage/table/usage")
+    shown = date.fromisoformat(page.get_by_role("rowheader").last.inner_text())
+    assert abs(datetime.now(UTC).date() - shown) <= timedelta(days=1)

@@ -69,7 +69,8 @@ def show_table(visit: Visit) -> Response:
     path, query, columns_of = _TABLES.get(name, _TABLES["usage"])
     report = visit.get(path, **month_span(month), **query, period="daily", previous="false")
     columns = columns_of(visit, report)
-    days = list(dict.fromkeys(point["period_start"][:10] for point in report["series"]))
+    today = utc_now().date().isoformat()
+    days = [day for day in dict.fromkeys(point["period_start"][:10] for point in report["series"]) if day <= today]
     title = name if name in _TABLES else "usage"
     return visit.page("usage_table.html", name=title, month=month, days=days, columns=columns)
 
