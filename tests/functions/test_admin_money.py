@@ -26,6 +26,7 @@ from tests.functions.example_data import LIFETIME_MAX, PROMPT
 from tests.functions.people import Person, call, create_administrator, create_person
 from tests.functions.responses import Reply, error_of, success_data
 from tests.invoke import load_function
+from tests.orphaned_escrows import write_orphaned_escrow
 
 REASON = "The picture of Monday was broken"
 
@@ -287,3 +288,31 @@ def test_a_refresh_of_a_frozen_wallet_keeps_it_frozen(app: ModuleType, ada: Pers
     freeze(app, ada, person)
     assert ledger.refresh_wallet(person.workspace_id, system_clock()).available > 0
     assert wallet(person).frozen_at is not None
+
+
+# ---- escrows after a restore -----------------------------------------------------------------------------------------
+
+
+def test_an_orphaned_escrow_is_listed_and_given_back_once(
+    app: ModuleType, ada: Person, bob: Person, eve: Person
+) -> None:
+    id = write_orphaned_escrow(eve.workspace_id, 40, deps=adjustments.deps().ledger, now=system_clock())
+    path = f"/api/admin/wallets/{eve.workspace_id}/orphaned-escrows"
+    [found] = success_data(call(app, ada, f"GET {path}"))["items"]
+    assert (found["id"], found["credits"], found["record"], found["can_be_given_back"]) == (id, 40, "missing", True)
+
+    before, body = wallet(eve).available, {"reason": REASON}
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda by: call(app, by, f"POST {path}/{id}/end", body), (ada, bob)))
+    assert [success_data(answer)["wallet"]["held"] for answer in answers] == [0, 0]
+    assert wallet(eve).available == before + 40
+    assert success_data(call(app, ada, f"GET {path}"))["items"] == []
+    assert actions(eve.workspace_id) == actions(PLATFORM_LOG) == ["credits.escrow_ended"]
+    entries = success_data(call(app, ada, f"GET /api/admin/wallets/{eve.workspace_id}/entries"))["items"]
+    assert [each["facts"]["reason"] for each in entries if each["kind"] == "escrow_end"] == [REASON]
+
+    other = path.replace(eve.workspace_id, bob.workspace_id)
+    for unknown in (f"{path}/{id[:-1]}x/end", f"{path}/gen_{id[4:]}/end", f"{other}/{id}/end"):
+        assert error_of(call(app, ada, f"POST {unknown}", body))[0] == 404
+    assert error_of(call(app, eve, f"GET {path}"))[0] == 403
+    assert error_of(call(app, ada, f"POST {path}/{id}/end", {}))[0] == 422

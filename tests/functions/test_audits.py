@@ -24,11 +24,12 @@ from atelier.generations.model import Kind, Recipe
 from atelier.ids import new_id
 from atelier.ledger.model import new_wallet
 from atelier.ledger.verify import verify
-from atelier.wiring import generation_requests, ledger, seals
+from atelier.wiring import adjustments, generation_requests, ledger, seals
 from infra.local.templates import read_template
 from tests.functions.conftest import AwsResources
 from tests.functions.example_data import PROMPT, USER, WORKSPACE, submit_example
 from tests.invoke import ROOT, example_event, load_function
+from tests.orphaned_escrows import write_orphaned_escrow
 
 
 @pytest.fixture
@@ -179,6 +180,23 @@ def test_the_daily_reset_releases_a_hold_without_a_generation(
     before = everything(cloud)
     reset(resets)
     assert everything(cloud) == before
+
+
+def test_the_daily_reset_reports_an_escrow_without_a_purchase(
+    resets: ModuleType, cloud: AwsResources, log: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    yesterday = system_clock() - timedelta(days=1)
+    workspace_id = workspace(yesterday - timedelta(days=1))
+    id = write_orphaned_escrow(workspace_id, 40, deps=adjustments.deps().ledger, now=yesterday)
+    reset(resets)
+    assert alarmed(capsys)["LedgerDrift"] == 1
+    (error,) = [line for line in map(json.loads, log.getvalue().splitlines()) if line["level"] == "ERROR"]
+    assert (error["workspace_id"], error["fault"]) == (
+        workspace_id,
+        f"the escrow of {id} holds 40, and its record is missing",
+    )
+    # It is reported, and changed by nobody but an administrator.
+    assert ledger.wallets().wallet(workspace_id).held == 40
 
 
 def test_the_reconciler_releases_an_overdue_hold_without_a_generation(

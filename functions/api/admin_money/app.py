@@ -14,13 +14,18 @@ from atelier.billing.admin_schemas import (
     AdjustmentQuery,
     AdjustRequest,
     AdminWalletEnvelope,
+    EndEscrowRequest,
     FreezeRequest,
+    OrphanedEscrowList,
     adjustment_envelope,
     adjustment_list,
     admin_wallet,
+    orphaned_escrow_list,
+    payment_id_of,
     required_key,
     status_of,
 )
+from atelier.billing.end_orphaned_escrow import end_orphaned_escrow, list_orphaned_escrows
 from atelier.billing.price_proposals import propose, publish, withdraw
 from atelier.billing.price_schemas import (
     PROPOSAL_CURSOR,
@@ -96,6 +101,27 @@ def unfreeze_wallet(request: Request[Empty]) -> Response:
     """Let a wallet's credits be spent again."""
     workspace_id = request.path_id("workspace_id", "wsp")
     wallet = _freeze.unfreeze_wallet(workspace_id, request.origin, freezer=adjustments.freezer(), now=request.now)
+    return Response(admin_wallet(wallet, request.now))
+
+
+@read(f"{WALLET}/orphaned-escrows", answer=OrphanedEscrowList, errors=(404,))
+def list_orphaned(request: Request[Empty]) -> Response:
+    """List a wallet's orphaned escrows: credits that are held for what does not wait for them, after a restore."""
+    workspace_id, deps = request.path_id("workspace_id", "wsp"), adjustments.orphaned_escrows()
+    return Response(orphaned_escrow_list(list_orphaned_escrows(workspace_id, deps=deps, now=request.now)))
+
+
+@act(
+    f"{WALLET}/orphaned-escrows/<payment_id>/end",
+    body=EndEscrowRequest,
+    answer=AdminWalletEnvelope,
+    errors=(404, 409, 503),
+)
+def end_orphaned(request: Request[EndEscrowRequest]) -> Response:
+    """Give the credits of an orphaned escrow back to the wallet that holds them."""
+    workspace_id, payment_id = request.path_id("workspace_id", "wsp"), payment_id_of(request.path["payment_id"])
+    reason, deps = request.body.reason, adjustments.orphaned_escrows()
+    wallet = end_orphaned_escrow(workspace_id, payment_id, reason, request.origin, deps=deps, now=request.now)
     return Response(admin_wallet(wallet, request.now))
 
 

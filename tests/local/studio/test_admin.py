@@ -11,8 +11,11 @@ from playwright.sync_api import Page, expect
 
 from atelier.adapters.aws.dynamodb.backups.drills import DynamoDrills
 from atelier.adapters.aws.dynamodb.backups.store import DynamoBackups
+from atelier.adapters.aws.dynamodb.ledger.store import DynamoWallets
 from atelier.backups.drill import Drill, DrillStage, DrillState
 from atelier.backups.model import Backup, BackupMethod, BackupScope
+from atelier.ledger.model import DailyCreditRule
+from atelier.ledger.post import PostDeps
 from infra.make_admin import FUNCTION, make_admin
 from tests.embedded_aws import clear_wiring_caches
 from tests.local.client import AccountClient, verify_email
@@ -20,6 +23,7 @@ from tests.local.conftest import Stack
 from tests.local.studio.pages import ADMIN_PAGES
 from tests.local.studio.test_every_page import MARKER, check_page
 from tests.local.studio.test_security import set_up_app
+from tests.orphaned_escrows import write_orphaned_escrow
 from tests.polling import wait_until
 
 REASON = "The picture of Monday was broken"
@@ -113,6 +117,30 @@ def test_a_wallet_is_corrected_and_frozen(administrator: Page, stack: Stack) -> 
     page.get_by_role("button", name="Freeze the wallet").click()
     expect(page.get_by_role("button", name="Unfreeze the wallet")).to_be_visible()
     assert person.generate().status_code == 403
+
+
+def test_credits_that_are_held_for_nothing_are_given_back(
+    administrator: Page, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person, page = AccountClient(stack.base_url), administrator
+    before = person.balance()["available"]
+    monkeypatch.setenv("AWS_ENDPOINT_URL", stack.running.endpoint)
+    clear_wiring_caches()
+    wallets = DynamoWallets()
+    wallets.bind(stack.running.table("ledger"))
+    deps = PostDeps(wallets, lambda tier: DailyCreditRule(50), lambda tries: None)
+    id = write_orphaned_escrow(person.workspace_id, 40, deps=deps, now=datetime.now(UTC))
+    clear_wiring_caches()
+
+    check_page(page, "admin_wallet", f"/admin/wallets/{person.workspace_id}")
+    held = page.get_by_role("region", name="Held for nothing")
+    expect(held.get_by_text(id)).to_be_visible()
+    expect(held.get_by_text("40 credits")).to_be_visible()
+    held.get_by_label("Reason for giving back").fill(REASON)
+    held.get_by_role("button", name="Give the credits back").click()
+    expect(held).to_have_count(0)
+    expect(page.get_by_text(REASON)).to_be_visible()
+    assert (person.balance()["available"], person.balance()["held"]) == (before + 40, 0)
 
 
 def test_a_failed_message_is_sent_again(administrator: Page, stack: Stack) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -10,9 +11,11 @@ from pydantic import ConfigDict, Field, model_validator
 from atelier import cursors
 from atelier.audit_log.reason import Reason
 from atelier.billing.adjustments import Adjustment, AdjustmentPage, AdjustmentState, NewAdjustment
-from atelier.errors import ValidationFailed
+from atelier.errors import NotFound, ValidationFailed
+from atelier.ids import is_id
 from atelier.lazy_model import LazyModel
 from atelier.ledger.model import Wallet
+from atelier.ledger.orphaned_escrows import EscrowRecord, OrphanedEscrow
 from atelier.ledger.schemas import GrantView, grant_views
 
 CREDITS_MAX = 10_000_000
@@ -98,6 +101,32 @@ class AdminWalletView(LazyModel):
     grants: list[GrantView]
 
 
+class EndEscrowRequest(LazyModel):
+    """Give the credits of an orphaned escrow back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Reason = Field(description="In the statement of the workspace, and in the audit logs.")
+
+
+class OrphanedEscrowView(LazyModel):
+    """Credits that are held for a purchase or an enrolment which does not wait for them."""
+
+    id: str = Field(description="Of the purchase or the enrolment.")
+    credits: int
+    at: datetime
+    record: EscrowRecord = Field(
+        description="What the purchase or enrolment says: it is not there, was given back, or was paid."
+    )
+    can_be_given_back: bool = Field(description="False = somebody else was promised the credits.")
+
+
+class OrphanedEscrowList(LazyModel):
+    """The orphaned escrows of a wallet, newest first."""
+
+    items: list[OrphanedEscrowView]
+
+
 class AdminWalletEnvelope(LazyModel):
     """One wallet."""
 
@@ -124,6 +153,29 @@ def adjustment_envelope(adjustment: Adjustment) -> AdjustmentEnvelope:
 def adjustment_list(page: AdjustmentPage) -> AdjustmentList:
     """The response with a page of adjustments."""
     return AdjustmentList(items=list(map(_view, page.adjustments)), next_cursor=cursors.encode(page.next_id))
+
+
+def payment_id_of(id: str) -> str:
+    """The id in a path of a purchase or an enrolment. Raises NotFound."""
+    if not any(is_id(id, prefix) for prefix in ("pur", "enr")):
+        raise NotFound
+    return id
+
+
+def orphaned_escrow_list(orphans: Sequence[OrphanedEscrow]) -> OrphanedEscrowList:
+    """The response with the orphaned escrows of a wallet."""
+    return OrphanedEscrowList(
+        items=[
+            OrphanedEscrowView(
+                id=each.payment_id,
+                credits=each.credits,
+                at=each.escrow.at,
+                record=each.record,
+                can_be_given_back=each.can_be_given_back,
+            )
+            for each in orphans
+        ]
+    )
 
 
 def admin_wallet(wallet: Wallet, now: datetime) -> AdminWalletEnvelope:

@@ -29,6 +29,8 @@ from atelier.billing.stripe_facts import (
 )
 from atelier.dataclass import dataclass
 from atelier.ledger.model import Wallet
+from atelier.ledger.operations import Posting
+from atelier.ledger.orphaned_escrows import OrphanedEscrow
 from atelier.ledger.ports import WalletStore
 
 if TYPE_CHECKING:
@@ -283,6 +285,17 @@ class AdjustmentStore(Protocol):
         """Wallets whose `post` writes in its transaction that the adjustment is applied. pending: its record, which
         must be of another administrator and still pending; None = the record is new, and its credits count to what its
         administrator adjusts alone on the day. `post` also raises AdjustmentDecided and AloneLimitReached."""
+        ...
+
+
+class OrphanedEscrowStore(Protocol):
+    """Ends orphaned escrows."""
+
+    def end(
+        self, workspace_id: str, orphan: OrphanedEscrow, postings: Sequence[Posting], *, events: Sequence[AuditEvent]
+    ) -> None:
+        """Write the end of an escrow with its events in one transaction. Raises StaleWallet when it has ended, or a
+        purchase waits for it after all."""
         ...
 
 

@@ -1,4 +1,5 @@
-"""The daily audit of one wallet: seal it, check its counters, and compare its holds with the generations."""
+"""The daily audit of one wallet: seal it, check its counters, compare its holds with the generations, and its escrows
+with the purchases and enrolments that they are for."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from atelier.generations.model import LIFETIME_MAX
 from atelier.generations.reconcile import reconcile
 from atelier.generations.sweep import sweep
 from atelier.ledger.audit import audit
+from atelier.ledger.orphaned_escrows import EscrowRecords, find_orphaned_escrows
 from atelier.ledger.seal_movements import SealDeps, report_mismatch
 from atelier.telemetry import logger, put_count
 
@@ -25,6 +27,7 @@ class AuditDeps:
 
     sealing: SealDeps
     closing: CloseDeps
+    escrow_records: EscrowRecords
 
 
 def audit_and_refresh(
@@ -47,6 +50,10 @@ def audit_wallet(workspace_id: str, *, deps: AuditDeps, now: datetime) -> None:
         logger.warning("sealed late", workspace_id=workspace_id, movements=report.overdue)
         put_count("LedgerRepairs")
     reconcile_workspace(workspace_id, deps=deps.closing, now=now, look_back=DAILY_LOOK_BACK, thorough=True)
+    orphans = find_orphaned_escrows(workspace_id, wallets=deps.sealing.wallets, records=deps.escrow_records, now=now)
+    for each in orphans:
+        fault = f"the escrow of {each.payment_id} holds {each.credits}, and its record is {each.record.value}"
+        report_mismatch(workspace_id, fault)
 
 
 def sweep_workspaces(workspace_ids: Iterable[str], *, deps: CloseDeps, now: datetime) -> int:

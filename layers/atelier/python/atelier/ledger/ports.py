@@ -95,6 +95,11 @@ class WalletStore(Protocol):
         """Up to `wanted` open holds of generations created since an instant, newest first."""
         ...
 
+    def open_escrows(self, workspace_id: str, held: int) -> list[Movement]:
+        """The movements of the escrows that have not ended, newest first. held: what the wallet holds; the reading ends
+        once the open holds and escrows that were found are as much."""
+        ...
+
     def end_hold(self, workspace_id: str, settlement: SettlementPlan) -> None:
         """Write the end of a hold whose generation has ended already. Raises StaleWallet when the hold has ended too,
         or when a parallel write won."""

@@ -6,10 +6,13 @@ from functools import cache
 
 from atelier.adapters.aws.dynamodb import pause_with_jitter
 from atelier.adapters.aws.dynamodb.billing.adjustments import DynamoAdjustments, DynamoWalletFreezer
+from atelier.adapters.aws.dynamodb.billing.orphaned_escrows import DynamoOrphanedEscrows
 from atelier.billing.adjustments import AdjustmentDeps
+from atelier.billing.end_orphaned_escrow import OrphanedEscrowDeps
 from atelier.ledger.post import PostDeps
 from atelier.settings import AdjustmentLimits, BillingTable
 from atelier.wiring.audit_log import bind_events
+from atelier.wiring.escrow_records import escrow_records
 from atelier.wiring.idempotency import idempotency_keys
 from atelier.wiring.ledger import daily_grant, wallets
 
@@ -22,6 +25,14 @@ def deps() -> AdjustmentDeps:
     ledger = PostDeps(wallets(), daily_grant, pause_with_jitter)
     limit = AdjustmentLimits.read().alone_credits_max
     return AdjustmentDeps(DynamoAdjustments(), idempotency_keys(), ledger, limit)
+
+
+@cache
+def orphaned_escrows() -> OrphanedEscrowDeps:
+    """The dependencies of ending orphaned escrows."""
+    bind_events()
+    ledger = PostDeps(wallets(), daily_grant, pause_with_jitter)
+    return OrphanedEscrowDeps(DynamoOrphanedEscrows(), escrow_records(), ledger)
 
 
 @cache

@@ -13,6 +13,7 @@ from atelier.generations.audit_wallet import AuditDeps, audit_and_refresh
 from atelier.ledger import due
 from atelier.settings import ResetsQueue
 from atelier.wiring import generations, ledger, seals
+from atelier.wiring.escrow_records import escrow_records
 
 
 def reset_deps() -> due.ResetDeps:
@@ -22,7 +23,7 @@ def reset_deps() -> due.ResetDeps:
 
 def reset(now: datetime) -> Callable[[str], None]:
     """What the daily reset does with each due workspace."""
-    deps = AuditDeps(seals.seal_deps(), generations.close_deps())
+    deps = AuditDeps(seals.seal_deps(), generations.close_deps(), escrow_records())
     return partial(audit_and_refresh, deps=deps, refresh=ledger.refresh_wallet, now=now)
 
 

@@ -83,6 +83,13 @@ def act_on_wallet(visit: Visit) -> Response:
     return act(visit, f"/api/admin/wallets/{workspace}/{name}", body, f"/admin/wallets/{workspace}", _wallet)
 
 
+def end_escrow(visit: Visit) -> Response:
+    """Gives the credits of an orphaned escrow back."""
+    wallet = f"wallets/{visit.part('workspace')}"
+    path = f"/api/admin/{wallet}/orphaned-escrows/{visit.part('payment')}/end"
+    return act(visit, path, {"reason": str(visit.form.get("reason", ""))}, f"/admin/{wallet}", _wallet)
+
+
 def decide_adjustment(visit: Visit) -> Response:
     """Approves or rejects a correction that waits."""
     path = f"/api/admin/adjustments/{visit.part('adjustment')}/{visit.part('act')}"
@@ -120,12 +127,15 @@ def _user(visit: Visit, error: ApiError | None) -> Response:
 
 def _wallet(visit: Visit, error: ApiError | None) -> Response:
     path = f"/api/admin/wallets/{visit.part('workspace')}"
-    found, entries = visit.api.get_together((path, {}), (f"{path}/entries", {"limit": ENTRIES_PER_PAGE}))
+    found, entries, orphaned = visit.api.get_together(
+        (path, {}), (f"{path}/entries", {"limit": ENTRIES_PER_PAGE}), (f"{path}/orphaned-escrows", {})
+    )
     return visit.page(
         "admin_wallet.html",
         status=status_of(error),
         wallet=found["wallet"],
         entries=entries,
+        orphaned=orphaned,
         error=error,
         form=visit.form,
     )
@@ -153,6 +163,7 @@ routes = [
     route("/admin/wallets", find_wallet),
     route("/admin/wallets/{workspace}", show_wallet),
     route("/admin/wallets/{workspace}/{act}", act_on_wallet, "POST"),
+    route("/admin/wallets/{workspace}/escrows/{payment}/end", end_escrow, "POST"),
     route("/admin/adjustments/{adjustment}/{act}", decide_adjustment, "POST"),
     route("/admin/dead-letters/{queue}", show_letters),
     route("/admin/dead-letters/{queue}", act_on_letters, "POST"),

@@ -172,6 +172,23 @@ class DynamoWallets:
                     break
         return holds
 
+    def open_escrows(self, workspace_id: str, held: int) -> list[Movement]:
+        escrows, ended = list[Movement](), set[str]()
+        newest_first = MovementItem.query(
+            workspace_id, MovementItem.sk.startswith("movement#"), consistent_read=True, scan_index_forward=False
+        )
+        # An end has the order of its beginning and a lower key, so here, newest first, it comes before it.
+        for item in newest_first:
+            if held <= 0:
+                break
+            if item.key.startswith(("settle#", "escrow-end#")):
+                ended.add(item.subject)
+            elif item.key.startswith(("hold#", "escrow#")) and item.subject not in ended:
+                movement = decode_movement(item)
+                held -= sum(entry.amount for entry in movement.entries if entry.account is Account.HELD)
+                escrows += [movement] if item.key.startswith("escrow#") else []
+        return escrows
+
     def end_hold(self, workspace_id: str, settlement: SettlementPlan) -> None:
         try:
             with transaction() as write:
