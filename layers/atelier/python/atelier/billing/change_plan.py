@@ -1,4 +1,5 @@
-"""Change the plan of a subscription: to a higher tier at once, to a lower one at the end of the period.
+"""Change the plan of a subscription: to a higher tier at once, to a lower one or a shorter interval at the end of the
+period.
 
 A change at once is charged by what is left of the period, and gives the difference in credits by the same proportion;
 the preview shows both before anything is confirmed. While its payment has not succeeded, the plan stays what it was."""
@@ -12,7 +13,7 @@ from atelier.billing.find_plan import current_subscription, price_of_tier
 from atelier.billing.invoice_credits import MONTHS, invoice_credits
 from atelier.billing.model import PlanStatus, Subscription
 from atelier.billing.plan_deps import PlanDeps
-from atelier.billing.stripe_facts import SubscriptionFacts
+from atelier.billing.stripe_facts import InvoiceFacts, SubscriptionFacts
 from atelier.billing.sync_invoice import sync_invoice
 from atelier.billing.sync_subscription import plan_facts, sync_subscription
 from atelier.catalogue.tiers import Interval, Tier
@@ -47,7 +48,7 @@ def preview_change(workspace_id: str, tier: str, interval: Interval, *, deps: Pl
     if record.status is PlanStatus.TRIALING:
         # The trial goes on under the new plan, whose first payment comes at its end.
         return ChangePreview(0, target.currency, 0, at, at)
-    invoice = deps.billing.stripe.preview_change(facts, price_id, at)
+    invoice = _preview(facts, price_id, at, deps)
     credits = invoice_credits(invoice, anchor=facts.anchor, tier_of=deps.billing.tier_of)
     return ChangePreview(invoice.amount_due, invoice.currency, sum(line.credits for line in credits), at, at)
 
@@ -76,6 +77,8 @@ def change_plan(
     if not _takes_effect_now(record, target, interval, deps):
         deps.billing.stripe.change_at_period_end(facts, price_id)
         return _synced(record, deps)
+    if record.status is not PlanStatus.TRIALING:
+        _preview(facts, price_id, at, deps)
     deps.billing.stripe.keep_plan(facts)
     deps.billing.stripe.change_now(facts, price_id, at)
     changed = deps.billing.stripe.subscription(record.stripe_id)
@@ -107,7 +110,9 @@ def _find(
 
 def _takes_effect_now(record: Subscription, target: Tier, interval: Interval, deps: PlanDeps) -> bool:
     """Whether the change is one upwards: to a higher tier, to a year of the same one, or to a newer version that costs
-    no less."""
+    no less. Never to a shorter interval: the year is paid, and its credits are given."""
+    if MONTHS[interval] < MONTHS[record.interval]:
+        return False
     present = deps.catalogue.tier(record.tier)
     ranks = deps.catalogue.rank(record.tier), deps.catalogue.rank(target.id)
     if ranks[0] != ranks[1]:
@@ -115,6 +120,18 @@ def _takes_effect_now(record: Subscription, target: Tier, interval: Interval, de
     if record.interval != interval:
         return MONTHS[interval] > MONTHS[record.interval]
     return (target.price(interval) or 0) >= (present.price(interval) or 0)
+
+
+def _preview(facts: SubscriptionFacts, price_id: str, at: datetime, deps: PlanDeps) -> InvoiceFacts:
+    """The invoice of a change at once. Raises Conflict when it gives money back: that money's credits would stay."""
+    invoice = deps.billing.stripe.preview_change(facts, price_id, at)
+    if invoice.total < 0:
+        raise Conflict(
+            "This change would give money back, so it is not possible before the period ends. Choose a longer interval "
+            "or a higher tier, or cancel the plan and buy the other one when it has ended.",
+            reason="gives_money_back",
+        )
+    return invoice
 
 
 def _open_invoice(facts: SubscriptionFacts, deps: PlanDeps) -> dict[str, str | None]:
