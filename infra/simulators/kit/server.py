@@ -390,6 +390,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         self.do_GET()
 
+    def do_OPTIONS(self) -> None:
+        self.do_GET()
+
     def do_PATCH(self) -> None:
         self.do_GET()
 

@@ -54,6 +54,7 @@ class MuxSimulator(Simulator):
         self.streams: dict[str, dict[str, Any]] = {}
         self.assets: dict[str, dict[str, Any]] = {}
         self.uploads: dict[str, dict[str, Any]] = {}
+        self.received: dict[str, bytes] = {}
         self.events: list[dict[str, Any]] = []
         self.webhooks: list[str] = []
         self._kept: list[dict[str, Any]] = []
@@ -214,13 +215,15 @@ class MuxSimulator(Simulator):
             ("DELETE", "/video/v1/assets/([^/]+)", self._delete_asset),
             ("POST", "/video/v1/uploads", self._create_upload),
             ("GET", "/video/v1/uploads/([^/]+)", self._show_upload),
+            ("OPTIONS", "/upload/([^/]+)", self._allow_upload),
+            ("PUT", "/upload/([^/]+)", self._receive_video),
             ("GET", "/stream/([^/.]+)/highest\\.mp4", self._serve_film),
             ("GET", "/stream/([^/.]+)\\.m3u8", self._serve_playlist),
             ("GET", "/stream/(part[0-9]+\\.ts)", self._serve_part),
         ]
 
     def check_request(self, request: Request) -> Response | None:
-        if request.path.startswith("/stream/"):
+        if request.path.startswith(("/stream/", "/upload/")):
             return None
         expected = base64.b64encode(f"{TOKEN_ID}:{self.api_key}".encode()).decode()
         if request.headers.get("authorization") != f"Basic {expected}":
@@ -363,6 +366,17 @@ class MuxSimulator(Simulator):
         with self.lock:
             found = self.uploads.get(id)
             return Response(200, {"data": dict(found)}) if found else self.not_found(request)
+
+    def _allow_upload(self, request: Request, id: str) -> Response:
+        """A browser asks whether it may send a file from another site."""
+        allowed = {"access-control-allow-methods": "PUT", "access-control-allow-headers": "content-type"}
+        return Response(204, b"", {"access-control-allow-origin": self.uploads[id]["cors_origin"], **allowed})
+
+    def _receive_video(self, request: Request, id: str) -> Response:
+        """A browser sends the video, and it is made at once."""
+        self.received[id] = request.body
+        self.finish(self.send_video(id))
+        return Response(200, b"", {"access-control-allow-origin": self.uploads[id]["cors_origin"]})
 
     def _serve_film(self, request: Request, playback_id: str) -> Response:
         if not self.opens(request.query.get("token", ""), playback_id, "v"):

@@ -113,6 +113,7 @@ PAGES: Mapping[str, str] = {
     "livestreams_own": "/live?scope=workspace",
     "livestream_new": "/live/new",
     "livestream": "/live/{livestream}",
+    "livestream_announced": "/live/{announced}",
     "showcase": "/showcase",
     "showcase_own": "/showcase/own",
     "showcase_earnings": "/showcase/earnings",

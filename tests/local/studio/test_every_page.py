@@ -69,10 +69,16 @@ def furnished(browser: Browser, stack: Stack) -> Iterator[Furnished]:
     context.close()
 
 
-def _live(post: Callable[[str, Any], Any]) -> str:
-    """A livestream with everything that its page can show."""
+def _announced(post: Callable[[str, Any], Any]) -> str:
+    """A livestream that has not begun, so that a video may be sent in place of it."""
     announced = {"title": MARKER, "description": MARKER, "starts_at": "2027-09-01T18:00:00+02:00", "access": "public"}
     livestream_id: str = post("/api/livestreams", announced)["livestream"]["id"]
+    return livestream_id
+
+
+def _live(post: Callable[[str, Any], Any]) -> str:
+    """A livestream with everything that its page can show."""
+    livestream_id = _announced(post)
     post(f"/api/livestreams/{livestream_id}/start", {})
     target = {"url": "rtmps://live.example.com/app", "stream_key": "key"}
     post(f"/api/livestreams/{livestream_id}/simulcast-targets", target)
@@ -136,6 +142,7 @@ def _furnish(account: AccountClient) -> dict[str, str]:
         "listing": post("/api/showcase", WORK | {"asset_id": asset["id"]})["listing"]["id"],
         "workshop": workshop_id,
         "livestream": _live(post),
+        "announced": _announced(post),
         **site,
         "webhook": webhook,
         "deployment": post("/api/deployments", {"site_id": site["site"]})["deployment"]["id"],

@@ -136,10 +136,11 @@ def error_page(visit: Visit, error: ApiError) -> Response:
     return response
 
 
-def content_security_policy(media_origin: str = "", style_sources: Sequence[str] = ()) -> str:
+def content_security_policy(media_origin: str = "", style_sources: Sequence[str] = (), file_origin: str = "") -> str:
     """Only our own files; no inline code; files go to the media bucket's upload address alone. media_origin: where this
-    page's video may come from, too. style_sources: the hashes of the stylesheets that are in the page."""
-    upload = settings.upload_origin()
+    page's video may come from, too. style_sources: the hashes of the stylesheets that are in the page. file_origin:
+    where this page may send a file, too."""
+    upload = f"{settings.upload_origin()} {file_origin}".strip()
     return "; ".join(
         (
             "default-src 'none'",
@@ -163,7 +164,9 @@ def _finish(visit: Visit, response: Response, started: float) -> Response:
     for cookie in (*visit.set_cookies, *visit.session.set_cookies):
         response.headers.append("set-cookie", cookie)
     response.headers.setdefault("cache-control", "no-store")
-    response.headers["content-security-policy"] = content_security_policy(visit.media_origin, visit.style_sources)
+    response.headers["content-security-policy"] = content_security_policy(
+        visit.media_origin, visit.style_sources, visit.file_origin
+    )
     response.headers["x-content-type-options"] = "nosniff"
     response.headers["x-frame-options"] = "DENY"
     response.headers["referrer-policy"] = "same-origin"

@@ -49,6 +49,8 @@ class Visit:
         # A part of a page brings no new token: it may arrive after the next page, whose form carries that page's token.
         # Where the page's picture comes from, when that is another origin.
         self.media_origin = ""
+        # Where this page sends a file to, beside the media bucket.
+        self.file_origin = ""
         # What allows the stylesheets that are in this page.
         self.style_sources: list[str] = []
         self.set_cookies: list[str] = [new_cookie] if new_cookie and not self.is_partial else []

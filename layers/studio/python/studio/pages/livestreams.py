@@ -127,6 +127,18 @@ def remove_target(visit: Visit) -> Response:
     return visit.go(f"/live/{visit.part('livestream_id')}")
 
 
+def begin_upload(visit: Visit) -> Response:
+    """Gives the host a place to send a video to, in place of the livestream."""
+    try:
+        place = visit.api.call("POST", f"{_path(visit)}/upload").data["upload"]
+    except ApiError as error:
+        if error.status not in SHOWN:
+            raise
+        return _page(visit, error=error)
+    visit.file_origin = _origin(place["url"])
+    return _page(visit, upload=place)
+
+
 def _path(visit: Visit) -> str:
     return f"{LIVESTREAMS}/{visit.part('livestream_id')}"
 
@@ -141,7 +153,9 @@ def _with_ingest(visit: Visit, method: str, below: str) -> Response:
     return _page(visit, ingest=ingest)
 
 
-def _page(visit: Visit, *, error: ApiError | None = None, ingest: Json | None = None) -> Response:
+def _page(
+    visit: Visit, *, error: ApiError | None = None, ingest: Json | None = None, upload: Json | None = None
+) -> Response:
     livestream: Json = visit.get(_path(visit))["livestream"]
     is_watched = livestream["status"] == "live" or livestream["recording"] == "kept"
     playback = _playback(visit) if is_watched else None
@@ -152,8 +166,18 @@ def _page(visit: Visit, *, error: ApiError | None = None, ingest: Json | None = 
         playback=playback,
         targets=_targets(visit) if livestream["is_yours"] and livestream["is_ready"] and _is_open(livestream) else None,
         ingest=ingest,
+        upload=upload,
+        takes_video=_takes_video(livestream) or upload is not None,
         error=error,
     )
+
+
+def _takes_video(livestream: Json) -> bool:
+    """Whether the page offers to send a video: in place of the livestream, or of a recording that is missing."""
+    if not (livestream["is_yours"] and livestream["can_manage"] and livestream["is_ready"]):
+        return False
+    is_over_without = livestream["status"] == "ended" and livestream["recording"] in ("none", "failed")
+    return livestream["status"] == "scheduled" or is_over_without
 
 
 def _is_open(livestream: Json) -> bool:
@@ -171,10 +195,14 @@ def _playback(visit: Visit) -> Json | None:
         return None
     visit.set_cookies.extend(answer.cookies)
     playback: Json = answer.data["playback"]
-    parts = urlsplit(str(playback["url"]))
-    if parts.netloc:
-        visit.media_origin = f"{parts.scheme}://{parts.netloc}"
+    visit.media_origin = _origin(playback["url"])
     return playback
+
+
+def _origin(url: Any) -> str:
+    """The origin of a URL; empty for a path of our own."""
+    parts = urlsplit(str(url))
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
 
 
 def _targets(visit: Visit) -> list[Json] | None:
@@ -228,6 +256,7 @@ routes = [
     route("/live/{livestream_id}/do/{action}", act, "POST"),
     route("/live/{livestream_id}/key", show_key, "POST"),
     route("/live/{livestream_id}/key/rotate", rotate_key, "POST"),
+    route("/live/{livestream_id}/upload", begin_upload, "POST"),
     route("/live/{livestream_id}/targets", add_target, "POST"),
     route("/live/{livestream_id}/targets/{target_id}/remove", remove_target, "POST"),
 ]
