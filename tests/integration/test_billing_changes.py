@@ -7,14 +7,17 @@ from typing import Any
 
 import pytest
 
-from atelier.billing.change_plan import change_plan, preview_change
-from atelier.billing.model import Subscription
+from atelier.billing.change_plan import change_plan, pause_plan, preview_change
+from atelier.billing.errors import PaymentRefused
+from atelier.billing.model import PlanStatus, Subscription
 from atelier.catalogue.tiers import Interval
 from atelier.errors import Conflict
 from tests.embedded_aws import Tables
 from tests.integration.billing_world import CATALOGUE, BillingWorld, billing_world
 
 STARTER, PRO, STUDIO = (CATALOGUE.tier(name) for name in ("starter", "pro", "studio"))
+INTERVALS: tuple[Interval, ...] = ("month", "year")
+DECLINES = "pm_card_chargeCustomerFail"
 
 
 @pytest.fixture
@@ -52,6 +55,13 @@ def plan(world: BillingWorld, workspace_id: str) -> Subscription:
 def balance(world: BillingWorld, workspace_id: str) -> int:
     """What Stripe's balance of the customer holds: a negative amount is credit."""
     return world.client.v1.customers.retrieve(world.customer(workspace_id, None).stripe_id).balance
+
+
+def use_card(world: BillingWorld, workspace_id: str, card: str) -> None:
+    """The card that further payments of the plan are charged to."""
+    customer = world.customer(workspace_id, None).stripe_id
+    method = world.client.v1.payment_methods.attach(card, {"customer": customer})
+    world.client.v1.subscriptions.update(plan(world, workspace_id).stripe_id, {"default_payment_method": method.id})
 
 
 # ---- a year that is left ---------------------------------------------------------------------------------------------
@@ -99,3 +109,64 @@ def test_a_change_that_would_give_money_back_is_refused(world: BillingWorld, wor
     assert refusal(world, workspace, "studio")["reason"] == "gives_money_back"
     assert (plan(world, workspace).tier, balance(world, workspace)) == (PRO.id, 0)
     assert world.granted(workspace) == PRO.monthly_credits
+
+
+# ---- a period that is not paid ---------------------------------------------------------------------------------------
+
+
+def test_a_year_that_was_never_paid_is_not_credited(world: BillingWorld, workspace: str) -> None:
+    """The trial is over, and the year's payment was declined."""
+    world.pay(world.checkout(workspace, "pro", interval="year"))
+    world.hand_over()
+    use_card(world, workspace, DECLINES)
+    world.pass_days(PRO.trial_days + 1)
+    world.hand_over()
+    assert plan(world, workspace).status is PlanStatus.PAST_DUE
+    for interval in INTERVALS:
+        facts = refusal(world, workspace, "studio", interval)
+        assert facts["reason"] == "payment_due"
+        assert facts["invoice_url"].startswith("http")
+    assert (balance(world, workspace), world.granted(workspace)) == (0, PRO.trial_credits)
+
+    use_card(world, workspace, "pm_card_visa")
+    world.client.v1.invoices.pay(world.client.v1.invoices.list({"status": "open"}).data[0].id)
+    world.hand_over()
+    change(world, workspace, "studio", "year")
+    assert plan(world, workspace).tier == STUDIO.id
+
+
+@pytest.mark.parametrize("days", [10, 31.2])
+def test_a_paused_plan_is_not_changed(world: BillingWorld, workspace: str, days: float) -> None:
+    """Neither while it is paid, nor when the invoice of its next period is void."""
+    world.subscribe(workspace)
+    world.hand_over()
+    pause_plan(workspace, None, deps=world.plans, now=world.now)
+    world.pass_days(days)
+    world.hand_over()
+    assert refusal(world, workspace, "studio")["reason"] == "paused"
+    assert (balance(world, workspace), world.granted(workspace)) == (0, PRO.monthly_credits)
+
+
+def test_a_plan_is_not_changed_before_its_renewal_is_paid(world: BillingWorld, workspace: str) -> None:
+    """For an hour the invoice of a new period is a draft."""
+    world.subscribe(workspace)
+    world.hand_over()
+    world.pass_days(31.01)
+    world.hand_over()
+    assert refusal(world, workspace, "studio")["reason"] == "period_not_paid"
+    world.pass_days(0.1)
+    world.hand_over()
+    change(world, workspace, "studio")
+    assert plan(world, workspace).tier == STUDIO.id
+
+
+def test_a_declined_change_can_be_tried_again(world: BillingWorld, workspace: str) -> None:
+    """Its open invoice is the newest one, and the present period is paid all the same."""
+    world.subscribe(workspace)
+    world.hand_over()
+    use_card(world, workspace, DECLINES)
+    with pytest.raises(PaymentRefused):
+        change(world, workspace, "studio")
+    use_card(world, workspace, "pm_card_visa")
+    change(world, workspace, "studio")
+    assert (plan(world, workspace).tier, balance(world, workspace)) == (STUDIO.id, 0)

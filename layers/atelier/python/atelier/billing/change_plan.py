@@ -38,10 +38,11 @@ class ChangePreview:
 
 
 def preview_change(workspace_id: str, tier: str, interval: Interval, *, deps: PlanDeps, now: datetime) -> ChangePreview:
-    """What the change would cost and give. Raises NotSubscribed, Conflict for the plan that it is already,
-    ValidationFailed for what is not sold."""
+    """What the change would cost and give. Raises NotSubscribed; Conflict for the plan that it is already, and while the
+    present period is not paid; ValidationFailed for what is not sold."""
     at = now.replace(microsecond=0)
     record, facts, target = _find(workspace_id, tier, interval, deps)
+    _require_paid(record, facts, deps)
     if not _takes_effect_now(record, target, interval, deps):
         return ChangePreview(0, target.currency, 0, record.period_end, at)
     price_id = deps.price_id(target.id, interval, target.currency)
@@ -70,7 +71,8 @@ def change_plan(
         deps.billing.stripe.keep_plan(facts)
         return _synced(record, deps)
     if record.cancel_at_period_end:
-        raise Conflict("The subscription ends with its period. Resume it first.")
+        raise Conflict("The subscription ends with its period. Resume it first.", reason="ends_with_period")
+    _require_paid(record, facts, deps)
     price_id = deps.price_id(target.id, interval, target.currency)
     before, after = plan_facts(record), {"tier": target.id, "interval": interval}
     deps.record("billing.change_requested", target=record.id, before=before, after=after)
@@ -120,6 +122,24 @@ def _takes_effect_now(record: Subscription, target: Tier, interval: Interval, de
     if record.interval != interval:
         return MONTHS[interval] > MONTHS[record.interval]
     return (target.price(interval) or 0) >= (present.price(interval) or 0)
+
+
+def _require_paid(record: Subscription, facts: SubscriptionFacts, deps: PlanDeps) -> None:
+    """Raises Conflict unless the present period is paid, or a trial. Stripe credits the unused time of a plan that is
+    left as money, whether it was paid or not."""
+    if record.status is PlanStatus.TRIALING:
+        return
+    if record.status is PlanStatus.PAST_DUE:
+        text = "A payment is due. Pay the open invoice first, and then change the plan."
+        raise Conflict(text, reason="payment_due", **_open_invoice(facts, deps))
+    if record.status is PlanStatus.PAUSED:
+        raise Conflict("The plan is paused. Resume it first, and then change it.", reason="paused")
+    paid_until = deps.billing.stripe.paid_until(facts.id)
+    if paid_until is None or paid_until <= facts.period_start:
+        raise Conflict(
+            "The present period is not paid. Wait for its payment, or resume the plan, and then change it.",
+            reason="period_not_paid",
+        )
 
 
 def _preview(facts: SubscriptionFacts, price_id: str, at: datetime, deps: PlanDeps) -> InvoiceFacts:

@@ -167,6 +167,10 @@ class StripeReads(Protocol):
         """When the oldest open invoice of a subscription became due; None = it has no open invoice."""
         ...
 
+    def paid_until(self, subscription_id: str) -> datetime | None:
+        """The end of the last period of a subscription whose invoice is paid, a trial included; None = none is."""
+        ...
+
     def payment(self, id: str) -> PaymentFacts: ...
 
     def payment_of_charge(self, charge_id: str) -> str | None:

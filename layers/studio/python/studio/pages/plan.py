@@ -120,6 +120,7 @@ def _page(visit: Visit, error: ApiError | None = None) -> Response:
         ("/api/billing/tiers", {}),
         ("/api/billing/invoices", {"limit": INVOICES_SHOWN}),
     )
+    why = f"plan.refused.{error.details.get('reason')}" if error else ""
     return visit.page(
         "plan.html",
         status=error.status if error else 200,
@@ -127,6 +128,7 @@ def _page(visit: Visit, error: ApiError | None = None) -> Response:
         prices=prices,
         invoices=invoices,
         error=error,
+        refused_why=why if visit.t.has(why) else None,
         open_invoice=error.details.get("invoice_url") if error else None,
     )
 

@@ -139,6 +139,17 @@ def invoice_facts(found: Json, lines: list[Json], price_of: Callable[[str], Pric
     )
 
 
+def paid_period_end(invoice: Json) -> datetime | None:
+    """The end of the period that an invoice is for; None for one that is for no period of a subscription. A line that
+    gives money back is of the plan that was left."""
+    ends: list[int] = [
+        line["period"]["end"]
+        for line in invoice["lines"]["data"]
+        if line["amount"] >= 0 and _part(line, "parent").get("subscription_item_details")
+    ]
+    return time_of(max(ends)) if ends else None
+
+
 def _sum_of_amounts(parts: list[Json] | None) -> int:
     return sum(part["amount"] for part in parts or [])
 

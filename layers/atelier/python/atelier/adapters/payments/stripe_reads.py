@@ -16,6 +16,7 @@ from atelier.adapters.payments.stripe_decoding import (
     dispute_facts,
     id_of,
     invoice_facts,
+    paid_period_end,
     payment_facts,
     price_facts,
     refund_facts,
@@ -36,6 +37,8 @@ from atelier.billing.stripe_facts import (
 )
 
 PAGE_SIZE = 100
+# The newest paid invoice tells; some may be of nothing but items that an operator has added.
+PAID_INVOICES_READ = 10
 SUBSCRIPTION_PARTS: list[str] = ["schedule"]
 INVOICE_PARTS: list[str] = ["payments"]
 PAYMENT_PARTS: list[str] = ["latest_charge.balance_transaction"]
@@ -75,6 +78,14 @@ class SdkReads:
             found = [plain(each) for each in listed.auto_paging_iter()]
         due = [each["status_transitions"]["finalized_at"] or each["created"] for each in found]
         return time_of(min(due)) if due else None
+
+    def paid_until(self, subscription_id: str) -> datetime | None:
+        with errors_as_ours():
+            listed = self._client().v1.invoices.list(
+                {"subscription": subscription_id, "status": "paid", "limit": PAID_INVOICES_READ}
+            )
+            # The newest first: an older one may be of a longer period that was left.
+            return next((end for each in listed.data if (end := paid_period_end(plain(each)))), None)
 
     def _lines(self, invoice: Json) -> list[Json]:
         listed: Json = invoice["lines"]
