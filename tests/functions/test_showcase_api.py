@@ -28,6 +28,7 @@ from atelier.showcase.moderate import ListingDecision, decide
 from atelier.wiring import feeds, ledger, notifications, showcase
 from atelier.wiring.library import assets, stored_files
 from tests.functions.conftest import AwsResources
+from tests.functions.moving import create_project, move_record
 from tests.functions.people import (
     Person,
     call,
@@ -234,6 +235,33 @@ def test_a_lineage_shows_what_was_bought_and_from_whom_and_no_more(app: ModuleTy
     lineage = success_data(call(library, bob, f"GET /api/assets/{remix.id}/lineage"))
     assert [each["listing_id"] for each in lineage["steps"]] == [None, first]
     assert error_of(call(library, cem, f"GET /api/assets/{remix.id}/lineage")) == (404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize("licence", ["personal", "standard"])
+def test_what_is_made_from_a_bought_work_owes_the_same_after_a_move(app: ModuleType, licence: str) -> None:
+    ada, bob, cem, projects = create_person("ada"), rich("bob"), rich("cem"), load_function("api/projects")
+    organization_id = create_organization(load_function("api/workspaces"), bob)["id"]
+    in_organization = {"atelier-workspace": organization_id}
+    first = offered(app, ada, title="First", licence=licence, price_credits=100)
+    success_data(call(app, bob, f"POST {PATH}/{first}/purchase", {}))
+    bobs = success_data(call(app, bob, f"POST {PATH}/{first}/collect"))["id"]
+    project = create_project(bob.workspace_id, "Remixes")
+    remix, second_remix = (picture(bob, name, project_id=project.id) for name in (b"remix", b"of the remix"))
+    AssetItem(bob.workspace_id, remix.id).update([AssetItem.made_from.set([bobs])])
+    AssetItem(bob.workspace_id, second_remix.id).update([AssetItem.made_from.set([remix.id])])
+    move = {"workspace_id": organization_id}
+    assert call(projects, bob, f"POST /api/projects/{project.id}/move", move)["statusCode"] == 202
+    load_function("streams/library").handler(move_record(bob.workspace_id, project.id), None)
+
+    for each in (remix, second_remix):
+        sent = call(app, bob, f"POST {PATH}", body(each.id, title="Remix", price_credits=100), **in_organization)
+        if licence == "personal":
+            assert error_of(sent) == (409, "CONFLICT")
+            continue
+        listing_id = success_data(sent)["listing"]["id"]
+        approve(listing_id)
+        receipt = success_data(call(app, cem, f"POST {PATH}/{listing_id}/purchase", {}))["purchase"]
+        assert [share["role"] for share in receipt["shares"]] == ["seller", "royalty"]
 
 
 def notified_of(person: Person) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import ModuleType
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 
 from atelier.adapters.aws.dynamodb.identity.items import PROFILE, UserItem
 from atelier.adapters.aws.dynamodb.workshops.items import ITEMS
+from atelier.caller import Caller
 from atelier.clock import rfc3339, system_clock
 from atelier.events.workshop_events import EnrolmentChange
 from atelier.feeds.model import feed_event
@@ -24,6 +25,7 @@ from atelier.wiring import feeds, ledger, notifications, workshops
 from atelier.wiring.library import assets
 from atelier.workshops.advance import advance
 from atelier.workshops.end_workshops import end_workshops
+from atelier.workshops.present import list_materials
 from tests.functions.conftest import AwsResources
 from tests.functions.people import Person, call, create_organization, create_person, give_credits, join, set_tier
 from tests.functions.responses import error_of, success_data
@@ -89,6 +91,15 @@ def enrolment(app: ModuleType, person: Person, workshop_id: str) -> dict[str, An
     return view
 
 
+def list_materials_at(person: Person, workshop_id: str, now: datetime) -> list[dict[str, Any]]:
+    """The materials that somebody sees at a time."""
+    caller = Caller(person.user_id, person.workspace_id, "owner", None)
+    url, find = workshops.material_url, workshops.find_assets
+    found = list_materials(workshops.deps(), caller, workshop_id, now, find=find, url=url)
+    items: list[dict[str, Any]] = found.model_dump(mode="json")["items"]
+    return items
+
+
 def test_a_workshop_from_its_draft_to_its_reviews(app: ModuleType) -> None:
     ada, bob, eve = educator("ada"), attendee("bob"), attendee("eve")
     asset = uploaded(ada)
@@ -98,8 +109,15 @@ def test_a_workshop_from_its_draft_to_its_reviews(app: ModuleType) -> None:
     assert (taken["statusCode"], success_data(taken)["workshop"]["enrolment"]["state"]) == (201, "enrolled")
     again = call(app, bob, f"POST {PATH}/{workshop_id}/enrol")
     assert again["headers"]["Idempotent-Replayed"] == "true"
-    [material] = success_data(call(app, bob, f"GET {PATH}/{workshop_id}/materials"))["items"]
+    materials = success_data(call(app, bob, f"GET {PATH}/{workshop_id}/materials"))
+    opens_at = workshops.workshops().find(workshop_id).starts_at - timedelta(hours=48)
+    assert materials["items"] == []
+    assert datetime.fromisoformat(materials["opens_at"]) == opens_at
+    shown = list_materials_at(bob, workshop_id, opens_at - timedelta(milliseconds=1))
+    assert shown == []
+    [material] = list_materials_at(bob, workshop_id, opens_at)
     assert material["asset_id"] == asset
+    assert list_materials_at(ada, workshop_id, system_clock())[0]["asset_id"] == asset
     assert f"/media/{ada.workspace_id}/" in material["url"]
     assert "Signature=" in material["url"]
 

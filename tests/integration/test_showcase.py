@@ -135,6 +135,34 @@ def test_nobody_is_paid_by_a_buyer_whose_own_payment_was_taken_back(world: Showc
     world.assert_sound()
 
 
+def test_a_frozen_wallet_pays_nobody(world: ShowcaseWorld) -> None:
+    listing = world.offered("Ada", 600)
+    world.buy(listing, "Bob")
+    bob = world.world("Bob")
+    DynamoWalletFreezer().freeze(bob.workspace_id, world.now, events=())
+    with pytest.raises(WalletFrozen):
+        world.collect(listing, "Bob")
+    assert world.held("Bob") == 600
+    world.pay()
+    assert (world.earned("Ada"), world.held("Bob"), bob.wallet().spendable(world.now)) == (0, 0, 1000)
+    assert bob.wallet().frozen_at is not None
+    world.assert_sound()
+
+
+def test_a_payment_and_a_freeze_at_once_never_pay_from_a_frozen_wallet(world: ShowcaseWorld) -> None:
+    for number in range(5):
+        listing, name = world.offered("Ada", 600), f"B{number}"
+        world.buy(listing, name)
+        owner, earned = world.world(name), world.earned("Ada")
+        freeze = partial(DynamoWalletFreezer().freeze, owner.workspace_id, world.now, events=())
+        done = run_concurrently(2, partial(call_one, [freeze, partial(world.collect, listing, name)]))
+        failed = [each for each in done if isinstance(each, Exception)]
+        assert all(isinstance(each, WalletFrozen) for each in failed)
+        # What was paid before the freeze stays paid.
+        assert world.earned("Ada") - earned == (0 if failed else 540)
+    world.assert_sound()
+
+
 def test_a_payment_and_a_debt_at_once_never_pay_from_a_debt(world: ShowcaseWorld) -> None:
     for number in range(5):
         listing, name = world.offered("Ada", 600), f"B{number}"

@@ -12,8 +12,8 @@ from atelier.clock import rfc3339
 from atelier.errors import Conflict, Forbidden, InsufficientCredits, NotFound, Unavailable
 from atelier.events.event import Event
 from atelier.events.workshop_events import EnrolmentChange
-from atelier.ledger.model import WalletFrozen
-from atelier.ledger.post import revoke
+from atelier.ledger.model import GrantSource, WalletFrozen
+from atelier.ledger.post import grant, revoke
 from atelier.workshops.enrol import Attendee, confirm, enrol
 from atelier.workshops.manage import WorkshopFields, change_workshop
 from atelier.workshops.model import EnrolmentState, Workshop, WorkshopStatus
@@ -105,6 +105,37 @@ def test_no_educator_is_paid_by_who_had_their_own_payment_back(world: WorkshopWo
     assert refunded == {"A": 30, "B": 30, "C": 0}
     assert [world.worlds[name].wallet().held for name in ("A", "B", "C")] == [0, 0, 0]
     world.assert_sound(workshop)
+
+
+def test_no_educator_is_paid_by_a_frozen_wallet(world: WorkshopWorld) -> None:
+    workshop = world.scheduled(price=30)
+    for name in ("A", "B"):
+        world.enrol(workshop, name)
+    DynamoWalletFreezer().freeze(world.worlds["A"].workspace_id, world.now, events=())
+    world.now = workshop.starts_at
+    world.advance(workshop)
+    refunded = {name: each.refunded_credits for name, each in world.enrolments(workshop).items()}
+    assert (world.earned(), refunded) == (30, {"A": 30, "B": 0})
+    world.assert_sound(workshop)
+
+
+def test_credits_are_not_kept_alive_by_cancelled_workshops(world: WorkshopWorld) -> None:
+    attendee = world.attendee("A", credits=0)
+    wallets, now = world.advancing.wallets, world.now
+    grant(attendee.payer_id, "grant#m", GrantSource.MONTHLY, 80, expires_at=now + DAY, deps=wallets, now=now)
+    left: list[timedelta] = []
+    for _ in range(2):
+        workshop = world.scheduled(price=80, starts_in=100 * DAY)
+        world.enrol(workshop, "A")
+        world.now += 95 * DAY
+        world.cancel(workshop)
+        grants = world.worlds["A"].wallet().grants
+        [refunded] = [each for each in grants if each.source is GrantSource.REFUND and each.remaining]
+        assert refunded.expires_at is not None
+        left.append(refunded.expires_at - world.now)
+        world.now += 29 * DAY
+    # The first one they have not chosen. Whatever is left of it then is all that they can have back again.
+    assert left == [30 * DAY, DAY]
 
 
 @pytest.mark.parametrize(("before_start", "back"), [(49, 31), (48, 16), (25, 16), (24, 0), (1, 0)], ids=str)
@@ -202,7 +233,7 @@ def test_a_frozen_wallet_takes_no_place_and_stops_no_settlement(world: WorkshopW
             world.enrol(other, "A")
     world.withdraw(workshop, "B")
     world.time_passes(8 * DAY)
-    assert world.earned() == 10
+    assert world.earned() == (0 if frozen == "payer" else 10)
     assert world.store.find(workshop.id).settled_at is not None
     world.assert_sound(workshop)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -108,16 +109,40 @@ def test_what_its_owner_has_back_lasts_no_longer_than_it_would_have() -> None:
     assert [each.expires_at for each in mine.change.added] == [at + REFUND_LIFETIME]
 
 
-def test_a_wallet_in_debt_pays_nobody() -> None:
+def test_a_refund_that_is_given_back_again_lives_no_longer() -> None:
+    payer = wallet(10, 20, hours=2)
+    first, second = payer.grants
+    payer = replace(payer, grants=(replace(first, source=GrantSource.REFUND), second))
+    begin = plan_escrow(payer, PAYMENT, 30, {}, NOW)
+    at = NOW + timedelta(days=100)
+    (mine,) = plan_escrow_end(holding(payer, begin.movement), begin.movement, (), 0, {}, at)
+    assert {each.amount: each.expires_at for each in mine.change.added} == {
+        10: at + timedelta(hours=2),
+        20: at + REFUND_LIFETIME,
+    }
+    assert {each.movement.key for each in (mine,)} | {each.key for each in mine.grant_movements} == {
+        f"escrow-end#{PAYMENT}",
+        f"refund#{PAYMENT}",
+        f"refund#{PAYMENT}#again",
+    }
+    assert len({each.id for each in mine.change.added}) == 2
+    assert sum(entry.amount for each in mine.movements for entry in each.entries) == 0
+
+
+@pytest.mark.parametrize("state", [{"debt": 3}, {"frozen_at": NOW}])
+def test_a_wallet_in_debt_or_frozen_pays_nobody(state: dict[str, Any]) -> None:
     payer = wallet(5)
     begin = plan_escrow(payer, PAYMENT, 5, {}, NOW)
-    held = replace(holding(payer, begin.movement), debt=3)
+    free = holding(payer, begin.movement)
+    held = replace(free, **state)
     for receivers, fee in ((shares(1), 0), ([], 1)):
         with pytest.raises(ValueError, match="debt"):
             plan_escrow_end(held, begin.movement, receivers, fee, {}, NOW)
     (back,) = plan_escrow_end(held, begin.movement, (), 0, {}, NOW)
-    assert (back.change.available, back.requires_no_debt) == (5, False)
-    assert plan_escrow_end(replace(held, debt=0), begin.movement, (), 1, {}, NOW)[0].requires_no_debt
+    assert (back.change.available, back.requires_no_debt, back.requires_not_frozen) == (5, False, False)
+    (paid,) = plan_escrow_end(free, begin.movement, (), 1, {}, NOW)
+    assert paid.requires_no_debt
+    assert paid.requires_not_frozen
 
 
 def test_what_cannot_be_spent_is_not_held() -> None:

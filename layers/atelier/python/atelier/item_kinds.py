@@ -129,7 +129,9 @@ KINDS: tuple[ItemKind, ...] = (
     ItemKind("FlaggedItemItem", "generations", "moderation", "mod_", None, "ids that lead to nobody", KEPT),
     ItemKind("ReuseItem", "generations", WORKSPACE, "reuse#", None, "digests of the recipes"),
     # ---- library
-    ItemKind("AssetItem", "library", WORKSPACE, "ast_", "assets", json=("made_from", "notes", "tags")),
+    ItemKind(
+        "AssetItem", "library", WORKSPACE, "ast_", "assets", json=("made_from", "notes", "origin_listing_ids", "tags")
+    ),
     ItemKind("DocumentItem", "library", WORKSPACE, "chr_", "characters", json=("says",)),
     ItemKind("DocumentItem", "library", WORKSPACE, "tpl_", "templates", json=("says",)),
     ItemKind("ProjectItem", "library", WORKSPACE, "prj_", "projects"),

@@ -7,10 +7,11 @@ there is one escrow of a payment, and one end of it. What is paid leaves the pay
 again as earnings of the receivers; the platform's fee is revenue. What is given back goes to the grants that it came
 from. What came from a grant that has expired meanwhile is a new grant: for REFUND_LIFETIME, because it is not its
 owner's fault that the credits could not be spent; for what was left of its time when they were held, if the owner has
-chosen to have them back.
+chosen to have them back, or if that grant was a refund itself: otherwise two who act together could keep credits alive
+for ever.
 
 A wallet in debt pays nobody: its owner's payment was taken back after the credits had been held. They go back then, and
-cover the debt."""
+cover the debt. Nor does a frozen one, whose credits go back and stay frozen."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from atelier.ids import derived_id
 from atelier.ledger.model import (
     SPENDING_PRIORITY,
     Account,
@@ -78,7 +80,7 @@ def plan_escrow_end(
 ) -> tuple[Posting, ...]:
     """Plan the end of an escrow: the receivers get their shares and the platform its fee; the rest goes back. escrow:
     its movement. The credits that were drawn first are paid. is_payers_choice: the payer has chosen to have the rest
-    back. Raises ValueError when more is paid than the escrow holds, the payer is in debt, the fee is negative, a
+    back. Raises ValueError when more is paid than the escrow holds, the payer pays nobody, the fee is negative, a
     receiver gets less than one credit, is named twice or is the payer."""
     held = [entry for entry in escrow.entries if entry.account is Account.HELD]
     given = sum(share.credits for share in shares)
@@ -88,43 +90,60 @@ def plan_escrow_end(
     wallets = {payer.workspace_id, *(share.wallet.workspace_id for share in shares)}
     if len(wallets) != len(shares) + 1 or len(shares) > RECEIVERS_MAX:
         raise ValueError("an escrow pays other wallets, each once")
-    if paid and payer.debt:
-        raise ValueError("a wallet in debt pays nobody, out of an escrow neither")
+    if paid and payer.pays_nobody:
+        raise ValueError("a wallet in debt, or a frozen one, pays nobody, out of an escrow neither")
 
-    entries, changes, unpaid, expired = list[Entry](), list[GrantChange](), paid, 0
-    time_left = timedelta(0)
+    entries, changes, unpaid = list[Entry](), list[GrantChange](), paid
+    # What has expired of refunds, and of all other grants; and how long each could still be spent when it was held.
+    expired, time_left = {True: 0, False: 0}, {True: timedelta(0), False: timedelta(0)}
     for entry in held:
         grant = payer.grant(entry.grant_id or "")
         assert grant is not None, f"{entry.grant_id} is held by {escrow.key}, and is no grant of the wallet"
         returned = max(entry.amount - unpaid, 0)
         unpaid -= entry.amount - returned
         kept = 0 if grant.is_expired(now) else returned
-        expired += returned - kept
         if returned > kept and grant.expires_at is not None:
-            time_left = max(time_left, grant.expires_at - escrow.at)
+            was_refund = grant.source is GrantSource.REFUND
+            expired[was_refund] += returned - kept
+            time_left[was_refund] = max(time_left[was_refund], grant.expires_at - escrow.at)
         entries.append(Entry(Account.HELD, -entry.amount, grant.id))
         entries += [Entry(Account.AVAILABLE, kept, grant.id)] if kept else []
         changes.append(GrantChange(grant.id, kept, -entry.amount))
     held_amount = sum(entry.amount for entry in held)
     available = sum(change.remaining for change in changes)
-    ends = (Account.ISSUED, given + expired), (Account.REVENUE, fee)
+    all_expired = sum(expired.values())
+    ends = (Account.ISSUED, given + all_expired), (Account.REVENUE, fee)
     entries += [Entry(account, amount) for account, amount in ends if amount]
 
     key, order, payment_id = f"escrow-end#{escrow.subject}", escrow.order, escrow.subject
     movement = Movement(key, order, "escrow_end", payment_id, now, tuple(entries), facts)
-    lifetime = min(time_left, REFUND_LIFETIME) if is_payers_choice else REFUND_LIFETIME
-    refunds = [_plan_refund(payment_id, order, expired, facts, now, now + lifetime)] if expired else []
-    change = Change(available + expired, -held_amount, 0, tuple(changes), added=tuple(grant for grant, _ in refunds))
-    grant_movements = tuple(each for _, each in refunds)
-    posting = Posting(payer.workspace_id, movement, change, requires_no_debt=paid > 0, grant_movements=grant_movements)
+    refunds: list[tuple[Grant, Movement]] = []
+    for was_refund, credits in expired.items():
+        keeps_time = is_payers_choice or was_refund
+        lifetime = min(time_left[was_refund], REFUND_LIFETIME) if keeps_time else REFUND_LIFETIME
+        movement_key = f"refund#{payment_id}" + ("#again" if was_refund else "")
+        grant_id = derived_id("grt", now, movement_key) if was_refund else f"grt_{order}"
+        if credits:
+            refunds.append(_plan_refund(movement_key, grant_id, order, credits, facts, now, now + lifetime))
+    change = Change(
+        available + all_expired, -held_amount, 0, tuple(changes), added=tuple(grant for grant, _ in refunds)
+    )
+    posting = Posting(
+        payer.workspace_id,
+        movement,
+        change,
+        requires_no_debt=paid > 0,
+        requires_not_frozen=paid > 0,
+        grant_movements=tuple(each for _, each in refunds),
+    )
     return posting, *(plan_receipt(share, key, facts, order, now) for share in shares)
 
 
 def _plan_refund(
-    payment_id: str, order: str, credits: int, facts: Facts, now: datetime, expires_at: datetime
+    key: str, grant_id: str, order: str, credits: int, facts: Facts, now: datetime, expires_at: datetime
 ) -> tuple[Grant, Movement]:
     source = GrantSource.REFUND
-    grant = Grant(f"grt_{order}", source, credits, credits, 0, SPENDING_PRIORITY[source], now, expires_at)
+    grant = Grant(grant_id, source, credits, credits, 0, SPENDING_PRIORITY[source], now, expires_at)
     entries = (Entry(Account.ISSUED, -credits), Entry(Account.AVAILABLE, credits, grant.id))
-    movement = Movement(f"refund#{payment_id}", order, "grant", grant.id, now, entries, {**facts, **grant_facts(grant)})
+    movement = Movement(key, order, "grant", grant.id, now, entries, {**facts, **grant_facts(grant)})
     return grant, movement

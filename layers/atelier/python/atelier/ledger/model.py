@@ -15,6 +15,7 @@ movement's key is its natural key, so writing it twice is impossible:
     escrow-end#<payment>   held → issued, revenue, available   the one end of that escrow; in each receiver's wallet
                            issued → available
     refund#<payment>       issued → available           what an escrow gives back of a grant that has expired
+    refund#<payment>#again issued → available           what it gives back of a refund that has expired
 
 Wallets of 2026 may have these, which nothing writes any more: a purchase that paid at once, and its refund:
 
@@ -196,6 +197,12 @@ class Wallet:
             or any(grant.is_expired(now) and grant.remaining for grant in self.grants)
             or (self.debt > 0 and self.spendable(now) > 0)
         )
+
+    @property
+    def pays_nobody(self) -> bool:
+        """Whether what it holds for somebody else goes back: a payment for its credits was taken back, or it is
+        frozen."""
+        return self.debt > 0 or self.frozen_at is not None
 
     def require_not_frozen(self) -> None:
         """Raises WalletFrozen."""

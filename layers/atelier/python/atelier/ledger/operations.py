@@ -43,15 +43,17 @@ class Posting:
     """One wallet's part of an operation, with the conditions of its write.
 
     `revision`: the revision that the wallet must still have, where credits are drawn from its grants.
-    `requires_no_debt`: the wallet must have no debt, because credits are spent or paid out of an escrow. `remaining`:
-    (grant id, credits) that must be left exactly; None when there must be no such grant. `grant_movements`: other
-    movements of the same change, which make new grants; the wallet can be written once in a transaction."""
+    `requires_no_debt`: the wallet must have no debt, because credits are spent or paid out of an escrow.
+    `requires_not_frozen`: it must not be frozen, because credits are paid out of an escrow. `remaining`: (grant id,
+    credits) that must be left exactly; None when there must be no such grant. `grant_movements`: other movements of the
+    same change, which make new grants; the wallet can be written once in a transaction."""
 
     workspace_id: str
     movement: Movement
     change: Change
     revision: int | None = None
     requires_no_debt: bool = False
+    requires_not_frozen: bool = False
     remaining: tuple[tuple[str, int | None], ...] = ()
     grant_movements: tuple[Movement, ...] = ()
 

@@ -33,7 +33,14 @@ class Origins:
     is_complete: bool
 
 
-def read_origins(asset: Asset, *, assets: Assets) -> Origins:
+def bought_origins(asset: Asset | DeletedAsset, *, assets: Assets) -> tuple[str, ...]:
+    """The listings of the showcase that are in what an asset was made of, the nearest first, each once."""
+    near = read_origins(asset, assets=assets).assets
+    found = [listing_id for each in (asset, *near) for listing_id in (each.listing_id, *each.origin_listing_ids)]
+    return tuple(dict.fromkeys(listing_id for listing_id in found if listing_id))
+
+
+def read_origins(asset: Asset | DeletedAsset, *, assets: Assets) -> Origins:
     """The origins of an asset, at most ORIGINS_MAX of them, in STEPS_MAX steps."""
     found: dict[str, Asset | DeletedAsset] = {}
     # Origins are older than what is made from them, so there are no circles; but one asset can be an origin twice.

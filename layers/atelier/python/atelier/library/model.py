@@ -12,7 +12,9 @@ class Asset:
     """One stored file. `sha256` and `format` give its key in the media bucket; sizes are in bytes and pixels.
 
     Without a `generation_id` it was uploaded, or with a `listing_id` bought in the showcase; with a `livestream_id` it
-    is the recording of that livestream. `made_from`: ids of the assets that were inputs of its generation. `notes`:
+    is the recording of that livestream. `made_from`: ids of the assets that were inputs of its generation.
+    `origin_listing_ids`: the listings of the showcase in what it was made of, the nearest first, written when it left
+    the workspace that has those assets. `notes`:
     sentences for the owner about what was removed or changed when the file was stored. The owner may change `name`,
     `description`, `tags`, `favorite`, `archived_at` and `project_id`."""
 
@@ -39,6 +41,7 @@ class Asset:
     favorite: bool = False
     listing_id: str | None = None
     livestream_id: str | None = None
+    origin_listing_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +61,4 @@ class DeletedAsset:
     is_file_pending: bool = False
     listing_id: str | None = None
     livestream_id: str | None = None
+    origin_listing_ids: tuple[str, ...] = ()

@@ -175,12 +175,14 @@ def _hold(purchase: Purchase, deps: ShowcaseDeps, now: datetime) -> tuple[Postin
 
 
 def _pay(purchase: Purchase, buyer: Acquirer, deps: ShowcaseDeps, now: datetime) -> tuple[Posting, ...]:
-    """What the ledger books when a work is collected; nothing when it was paid before. Raises Forbidden, Conflict."""
+    """What the ledger books when a work is collected; nothing when it was paid before. Raises Forbidden, WalletFrozen,
+    Conflict."""
     if purchase.pays_at is None:
         return ()
     if purchase.refundable_until(now) is not None and not buyer.may_spend:
         raise Forbidden("This can still be refunded, and your role does not allow to spend this workspace's credits.")
     payer = deps.wallets.wallets.wallet(purchase.workspace_id)
+    payer.require_not_frozen()
     if payer.debt:
         raise Conflict("A payment for credits of this workspace was taken back. Buy credits first.", reason="debt")
     return payment(purchase, payer, deps=deps.payments, now=now)

@@ -2,7 +2,8 @@
 account is erased. Each payment is one transaction with the purchase, and may be repeated at any time.
 
 A buyer whose wallet is in debt pays nobody: the payment for the credits was taken back, at the payment service, after
-the purchase. Then the purchase is refunded instead, and its credits cover the debt."""
+the purchase. Then the purchase is refunded instead, and its credits cover the debt. The same for a wallet that an
+administrator has frozen; its credits stay frozen."""
 
 from __future__ import annotations
 
@@ -69,7 +70,7 @@ def pay_all(workspace_id: str, *, deps: PaymentDeps, now: datetime) -> None:
 
 
 def pay(purchase: Purchase, *, deps: PaymentDeps, now: datetime, tries_max: int = TRIES_MAX) -> None:
-    """Pay for a purchase whose price is in escrow, or refund it if the buyer's wallet is in debt; nothing otherwise.
+    """Pay for a purchase whose price is in escrow, or refund it if the buyer's wallet pays nobody; nothing otherwise.
     Raises Unavailable when it is too busy."""
 
     def attempt() -> None:
@@ -77,7 +78,7 @@ def pay(purchase: Purchase, *, deps: PaymentDeps, now: datetime, tries_max: int 
         if before is None or before.id != purchase.id or before.pays_at is None:
             return
         payer = deps.wallets.wallets.wallet(before.workspace_id)
-        if payer.debt:
+        if payer.pays_nobody:
             give_back(before, payer, deps=deps, now=now)
         else:
             after = replace(before, pays_at=None, updated_at=max(now, before.updated_at))

@@ -10,7 +10,7 @@ from atelier.audit_log.model import AuditEvent
 from atelier.dataclass import dataclass
 from atelier.events.event import Event
 from atelier.ledger.operations import Posting
-from atelier.library.model import Asset, DeletedAsset
+from atelier.library.model import Asset
 from atelier.showcase.model import EarnedTotal, Earning, Listing, Purchase, Report, Snapshot
 
 
@@ -199,10 +199,9 @@ class Works(Protocol):
         """Those of these assets that the workspace has, in this order."""
         ...
 
-    def origins(self, asset: Asset) -> Sequence[Asset | DeletedAsset]:
-        """What an asset was made of, also through others, the nearest first; within bounds.
-
-        Of a deleted one what remains."""
+    def bought_origins(self, asset: Asset) -> Sequence[str]:
+        """The listings that an asset was bought as, or that are in what it was made of, also through others, deleted or
+        moved; the nearest first, each once, within bounds."""
         ...
 
     def document(self, workspace_id: str, subject_id: str) -> tuple[dict[str, Any], str | None]:

@@ -29,6 +29,8 @@ from atelier.showcase.model import (
 from atelier.showcase.ports import Works
 from atelier.showcase.rules import LICENCES
 
+# Of so many listings in a work, the nearest ones, the licences and royalties count.
+ORIGINS_MAX = 50
 TRIES_MAX = 60
 BUSY = "The listing is busy. Try again."
 IDEMPOTENCY_SCOPE = "showcase"
@@ -174,9 +176,9 @@ def _bought_origins(
 ) -> Sequence[Listing]:
     """The listings that were bought and are in a work, the nearest first: the one that it was bought as itself, and
     those in what its assets were made of."""
-    near = [asset for each in assets for asset in (each, *works.origins(each))]
     own = [bought_as] if bought_as else []
-    return deps.listings.find_all([*own, *(asset.listing_id for asset in near if asset.listing_id)])
+    found = dict.fromkeys([*own, *(origin for each in assets for origin in works.bought_origins(each))])
+    return deps.listings.find_all(list(found)[:ORIGINS_MAX])
 
 
 def _require_allowed(bought: Sequence[Listing]) -> None:

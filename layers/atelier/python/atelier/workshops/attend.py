@@ -20,6 +20,7 @@ from atelier.workshops.model import (
     Workshop,
     WorkshopChanged,
     WorkshopStatus,
+    opens_at,
 )
 from atelier.workshops.ports import Counted, WorkshopStore
 
@@ -52,18 +53,20 @@ def mark_attendance(
     return retrying(attempt, on=WorkshopChanged, busy=busy, tries_max=TRIES_MAX, pause=pause)
 
 
-def admitted_to(workshop_id: str, user_id: str, workspace_id: str, deps: WorkshopDeps) -> Workshop:
-    """A workshop whose materials a person may see: of the educator's workspace, or enrolled. Raises NotFound,
-    Forbidden."""
+def admitted_to(
+    workshop_id: str, user_id: str, workspace_id: str, deps: WorkshopDeps
+) -> tuple[Workshop, datetime | None]:
+    """A workshop whose materials a person may see, and from when, like `opens_at`: of the educator's workspace, or
+    enrolled. Raises NotFound, Forbidden."""
     workshop = deps.store.find(workshop_id)
     if workshop.workspace_id == workspace_id:
-        return workshop
+        return workshop, None
     found = deps.store.enrolment(workshop, user_id)
     if found is None:
         raise NotFound
     if found.state not in ADMITTED:
         raise Forbidden("This is for those who are enrolled.", state=found.state.value)
-    return workshop
+    return workshop, opens_at(found, workshop)
 
 
 def calendar_file(workshop_id: str, user_id: str, workspace_id: str, deps: WorkshopDeps) -> bytes:

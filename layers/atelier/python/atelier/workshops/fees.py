@@ -31,12 +31,12 @@ def end_fee(
     enrolment: Enrolment, refund: int, *, wallets: PostDeps, now: datetime, is_payers_choice: bool = False
 ) -> FeeEnd:
     """Let `refund` credits of a fee go back and pay the rest; nothing when no fee waits. All of it goes back when the
-    payer's wallet is in debt: then the payment for these credits was taken back. is_payers_choice: the attendee has
-    withdrawn."""
+    payer's wallet is in debt or frozen: then the payment for these credits was taken back, or may be. is_payers_choice:
+    the attendee has withdrawn."""
     if not enrolment.has_escrow:
         return FeeEnd(0, ())
     payer, receiver = wallets.wallets.wallet(enrolment.payer_id), wallets.wallets.wallet(enrolment.workspace_id)
-    if payer.debt:
+    if payer.pays_nobody:
         refund, is_payers_choice = enrolment.price_credits, True
     escrow = wallets.wallets.movement(enrolment.payer_id, enrolment.id[4:], escrow_key(enrolment.id))
     paid = enrolment.price_credits - refund

@@ -215,6 +215,12 @@ class ShownWorks:
     listing_ids: tuple[str, ...]
 
 
+def opens_at(enrolment: Enrolment, workshop: Workshop) -> datetime | None:
+    """From when an attendee has what comes with a workshop: when the fee can no longer go back in full. None = at once,
+    because nothing was to be paid."""
+    return workshop.starts_at - REFUND_RULES[0].before if enrolment.price_credits else None
+
+
 def refund_of(enrolment: Enrolment, workshop: Workshop, now: datetime) -> int:
     """How many credits an attendee who withdraws gets back. All, if the start was moved after the place was taken."""
     if enrolment.agreed_start != workshop.starts_at:

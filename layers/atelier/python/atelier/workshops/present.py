@@ -106,8 +106,10 @@ def list_attendees(deps: WorkshopDeps, educator: Educator, workshop_id: str, que
 def list_materials(
     deps: WorkshopDeps, caller: Caller, workshop_id: str, now: datetime, *, find: FindAssets, url: MaterialUrl
 ) -> MaterialList:
-    """The materials of a workshop, for those who are enrolled. Raises NotFound, Forbidden."""
-    workshop = admitted_to(workshop_id, caller.user_id, caller.workspace_id, deps)
+    """The materials of a workshop, for those who are enrolled, once they are open. Raises NotFound, Forbidden."""
+    workshop, opens_at = admitted_to(workshop_id, caller.user_id, caller.workspace_id, deps)
+    if opens_at is not None and now < opens_at:
+        return MaterialList(items=[], opens_at=opens_at)
     assets = {asset.id: asset for asset in find(workshop.workspace_id, workshop.material_ids)}
     items = [
         MaterialView(
@@ -115,7 +117,7 @@ def list_materials(
         )
         for asset in (assets[id] for id in workshop.material_ids if id in assets)
     ]
-    return MaterialList(items=items)
+    return MaterialList(items=items, opens_at=opens_at)
 
 
 def list_works(

@@ -260,6 +260,10 @@ class MaterialView(LazyModel):
 
 class MaterialList(LazyModel):
     items: list[MaterialView]
+    opens_at: datetime | None = Field(
+        description="From when an attendee who has paid sees them: when the fee can no longer go back in full. Until "
+        "then there are no items. Null: at once."
+    )
 
 
 class ReviewView(LazyModel):

@@ -172,10 +172,12 @@ def show_yours(visit: Visit) -> Response:
     found = dict(zip((path for path, _ in requests), visit.api.get_together(*requests), strict=True))
     works = {each["listing_id"] for each in found.get(f"{_path(visit)}/works", {"items": []})["items"]}
     own = found.get("/api/listings", {"items": []})["items"]
+    materials = found.get(f"{_path(visit)}/materials", {"items": [], "opens_at": None})
     return visit.page(
         "workshop_yours_body.html" if visit.is_partial else "workshop_yours.html",
         workshop_id=visit.request.path_params["workshop_id"],
-        materials=found.get(f"{_path(visit)}/materials", {"items": []})["items"],
+        materials=materials["items"],
+        opens_at=materials["opens_at"] if not materials["items"] else None,
         shown=[each for each in own if each["id"] in works],
         unshown=[each for each in own if each["status"] == "visible" and each["id"] not in works],
     )

@@ -76,6 +76,8 @@ class AssetItem(Item):
     uploaded = NumberAttribute(null=True)
     # The listing of the showcase that it was bought as.
     listing_id = UnicodeAttribute(null=True)
+    # Those in what it was made of, where it was before it was moved.
+    origin_listing_ids = CompactJSON(null=True)
     # The size was counted when the asset was recorded; absent in assets from before the counter.
     counted = NumberAttribute(null=True)
 
@@ -391,6 +393,7 @@ def _asset(item: AssetItem) -> Asset:
         bool(item.favorite),
         item.listing_id,
         item.livestream_id,
+        tuple(item.origin_listing_ids or ()),
     )
 
 
@@ -408,6 +411,7 @@ def _deleted_asset(item: AssetItem) -> DeletedAsset:
         bool(item.file_pending),
         item.listing_id,
         item.livestream_id,
+        tuple(item.origin_listing_ids or ()),
     )
 
 

@@ -138,6 +138,8 @@ def put_posting(write: Transaction, posting: Posting) -> None:
         condition &= WalletItem.revision == posting.revision
     if posting.requires_no_debt:
         condition &= WalletItem.debt == 0
+    if posting.requires_not_frozen:
+        condition &= WalletItem.frozen_at.does_not_exist()
     for grant in change.added:
         condition &= Path(["grants", grant.id]).does_not_exist()
     for grant_id, seen in posting.remaining:

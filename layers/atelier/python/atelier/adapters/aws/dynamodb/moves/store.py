@@ -54,6 +54,7 @@ from atelier.adapters.aws.dynamodb.usage import PROJECTS, STORAGE, put_usage, re
 from atelier.adapters.aws.dynamodb.workspaces.members import check_role
 from atelier.audit_log.model import AuditEvent
 from atelier.identity.permissions import Role
+from atelier.library.lineage import bought_origins
 from atelier.library.model import Asset, DeletedAsset
 from atelier.moves.model import LATE_RESULTS, Move, Step, is_under_way
 from atelier.moves.ports import NotOwner, StaleMove, StorageFull
@@ -202,6 +203,8 @@ class DynamoMoves:
         if [item.sk for item in items if decode_any_asset(item) != seen[item.sk]] or len(items) < len(seen):
             raise StaleMove
         live = [item for item in items if not item.deleted_at]
+        # What was bought stays at the source, and what was made from it still owes its royalties.
+        origins = {asset.id: bought_origins(asset, assets=self._assets) for asset in page}
         after = replace(
             move,
             cursor=page[-1].id,
@@ -213,7 +216,7 @@ class DynamoMoves:
         def fill(write: Transaction) -> None:
             put_move(write, move, after)
             for item in items:
-                _put_asset(write, item, move, now)
+                _put_asset(write, item, move, origins[item.sk], now)
             if after.moved_bytes != move.moved_bytes:
                 put_usage(write, move.source_id, STORAGE, move.moved_bytes - after.moved_bytes)
 
@@ -311,9 +314,11 @@ class DynamoMoves:
             raise StaleMove from error
 
 
-def _put_asset(write: Transaction, item: AssetItem, move: Move, now: datetime) -> None:
-    """Add one asset's move to a transaction: one put at the target, one update at the source."""
+def _put_asset(write: Transaction, item: AssetItem, move: Move, origins: Sequence[str], now: datetime) -> None:
+    """Add one asset's move to a transaction: one put at the target, one update at the source. origins: the listings of
+    the showcase in what it was made of."""
     moved = relocated(item, move.target_id)
+    moved.origin_listing_ids = [each for each in origins if each != item.listing_id] or None
     moved.name, moved.file_pending, moved.uploaded = moved.name or "", None, None
     moved.counted = None if item.deleted_at else 1
     write.save(moved, AssetItem.pk.does_not_exist(), part="asset")

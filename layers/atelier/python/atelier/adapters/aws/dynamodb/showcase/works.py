@@ -13,8 +13,8 @@ from atelier.adapters.aws.dynamodb.library import DynamoAssets
 from atelier.clock import rfc3339
 from atelier.errors import NotFound
 from atelier.ids import created_at
-from atelier.library.lineage import read_origins
-from atelier.library.model import Asset, DeletedAsset
+from atelier.library.lineage import bought_origins
+from atelier.library.model import Asset
 
 
 class CopiedFiles(Protocol):
@@ -38,8 +38,8 @@ class LibraryWorks:
         found = {asset.id: asset for asset in self._assets.find(workspace_id, asset_ids)}
         return [found[id] for id in asset_ids if id in found]
 
-    def origins(self, asset: Asset) -> Sequence[Asset | DeletedAsset]:
-        return read_origins(asset, assets=self._assets).assets
+    def bought_origins(self, asset: Asset) -> Sequence[str]:
+        return bought_origins(asset, assets=self._assets)
 
     def document(self, workspace_id: str, subject_id: str) -> tuple[dict[str, Any], str | None]:
         try:
