@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from atelier.billing.change_plan import change_plan, pause_plan, preview_change
+from atelier.billing.change_plan import change_plan, pause_plan, preview_change, resume_plan
 from atelier.billing.errors import PaymentRefused
 from atelier.billing.model import PlanStatus, Subscription
+from atelier.billing.one_change import RESERVATION_LIFETIME
 from atelier.catalogue.tiers import Interval
 from atelier.errors import Conflict
 from tests.embedded_aws import Tables
@@ -46,6 +50,13 @@ def refusal(world: BillingWorld, workspace_id: str, tier: str, interval: Interva
     return refused.value.facts
 
 
+def refused_change(world: BillingWorld, workspace_id: str, tier: str) -> dict[str, Any]:
+    """The facts of the refusal of a change that its preview does not know."""
+    with pytest.raises(Conflict) as refused:
+        change(world, workspace_id, tier)
+    return refused.value.facts
+
+
 def plan(world: BillingWorld, workspace_id: str) -> Subscription:
     record = world.deps.store.subscription(workspace_id)
     assert record is not None
@@ -54,7 +65,7 @@ def plan(world: BillingWorld, workspace_id: str) -> Subscription:
 
 def balance(world: BillingWorld, workspace_id: str) -> int:
     """What Stripe's balance of the customer holds: a negative amount is credit."""
-    return world.client.v1.customers.retrieve(world.customer(workspace_id, None).stripe_id).balance
+    return world.client.v1.customers.retrieve(world.customer(workspace_id, None).stripe_id).balance or 0
 
 
 def use_card(world: BillingWorld, workspace_id: str, card: str) -> None:
@@ -170,3 +181,94 @@ def test_a_declined_change_can_be_tried_again(world: BillingWorld, workspace: st
     use_card(world, workspace, "pm_card_visa")
     change(world, workspace, "studio")
     assert (plan(world, workspace).tier, balance(world, workspace)) == (STUDIO.id, 0)
+
+
+# ---- two changes at once ---------------------------------------------------------------------------------------------
+
+
+class InterruptedStripe:
+    """Stripe, where something happens once, just before the call with a name reaches it."""
+
+    def __init__(self, world: BillingWorld, name: str, interruption: Callable[[], object]) -> None:
+        self._stripe, self._name, self._interruption = world.deps.stripe, name, interruption
+        self._is_over = False
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._name and not self._is_over:
+            self._is_over = True
+            self._interruption()
+        return getattr(self._stripe, name)
+
+
+@contextmanager
+def interrupted(world: BillingWorld, name: str, interruption: Callable[[], object]) -> Generator[None]:
+    """While this lasts, what the product does at Stripe is interrupted once."""
+    plans = world.plans
+    stripe: Any = InterruptedStripe(world, name, interruption)
+    world.plans = replace(plans, billing=replace(plans.billing, stripe=stripe))
+    try:
+        yield
+    finally:
+        world.plans = plans
+
+
+def test_two_changes_at_once_are_one_change(world: BillingWorld, workspace: str) -> None:
+    """Else the lower of the two, decided on a plan that was lower still, would go down at once, with money back."""
+    world.subscribe(workspace, "starter")
+    world.hand_over()
+    refused = list[Conflict]()
+
+    def meanwhile() -> None:
+        for act in (
+            lambda: change(world, workspace, "studio"),
+            lambda: pause_plan(workspace, None, deps=world.plans, now=world.now),
+            lambda: resume_plan(workspace, deps=world.plans, now=world.now),
+        ):
+            with pytest.raises(Conflict) as found:
+                act()
+            refused.append(found.value)
+
+    with interrupted(world, "change_now", meanwhile):
+        change(world, workspace, "pro")
+    assert [each.facts["reason"] for each in refused] == ["change_under_way"] * 3
+    assert (plan(world, workspace).tier, balance(world, workspace)) == (PRO.id, 0)
+    change(world, workspace, "studio")
+    assert (plan(world, workspace).tier, balance(world, workspace)) == (STUDIO.id, 0)
+    assert world.granted(workspace) == STUDIO.monthly_credits
+
+
+def test_a_change_that_died_goes_on_and_blocks_others_for_two_minutes(world: BillingWorld, workspace: str) -> None:
+    world.subscribe(workspace, "starter")
+    world.hand_over()
+    quoted_at = world.now
+
+    def die() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), interrupted(world, "change_now", die):
+        change(world, workspace, "pro")
+    assert refused_change(world, workspace, "studio")["reason"] == "change_under_way"
+    change_plan(workspace, "pro", "month", quoted_at, deps=world.plans, now=world.now + timedelta(seconds=90))
+    assert plan(world, workspace).tier == PRO.id
+    # The first process may be alive after all, so the reservation lasts.
+    assert refused_change(world, workspace, "studio")["reason"] == "change_under_way"
+    world.pass_days(RESERVATION_LIFETIME * 2 / timedelta(days=1))
+    change(world, workspace, "studio")
+    assert (plan(world, workspace).tier, balance(world, workspace)) == (STUDIO.id, 0)
+
+
+def test_a_plan_that_is_resumed_twice_at_once_is_charged_once(world: BillingWorld, workspace: str) -> None:
+    world.subscribe(workspace)
+    world.hand_over()
+    pause_plan(workspace, None, deps=world.plans, now=world.now)
+    world.pass_days(45)
+    world.hand_over()
+
+    def again() -> None:
+        with pytest.raises(Conflict):
+            resume_plan(workspace, deps=world.plans, now=world.now)
+
+    with interrupted(world, "resume", again):
+        resume_plan(workspace, deps=world.plans, now=world.now)
+    world.hand_over()
+    assert len(world.deps.store.payments(workspace, None, 10)[0]) == 2

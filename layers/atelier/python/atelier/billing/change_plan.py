@@ -7,11 +7,13 @@ the preview shows both before anything is confirmed. While its payment has not s
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from secrets import token_hex
 
 from atelier.billing.errors import NotSubscribed, PaymentRefused
 from atelier.billing.find_plan import current_subscription, price_of_tier
 from atelier.billing.invoice_credits import MONTHS, invoice_credits
 from atelier.billing.model import PlanStatus, Subscription
+from atelier.billing.one_change import one_change
 from atelier.billing.plan_deps import PlanDeps
 from atelier.billing.stripe_facts import InvoiceFacts, SubscriptionFacts
 from atelier.billing.sync_invoice import sync_invoice
@@ -38,8 +40,8 @@ class ChangePreview:
 
 
 def preview_change(workspace_id: str, tier: str, interval: Interval, *, deps: PlanDeps, now: datetime) -> ChangePreview:
-    """What the change would cost and give. Raises NotSubscribed; Conflict for the plan that it is already, and while the
-    present period is not paid; ValidationFailed for what is not sold."""
+    """What the change would cost and give. Raises NotSubscribed; Conflict for the plan that it is already, and while
+    the present period is not paid; ValidationFailed for what is not sold."""
     at = now.replace(microsecond=0)
     record, facts, target = _find(workspace_id, tier, interval, deps)
     _require_paid(record, facts, deps)
@@ -58,11 +60,18 @@ def change_plan(
     workspace_id: str, tier: str, interval: Interval, quoted_at: datetime | None, *, deps: PlanDeps, now: datetime
 ) -> Subscription:
     """Change the plan; returns the subscription afterwards. Naming the present plan withdraws a planned change. Safe to
-    repeat: a plan that it is already is not charged again. Raises like `preview_change`; QuoteExpired for a preview
-    that is too old; PaymentRefused when the payment does not succeed, and then the plan is what it was."""
+    repeat: a plan that it is already is not charged again. Raises like `preview_change`; Conflict while another request
+    changes the plan; QuoteExpired for a preview that is too old; PaymentRefused when the payment does not succeed, and
+    then the plan is what it was."""
     at = (quoted_at or now).replace(microsecond=0)
     if not timedelta(minutes=-1) <= now - at <= PREVIEW_LIFETIME:
         raise QuoteExpired("The preview is too old. Request another one.")
+    request = f"change#{tier}#{interval}#{rfc3339(at)}"
+    with one_change(workspace_id, request, store=deps.billing.store, now=now):
+        return _change(workspace_id, tier, interval, at, deps)
+
+
+def _change(workspace_id: str, tier: str, interval: Interval, at: datetime, deps: PlanDeps) -> Subscription:
     record = _running(workspace_id, deps)
     facts = deps.billing.stripe.subscription(record.stripe_id)
     target, _ = price_of_tier(tier, interval, deps)
@@ -180,7 +189,13 @@ def cancel_plan(workspace_id: str, *, deps: PlanDeps, now: datetime) -> Subscrip
 
 def resume_plan(workspace_id: str, *, deps: PlanDeps, now: datetime) -> Subscription:
     """Go on after all: withdraw the end, and end a pause. After a pause that outlasted what was paid, a new period
-    begins now. Safe to repeat; does nothing to a plan that goes on anyway."""
+    begins now. Safe to repeat; does nothing to a plan that goes on anyway. Raises Conflict while another request
+    changes the plan: two at once would begin, and charge, two periods."""
+    with one_change(workspace_id, f"resume#{token_hex(8)}", store=deps.billing.store, now=now):
+        return _resume(workspace_id, deps)
+
+
+def _resume(workspace_id: str, deps: PlanDeps) -> Subscription:
     record = _running(workspace_id, deps)
     facts = deps.billing.stripe.subscription(record.stripe_id)
     deps.record("billing.resume_requested", target=record.id, before=plan_facts(record))
@@ -194,7 +209,13 @@ def resume_plan(workspace_id: str, *, deps: PlanDeps, now: datetime) -> Subscrip
 
 def pause_plan(workspace_id: str, resumes_at: datetime | None, *, deps: PlanDeps, now: datetime) -> Subscription:
     """Charge nothing until the plan is resumed; it goes on until the end of what is paid. Safe to repeat. Raises
-    Conflict for a plan that is not paid or ends anyway."""
+    Conflict for a plan that is not paid or ends anyway, and while another request changes the plan, whose invoice would
+    be void."""
+    with one_change(workspace_id, f"pause#{token_hex(8)}", store=deps.billing.store, now=now):
+        return _pause(workspace_id, resumes_at, deps)
+
+
+def _pause(workspace_id: str, resumes_at: datetime | None, deps: PlanDeps) -> Subscription:
     record = _running(workspace_id, deps)
     if record.status is PlanStatus.PAUSED:
         return record

@@ -94,6 +94,15 @@ class BillingStore(Protocol):
         """The record of the workspace's subscription (consistent read)."""
         ...
 
+    def reserve_plan(self, workspace_id: str, request: str, *, now: datetime, until: datetime) -> bool:
+        """Reserve the workspace's plan for one request that changes it; False while another one has it. The same
+        request again shares the reservation, which then ends by its time alone: one of the two may still be at work."""
+        ...
+
+    def release_plan(self, workspace_id: str, request: str, *, now: datetime) -> None:
+        """End a request's reservation. Does nothing when it is shared, or another request has it."""
+        ...
+
     def is_claimed(self, workspace_id: str, stripe_id: str) -> bool | None:
         """Whether a subscription of Stripe is, or was, the workspace's: False = it was refused, None = not decided."""
         ...

@@ -55,6 +55,8 @@ class BillingItem(Item):
     read_at = UnicodeAttribute(null=True)
     # Of a checkout that is paid, which no later word changes.
     paid = NumberAttribute(null=True)
+    # Of the reservation of a plan.
+    held_until = UnicodeAttribute(null=True)
     # Apart from the facts of a payment, which are written anew at each reading.
     suspicious = NumberAttribute(null=True)
 

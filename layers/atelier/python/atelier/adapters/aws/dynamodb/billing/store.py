@@ -116,6 +116,18 @@ class DynamoBilling:
         item = _read(workspace_id, SUBSCRIPTION)
         return decode_subscription(item) if item else None
 
+    def reserve_plan(self, workspace_id: str, request: str, *, now: datetime, until: datetime) -> bool:
+        alone, shared = (_reservation(workspace_id, request, until, is_shared=each) for each in (False, True))
+        free = BillingItem.pk.does_not_exist() | (BillingItem.held_until <= rfc3339(now))
+        if conditional(lambda: alone.save(condition=free)):
+            return True
+        same = (BillingItem.facts == alone.facts) | (BillingItem.facts == shared.facts)
+        return conditional(lambda: shared.save(condition=same))
+
+    def release_plan(self, workspace_id: str, request: str, *, now: datetime) -> None:
+        released = _reservation(workspace_id, request, now, is_shared=False)
+        conditional(lambda: released.save(condition=BillingItem.facts == released.facts))
+
     def is_claimed(self, workspace_id: str, stripe_id: str) -> bool | None:
         item = _read(workspace_id, _claim_sk(stripe_id))
         return bool(item.facts["claimed"]) if item else None
@@ -239,6 +251,11 @@ def _claim_sk(stripe_id: str) -> str:
 
 def _claim_item(workspace_id: str, stripe_id: str, *, claimed: bool) -> BillingItem:
     return BillingItem(workspace_id, _claim_sk(stripe_id), facts={"claimed": claimed})
+
+
+def _reservation(workspace_id: str, request: str, until: datetime, *, is_shared: bool) -> BillingItem:
+    facts = {"request": request, "is_shared": is_shared}
+    return BillingItem(workspace_id, "reservation", facts=facts, held_until=rfc3339(until))
 
 
 def _payment_item(workspace_id: str, payment_id: str, created_at: datetime) -> BillingItem:
