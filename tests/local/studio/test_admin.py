@@ -133,7 +133,7 @@ def test_credits_that_are_held_for_nothing_are_given_back(
     clear_wiring_caches()
 
     check_page(page, "admin_wallet", f"/admin/wallets/{person.workspace_id}")
-    held = page.get_by_role("region", name="Held for nothing")
+    held = page.get_by_role("region", name="Held without a purchase")
     expect(held.get_by_text(id)).to_be_visible()
     expect(held.get_by_text("40 credits")).to_be_visible()
     held.get_by_label("Reason for giving back").fill(REASON)
