@@ -69,18 +69,27 @@ class BillingModel:
             ends_at = min(due) + self._plans[tier].grace_days * DAY
         elif one["status"] == "paused":
             ends_at = 0.0
-        elif one["status"] == "active" and one["pause_collection"]:
-            is_paid = latest is not None and latest["status"] == "paid"
-            ends_at = (
-                max(line["period"]["end"] for line in latest["lines"]["data"])
-                if latest is not None and is_paid
-                else item["current_period_start"]
-            )
+        elif one["status"] == "active":
+            is_given_up = latest is not None and latest["status"] in ("void", "uncollectible")
+            paid = self._paid_until(one)
+            if one["pause_collection"] or (is_given_up and paid <= item["current_period_start"]):
+                ends_at = paid
         return tier if now < ends_at else "free"
 
-    def _open_invoices(self, subscription: str) -> list[Json]:
+    def _paid_until(self, subscription: Json) -> float:
+        """The end of the last period that was paid: that of the newest paid invoice."""
+        paid = [each for each in self._invoices_of(subscription["id"]) if each["status"] == "paid"]
+        newest = paid[-1] if paid else None
+        lines = newest["lines"]["data"] if newest else []
+        return max((line["period"]["end"] for line in lines if line["amount"] >= 0), default=0.0)
+
+    def _invoices_of(self, subscription: str) -> list[Json]:
+        """The oldest first."""
         parents = ((each, (each["parent"] or {}).get("subscription_details") or {}) for each in self.all("invoice"))
-        return [each for each, of in parents if each["status"] == "open" and of.get("subscription") == subscription]
+        return [each for each, of in parents if of.get("subscription") == subscription]
+
+    def _open_invoices(self, subscription: str) -> list[Json]:
+        return [each for each in self._invoices_of(subscription) if each["status"] == "open"]
 
     def invoice_grants(self, refused: set[str]) -> dict[str, Range]:
         """The credits of each paid invoice that gives some."""

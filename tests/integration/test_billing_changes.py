@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -272,3 +272,82 @@ def test_a_plan_that_is_resumed_twice_at_once_is_charged_once(world: BillingWorl
         resume_plan(workspace, deps=world.plans, now=world.now)
     world.hand_over()
     assert len(world.deps.store.payments(workspace, None, 10)[0]) == 2
+
+
+# ---- a pause over a renewal ------------------------------------------------------------------------------------------
+
+
+def pause_over_renewal(world: BillingWorld, workspace_id: str) -> datetime:
+    """Pause until shortly after the renewal, whose invoice is then void; returns when the paid period ended."""
+    ended_at = plan(world, workspace_id).period_end
+    pause_plan(workspace_id, ended_at + timedelta(hours=2), deps=world.plans, now=world.now)
+    world.pass_days((ended_at - world.now) / timedelta(days=1) + 1)
+    world.hand_over()
+    return ended_at
+
+
+def test_a_pause_over_a_renewal_gives_no_period(world: BillingWorld, workspace: str) -> None:
+    """Stripe ends the pause by itself, and the invoice of the period stays void."""
+    world.subscribe(workspace, "studio")
+    world.hand_over()
+    ended_at = pause_over_renewal(world, workspace)
+    record, wallet = plan(world, workspace), world.wallet(workspace)
+    assert (record.status, record.paid_until) == (PlanStatus.ACTIVE, ended_at)
+    assert (wallet.tier_at(world.now), world.granted(workspace)) == ("free", STUDIO.monthly_credits)
+    assert refused_pause(world, workspace)["reason"] == "period_not_paid"
+    assert refusal(world, workspace, "studio", "year")["reason"] == "period_not_paid"
+
+    # The next period is charged, and counts.
+    world.pass_days(31)
+    world.hand_over()
+    assert (plan(world, workspace).paid_until, world.wallet(workspace).tier_ends_at) == (None, None)
+    assert world.wallet(workspace).tier_at(world.now) == STUDIO.id
+    assert world.granted(workspace) == STUDIO.monthly_credits * 2
+
+
+def test_an_unpaid_period_after_a_pause_is_left_by_resuming(world: BillingWorld, workspace: str) -> None:
+    world.subscribe(workspace)
+    world.hand_over()
+    pause_over_renewal(world, workspace)
+    resume_plan(workspace, deps=world.plans, now=world.now)
+    world.hand_over()
+    record = plan(world, workspace)
+    assert (record.paid_until, record.period_start) == (None, world.now)
+    assert world.wallet(workspace).tier_at(world.now) == PRO.id
+    assert world.granted(workspace) == PRO.monthly_credits * 2
+
+
+def test_resuming_before_the_renewals_invoice_is_final_charges_once(world: BillingWorld, workspace: str) -> None:
+    world.subscribe(workspace)
+    world.hand_over()
+    pause_plan(workspace, None, deps=world.plans, now=world.now)
+    world.pass_days(31.01)
+    world.hand_over()
+    resume_plan(workspace, deps=world.plans, now=world.now)
+    world.pass_days(1)
+    world.hand_over()
+    assert [each.amount for each in world.deps.store.payments(workspace, None, 10)[0]] == [PRO.price_month] * 2
+    assert world.wallet(workspace).tier_at(world.now) == PRO.id
+
+
+def refused_pause(world: BillingWorld, workspace_id: str) -> dict[str, Any]:
+    with pytest.raises(Conflict) as refused:
+        pause_plan(workspace_id, None, deps=world.plans, now=world.now)
+    return refused.value.facts
+
+
+def test_a_long_pause_is_paid_until_its_last_paid_period(world: BillingWorld, workspace: str) -> None:
+    """Also after several void invoices, and after a change whose payment was declined."""
+    world.subscribe(workspace)
+    world.hand_over()
+    ended_at = plan(world, workspace).period_end
+    use_card(world, workspace, DECLINES)
+    with pytest.raises(PaymentRefused):
+        change(world, workspace, "studio")
+    pause_plan(workspace, None, deps=world.plans, now=world.now)
+    world.pass_days(2)
+    world.hand_over()
+    assert (plan(world, workspace).paid_until, world.wallet(workspace).tier_at(world.now)) == (ended_at, PRO.id)
+    world.pass_days(100)
+    world.hand_over()
+    assert (plan(world, workspace).paid_until, world.wallet(workspace).tier_at(world.now)) == (ended_at, "free")

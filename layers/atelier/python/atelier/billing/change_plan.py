@@ -188,9 +188,9 @@ def cancel_plan(workspace_id: str, *, deps: PlanDeps, now: datetime) -> Subscrip
 
 
 def resume_plan(workspace_id: str, *, deps: PlanDeps, now: datetime) -> Subscription:
-    """Go on after all: withdraw the end, and end a pause. After a pause that outlasted what was paid, a new period
-    begins now. Safe to repeat; does nothing to a plan that goes on anyway. Raises Conflict while another request
-    changes the plan: two at once would begin, and charge, two periods."""
+    """Go on after all: withdraw the end, and end a pause. After a pause that outlasted what was paid, also when Stripe
+    has ended it by itself, a new period begins now. Safe to repeat; does nothing to a plan that goes on anyway. Raises
+    Conflict while another request changes the plan: two at once would begin, and charge, two periods."""
     with one_change(workspace_id, f"resume#{token_hex(8)}", store=deps.billing.store, now=now):
         return _resume(workspace_id, deps)
 
@@ -201,8 +201,9 @@ def _resume(workspace_id: str, deps: PlanDeps) -> Subscription:
     deps.record("billing.resume_requested", target=record.id, before=plan_facts(record))
     if record.cancel_at_period_end:
         deps.billing.stripe.set_cancel_at_period_end(facts, cancels=False)
-    if record.status is PlanStatus.PAUSED:
-        is_unpaid = record.entitles_until is not None and record.entitles_until <= facts.period_start
+    if record.paid_until is not None:
+        # A period whose invoice is still a draft is charged by it, once the pause is over.
+        is_unpaid = record.paid_until <= facts.period_start and facts.is_latest_given_up
         deps.billing.stripe.resume(facts, starts_period=is_unpaid)
     return _synced(record, deps)
 
@@ -221,6 +222,8 @@ def _pause(workspace_id: str, resumes_at: datetime | None, deps: PlanDeps) -> Su
         return record
     if record.status is not PlanStatus.ACTIVE or record.cancel_at_period_end:
         raise Conflict(f"A plan that is {record.status} cannot be paused.", status=record.status.value)
+    if record.paid_until is not None:
+        raise Conflict("The present period is not paid. Resume the plan first.", reason="period_not_paid")
     facts = deps.billing.stripe.subscription(record.stripe_id)
     until = rfc3339(resumes_at) if resumes_at else None
     deps.record("billing.pause_requested", target=record.id, before=plan_facts(record), resumes_at=until)

@@ -74,7 +74,8 @@ class Checkout:
 @dataclass(frozen=True, slots=True)
 class Subscription:
     """The one subscription of a workspace, or the last one that it had. `revision` counts the writes: what is written
-    was decided on the record of the revision before, read before Stripe was. `paid_until`: of a paused one."""
+    was decided on the record of the revision before, read before Stripe was. `paid_until`: the end of the last paid
+    period, of one that is paused, or was when its present period began, which nobody has paid."""
 
     id: str
     workspace_id: str
@@ -109,7 +110,7 @@ class Subscription:
     @property
     def entitles_until(self) -> datetime | None:
         """When the workspace falls to free without a further word from Stripe; None = it does not."""
-        return self.paid_until if self.status is PlanStatus.PAUSED else self.grace_ends_at
+        return self.grace_ends_at if self.paid_until is None else self.paid_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,12 +205,14 @@ def subscription_after(
     grace_days: int,
     latest: InvoiceFacts | None,
     unpaid_since: datetime | None,
+    paid_until: datetime | None,
     now: datetime,
 ) -> Subscription:
     """The record of a subscription that says what Stripe says now.
 
     before: the record of the same subscription, None = there is none yet. id: of a new record. grace_days: of its tier.
-    latest: its latest invoice. unpaid_since: when its oldest open invoice became due. The grace period is counted from
+    latest: its latest invoice. paid_until: the end of its last paid period; both where the record depends on them.
+    unpaid_since: when its oldest open invoice became due. The grace period is counted from
     then, so that it is the same however late or often this is decided, and an invoice that is made meanwhile does not
     begin another one."""
     assert facts.price is not None
@@ -239,7 +242,7 @@ def subscription_after(
         trial_ends_at=facts.trial_ends_at if facts.status == "trialing" else None,
         past_due_since=past_due_since,
         grace_ends_at=grace_ends_at,
-        paid_until=_paid_until(facts, latest) if status is PlanStatus.PAUSED else None,
+        paid_until=_paid_until(facts, status, paid_until),
         resumes_at=facts.resumes_at,
         planned=facts.planned,
         schedule_id=facts.schedule_id,
@@ -258,9 +261,12 @@ def _plan_status(facts: SubscriptionFacts) -> PlanStatus:
     return PlanStatus.ENDED
 
 
-def _paid_until(facts: SubscriptionFacts, latest: InvoiceFacts | None) -> datetime:
-    """Up to when a paused subscription is paid: while it is paused, the invoices of new periods are void."""
-    return latest.period_end if latest is not None and latest.status == "paid" else facts.period_start
+def _paid_until(facts: SubscriptionFacts, status: PlanStatus, paid_until: datetime | None) -> datetime | None:
+    """Up to when a plan is paid that may not be: while it is paused, the invoices of new periods are void. When Stripe
+    ends the pause by itself, the period stays unpaid."""
+    paid = paid_until or facts.period_start
+    is_unpaid = facts.is_latest_given_up and paid <= facts.period_start
+    return paid if status is PlanStatus.PAUSED or (status is PlanStatus.ACTIVE and is_unpaid) else None
 
 
 def is_same(one: Subscription, other: Subscription) -> bool:

@@ -133,7 +133,9 @@ class SubscriptionView(LazyModel):
     cancel_at_period_end: bool
     trial_ends_at: datetime | None
     grace_ends_at: datetime | None = Field(description="After a failed payment: when the plan falls to free.")
-    paid_until: datetime | None = Field(description="Of a paused plan.")
+    paid_until: datetime | None = Field(
+        description="Of a plan that is paused, or was when its present period began, which is not paid."
+    )
     resumes_at: datetime | None
     pending_change: PlannedChangeView | None
 

@@ -34,9 +34,9 @@ class PlannedChange:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionFacts:
-    """A subscription. `status` is Stripe's own. `anchor`: the time from which its periods are counted. `ended_at` and
-    `ends_by`: when and why it ended, Stripe's reason. `price` and `item_id` are None for a subscription that sells
-    nothing of ours. `ends_with_workspace`: the mark of `set_cancel_at_period_end`."""
+    """A subscription. `status` and `latest_invoice_status` are Stripe's own. `anchor`: the time from which its periods
+    are counted. `ended_at` and `ends_by`: when and why it ended, Stripe's reason. `price` and `item_id` are None for a
+    subscription that sells nothing of ours. `ends_with_workspace`: the mark of `set_cancel_at_period_end`."""
 
     id: str
     customer_id: str
@@ -54,6 +54,7 @@ class SubscriptionFacts:
     ended_at: datetime | None = None
     ends_by: str | None = None
     latest_invoice_id: str | None = None
+    latest_invoice_status: str | None = None
     schedule_id: str | None = None
     planned: PlannedChange | None = None
     ends_with_workspace: bool = False
@@ -62,6 +63,11 @@ class SubscriptionFacts:
     def is_live(self) -> bool:
         """Whether it runs: it has begun and has not ended."""
         return self.status in ("trialing", "active", "past_due", "unpaid", "paused")
+
+    @property
+    def is_latest_given_up(self) -> bool:
+        """Whether nobody will pay the latest invoice, as one that was made during a pause."""
+        return self.latest_invoice_status in ("void", "uncollectible")
 
     @property
     def is_payment_overdue(self) -> bool:

@@ -86,6 +86,7 @@ def _write(
     assert facts.price is not None
     now = deps.clock()
     tier = deps.tier_of(facts.price.tier or "")
+    may_be_unpaid = facts.is_collection_paused or facts.is_latest_given_up
     record = subscription_after(
         facts,
         same,
@@ -93,6 +94,7 @@ def _write(
         grace_days=tier.grace_days,
         latest=_latest_invoice(facts, deps),
         unpaid_since=deps.stripe.unpaid_since(facts.id) if facts.is_payment_overdue else None,
+        paid_until=deps.stripe.paid_until(facts.id) if may_be_unpaid else None,
         now=now,
     )
     record = replace(record, workspace_id=workspace_id, revision=(stored.revision if stored else 0) + 1)
@@ -127,9 +129,10 @@ def _events(stored: Subscription | None, record: Subscription, now: datetime) ->
 
 
 def _latest_invoice(facts: SubscriptionFacts, deps: BillingDeps) -> InvoiceFacts | None:
-    """The latest invoice, where the record depends on it: of a plan that runs as usual it does not."""
-    runs_as_usual = facts.status in ("active", "trialing") and not facts.is_collection_paused
-    return deps.stripe.invoice(facts.latest_invoice_id) if facts.latest_invoice_id and not runs_as_usual else None
+    """The latest invoice, where the record depends on it: that of a payment that is overdue."""
+    if facts.latest_invoice_id is None or not facts.is_payment_overdue:
+        return None
+    return deps.stripe.invoice(facts.latest_invoice_id)
 
 
 def _undo(facts: SubscriptionFacts, deps: BillingDeps) -> None:

@@ -67,7 +67,7 @@ def price_facts(found: Json) -> PriceFacts:
 
 
 def subscription_facts(found: Json, price_of: Callable[[str], PriceFacts]) -> SubscriptionFacts:
-    """A subscription, read with its schedule. price_of: the price with an id."""
+    """A subscription, read with its schedule and its latest invoice. price_of: the price with an id."""
     items: list[Json] = found["items"]["data"]
     ours = next((item for item in items if _part(item["price"], "metadata").get(TIER)), None)
     some = ours or items[0]
@@ -89,6 +89,7 @@ def subscription_facts(found: Json, price_of: Callable[[str], PriceFacts]) -> Su
         ended_at=_optional_time(found.get("ended_at")),
         ends_by=_part(found, "cancellation_details").get("reason") if found.get("ended_at") else None,
         latest_invoice_id=id_of(found.get("latest_invoice")),
+        latest_invoice_status=_part(found, "latest_invoice").get("status"),
         schedule_id=id_of(found.get("schedule")),
         planned=_planned_change(found.get("schedule"), time_of(some["current_period_end"]), price_of),
         ends_with_workspace=bool(_part(found, "metadata").get(ENDS_WITH_WORKSPACE)),

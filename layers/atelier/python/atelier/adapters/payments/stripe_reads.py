@@ -39,7 +39,7 @@ from atelier.billing.stripe_facts import (
 PAGE_SIZE = 100
 # The newest paid invoice tells; some may be of nothing but items that an operator has added.
 PAID_INVOICES_READ = 10
-SUBSCRIPTION_PARTS: list[str] = ["schedule"]
+SUBSCRIPTION_PARTS: list[str] = ["schedule", "latest_invoice"]
 INVOICE_PARTS: list[str] = ["payments"]
 PAYMENT_PARTS: list[str] = ["latest_charge.balance_transaction"]
 
