@@ -351,3 +351,27 @@ def test_a_long_pause_is_paid_until_its_last_paid_period(world: BillingWorld, wo
     world.pass_days(100)
     world.hand_over()
     assert (plan(world, workspace).paid_until, world.wallet(workspace).tier_at(world.now)) == (ended_at, "free")
+
+
+# ---- a refused second subscription -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("goodwill", "from_card"), [(10_000, []), (1_000, [PRO.price_month - 1_000])])
+def test_a_refused_subscription_gives_its_balance_back_once(
+    world: BillingWorld, workspace: str, goodwill: int, from_card: list[int]
+) -> None:
+    """Two tabs buy the same; the second one is paid by the balance, or partly by the card."""
+    world.subscribe(workspace)
+    world.hand_over()
+    customer = world.customer(workspace).stripe_id
+    world.client.v1.customers.balance_transactions.create(customer, {"amount": -goodwill, "currency": "usd"})
+    world.subscribe(workspace)
+    events = world.new_events()
+    for _ in range(2):
+        world.hand_over([*events, *events[::-1]])
+        # Stripe has forgotten the idempotency keys.
+        world.pass_days(2)
+    world.hand_over()
+    assert balance(world, workspace) == -goodwill
+    assert [each.amount for each in world.client.v1.refunds.list().data] == from_card
+    assert world.granted(workspace) == PRO.monthly_credits

@@ -164,7 +164,7 @@ def create_balance_transaction(account: Account, params: Object, customer: str) 
     owner = account.find("customer", customer, "customer", in_path=True)
     require(params["amount"], "Invalid amount: must not be 0", "amount")
     owner["currency"] = owner["currency"] or params["currency"].lower()
-    fields = {name: params[name] for name in ("description",) if name in params}
+    fields = {name: params[name] for name in ("description", "metadata") if name in params}
     made = change_balance(account, owner, params["amount"], "adjustment", **fields)
     assert made is not None
     return made

@@ -264,6 +264,10 @@ class StripeCommands(Protocol):
         """Refund what is left of a payment. Does nothing when nothing is left."""
         ...
 
+    def return_to_balance(self, customer_id: str, amount: int, currency: str, *, key: str) -> None:
+        """Give a customer an amount of balance, once for ever for a key."""
+        ...
+
 
 class Stripe(StripeReads, StripeCommands, Protocol):
     """Stripe, as billing needs it."""

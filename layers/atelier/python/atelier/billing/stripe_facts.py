@@ -91,7 +91,8 @@ class LineFacts:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceFacts:
-    """An invoice. `id` is empty for a preview. `paid_by`: the payment intents that paid it."""
+    """An invoice. `id` is empty for a preview. `paid_by`: the payment intents that paid it.
+    `from_balance`: what it took from the customer's balance, or left there to be paid later."""
 
     id: str
     customer_id: str
@@ -115,6 +116,7 @@ class InvoiceFacts:
     page_url: str | None = None
     file_url: str | None = None
     paid_by: tuple[str, ...] = ()
+    from_balance: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ record is still the same. So a decision on an older reading of Stripe never over
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -27,7 +28,7 @@ def sync_subscription(stripe_id: str, *, deps: BillingDeps) -> Subscription | No
     is not ours, not begun yet, or refused.
 
     A workspace has one subscription: the first one that is seen to run. A second one, paid in another tab, is ended at
-    once and its payments are refunded."""
+    once and its payments are given back."""
     return retrying(
         lambda: _attempt(stripe_id, deps),
         on=StaleSubscription,
@@ -136,11 +137,18 @@ def _latest_invoice(facts: SubscriptionFacts, deps: BillingDeps) -> InvoiceFacts
 
 
 def _undo(facts: SubscriptionFacts, deps: BillingDeps) -> None:
-    """End a refused subscription, and refund what was paid for it. Safe to repeat."""
+    """End a refused subscription, and give back what was paid for it: to the card, and to the customer's balance. Safe
+    to repeat."""
     deps.stripe.cancel_at_once(facts.id)
     if facts.latest_invoice_id is None:
         return
-    for payment_id in deps.stripe.invoice(facts.latest_invoice_id).paid_by:
+    invoice = deps.stripe.invoice(facts.latest_invoice_id)
+    # An invoice that becomes void gives its part of the balance back by itself.
+    if invoice.status == "paid" and invoice.from_balance:
+        with suppress(StripeObjectMissing):
+            key = f"refused#{facts.id}#{invoice.id}"
+            deps.stripe.return_to_balance(facts.customer_id, invoice.from_balance, invoice.currency, key=key)
+    for payment_id in invoice.paid_by:
         # A refund that failed would fail each time; its event has told the operator.
         if all(refund.returns_money for refund in deps.stripe.refunds_of(payment_id)):
             deps.stripe.refund_payment(payment_id, key=f"refused#{facts.id}#{payment_id}")

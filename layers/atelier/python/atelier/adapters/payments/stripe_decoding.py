@@ -26,6 +26,8 @@ TIER, PACK = "atelier_tier", "atelier_pack"
 # In the metadata of a subscription that was ended because its workspace is being deleted.
 ENDS_WITH_WORKSPACE = "atelier_ends_with_workspace"
 WORKSPACE, CHECKOUT = "workspace_id", "checkout_id"
+# In the metadata of a transaction of a customer's balance: the key by which it is made once.
+ONCE = "atelier_once"
 
 
 def time_of(seconds: int) -> datetime:
@@ -137,6 +139,10 @@ def invoice_facts(found: Json, lines: list[Json], price_of: Callable[[str], Pric
         page_url=found.get("hosted_invoice_url"),
         file_url=found.get("invoice_pdf"),
         paid_by=tuple(_paid_by(found)),
+        # A balance below zero is credit; a draft has no ending balance yet.
+        from_balance=max(0, (found.get("ending_balance") or 0) - (found.get("starting_balance") or 0))
+        if found.get("ending_balance") is not None
+        else 0,
     )
 
 

@@ -12,12 +12,13 @@ from atelier.adapters.payments.stripe_client import errors_as_ours
 from atelier.adapters.payments.stripe_decoding import (
     CHECKOUT,
     ENDS_WITH_WORKSPACE,
+    ONCE,
     WORKSPACE,
     checkout_facts,
     id_of,
     invoice_facts,
 )
-from atelier.adapters.payments.stripe_reads import SdkReads, plain
+from atelier.adapters.payments.stripe_reads import PAGE_SIZE, SdkReads, plain
 from atelier.billing.model import Checkout
 from atelier.billing.stripe_facts import CheckoutFacts, InvoiceFacts, SubscriptionFacts
 from atelier.clock import Clock, system_clock
@@ -179,6 +180,19 @@ class SdkStripe(SdkReads):
             except stripe.InvalidRequestError as error:
                 if error.code not in NOTHING_LEFT:
                     raise
+
+    def return_to_balance(self, customer_id: str, amount: int, currency: str, *, key: str) -> None:
+        transactions = self._client().v1.customers.balance_transactions
+        with errors_as_ours():
+            # Stripe forgets an idempotency key after a day; the metadata stay. Without a second try as in `_once`,
+            # which might give the amount twice.
+            made = transactions.list(customer_id, {"limit": PAGE_SIZE}).auto_paging_iter()
+            if not any(plain(each)["metadata"].get(ONCE) == key for each in made):
+                transactions.create(
+                    customer_id,
+                    {"amount": -amount, "currency": currency, "metadata": {ONCE: key}},
+                    {"idempotency_key": key},
+                )
 
 
 def _once(create: Callable[[Any], CreatedT], key: str) -> CreatedT:
