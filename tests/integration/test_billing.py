@@ -290,10 +290,10 @@ def test_an_upgrade_costs_and_gives_what_its_preview_said(world: BillingWorld, w
 def test_a_change_within_a_trial_costs_nothing_now(world: BillingWorld, workspace: str) -> None:
     world.pay_at(world.checkout(workspace, "starter").url or "", None)
     world.hand_over()
-    preview = preview_change(workspace, "studio", "month", deps=world.plans, now=world.now)
+    preview = preview_change(workspace, "pro", "month", deps=world.plans, now=world.now)
     assert (preview.amount_due, preview.credits_now, preview.effective_at) == (0, 0, world.now)
-    change(world, workspace, "studio", quoted_at=preview.quoted_at)
-    assert (status(world, workspace), world.wallet(workspace).tier) == (PlanStatus.TRIALING, "studio@1")
+    change(world, workspace, "pro", quoted_at=preview.quoted_at)
+    assert (status(world, workspace), world.wallet(workspace).tier) == (PlanStatus.TRIALING, "pro@1")
     assert [payment.amount for payment in world.deps.store.payments(workspace, None, 10)[0]] == []
     assert world.granted(workspace) == STARTER.trial_credits
 

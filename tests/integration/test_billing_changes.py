@@ -375,3 +375,31 @@ def test_a_refused_subscription_gives_its_balance_back_once(
     assert balance(world, workspace) == -goodwill
     assert [each.amount for each in world.client.v1.refunds.list().data] == from_card
     assert world.granted(workspace) == PRO.monthly_credits
+
+
+# ---- a trial ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("interval", INTERVALS)
+def test_a_tier_without_a_trial_begins_when_the_trial_of_another_ends(
+    world: BillingWorld, workspace: str, interval: Interval
+) -> None:
+    assert not STUDIO.trial_days
+    world.pay(world.checkout(workspace, "starter"))
+    world.hand_over()
+    ends_at = plan(world, workspace).trial_ends_at
+    preview = preview_change(workspace, "studio", interval, deps=world.plans, now=world.now)
+    assert (preview.amount_due, preview.credits_now, preview.effective_at) == (0, 0, ends_at)
+    change(world, workspace, "studio", interval)
+    record = plan(world, workspace)
+    assert record.planned is not None
+    assert (record.status, record.tier, record.planned.tier) == (PlanStatus.TRIALING, STARTER.id, STUDIO.id)
+    assert world.wallet(workspace).tier == STARTER.id
+
+    world.pass_days(STARTER.trial_days + 0.1)
+    world.hand_over()
+    assert world.wallet(workspace).tier == STUDIO.id
+    (payment,), _ = world.deps.store.payments(workspace, None, 10)
+    assert payment.amount == STUDIO.price(interval)
+    months = 12 if interval == "year" else 1
+    assert world.granted(workspace) == STARTER.trial_credits + STUDIO.monthly_credits * months

@@ -24,6 +24,7 @@ PHASE: dict[str, Any] = {
     "metadata": MAP,
     "proration_behavior": PRORATION,
     "start_date": one_of(choice("now"), int),
+    "trial": bool,
 }
 UPDATE: dict[str, Any] = {
     "end_behavior": choice("cancel", "release"),
@@ -86,6 +87,7 @@ def _phase(subscription: Object, items: list[Object], start: int, end: int, give
         "metadata": given.get("metadata") or {},
         "proration_behavior": given.get("proration_behavior") or "create_prorations",
         "start_date": start,
+        "trial_end": end if given.get("trial") else None,
     }
 
 

@@ -121,8 +121,11 @@ def _find(
 
 def _takes_effect_now(record: Subscription, target: Tier, interval: Interval, deps: PlanDeps) -> bool:
     """Whether the change is one upwards: to a higher tier, to a year of the same one, or to a newer version that costs
-    no less. Never to a shorter interval: the year is paid, and its credits are given."""
+    no less. Never to a shorter interval: the year is paid, and its credits are given. Never from a trial to a tier that
+    sells none, which would be had for nothing until the trial ends."""
     if MONTHS[interval] < MONTHS[record.interval]:
+        return False
+    if record.status is PlanStatus.TRIALING and not target.trial_days:
         return False
     present = deps.catalogue.tier(record.tier)
     ranks = deps.catalogue.rank(record.tier), deps.catalogue.rank(target.id)

@@ -122,6 +122,9 @@ class SdkStripe(SdkReads):
             current = next(phase for phase in schedule["phases"] if phase["start_date"] == began)
             now_item = {"price": id_of(current["items"][0]["price"]), "quantity": 1}
             present: Any = {"start_date": current["start_date"], "end_date": int(facts.period_end.timestamp())}
+            if facts.status == "trialing":
+                # A phase that does not say so would end the trial.
+                present["trial"] = True
             later: Any = {"items": [{"price": price_id, "quantity": 1}], "proration_behavior": "none"}
             phases: Any = [{**present, "items": [now_item]}, later]
             schedules.update(schedule_id, {"end_behavior": "release", "phases": phases})
