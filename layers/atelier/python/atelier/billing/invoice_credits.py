@@ -24,7 +24,9 @@ def invoice_credits(
 ) -> tuple[LineCredits, ...]:
     """The credits of each line that gives some. anchor: from which the subscription's periods are counted; tier_of: the
     tier with an id such as `pro@1`."""
-    given = [found for line in invoice.lines if (found := _line_credits(line, anchor, tier_of)) is not None]
+    left = {line.id for line in invoice.lines if _is_of_plan_left(line, invoice.lines)}
+    found = (_line_credits(line, anchor, tier_of, takes=line.id in left) for line in invoice.lines)
+    given = [credits for credits in found if credits is not None]
     taken = -sum(line.credits for line in given if line.credits < 0)
     kept = list[LineCredits]()
     # What the old plan's rest gives back reduces the lines of this invoice, the prorated ones first, as they come.
@@ -36,7 +38,17 @@ def invoice_credits(
     return tuple(kept)
 
 
-def _line_credits(line: LineFacts, anchor: datetime, tier_of: Callable[[str], Tier]) -> LineCredits | None:
+def _is_of_plan_left(line: LineFacts, lines: tuple[LineFacts, ...]) -> bool:
+    """Whether a line is for the unused time of the plan that was left. It gives its money back; where that is nothing,
+    as after a period that a coupon made free, Stripe names what it credits, or another plan's line costs something."""
+    if line.amount or not line.is_proration:
+        return line.amount < 0
+    return line.is_credit or any(other.amount > 0 and other.price != line.price for other in lines)
+
+
+def _line_credits(
+    line: LineFacts, anchor: datetime, tier_of: Callable[[str], Tier], *, takes: bool
+) -> LineCredits | None:
     if line.price is None or line.price.tier is None or line.price.interval is None:
         return None
     tier, months = tier_of(line.price.tier), MONTHS[line.price.interval]
@@ -46,7 +58,7 @@ def _line_credits(line: LineFacts, anchor: datetime, tier_of: Callable[[str], Ti
     elif line.is_proration:
         whole = line.period_end - _months_before(line.period_end, months, anchor)
         share = credits * (line.period_end - line.period_start) // whole
-        credits = -share if line.amount < 0 else share
+        credits = -share if takes else share
     expires_at = _months_after(line.period_end, tier.rollover_months, anchor)
     return LineCredits(line.id, line.price.tier, credits, line.period_start, expires_at, line.is_trial)
 

@@ -78,7 +78,7 @@ class SubscriptionFacts:
 @dataclass(frozen=True, slots=True)
 class LineFacts:
     """A line of an invoice. `amount` is before discounts; negative for unused time that is given back. `is_trial`: the
-    line of a trial, which costs nothing."""
+    line of a trial, which costs nothing. `is_credit`: Stripe names earlier lines whose unused time it gives back."""
 
     id: str
     price: PriceFacts | None
@@ -87,6 +87,7 @@ class LineFacts:
     is_trial: bool
     period_start: datetime
     period_end: datetime
+    is_credit: bool = False
 
 
 @dataclass(frozen=True, slots=True)

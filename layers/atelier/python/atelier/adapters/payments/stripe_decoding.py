@@ -187,6 +187,7 @@ def _line_facts(line: Json, price_of: Callable[[str], PriceFacts]) -> LineFacts:
         is_trial=line["amount"] == 0 and unit_amount > 0 and not is_proration,
         period_start=time_of(line["period"]["start"]),
         period_end=time_of(line["period"]["end"]),
+        is_credit=bool(_part(details, "proration_details").get("credited_items")),
     )
 
 
