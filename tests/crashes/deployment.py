@@ -172,7 +172,6 @@ def deployed_product(endpoint_url: str) -> Iterator[ProductDeployment]:
             "RUN_PIPELINE_ARN": RUN_MACHINE,
             "ATTEMPTS_QUEUE_URL": QUEUE,
             "ATTEMPT_POLL_SECONDS": "5",
-            "GENERATION_DEADLINE_SECONDS": "180",
             "EVENT_BUS": "events",
             # Nobody listens, and there is no endpoint, so nothing is sent to either.
             "WEBHOOK_QUEUE_URL": f"{QUEUE}-webhooks",

@@ -136,7 +136,7 @@ LATE = Scenario(
     "The provider ends after the deadline: the credits are back already, and the picture is delivered free.",
     REMOTE,
     Status.SUCCEEDED,
-    jobs=(JobScript(after_seconds=250),),
+    jobs=(JobScript(after_seconds=550),),
     is_new_from=lambda call: call.function == SWEEP,
 )
 EXPIRED = Scenario(

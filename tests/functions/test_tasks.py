@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
@@ -57,8 +58,11 @@ def express(attempt: ModuleType) -> None:
 
 
 def candidates(*models: str) -> None:
-    """Give the generation several candidates, as a later catalogue would: today's has one offer for each model."""
-    GenerationItem(WORKSPACE, GENERATION).update([GenerationItem.candidates.set(list(models))])
+    """Give the generation several candidates, as a later catalogue would, and time for them: today's has one offer for
+    each model."""
+    deadline_at = rfc3339(system_clock() + timedelta(hours=1))
+    changes = [GenerationItem.candidates.set(list(models)), GenerationItem.deadline_at.set(deadline_at)]
+    GenerationItem(WORKSPACE, GENERATION).update(changes)
 
 
 def stage_picture(cloud: AwsResources) -> None:

@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import pytest
 
-from atelier.adapters.aws.dynamodb.generations.items import GenerationItem
 from atelier.generations.attempt_messages import Poll, Slot, SlotDue
 from atelier.generations.cancel import cancel
 from atelier.generations.model import AttemptStatus, Generation, Status
@@ -19,6 +18,7 @@ from atelier.generations.sweep import sweep
 from atelier.provider_port import Accepted, ErrorClass, Failed, Job, Unknown
 from atelier.routing.rate_limit import RateLimit
 from tests.conftest import Tables
+from tests.integration.test_routing import store_candidates
 from tests.integration.world import DONE, World
 
 CORE, CANVAS = "stability/core", "local/canvas"
@@ -33,9 +33,7 @@ def world(tables: Tables) -> World:
 
 def submitted(world: World, *candidates: str) -> Generation:
     """A new generation with these candidates."""
-    generation = world.submit(model=candidates[0]).generation
-    GenerationItem(world.workspace_id, generation.id).update([GenerationItem.candidates.set(list(candidates))])
-    return world.get(generation)
+    return store_candidates(world, world.submit(model=candidates[0]).generation, *candidates)
 
 
 def assert_ended_once(world: World, generation: Generation, status: Status) -> Generation:

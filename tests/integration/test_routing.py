@@ -9,11 +9,13 @@ from datetime import timedelta
 import pytest
 
 from atelier.adapters.aws.dynamodb.generations.items import GenerationItem
+from atelier.catalogue.candidates import parse_candidate
 from atelier.catalogue.catalogue import catalogue
+from atelier.clock import rfc3339
 from atelier.errors import Unavailable
 from atelier.generations.attempt_messages import Poll
 from atelier.generations.cancel import cancel
-from atelier.generations.model import Generation, Status
+from atelier.generations.model import QUEUE_ALLOWANCE, Generation, Status
 from atelier.generations.poll import poll
 from atelier.generations.sweep import sweep
 from atelier.ids import new_id
@@ -38,11 +40,18 @@ def world(tables: Tables) -> World:
     return World(tables)
 
 
+def store_candidates(world: World, generation: Generation, *candidates: str) -> Generation:
+    """Stores these candidates in a generation, and a deadline with time for each of them."""
+    run_seconds = sum(world.catalogue.model(parse_candidate(each)[0]).run_seconds_max for each in candidates)
+    deadline_at = rfc3339(world.now + QUEUE_ALLOWANCE + timedelta(seconds=run_seconds))
+    changes = [GenerationItem.candidates.set(list(candidates)), GenerationItem.deadline_at.set(deadline_at)]
+    GenerationItem(world.workspace_id, generation.id).update(changes)
+    return world.get(generation)
+
+
 def submitted(world: World, *candidates: str) -> Generation:
     """Submits a generation and stores these candidates in it."""
-    generation = world.submit().generation
-    GenerationItem(world.workspace_id, generation.id).update([GenerationItem.candidates.set(list(candidates))])
-    return generation
+    return store_candidates(world, world.submit().generation, *candidates)
 
 
 def run(world: World, *candidates: str) -> Generation:
@@ -383,9 +392,7 @@ def test_a_billed_failure_is_spent_from_the_projects_budget(world: World) -> Non
     world.projects.create(made, Budget(world.workspace_id, made.id, 10_000_000))
     world.replicate.answers = [BILLED]
     generation = world.submit(project_id=made.id).generation
-    GenerationItem(world.workspace_id, generation.id).update(
-        [GenerationItem.candidates.set(["replicate/sdxl", "local/canvas"])]
-    )
+    store_candidates(world, generation, "replicate/sdxl", "local/canvas")
     world.attempt(generation)
     world.attempt(generation, cause=world.execution.failures[-1])
     ended = world.finish(generation)

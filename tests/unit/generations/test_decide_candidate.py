@@ -9,9 +9,12 @@ import pytest
 from atelier.generations.attempt_messages import Slot
 from atelier.generations.decide_candidate import (
     DELAY_MAX,
+    WAKE_MARGIN,
     Delay,
     LimitedCandidate,
+    NoTimeLeft,
     UseSlot,
+    decide_in_time,
     decide_rate_limited,
     decide_reservation,
     decide_slot,
@@ -42,6 +45,15 @@ RESERVATIONS = [
     (LATER + SECOND_OF_TIME, False, None),
 ]
 
+# Which candidates may begin at NOW, when the deadline is LATER, in the order of the table of `decide_in_time`.
+TIME_LEFT = LATER - NOW
+IN_TIME = [
+    ({}, []),
+    ({FIRST: TIME_LEFT, SECOND: SECOND_OF_TIME}, [FIRST, SECOND]),
+    ({FIRST: TIME_LEFT + SECOND_OF_TIME, SECOND: TIME_LEFT}, [SECOND]),
+    ({FIRST: TIME_LEFT + SECOND_OF_TIME}, NoTimeLeft()),
+]
+
 
 @pytest.mark.parametrize(("slot", "decision"), SLOTS)
 def test_a_reserved_slot_is_used_awaited_or_dropped(slot: Slot | None, decision: Delay | UseSlot | None) -> None:
@@ -53,9 +65,31 @@ def test_a_slot_up_to_the_latest_start_is_waited_for(at: datetime, is_reserved: 
     assert decide_reservation(FIRST, at, LATER, is_reserved=is_reserved) == decision
 
 
-def test_the_latest_start_leaves_time_to_run_and_is_within_the_queues_delay() -> None:
-    assert latest_start(NOW + timedelta(minutes=5), timedelta(minutes=2), NOW) == NOW + timedelta(minutes=3)
-    assert latest_start(NOW + timedelta(hours=5), timedelta(minutes=2), NOW) == NOW + DELAY_MAX
+@pytest.mark.parametrize(("run_times", "decision"), IN_TIME)
+def test_only_a_candidate_that_can_end_before_the_deadline_begins(
+    run_times: dict[str, timedelta], decision: list[str] | NoTimeLeft
+) -> None:
+    assert decide_in_time(run_times, LATER, NOW) == decision
+
+
+@pytest.mark.parametrize(
+    ("deadline_in", "later_stages", "latest_in"),
+    [
+        (timedelta(minutes=5), timedelta(), timedelta(minutes=3) - WAKE_MARGIN),
+        (timedelta(minutes=5), timedelta(minutes=1), timedelta(minutes=2) - WAKE_MARGIN),
+        (timedelta(minutes=5), timedelta(minutes=4), -timedelta(minutes=1) - WAKE_MARGIN),
+        (timedelta(hours=5), timedelta(minutes=1), DELAY_MAX),
+    ],
+)
+def test_the_latest_start_leaves_time_for_the_run_and_later_stages(
+    deadline_in: timedelta, later_stages: timedelta, latest_in: timedelta
+) -> None:
+    assert latest_start(NOW + deadline_in, timedelta(minutes=2), later_stages, NOW) == NOW + latest_in
+
+
+def test_a_wake_up_that_is_as_late_as_its_slot_allows_is_still_in_time() -> None:
+    latest = latest_start(LATER, SECOND_OF_TIME, timedelta(), NOW)
+    assert decide_in_time({FIRST: SECOND_OF_TIME}, LATER, latest + SLOT_GRACE) == [FIRST]
 
 
 def limited(candidate: str, *, seconds: int, latest_seconds: int = 900) -> LimitedCandidate:

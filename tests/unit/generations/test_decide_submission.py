@@ -17,8 +17,9 @@ from atelier.generations.decide_submission import (
     check_quote,
     decide_submission,
     quoted_parts,
+    with_candidates,
 )
-from atelier.generations.model import DeliveredFile, Generation, InputAsset, Kind, Recipe, Status
+from atelier.generations.model import DeliveredFile, Generation, InputAsset, Kind, Pipeline, Recipe, Stage, Status
 from atelier.generations.quote import PricedPart, Quote, QuoteInput
 from atelier.ledger.model import DailyCreditRule, Grant, GrantSource, Wallet, new_wallet
 from atelier.projects.model import WORKSPACE
@@ -198,3 +199,12 @@ def test_an_offer_says_whether_its_provider_answers_at_once(model: str, answers_
     enabled = catalogue(frozenset({model.partition("/")[0]}))
     _, (offer,) = enabled.offers("image", model, {}, today=NOW.date(), seed=1, prompt="a lighthouse")
     assert offer.answers_at_once is answers_at_once
+
+
+def test_a_planned_stage_knows_its_candidates_and_the_longest_run_of_them() -> None:
+    part = replace(PART, quote_input=replace(PART.quote_input, name="image"))
+    planned = with_candidates(NEW, Pipeline("enhanced", (Stage("image", Kind.IMAGE),)), (part,)).pipeline
+    assert planned is not None
+    (stage,) = planned.stages
+    assert stage.candidates == (DEAR.candidate, CHEAP.candidate)
+    assert (stage.credits_max, stage.run_seconds_max) == (6, 60)

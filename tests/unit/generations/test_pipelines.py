@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from atelier.catalogue.catalogue import catalogue, providers_with_keys
 from atelier.catalogue.costs import Workload as Counted
-from atelier.generations.model import Kind, Pipeline, Recipe, Stage
+from atelier.generations.model import QUEUE_ALLOWANCE, TEXT_KINDS, Kind, Pipeline, Recipe, Stage
+from atelier.generations.pipeline_run import new_stage, resume
 from atelier.generations.pipelines import (
     PIPELINES,
     StageOptions,
@@ -18,6 +23,8 @@ from atelier.generations.pipelines import (
     rewritten_prompt,
 )
 from atelier.generations.quote import QuoteInput
+from atelier.settings import GenerationTimes
+from tests.unit.generations.values import NOW, generation
 
 
 @pytest.mark.parametrize(
@@ -77,3 +84,35 @@ def test_a_stage_kept_from_an_earlier_run_is_not_priced() -> None:
 
 def test_a_style_is_added_to_the_enhancers_system_prompt() -> None:
     assert "The style wanted: linocut." in enhance_parameters("image", "linocut")["system"]
+
+
+def test_a_stage_leaves_each_later_stage_its_wait_and_its_longest_run() -> None:
+    seconds = {"enhance": 60, "image": 300, "upscale": 600}
+    stages = tuple(Stage(name, Kind.IMAGE, run_seconds_max=longest) for name, longest in seconds.items())
+    run = replace(generation(), pipeline=Pipeline("enhanced_upscale", stages))
+    later = [new_stage(run, number, [], "a boat", NOW).later_stages_seconds for number in range(3)]
+    wait = int(QUEUE_ALLOWANCE.total_seconds())
+    assert later == [wait + 300 + wait + 600, wait + 600, 0]
+    assert [stage.run_seconds_max for stage in resume(run, [], lambda file: True).stages] == [0, 0, 0]
+
+
+# Any prompt may be enhanced first, and a plain request becomes a run for that.
+RUNS = [tuple(step.kind for step in steps) for steps in PIPELINES.values()]
+LONGEST_RUNS = [
+    *((Kind.TEXT, kind) for kind in Kind),
+    *RUNS,
+    *((Kind.TEXT, *run) for run in RUNS if Kind.TEXT not in run),
+]
+
+
+@pytest.mark.parametrize("kinds", LONGEST_RUNS)
+def test_the_shortest_lifetime_has_time_for_all_stages(monkeypatch: pytest.MonkeyPatch, kinds: tuple[Kind]) -> None:
+    monkeypatch.setenv("ATELIER_GENERATION_DEADLINE_SECONDS", "3600")
+    shortest = timedelta(seconds=GenerationTimes.read().lifetime_seconds_max)
+    everything = catalogue(frozenset({*providers_with_keys(), "local"}))
+
+    def longest(kind: Kind) -> timedelta:
+        parameters = {"max_tokens": 10**6} if kind in TEXT_KINDS else {}
+        return timedelta(seconds=max(each.run_seconds(parameters) for each in everything.models_for(kind, NOW.date())))
+
+    assert sum((QUEUE_ALLOWANCE + longest(kind) for kind in kinds), timedelta()) <= shortest

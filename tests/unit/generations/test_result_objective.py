@@ -7,8 +7,10 @@ from datetime import timedelta
 
 import pytest
 
+from atelier.generations.decide_ending import ended_generation
 from atelier.generations.measure import measure_generation
 from atelier.generations.model import Failure, Kind, Status
+from atelier.generations.outcome import Outcome, no_time_left_outcome, unavailable_outcome
 from atelier.generations.result_objective import RESULT_TIMES, is_late
 from atelier.wiring.prices import prices
 from tests.unit.generations.values import NOW, attempt, generation
@@ -32,6 +34,11 @@ def test_every_kind_has_a_time() -> None:
 def test_a_result_is_late_after_the_time_of_its_kind(status: Status, seconds: int | None, late: bool | None) -> None:
     ended_at = None if seconds is None else NOW + timedelta(seconds=seconds)
     assert is_late(replace(generation(status=status), completed_at=ended_at)) is late
+
+
+@pytest.mark.parametrize(("outcome", "late"), [(no_time_left_outcome(), True), (unavailable_outcome(), None)])
+def test_a_result_that_was_not_begun_in_time_is_late(outcome: Outcome, late: bool | None) -> None:
+    assert is_late(ended_generation(generation(), Status.FAILED, 0, outcome, NOW)) is late
 
 
 def test_the_line_of_an_end_has_the_facts_of_its_queries(caplog: pytest.LogCaptureFixture) -> None:

@@ -386,7 +386,7 @@ class Moderation(EnvironmentSettings):
 class GenerationTimes(EnvironmentSettings):
     """The longest time that a generation may take, and the time until the first poll of an attempt, both in seconds."""
 
-    lifetime_seconds_max: int = number_variable("ATELIER_GENERATION_DEADLINE_SECONDS", 7200, minimum=1, maximum=7200)
+    lifetime_seconds_max: int = number_variable("ATELIER_GENERATION_DEADLINE_SECONDS", 7200, minimum=3600, maximum=7200)
     poll_seconds: int = number_variable("ATELIER_ATTEMPT_POLL_SECONDS", 5, minimum=1, maximum=900)
 
 

@@ -32,12 +32,13 @@ from atelier.generations.decide_attempt import (
     new_attempt,
     with_failed_attempt,
 )
-from atelier.generations.decide_candidate import Delay
+from atelier.generations.decide_candidate import Delay, NoTimeLeft
 from atelier.generations.model import Attempt, Generation
 from atelier.generations.outcome import (
     Outcome,
     input_deleted_outcome,
     input_unusable_outcome,
+    no_time_left_outcome,
     outcome_of,
     unavailable_outcome,
 )
@@ -102,6 +103,8 @@ def _try_candidate(
         case None:
             last = generation.attempt
             _answer(stored, generation, unavailable_outcome(last.error_class if last else None), reply, deps)
+        case NoTimeLeft():
+            _answer(stored, generation, no_time_left_outcome(), reply, deps)
         case Delay():
             _save_failed_attempt(stored, generation, deps)
             _delay(generation, selected, reply, deps)

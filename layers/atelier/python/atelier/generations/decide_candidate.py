@@ -3,7 +3,7 @@ value comes out; `select_candidate.py` reads and reserves."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from zlib import crc32
 
@@ -13,6 +13,8 @@ from atelier.routing.rate_limit import SLOT_GRACE
 
 # The longest delay of a message in SQS.
 DELAY_MAX = timedelta(seconds=900)
+# What waits resumes this much before its latest start: the message, the execution and a cold start take time.
+WAKE_MARGIN = timedelta(seconds=30)
 SPREAD_STEPS = 256
 
 
@@ -22,6 +24,11 @@ class Delay:
 
     until: datetime
     slot: Slot | None
+
+
+@dataclass(frozen=True, slots=True)
+class NoTimeLeft:
+    """No candidate can end before the deadline any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +48,26 @@ class LimitedCandidate:
     latest_start: datetime
 
 
-def latest_start(deadline_at: datetime, run_time: timedelta, now: datetime) -> datetime:
-    """The latest start with which a candidate can end before the deadline, and that the queue can wait for."""
-    return min(deadline_at - run_time, now + DELAY_MAX)
+def decide_in_time(run_times: Mapping[str, timedelta], deadline_at: datetime, now: datetime) -> list[str] | NoTimeLeft:
+    """The untried candidates that may begin now, in their order. `run_times`: how long each may run at the longest.
+
+    | candidates                                | decision   |
+    |-------------------------------------------|------------|
+    | none                                      | none       |
+    | some end at the deadline at the latest    | those      |
+    | all may still run after the deadline      | NoTimeLeft |
+
+    At its deadline a generation gives its credits back, whatever runs then, and the operator pays for what ends later:
+    so nothing begins that may. The stages that follow are left no time here, because a delivered stage is charged, and
+    kept for a retry."""
+    in_time = [candidate for candidate, run_time in run_times.items() if now + run_time <= deadline_at]
+    return NoTimeLeft() if run_times and not in_time else in_time
+
+
+def latest_start(deadline_at: datetime, run_time: timedelta, later_stages: timedelta, now: datetime) -> datetime:
+    """The latest start that is worth waiting for: the candidate and the stages that follow can end before the deadline,
+    and the queue can wait so long."""
+    return min(deadline_at - later_stages - run_time - WAKE_MARGIN, now + DELAY_MAX)
 
 
 def decide_slot(slot: Slot | None, available: Sequence[str], now: datetime) -> Delay | UseSlot | None:

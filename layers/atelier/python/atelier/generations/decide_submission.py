@@ -147,8 +147,13 @@ def with_candidates(generation: Generation, pipeline: Pipeline | None, parts: tu
 def _planned_stage(part: PricedPart | None, stage: Stage) -> Stage:
     if part is None:
         return stage
-    candidates = tuple(offer.candidate for offer in part.offers)
-    return replace(stage, parameters=part.parameters, candidates=candidates, credits_max=credits_max_of(part))
+    return replace(
+        stage,
+        parameters=part.parameters,
+        candidates=tuple(offer.candidate for offer in part.offers),
+        credits_max=credits_max_of(part),
+        run_seconds_max=max(offer.run_seconds_max for offer in part.offers),
+    )
 
 
 def check_quote(quote: Quote, workspace_id: str, recipe: Recipe, pipeline: Pipeline | None) -> QuoteExpired | None:

@@ -19,6 +19,9 @@ from atelier.provider_port import ErrorClass
 LIFETIME_MAX = timedelta(hours=2)
 # A candidate that answers with a rate limit is tried at most this many times.
 RATE_LIMITED_ATTEMPTS_MAX = 4
+# What a deadline allows each generation and each stage, beside the run times of its models: a queue, or one retry after
+# a rate limit.
+QUEUE_ALLOWANCE = timedelta(minutes=3)
 
 
 class Kind(StrEnum):
@@ -190,7 +193,8 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One stage of a run: first as requested, then planned, with its candidates and the most credits that it may take.
+    """One stage of a run: first as requested, then planned, with its candidates, the most credits that it may take, and
+    the longest that one of its candidates may run.
 
     says: the earlier stage whose text is this stage's prompt; None = the run's own prompt. starts_from: by file role,
     the earlier stage whose file this stage takes as input, beside its own `inputs`. made_by: the generation that has
@@ -206,6 +210,7 @@ class Stage:
     starts_from: dict[str, str] = field(default_factory=dict[str, str])
     candidates: tuple[str, ...] = ()
     credits_max: int = 0
+    run_seconds_max: int = 0
     made_by: str | None = None
 
     @property
@@ -245,7 +250,8 @@ class Generation:
 
     A generation with a `pipeline` is a run: it holds the credits for all stages and makes no attempt itself.
     `stages_begun` counts the stages up to the latest one that has begun. Each stage is a generation with a `parent_id`
-    and without a hold of its own: its `credits_held` is the most that it may take from the run's hold."""
+    and without a hold of its own: its `credits_held` is the most that it may take from the run's hold, and its deadline
+    is the run's. `later_stages_seconds` of it belong to the stages that follow."""
 
     id: str
     workspace_id: str
@@ -282,6 +288,7 @@ class Generation:
     enhanced_prompt: str | None = None
     parent_id: str | None = None
     stage: str | None = None
+    later_stages_seconds: int = 0
     # The key under which this result is remembered for identical requests, and the generation whose result this one
     # shows.
     reuse_key: str | None = None

@@ -108,6 +108,16 @@ def input_unusable_outcome(message: str) -> Outcome:
     return Outcome("failed", error_class=ErrorClass.INVALID_INPUT, message=message)
 
 
+def no_time_left_outcome() -> Outcome:
+    """The outcome of a generation whose candidates could not end before its deadline any more."""
+    return Outcome(
+        "failed",
+        error_class=ErrorClass.TIMEOUT_UNSTARTED,
+        message="Too little time was left before the deadline for an attempt, so none was begun, and nothing is charged"
+        " for it. Try again; the stages of a run that were delivered are kept.",
+    )
+
+
 def unavailable_outcome(error_class: str | None = None) -> Outcome:
     """The outcome of a generation that has no available candidate left. `error_class` is the failure of its last
     attempt, if there was one."""

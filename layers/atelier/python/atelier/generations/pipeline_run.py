@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
 
@@ -20,6 +20,7 @@ from atelier.errors import NotFound
 from atelier.generations import finish
 from atelier.generations.finish import CloseDeps, close
 from atelier.generations.model import (
+    QUEUE_ALLOWANCE,
     DeliveredFile,
     Failure,
     Generation,
@@ -113,7 +114,14 @@ def new_stage(
         project_id=run.project_id,
         parent_id=run.id,
         stage=stage.name,
+        later_stages_seconds=int(_time_of_later_stages(run, number).total_seconds()),
     )
+
+
+def _time_of_later_stages(run: Generation, number: int) -> timedelta:
+    """The time that the stages after this one may take: each waits for its turn and runs as long as it may."""
+    later = pipeline_of(run).stages[number + 1 :]
+    return sum((QUEUE_ALLOWANCE + timedelta(seconds=stage.run_seconds_max) for stage in later), timedelta())
 
 
 def _stage_files(
@@ -187,6 +195,7 @@ def resume(
             stage,
             candidates=(),
             credits_max=0,
+            run_seconds_max=0,
             made_by=kept_stages[number].id if number < len(kept_stages) else None,
         )
         for number, stage in enumerate(pipeline_of(run).stages)

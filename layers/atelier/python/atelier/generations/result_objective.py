@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from atelier.generations.model import Generation, Kind, Status
+from atelier.provider_port import ErrorClass
 
 RESULT_TIMES = {
     Kind.TEXT: timedelta(minutes=1),
@@ -18,9 +19,10 @@ RESULT_TIMES = {
 
 
 def is_late(generation: Generation) -> bool | None:
-    """Whether a result came later than its kind's time, or never because its deadline passed. None = it does not count:
-    the provider or moderation refused it, or the person took it back."""
-    if generation.status is Status.EXPIRED:
+    """Whether a result came later than its kind's time, or never because its deadline passed or was too near to begin.
+    None = it does not count: the provider or moderation refused it, or the person took it back."""
+    failure = generation.failure
+    if generation.status is Status.EXPIRED or (failure and failure.error_class == ErrorClass.TIMEOUT_UNSTARTED):
         return True
     if generation.status is not Status.SUCCEEDED or generation.completed_at is None:
         return None

@@ -1,21 +1,24 @@
-"""Select the next candidate: the first one that is healthy and under its rate limit. When all healthy candidates are at
-their limit, reserve a slot with the one that is free first. When they have answered with a rate limit themselves, wait
-until it ends."""
+"""Select the next candidate: the first one that can end in time, is healthy and under its rate limit. When all such
+candidates are at their limit, reserve a slot with the one that is free first. When they have answered with a rate limit
+themselves, wait until it ends."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from atelier.catalogue.candidates import parse_candidate
 from atelier.clock import parse_rfc3339
 from atelier.dataclass import dataclass
+from atelier.errors import ValidationFailed
 from atelier.generations.attempt_messages import Slot, SlotDue
 from atelier.generations.change import GenerationChange
 from atelier.generations.decide_candidate import (
     Delay,
     LimitedCandidate,
+    NoTimeLeft,
     UseSlot,
+    decide_in_time,
     decide_rate_limited,
     decide_reservation,
     decide_slot,
@@ -79,15 +82,14 @@ class CandidateSelection:
     run_seconds_max: Callable[[str], int]
     now: datetime
 
-    def select(self, slot: Slot | None) -> str | Delay | None:
+    def select(self, slot: Slot | None) -> str | Delay | NoTimeLeft | None:
         """The candidate to try now, with its rate-limit slot taken; or how long to wait, within the generation's
-        deadline; or None. A candidate that is skipped here stays untried. After the deadline the answer is None,
-        because the operator would pay for the work."""
-        if self.generation.deadline_at <= self.now:
-            return None
-        available = [
-            candidate for candidate in self.generation.remaining_candidates if not self._in_cooldown(candidate)
-        ]
+        deadline; or that no candidate can end before it; or None. A candidate that is skipped here stays untried."""
+        run_times = self._run_times()
+        in_time = decide_in_time(run_times, self.generation.deadline_at, self.now)
+        if isinstance(in_time, NoTimeLeft):
+            return in_time
+        available = [candidate for candidate in in_time if not self._in_cooldown(candidate)]
         match decide_slot(slot, available, self.now):
             case Delay() as delay:
                 return delay
@@ -105,24 +107,34 @@ class CandidateSelection:
                 return candidate
 
         for _, candidate in sorted(at_limit):
-            latest = self._latest_start(candidate)
+            latest = self._latest_start(run_times[candidate])
             reservation = self._reserve(candidate, latest)
             delay = decide_reservation(candidate, reservation.at, latest, is_reserved=reservation.is_reserved)
             if delay is not None:
                 return delay
-        return decide_rate_limited(self._limited_candidates(), self.generation.id, self.now)
+        return decide_rate_limited(self._limited_candidates(run_times), self.generation.id, self.now)
 
-    def _limited_candidates(self) -> list[LimitedCandidate]:
+    def _run_times(self) -> dict[str, timedelta]:
+        """How long each untried candidate may run. A model that has left the catalogue is no candidate any more."""
+        run_times: dict[str, timedelta] = {}
+        for candidate in self.generation.remaining_candidates:
+            try:
+                run_times[candidate] = timedelta(seconds=self.run_seconds_max(parse_candidate(candidate)[0]))
+            except ValidationFailed:
+                logger.info("candidate has left the catalogue", generation_id=self.generation.id, candidate=candidate)
+        return run_times
+
+    def _limited_candidates(self, run_times: Mapping[str, timedelta]) -> list[LimitedCandidate]:
         """The untried candidates that only a rate limit of their provider keeps away."""
         return [
-            LimitedCandidate(candidate, until, self._latest_start(candidate))
-            for candidate in self.generation.remaining_candidates
+            LimitedCandidate(candidate, until, self._latest_start(run_time))
+            for candidate, run_time in run_times.items()
             if (until := self._limited_until(candidate)) is not None
         ]
 
-    def _latest_start(self, candidate: str) -> datetime:
-        run_time = timedelta(seconds=self.run_seconds_max(parse_candidate(candidate)[0]))
-        return latest_start(self.generation.deadline_at, run_time, self.now)
+    def _latest_start(self, run_time: timedelta) -> datetime:
+        later_stages = timedelta(seconds=self.generation.later_stages_seconds)
+        return latest_start(self.generation.deadline_at, run_time, later_stages, self.now)
 
     def _in_cooldown(self, candidate: str) -> bool:
         reachable = self._health(candidate)

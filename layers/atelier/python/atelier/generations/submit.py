@@ -35,7 +35,15 @@ from atelier.generations.decide_submission import (
     decide_submission,
     quoted_parts,
 )
-from atelier.generations.model import Generation, InputAsset, InputAssets, Pipeline, Recipe, Status
+from atelier.generations.model import (
+    QUEUE_ALLOWANCE,
+    Generation,
+    InputAsset,
+    InputAssets,
+    Pipeline,
+    Recipe,
+    Status,
+)
 from atelier.generations.moderation_texts import prompt_texts
 from atelier.generations.ports import GenerationExists, GenerationStore, InputAssetStore, QuoteRedeemed
 from atelier.generations.prompt_refusal import PromptRefusal, PromptRefusals, flag_of, refusal_key
@@ -55,7 +63,6 @@ from atelier.telemetry import logger
 
 TRIES_MAX = 60
 ROLE_TYPES = {"image": "image", "mask": "image", "audio": "audio", "reference": "image", CHARACTER: "image"}
-QUEUE_ALLOWANCE = timedelta(minutes=2)
 # A recipe is stored as JSON in one DynamoDB item, which may have 400 KB including its attribute names.
 RECIPE_BYTES_MAX = 380_000
 

@@ -73,6 +73,7 @@ class GenerationItem(Item):
     pipeline = UnicodeAttribute(null=True)
     parent_id = UnicodeAttribute(null=True)
     stage = UnicodeAttribute(null=True)
+    later_stages_seconds = NumberAttribute(null=True)
     finish_reason = UnicodeAttribute(null=True)
     # The workspace from which it was moved, with its project, and when.
     moved_from = UnicodeAttribute(null=True)
@@ -152,6 +153,7 @@ def _stage_data(stage: Stage) -> dict[str, Any]:
         "starts_from": stage.starts_from or None,
         "candidates": list(stage.candidates) or None,
         "credits_max": stage.credits_max,
+        "run_seconds_max": stage.run_seconds_max or None,
         "made_by": stage.made_by,
     }
     return {name: value for name, value in data.items() if value is not None}
@@ -294,6 +296,7 @@ def decode_generation(item: GenerationItem, recipe: dict[str, Any]) -> Generatio
         reused_from=item.reused_from,
         parent_id=item.parent_id,
         stage=item.stage,
+        later_stages_seconds=int(item.later_stages_seconds or 0),
         finish_reason=item.finish_reason,
         starts_express=bool(item.express),
         delayed_until=_time(delayed_until),

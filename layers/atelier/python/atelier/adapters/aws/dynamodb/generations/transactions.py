@@ -60,6 +60,7 @@ def put_new(write: Transaction, generation: Generation) -> None:
         pipeline=generation.pipeline.name if generation.pipeline else None,
         parent_id=generation.parent_id,
         stage=generation.stage,
+        later_stages_seconds=generation.later_stages_seconds or None,
         reuse_key=generation.reuse_key,
         reused_from=generation.reused_from,
         enhanced_prompt=generation.enhanced_prompt,
