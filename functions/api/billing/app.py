@@ -116,7 +116,7 @@ def preview_change(request: Request[PreviewChangeRequest]) -> Response:
     errors=(402, 409, 503),
 )
 def change_plan(request: Request[ChangePlanRequest]) -> Response:
-    """Change the plan: upwards at once, downwards at the end of the period."""
+    """Change the plan: upwards at once; downwards, or to a shorter interval, at the end of the period."""
     workspace_id, body = request.caller.workspace_id, request.body
     record = plans.change(workspace_id, body.tier, body.interval, body.quoted_at, request.origin, request.now)
     return Response(subscription_view(record, request.now))
