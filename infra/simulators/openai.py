@@ -128,8 +128,8 @@ class OpenAISimulator(Simulator):
     base_path = "/v1"
     example_marker = "create:moderated"
     tried_with = (
-        ("openai/gpt-image-1-mini", "image"),
-        ("openai/gpt-4o-mini", "text"),
+        ("openai/gpt-image-2.5-flare", "image"),
+        ("openai/gpt-5.4-nano", "text"),
         ("openai/gpt-5.4-mini", "page"),
         ("openai/tts-1", "audio"),
     )

@@ -13,6 +13,7 @@ DAILY_CREDITS = {"free": 50, "pro@1": 80}
 RETURNED_LIFETIME_MIN = timedelta(days=30)
 FREE_PRIORITIES = (10, 30)
 """Of daily and promotional credits, which pay nobody else."""
+REFUND_PRIORITY = 40
 
 
 @dataclass
@@ -117,23 +118,34 @@ class OracleWallet:
                 pot.left += amount - paid
 
     def end_escrow(
-        self, escrow: OracleHold, paid: int, name: str, now: datetime, held_at: datetime, *, is_choice: bool
+        self,
+        escrow: OracleHold,
+        paid: int,
+        names: tuple[str, str],
+        now: datetime,
+        held_at: datetime,
+        *,
+        is_choice: bool,
     ) -> None:
-        """Pays a part of what was held for a payment; the rest goes back, in place of expired credits as a new
-        grant."""
+        """Pays a part of what was held for a payment; the rest goes back, in place of expired credits as new grants:
+        one, by the first name, for all but what was a refund before; that has the time that was left of it."""
         self.held -= escrow.amount
-        expired, lifetime = 0, timedelta(0) if is_choice else RETURNED_LIFETIME_MIN
+        expired: list[tuple[OracleGrant, int]] = []
         for pot, amount in escrow.parts:
             back = max(amount - paid, 0)
             paid -= amount - back
             if pot.expires_at and pot.expires_at <= now:
-                expired += back
-                if back and is_choice:
-                    lifetime = min(max(lifetime, pot.expires_at - held_at), RETURNED_LIFETIME_MIN)
+                expired.append((pot, back))
             else:
                 pot.left += back
-        if expired:
-            self.grants.append(OracleGrant(name, expired, 40, now, now + lifetime, granted=expired))
+        for name, was_refund in zip(names, (False, True), strict=True):
+            parts = [each for each in expired if each[1] and (each[0].priority == REFUND_PRIORITY) == was_refund]
+            if not parts:
+                continue
+            credits, lifetime = sum(amount for _, amount in parts), RETURNED_LIFETIME_MIN
+            if is_choice or was_refund:
+                lifetime = min(lifetime, max(pot.expires_at - held_at for pot, _ in parts if pot.expires_at))
+            self.grants.append(OracleGrant(name, credits, REFUND_PRIORITY, now, now + lifetime, granted=credits))
 
     def take_back(self, pot: OracleGrant, asked: int) -> int:
         """Revokes up to `asked` credits of a grant, and returns how many."""

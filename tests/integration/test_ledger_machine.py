@@ -36,7 +36,7 @@ from atelier.generations.model import Generation, Status
 from atelier.generations.outcome import Outcome
 from atelier.generations.ports import OutputLocation
 from atelier.generations.sweep import sweep
-from atelier.ids import new_id
+from atelier.ids import derived_id, new_id
 from atelier.ledger.escrow import escrow_key, plan_escrow, plan_escrow_end
 from atelier.ledger.model import GrantSource, Wallet
 from atelier.ledger.operations import Posting, TransferShare, returned_key
@@ -422,7 +422,8 @@ class LedgerMachine(RuleBasedStateMachine):
             return plan_escrow_end(payer, movement, shares, fee, {}, at, is_payers_choice=is_choice)
 
         self.post_once(plan)
-        self.purse.end_escrow(held, paid, f"grt_{payment[4:]}", at, held_at, is_choice=is_choice)
+        names = f"grt_{payment[4:]}", derived_id("grt", at, f"refund#{payment}#again")
+        self.purse.end_escrow(held, paid, names, at, held_at, is_choice=is_choice)
         if paid > fee:
             self.earn(paid - fee, at)
 

@@ -73,7 +73,7 @@ def test_the_printed_command_shows_a_fallback(running: RunningStack) -> None:
 
 @pytest.mark.parametrize(
     "model",
-    ["fal/flux-schnell", "openai/gpt-image-1-mini", "replicate/sdxl", "stability/core", "xai/grok-imagine-image"],
+    ["fal/flux-schnell", "openai/gpt-image-2.5-flare", "replicate/sdxl", "stability/core", "xai/grok-imagine-image"],
 )
 def test_each_provider_generates_an_image_and_can_fail_alone(running: RunningStack, model: str) -> None:
     person = AccountClient(running.base_url)
@@ -206,7 +206,7 @@ def test_npm_clients_that_retry_slow_requests_are_charged_once(running: RunningS
     if not (JUDGES / "node_modules/ai").exists():
         not_run("npm's clients are not installed (npm ci --prefix tests/judges)")
     order = [node, str(JUDGES / "slow.mjs")]
-    repeated(order, running, NPM, "openai/gpt-image-1-mini", "openai/gpt-5.4-mini")
+    repeated(order, running, NPM, "openai/gpt-image-2.5-flare", "openai/gpt-5.4-mini")
 
 
 def test_python_clients_that_retry_slow_requests_are_charged_once(running: RunningStack) -> None:

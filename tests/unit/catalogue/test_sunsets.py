@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 from itertools import pairwise
 
@@ -11,7 +12,9 @@ from atelier.catalogue.catalogue import catalogue
 from atelier.catalogue.ports import Sunsets
 from atelier.catalogue.sunsets import Notice, refresh_sunsets
 from atelier.provider_port import ListedModel
+from infra.simulators.all import PROVIDERS
 from tests.integration.world import ScriptedProvider
+from tests.invoke import ROOT
 
 OPENAI = catalogue(frozenset({"openai"}))
 CHRISTMAS = date(2026, 12, 24)
@@ -124,3 +127,17 @@ def test_a_model_is_not_routed_from_its_published_shutdown_date(store: Memory) -
     open_on = {day: "openai/gpt-5.5" in [model.id for model in routed.models_for("text", day)] for day in days}
     assert [day for day in days if open_on[day]] == days[:2]
     assert all(not open_on[later] or open_on[earlier] for earlier, later in pairwise(days))
+
+
+def test_nothing_on_the_machines_clock_names_a_model_that_will_be_shut_down() -> None:
+    """Or it fails on that day. These tests use the whole stack or the simulators, whose clock is the machine's."""
+    everything = catalogue(frozenset(PROVIDERS))
+    going = [model.id for model in everything.data.models if model.sunset_at is not None]
+    assert going
+    folders = ("tests/local", "tests/judges", "tests/bench", "infra")
+    files = [
+        path for each in folders for path in (ROOT / each).rglob("*.[pm][yj]*") if "node_modules" not in path.parts
+    ]
+    assert len(files) > 100
+    named = re.compile(rf"(?:{'|'.join(map(re.escape, going))})(?![\w.-])")
+    assert {path.name: found for path in files if (found := named.findall(path.read_text()))} == {}
