@@ -71,6 +71,7 @@ MISSING = {
             "delivery_id": "whd",
             "user_id": "usr",
             "adjustment_id": "adj",
+            "payment_id": "pur",
             "notification_id": "ntf",
             "proposal_id": "prp",
             "update_id": "upd",
