@@ -135,9 +135,8 @@ def test_nothing_on_the_machines_clock_names_a_model_that_will_be_shut_down() ->
     going = [model.id for model in everything.data.models if model.sunset_at is not None]
     assert going
     folders = ("tests/local", "tests/judges", "tests/bench", "infra")
-    files = [
-        path for each in folders for path in (ROOT / each).rglob("*.[pm][yj]*") if "node_modules" not in path.parts
-    ]
+    programs = [path for each in folders for kind in ("*.py", "*.mjs") for path in (ROOT / each).rglob(kind)]
+    files = [path for path in programs if "node_modules" not in path.parts]
     assert len(files) > 100
     named = re.compile(rf"(?:{'|'.join(map(re.escape, going))})(?![\w.-])")
     assert {path.name: found for path in files if (found := named.findall(path.read_text()))} == {}
