@@ -134,7 +134,7 @@ def test_nothing_on_the_machines_clock_names_a_model_that_will_be_shut_down() ->
     everything = catalogue(frozenset(PROVIDERS))
     going = [model.id for model in everything.data.models if model.sunset_at is not None]
     assert going
-    folders = ("tests/local", "tests/judges", "tests/bench", "infra")
+    folders = ("tests/local", "tests/functions", "tests/judges", "tests/bench", "infra")
     programs = [path for each in folders for kind in ("*.py", "*.mjs") for path in (ROOT / each).rglob(kind)]
     files = [path for path in programs if "node_modules" not in path.parts]
     assert len(files) > 100
